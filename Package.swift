@@ -1,0 +1,62 @@
+// swift-tools-version:6.2
+import PackageDescription
+
+/// Kernels are 100 times slower without optimisation: these targets have it in debug builds and tests too.
+let optimized: SwiftSetting = .unsafeFlags(["-O"])
+
+/// One copy of the kernel sources for each instruction set; `flags` go to the compiler's code generation.
+func kernels(_ name: String, define: String, flags: [String]) -> Target {
+  .target(
+    name: name, dependencies: ["CPlatform"],
+    swiftSettings: [optimized, .define(define)]
+      + (flags.isEmpty ? [] : [.unsafeFlags(flags.flatMap { ["-Xcc", $0] })]))
+}
+
+/// json-c and PCRE2 are linked into the products, so that a host needs neither and never meets its own copy of them.
+let staticLibraries: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libjson-c.a", "-Xlinker", "-l:libpcre2-8.a"])]
+
+let package = Package(
+  name: "dormouse",
+  products: [
+    .library(name: "Dormouse", type: .dynamic, targets: ["DormouseABI"]),
+    .executable(name: "dormouse", targets: ["dormouse"]),
+  ],
+  dependencies: [
+    .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
+  ],
+  targets: [
+    .systemLibrary(name: "CDormouse", path: "include"),
+    .systemLibrary(name: "CJSON"),
+    .systemLibrary(name: "CPCRE2"),
+    .target(name: "CPlatform"),
+    .target(name: "DormouseSupport", dependencies: ["CJSON", "CPlatform"], linkerSettings: staticLibraries),
+    .target(name: "DormouseKernels", dependencies: ["DormouseSupport", "CPlatform"], swiftSettings: [optimized]),
+    .target(name: "DormouseWeights", dependencies: ["DormouseSupport", "DormouseKernels"]),
+    .target(name: "DormouseCache", dependencies: ["DormouseSupport", "DormouseKernels"], swiftSettings: [optimized]),
+    .target(name: "DormouseText", dependencies: ["DormouseSupport", "CPCRE2"]),
+    .target(
+      name: "DormouseModel",
+      dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache"],
+      swiftSettings: [optimized]),
+    .target(
+      name: "DormouseEngine",
+      dependencies: [
+        "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
+      ]),
+    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseEngine"]),
+    .executableTarget(
+      name: "dormouse",
+      dependencies: [
+        "CDormouse", "DormouseABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ]),
+    .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
+    .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels"]),
+    .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseWeights"]),
+    .testTarget(name: "DormouseCacheTests", dependencies: ["DormouseCache"]),
+    .testTarget(name: "DormouseTextTests", dependencies: ["DormouseText"]),
+    .testTarget(name: "DormouseModelTests", dependencies: ["DormouseModel"]),
+    .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine"]),
+    .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "CDormouse"]),
+  ],
+  swiftLanguageModes: [.v6]
+)

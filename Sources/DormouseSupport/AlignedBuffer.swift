@@ -1,0 +1,46 @@
+import Glibc
+
+/// Memory of a fixed size, aligned for the widest vector loads and zero-filled, freed with this object.
+///
+/// A failed allocation is a `Failure`, where Swift's own arrays would trap. Large blocks come from fresh pages, so
+/// the zeroes cost nothing until a page is touched.
+public final class AlignedBuffer: @unchecked Sendable {
+  /// Bytes; every address that is a multiple of this starts a cache line.
+  public static let alignment = 64
+
+  public let bytes: UnsafeMutableRawBufferPointer
+
+  /// - Throws: `Failure(.outOfMemory)` naming `purpose` and the size.
+  public init(byteCount: Int, for purpose: @autoclosure () -> String) throws(Failure) {
+    guard byteCount >= 0, byteCount <= Int.max - 2 * AlignedBuffer.alignment else {
+      throw Failure(.malformed, "\(purpose()): \(byteCount) bytes cannot be allocated")
+    }
+    let size = max(byteCount, 1)
+    let address: UnsafeMutableRawPointer?
+    if size >= AlignedBuffer.pageThreshold {
+      let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+      address = mapped == MAP_FAILED ? nil : mapped
+      if let address { madvise(address, size, MADV_HUGEPAGE) }
+    } else {
+      var allocated: UnsafeMutableRawPointer?
+      address = posix_memalign(&allocated, AlignedBuffer.alignment, size) == 0 ? allocated : nil
+      if let address { memset(address, 0, size) }
+    }
+    guard let address else { throw Failure(.outOfMemory, "\(purpose()): no memory for \(byteCount) bytes") }
+    bytes = UnsafeMutableRawBufferPointer(start: address, count: byteCount)
+  }
+
+  deinit {
+    guard let base = bytes.baseAddress else { return }
+    let size = max(bytes.count, 1)
+    if size >= AlignedBuffer.pageThreshold { munmap(base, size) } else { free(base) }
+  }
+
+  /// The memory as `count` elements of `Element`, which must be trivial; whole elements only.
+  public func bound<Element: BitwiseCopyable>(to type: Element.Type) -> UnsafeMutableBufferPointer<Element> {
+    bytes.bindMemory(to: type)
+  }
+
+  /// From this size on a block has pages of its own.
+  private static let pageThreshold = 1 << 20
+}

@@ -1,0 +1,20 @@
+/// A string compared and hashed by its UTF-8 bytes.
+///
+/// Swift's own `==` holds canonically equivalent strings equal ("é" in one or two scalars). Tokens, tensor names and
+/// JSON keys are byte strings: use this as the key wherever such a name is looked up.
+public struct ExactString: Hashable, Sendable, CustomStringConvertible {
+  public let string: String
+
+  public init(_ string: String) { self.string = string }
+
+  public static func == (left: ExactString, right: ExactString) -> Bool {
+    left.string.utf8.elementsEqual(right.string.utf8)
+  }
+
+  public func hash(into hasher: inout Hasher) {
+    var copy = string
+    copy.withUTF8 { hasher.combine(bytes: UnsafeRawBufferPointer($0)) }
+  }
+
+  public var description: String { string }
+}

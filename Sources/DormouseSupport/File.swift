@@ -1,0 +1,113 @@
+import Glibc
+
+/// A file open for reading. Every read is checked against the file's size as it was at opening.
+public final class File: Sendable {
+  public let path: String
+  /// Bytes, from `fstat` at opening.
+  public let size: Int
+  private let descriptor: Int32
+
+  /// - Throws: `Failure(.notFound)` when nothing is there, `Failure(.inputOutput)` when it can't be read or is not a
+  ///   regular file.
+  public init(path: String) throws(Failure) {
+    let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    guard descriptor >= 0 else { throw File.failure("cannot open", path) }
+    var information = stat()
+    guard fstat(descriptor, &information) == 0 else {
+      let failure = File.failure("cannot examine", path)
+      close(descriptor)
+      throw failure
+    }
+    guard information.st_mode & S_IFMT == S_IFREG else {
+      close(descriptor)
+      throw Failure(.inputOutput, "\(path): not a regular file")
+    }
+    self.path = path
+    self.size = Int(information.st_size)
+    self.descriptor = descriptor
+  }
+
+  deinit { close(descriptor) }
+
+  /// Whether a file or folder exists at `path` (and can be looked up).
+  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+  /// Whether `path` is a folder.
+  public static func isFolder(_ path: String) -> Bool {
+    var information = stat()
+    return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Fills `buffer` with the bytes from `offset` on.
+  /// - Throws: `Failure(.malformed)` when the range is not inside the file, `Failure(.inputOutput)` when reading fails.
+  public func read(into buffer: UnsafeMutableRawBufferPointer, at offset: Int) throws(Failure) {
+    try checkRange(offset: offset, count: buffer.count)
+    var done = 0
+    while done < buffer.count, let base = buffer.baseAddress {
+      let count = pread(descriptor, base + done, buffer.count - done, off_t(offset + done))
+      if count < 0 && errno == EINTR { continue }
+      guard count >= 0 else { throw File.failure("cannot read", path) }
+      guard count > 0 else { throw Failure(.inputOutput, "\(path): the file became shorter while it was read") }
+      done += count
+    }
+  }
+
+  /// The `count` bytes from `offset` on.
+  public func read(at offset: Int, count: Int) throws(Failure) -> [UInt8] {
+    try checkRange(offset: offset, count: count)
+    var bytes = [UInt8](repeating: 0, count: count)
+    let outcome: Result<Void, Failure> = bytes.withUnsafeMutableBytes { buffer in
+      do throws(Failure) { return .success(try read(into: buffer, at: offset)) } catch { return .failure(error) }
+    }
+    try outcome.get()
+    return bytes
+  }
+
+  /// The whole file, which may have `limit` bytes at most.
+  public func readAll(limit: Int) throws(Failure) -> [UInt8] {
+    guard size <= limit else {
+      throw Failure(.malformed, "\(path): the file has \(size) bytes, more than the limit of \(limit)")
+    }
+    return try read(at: 0, count: size)
+  }
+
+  /// Maps the whole file read-only. The mapping outlives the `File`.
+  public func map() throws(Failure) -> MappedFile {
+    guard size > 0 else { return MappedFile(bytes: UnsafeRawBufferPointer(start: nil, count: 0)) }
+    guard let address = mmap(nil, size, PROT_READ, MAP_PRIVATE, descriptor, 0), address != MAP_FAILED else {
+      throw File.failure("cannot map", path)
+    }
+    return MappedFile(bytes: UnsafeRawBufferPointer(start: address, count: size))
+  }
+
+  private func checkRange(offset: Int, count: Int) throws(Failure) {
+    guard offset >= 0, count >= 0, offset <= size, count <= size - offset else {
+      throw Failure(.malformed, "\(path): \(count) bytes at offset \(offset) are not inside the file's \(size) bytes")
+    }
+  }
+
+  private static func failure(_ what: String, _ path: String) -> Failure {
+    let number = errno
+    let status: Status = number == ENOENT || number == ENOTDIR ? .notFound : .inputOutput
+    return Failure(status, "\(path): \(what): \(String(cString: strerror(number)))")
+  }
+}
+
+/// A file mapped read-only into memory until this object goes.
+public final class MappedFile: @unchecked Sendable {
+  public let bytes: UnsafeRawBufferPointer
+
+  fileprivate init(bytes: UnsafeRawBufferPointer) { self.bytes = bytes }
+
+  deinit {
+    if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
+  }
+}
+
+extension File {
+  /// Reads and parses the JSON document at `path`; the path stands in front of every failure's sentence.
+  public static func readJSON(_ path: String, limits: JSON.Limits = JSON.Limits()) throws(Failure) -> JSON {
+    let bytes = try File(path: path).readAll(limit: limits.bytes)
+    return try withContext(path) { () throws(Failure) in try JSON.parse(bytes, limits: limits) }
+  }
+}

@@ -1,0 +1,180 @@
+internal import CJSON
+
+extension JSON {
+  /// What a document may cost at most.
+  public struct Limits: Sendable {
+    /// Bytes of the whole document.
+    public var bytes: Int
+    /// Arrays and objects inside one another.
+    public var depth: Int
+
+    public init(bytes: Int = 16 << 20, depth: Int = 64) {
+      self.bytes = bytes
+      self.depth = depth
+    }
+  }
+
+  /// Parses one strict JSON document: valid UTF-8, no comments, no trailing text, no NaN, no key twice in an object.
+  ///
+  /// The work is json-c's; this function only checks what json-c tolerates and turns its tree into Swift values.
+  /// - Throws: `Failure(.malformed)` with the byte offset where parsing stopped.
+  public static func parse(_ bytes: UnsafeRawBufferPointer, limits: Limits = Limits()) throws(Failure) -> JSON {
+    guard bytes.count <= limits.bytes, let length = Int32(exactly: bytes.count) else {
+      throw Failure(.malformed, "the JSON document has \(bytes.count) bytes, more than the limit of \(limits.bytes)")
+    }
+    guard length > 0, let base = bytes.baseAddress else { throw Failure(.malformed, "the JSON document is empty") }
+    guard let tokener = json_tokener_new_ex(Int32(clamping: limits.depth)) else {
+      throw Failure(.outOfMemory, "no memory for a JSON parser")
+    }
+    defer { json_tokener_free(tokener) }
+    json_tokener_set_flags(tokener, Int32(JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8))
+    var root = json_tokener_parse_ex(tokener, base.assumingMemoryBound(to: CChar.self), length)
+    defer { json_object_put(root) }
+    var end = json_tokener_get_parse_end(tokener)
+    if json_tokener_get_error(tokener) == json_tokener_continue {
+      // A bare number is only complete when the end of the text is announced.
+      var terminator: CChar = 0
+      root = json_tokener_parse_ex(tokener, &terminator, 1)
+      end = bytes.count
+    }
+    try checkOutcome(json_tokener_get_error(tokener), end: end, in: bytes)
+    var members = 0
+    let value = try convert(root, members: &members)
+    guard try members == countMembers(in: bytes) else {
+      throw Failure(.malformed, "a JSON object holds the same key twice\(duplicateKeyName(in: bytes))")
+    }
+    return value
+  }
+
+  /// Parses the UTF-8 bytes of `text`.
+  public static func parse(_ text: String, limits: Limits = Limits()) throws(Failure) -> JSON {
+    try parse(Array(text.utf8), limits: limits)
+  }
+
+  public static func parse(_ bytes: [UInt8], limits: Limits = Limits()) throws(Failure) -> JSON {
+    let outcome: Result<JSON, Failure> = bytes.withUnsafeBytes { buffer in
+      do throws(Failure) { return .success(try parse(buffer, limits: limits)) } catch { return .failure(error) }
+    }
+    return try outcome.get()
+  }
+
+  private static func checkOutcome(
+    _ error: json_tokener_error, end: Int, in bytes: UnsafeRawBufferPointer
+  ) throws(Failure) {
+    guard error == json_tokener_success else {
+      let reason = json_tokener_error_desc(error).map { String(cString: $0) } ?? "unknown error"
+      throw Failure(.malformed, "not valid JSON at byte \(end): \(reason)")
+    }
+    for index in end..<bytes.count where !isWhiteSpace(bytes[index]) {
+      throw Failure(.malformed, "not valid JSON at byte \(index): text after the end of the document")
+    }
+  }
+
+  private static func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+
+  /// The Swift value of a json-c node; `members` counts all object members below it.
+  private static func convert(_ node: OpaquePointer?, members: inout Int) throws(Failure) -> JSON {
+    guard let node else { return .null }
+    switch json_object_get_type(node) {
+    case json_type_boolean: return .bool(json_object_get_boolean(node) != 0)
+    case json_type_int: return try convertInteger(node)
+    case json_type_double:
+      let value = json_object_get_double(node)
+      guard value.isFinite else { throw Failure(.malformed, "a JSON number is not finite") }
+      return .number(value)
+    case json_type_string: return .string(text(json_object_get_string(node), json_object_get_string_len(node)))
+    case json_type_array:
+      let count = json_object_array_length(node)
+      var values: [JSON] = []
+      values.reserveCapacity(count)
+      for index in 0..<count { values.append(try convert(json_object_array_get_idx(node, index), members: &members)) }
+      return .array(values)
+    case json_type_object:
+      var object = JSONObject()
+      var entry = json_object_get_object(node)?.pointee.head
+      while let current = entry {
+        let key = current.pointee.k.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? ""
+        object[key] = try convert(current.pointee.v.map { OpaquePointer($0) }, members: &members)
+        members += 1
+        entry = current.pointee.next
+      }
+      return .object(object)
+    default: return .null
+    }
+  }
+
+  private static func convertInteger(_ node: OpaquePointer) throws(Failure) -> JSON {
+    let value = json_object_get_int64(node)
+    // json-c clamps what does not fit; the unsigned getter tells a true Int64.max from a clamped one.
+    if value == .max, json_object_get_uint64(node) > UInt64(Int64.max) {
+      return .number(Double(json_object_get_uint64(node)))
+    }
+    return .integer(value)
+  }
+
+  private static func text(_ pointer: UnsafePointer<CChar>?, _ length: Int32) -> String {
+    guard let pointer else { return "" }
+    let bytes = UnsafeRawBufferPointer(start: pointer, count: Int(length))
+    return String(decoding: bytes, as: UTF8.self)
+  }
+}
+
+/// json-c keeps the last of two equal keys without a word. In a valid document every colon outside a string belongs
+/// to one member, so the count of colons tells how many members the text had.
+extension JSON {
+  ///
+  /// json-c takes strings in single quotes too; the first one outside a string is refused here.
+  private static func countMembers(in bytes: UnsafeRawBufferPointer) throws(Failure) -> Int {
+    var count = 0
+    var singleQuote: Int?
+    scanStrings(in: bytes) { _, _ in
+    } onOther: { byte, offset in
+      if byte == UInt8(ascii: ":") { count += 1 }
+      if byte == UInt8(ascii: "'"), singleQuote == nil { singleQuote = offset }
+    }
+    if let singleQuote {
+      throw Failure(.malformed, "not valid JSON at byte \(singleQuote): a string must stand in double quotes")
+    }
+    return count
+  }
+
+  /// The first key found twice in one object, for the error message; empty when it is written in two spellings.
+  private static func duplicateKeyName(in bytes: UnsafeRawBufferPointer) -> String {
+    var seen: [Set<String>] = []
+    var last = ""
+    var duplicate: String?
+    scanStrings(in: bytes) { start, end in
+      last = String(decoding: bytes[start..<end], as: UTF8.self)
+    } onOther: { byte, _ in
+      switch byte {
+      case UInt8(ascii: "{"), UInt8(ascii: "["): seen.append([])
+      case UInt8(ascii: "}"), UInt8(ascii: "]"): _ = seen.popLast()
+      case UInt8(ascii: ":"):
+        if let top = seen.indices.last, !seen[top].insert(last).inserted, duplicate == nil { duplicate = last }
+      default: break
+      }
+    }
+    return duplicate.map { ": '\($0)'" } ?? ""
+  }
+
+  /// Walks a valid document: `onString` gets the byte range between two quotes, `onOther` every byte outside strings.
+  private static func scanStrings(
+    in bytes: UnsafeRawBufferPointer, onString: (Int, Int) -> Void, onOther: (UInt8, Int) -> Void
+  ) {
+    var index = 0
+    while index < bytes.count {
+      guard bytes[index] == UInt8(ascii: "\"") else {
+        onOther(bytes[index], index)
+        index += 1
+        continue
+      }
+      let start = index + 1
+      index = start
+      while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
+        index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
+      }
+      onString(start, min(index, bytes.count))
+      index += 1
+    }
+  }
+}

@@ -1,2 +1,399 @@
+/*
+ * dormouse.h - the whole stable interface of Dormouse, an embeddable runtime for DeepSeek-style open weights.
+ *
+ * Rules that hold for every function here:
+ *
+ * - Names are dormouse_noun_verb. Out-parameters come first, a callback is followed by its user_data, error is last.
+ * - A dormouse_status is 0 (done) or negative (see the list below; a number is never reused). The one exception: where
+ *   a callback stopped the work with a value of its own, that value comes back.
+ * - error may be NULL. Otherwise set error->struct_size first; on failure it holds the status and a sentence that names
+ *   the file, the field and the value. It is left alone on success.
+ * - Option structs start with struct_size and only ever grow at the end. Zero means default. Fill them with their
+ *   macro or their ..._init function. A shorter struct is taken as zero-filled; a longer one must have a zero tail.
+ * - Handles are opaque; ..._free(NULL) does nothing. A child keeps its parent alive, so handles may be freed in any
+ *   order. The library never hands out memory that the caller must free, other than handles.
+ * - Strings in are UTF-8. Texts, tokens and JSON documents come out into the caller's buffer: *length (or *count)
+ *   always receives the full size, and DORMOUSE_ERROR_BUFFER_TOO_SMALL says that capacity was less, in which case the
+ *   buffer is untouched. Capacity 0 with a NULL buffer asks for the size. Texts are not NUL-terminated unless room is
+ *   left: when capacity is greater than *length, buffer[*length] is 0.
+ * - Pointers given to a callback die when it returns. A callback must not call back into the same session, except
+ *   dormouse_session_cancel.
+ * - The library does not print, exit, abort or read the environment, except DORMOUSE_ISA (see
+ *   dormouse_kernels_force).
+ */
+#ifndef DORMOUSE_H
+#define DORMOUSE_H
+
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define DORMOUSE_API __attribute__((visibility("default")))
+#else
+#define DORMOUSE_API
+#endif
+
+/* ---- Version, status, error --------------------------------------------------------------------------------- */
+
+#define DORMOUSE_VERSION_MAJOR 0
+#define DORMOUSE_VERSION_MINOR 1
+#define DORMOUSE_VERSION_PATCH 0
+
+/* The version of the library that runs: major * 1000000 + minor * 1000 + patch. Thread: any. */
+DORMOUSE_API uint32_t dormouse_version_number(void);
+
+typedef int32_t dormouse_status;
+
+enum {
+  DORMOUSE_OK = 0,
+  DORMOUSE_ERROR_INVALID_ARGUMENT = -1, /* a NULL, a value out of range, a struct of the wrong size, bad JSON given */
+  DORMOUSE_ERROR_NOT_FOUND = -2,        /* a file, a folder or a part of the model (tokenizer, template) is missing */
+  DORMOUSE_ERROR_INPUT_OUTPUT = -3,     /* the system refused to open, read or map a file */
+  DORMOUSE_ERROR_MALFORMED = -4,        /* a file's contents contradict its format or one another */
+  DORMOUSE_ERROR_UNSUPPORTED = -5,      /* well-formed, but this library has no such architecture, type or feature */
+  DORMOUSE_ERROR_BUFFER_TOO_SMALL = -6, /* *length or *count tells the size that is needed */
+  DORMOUSE_ERROR_CANCELLED = -7,        /* dormouse_session_cancel, or a progress callback, stopped the work */
+  DORMOUSE_ERROR_OUT_OF_MEMORY = -8,    /* an allocation failed, or memory_limit would be passed */
+  DORMOUSE_ERROR_CONTEXT_FULL = -9,     /* more tokens than the session's context length */
+  DORMOUSE_ERROR_NUMERICAL = -10,       /* the model produced a value that is not finite */
+  DORMOUSE_ERROR_BUSY = -11,            /* the session is at work on another thread */
+  DORMOUSE_ERROR_INTERNAL = -12         /* a fault of this library; please report it */
+};
+
+/* The name of a status, such as "MALFORMED"; "UNKNOWN" for any other number. Never NULL. Thread: any. */
+DORMOUSE_API const char *dormouse_status_name(dormouse_status status);
+
+typedef struct dormouse_error {
+  uint32_t struct_size; /* sizeof(dormouse_error) */
+  dormouse_status status;
+  char message[1016]; /* UTF-8, NUL-terminated, cut at a character if it is too long */
+} dormouse_error;
+
+#define DORMOUSE_ERROR_INIT { sizeof(dormouse_error), 0, { 0 } }
+
+/* Fills *error as DORMOUSE_ERROR_INIT does. Thread: any. */
+DORMOUSE_API void dormouse_error_init(dormouse_error *error);
+
+/* ---- Engine: one loaded model, shared by its sessions -------------------------------------------------------- */
+
+typedef struct dormouse_engine dormouse_engine;
+
+/* Levels: 1 error, 2 warning, 3 information, 4 debug. message is UTF-8 and not NUL-terminated.
+   Called on any thread, several at a time; must not call the library. */
+typedef void (*dormouse_log_fn)(void *user_data, int32_t level, const char *message, size_t message_length);
+
+/* Bytes of weights loaded so far, and in all. A non-zero return cancels the loading.
+   Called on any thread, one call at a time; must not call the library. */
+typedef int32_t (*dormouse_progress_fn)(void *user_data, uint64_t done, uint64_t total);
+
+enum { /* dormouse_engine_options.flags */
+  DORMOUSE_ENGINE_WITHOUT_WEIGHTS = 1 /* tokens, templates, info and plan only: opens at once; no sessions */
+};
+enum { /* dormouse_engine_options.residency */
+  DORMOUSE_RESIDENCY_DEFAULT = 0, /* memory */
+  DORMOUSE_RESIDENCY_MEMORY = 1,  /* weights are read into memory of the process */
+  DORMOUSE_RESIDENCY_MAPPED = 2   /* weights are mapped: quick start, shared between processes, may be paged out */
+};
+enum { /* dormouse_engine_options.weights */
+  DORMOUSE_WEIGHTS_DEFAULT = 0, /* native */
+  DORMOUSE_WEIGHTS_NATIVE = 1,  /* as the files hold them: f32, f16, bf16, fp8 blocks */
+  DORMOUSE_WEIGHTS_INT8 = 2,    /* not in this version: UNSUPPORTED */
+  DORMOUSE_WEIGHTS_INT4 = 3     /* not in this version: UNSUPPORTED */
+};
+
+typedef struct dormouse_engine_options {
+  uint32_t struct_size;  /* sizeof(dormouse_engine_options) */
+  uint32_t flags;        /* DORMOUSE_ENGINE_... */
+  uint32_t thread_count; /* 0: what processor affinity and the control group's quota allow; at most 1024 */
+  int32_t residency;     /* DORMOUSE_RESIDENCY_... */
+  int32_t weights;       /* DORMOUSE_WEIGHTS_... */
+  uint32_t reserved;     /* 0 */
+  uint64_t memory_limit; /* bytes for weights, working memory and the caches of all sessions; 0: no limit */
+  dormouse_progress_fn progress;
+  void *progress_user_data;
+  dormouse_log_fn log; /* NULL: silent */
+  void *log_user_data;
+} dormouse_engine_options;
+
+#define DORMOUSE_ENGINE_OPTIONS_INIT { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+
+/* Fills *options as DORMOUSE_ENGINE_OPTIONS_INIT does. Thread: any. */
+DORMOUSE_API void dormouse_engine_options_init(dormouse_engine_options *options);
+
+/* Opens the model folder (config.json, safetensors, tokenizer) at model_path. options may be NULL.
+   On failure *out is NULL and nothing stays behind. A folder without a tokenizer opens; the functions on text then
+   answer NOT_FOUND. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_open(dormouse_engine **out, const char *model_path,
+                                                  const dormouse_engine_options *options, dormouse_error *error);
+
+/* Sessions keep what they need alive. Thread: any. */
+DORMOUSE_API void dormouse_engine_free(dormouse_engine *engine);
+
+/* What the model is, as a JSON object: model_type, parameters {total, active}, weight_types, modalities,
+   layers, vocabulary_size, context_length, cache {values_per_token, bytes_per_token, plain_attention_bytes_per_token},
+   weights {bytes, bytes_per_token}, experts, instruction_set, threads, text {tokenizer, chat_template}.
+   docs/configuration.md lists every member. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity, size_t *length,
+                                                  const dormouse_engine *engine, dormouse_error *error);
+
+typedef struct dormouse_session_options dormouse_session_options;
+
+/* The memory that the engine and one session of these options (NULL: defaults) take, as a JSON object of byte counts:
+   weights, cache, working_memory, total. Works WITHOUT_WEIGHTS too. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_plan(char *buffer, size_t capacity, size_t *length,
+                                                  const dormouse_engine *engine,
+                                                  const dormouse_session_options *options, dormouse_error *error);
+
+/* ---- Text ----------------------------------------------------------------------------------------------------- */
+
+enum { /* flags of tokenize */
+  DORMOUSE_TOKENIZE_ADD_SPECIAL = 1,  /* add what the tokenizer puts around a text (the beginning-of-sequence token) */
+  DORMOUSE_TOKENIZE_PARSE_SPECIAL = 2 /* take control tokens written in the text as such; else they are plain text */
+};
+enum { /* flags of detokenize */
+  DORMOUSE_DETOKENIZE_SKIP_SPECIAL = 1 /* leave control tokens out */
+};
+
+/* Bytes that are not UTF-8 are read as U+FFFD, one for each maximal invalid part. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_tokenize(int32_t *tokens, size_t capacity, size_t *count,
+                                                      const dormouse_engine *engine, const char *text,
+                                                      size_t text_length, uint32_t flags, dormouse_error *error);
+
+/* An id outside the vocabulary is INVALID_ARGUMENT. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_detokenize(char *buffer, size_t capacity, size_t *length,
+                                                        const dormouse_engine *engine, const int32_t *tokens,
+                                                        size_t token_count, uint32_t flags, dormouse_error *error);
+
+/* The text of a chat as the model's own template renders it. messages_json is an array of messages
+   ({"role": ..., "content": ...}), or an object {"messages": [...], "tools": [...], "add_generation_prompt": true,
+   "template_variables": {...}}. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_render_messages(char *buffer, size_t capacity, size_t *length,
+                                                             const dormouse_engine *engine, const char *messages_json,
+                                                             dormouse_error *error);
+
+/* The tokens of the same rendering: control tokens come from the template alone, never from the messages' contents.
+   Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_tokenize_messages(int32_t *tokens, size_t capacity, size_t *count,
+                                                               const dormouse_engine *engine,
+                                                               const char *messages_json, dormouse_error *error);
+
+/* ---- Session: one timeline of tokens over an engine ----------------------------------------------------------- */
+
+typedef struct dormouse_session dormouse_session;
+
+enum { /* dormouse_session_options.cache */
+  DORMOUSE_CACHE_DEFAULT = 0, /* f32 */
+  DORMOUSE_CACHE_F32 = 1,
+  DORMOUSE_CACHE_BF16 = 2,
+  DORMOUSE_CACHE_INT8 = 3 /* not in this version: UNSUPPORTED */
+};
+enum { /* dormouse_session_options.attention */
+  DORMOUSE_ATTENTION_DEFAULT = 0, /* absorbed for few tokens, expanded for many */
+  DORMOUSE_ATTENTION_EXPANDED = 1,
+  DORMOUSE_ATTENTION_ABSORBED = 2
+};
+
+struct dormouse_session_options {
+  uint32_t struct_size;    /* sizeof(dormouse_session_options) */
+  uint32_t context_length; /* tokens; 0: the model's maximum, but at most 4096 */
+  int32_t cache;           /* DORMOUSE_CACHE_... */
+  int32_t attention;       /* DORMOUSE_ATTENTION_... */
+};
+
+#define DORMOUSE_SESSION_OPTIONS_INIT { sizeof(dormouse_session_options), 0, 0, 0 }
+
+/* Fills *options as DORMOUSE_SESSION_OPTIONS_INIT does. Thread: any. */
+DORMOUSE_API void dormouse_session_options_init(dormouse_session_options *options);
+
+/* A context_length beyond the model's maximum is INVALID_ARGUMENT. options may be NULL. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_session_open(dormouse_session **out, dormouse_engine *engine,
+                                                   const dormouse_session_options *options, dormouse_error *error);
+
+/* The session must not be at work. Thread: one call at a time per session. */
+DORMOUSE_API void dormouse_session_free(dormouse_session *session);
+
+/* Stops the call that the session is in, prefill included, within one layer's time; that call answers CANCELLED and
+   the tokens it had completed stay. Without a call under way it does nothing. NULL does nothing. Thread: any. */
+DORMOUSE_API void dormouse_session_cancel(dormouse_session *session);
+
+/* Tokens in the session. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_length(size_t *length, const dormouse_session *session,
+                                                     dormouse_error *error);
+
+/* Keeps the first length tokens and forgets the rest; 0 empties the session.
+   A length beyond the session's is INVALID_ARGUMENT. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_truncate(dormouse_session *session, size_t length,
+                                                       dormouse_error *error);
+
+/* Appends tokens to the session. When it fails, CANCELLED aside, the session is as it was before.
+   Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_prefill(dormouse_session *session, const int32_t *tokens,
+                                                      size_t token_count, dormouse_error *error);
+
+/* Appends tokens and gives the logits after each: logits[token_count][vocabulary_size]; *count receives
+   token_count * vocabulary_size. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_prefill_logits(float *logits, size_t capacity, size_t *count,
+                                                             dormouse_session *session, const int32_t *tokens,
+                                                             size_t token_count, dormouse_error *error);
+
+/* The logits after the session's last token: logits[vocabulary_size]. INVALID_ARGUMENT when there is none: an empty
+   session, or one just truncated. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_logits(float *logits, size_t capacity, size_t *count,
+                                                     const dormouse_session *session, dormouse_error *error);
+
+enum { /* dormouse_event.kind */
+  DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens */
+  DORMOUSE_EVENT_TOKEN = 2,  /* a token was chosen; text may be empty while a character or a stop string is unfinished */
+  DORMOUSE_EVENT_END = 3     /* the last event; text holds what was withheld; counts and times are final */
+};
+enum { /* dormouse_event.finish_reason, 0 before the end */
+  DORMOUSE_FINISH_STOP = 1,    /* an end token, or a stop string */
+  DORMOUSE_FINISH_LENGTH = 2,  /* max_tokens */
+  DORMOUSE_FINISH_CONTEXT = 3  /* the context is full */
+};
+
+typedef struct dormouse_alternative {
+  int32_t token;
+  float log_probability;
+} dormouse_alternative;
+
+typedef struct dormouse_event {
+  uint32_t struct_size;    /* of the library that runs: look before reading members newer than your header */
+  int32_t kind;            /* DORMOUSE_EVENT_... */
+  int32_t token;           /* TOKEN: the id; else -1 */
+  float log_probability;   /* TOKEN: natural logarithm, of the model's own distribution (before penalties, bias and
+                              temperature); 0 unless "logprobs" was asked for */
+  const char *text;        /* whole UTF-8 characters, not NUL-terminated; NULL when text_length is 0 */
+  size_t text_length;
+  const dormouse_alternative *alternatives; /* TOKEN with "logprobs": the most probable tokens, best first */
+  size_t alternative_count;
+  int32_t finish_reason;     /* DORMOUSE_FINISH_... */
+  uint32_t prompt_tokens;    /* tokens of the prompt */
+  uint32_t prompt_done;      /* of these, in the session by now */
+  uint32_t prompt_reused;    /* of these, in the session before the call */
+  uint32_t generated_tokens; /* so far, an end token included */
+  uint32_t reserved;
+  double prompt_seconds;     /* so far */
+  double generation_seconds; /* so far */
+} dormouse_event;
+
+/* A non-zero return stops the work at this event; the call then returns that value. */
+typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *event);
+
+/* Appends tokens (there may be none when the session has logits) and goes on from there, token by token.
+   config_json is NULL or an object; what is missing comes from the model's generation_config.json, then from here:
+     "max_tokens"          1 and up; default: until the context is full
+     "temperature"         0 (greedy) to 100; default 0
+     "top_k"               0 (off) and up; "top_p" above 0 to 1 (off); "min_p" 0 (off) to 1
+     "repetition_penalty"  above 0, 1 is off; "presence_penalty", "frequency_penalty" -100 to 100, 0 is off
+     "logit_bias"          object: token id as a string -> -100 to 100
+     "seed"                integer; default 0: same seed, same text
+     "stop"                a string or an array of up to 16; the text ends before the first that occurs
+     "logprobs"            0 (off) to 20 alternatives a token; -1: the chosen token's alone
+     "ignore_eos"          true: end tokens do not end the text
+   An unknown member is INVALID_ARGUMENT. on_event may be NULL.
+   Generated tokens, an end token included, stay in the session. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_generate(dormouse_session *session, const int32_t *tokens,
+                                                       size_t token_count, const char *config_json,
+                                                       dormouse_event_fn on_event, void *user_data,
+                                                       dormouse_error *error);
+
+/* Answers a chat (messages_json as for dormouse_engine_render_messages). The session keeps whatever prefix of the
+   rendered prompt it already holds, drops the rest, and computes only what is new; so the same session can be given
+   the growing list of messages turn by turn. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_chat(dormouse_session *session, const char *messages_json,
+                                                   const char *config_json, dormouse_event_fn on_event,
+                                                   void *user_data, dormouse_error *error);
+
+/* ---- Parts: each usable alone, on plain arrays ----------------------------------------------------------------- */
+
+/* The MoE router of the DeepSeek family. */
+typedef struct dormouse_router dormouse_router;
+
+/* config_json, with the names of the model's config.json: "n_routed_experts", "num_experts_per_tok" (required),
+   "scoring_func" ("softmax" or "sigmoid"), "topk_method" ("greedy", "group_limited_greedy" or "noaux_tc"), "n_group",
+   "topk_group", "norm_topk_prob", "routed_scaling_factor". Thread: any. */
+DORMOUSE_API dormouse_status dormouse_router_create(dormouse_router **out, const char *config_json,
+                                                    dormouse_error *error);
+/* Thread: one call at a time per router. */
+DORMOUSE_API void dormouse_router_free(dormouse_router *router);
+
+/* ids[token_count][num_experts_per_tok], weights likewise, from logits[token_count][n_routed_experts];
+   correction_bias[n_routed_experts] is required by noaux_tc and must be NULL otherwise. A logit that is not finite
+   is NUMERICAL. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_router_route(int32_t *ids, float *weights, const dormouse_router *router,
+                                                   const float *logits, const float *correction_bias,
+                                                   size_t token_count, dormouse_error *error);
+
+/* The latent cache of one layer, with its attention: a row is the normed latent (kv_lora_rank values), then the
+   rotated key (qk_rope_head_dim values). */
+typedef struct dormouse_latent_cache dormouse_latent_cache;
+
+/* config_json: "kv_lora_rank", "qk_rope_head_dim", "capacity" (rows; required), "type" ("f32", the default, or
+   "bf16"). Thread: any. */
+DORMOUSE_API dormouse_status dormouse_latent_cache_create(dormouse_latent_cache **out, const char *config_json,
+                                                          dormouse_error *error);
+/* Thread: one call at a time per cache. */
+DORMOUSE_API void dormouse_latent_cache_free(dormouse_latent_cache *cache);
+
+/* Appends rows[row_count][kv_lora_rank + qk_rope_head_dim]; CONTEXT_FULL, with nothing appended, beyond the
+   capacity. Thread: one call at a time per cache. */
+DORMOUSE_API dormouse_status dormouse_latent_cache_append(dormouse_latent_cache *cache, const float *rows,
+                                                          size_t row_count, dormouse_error *error);
+
+/* Rows held, and the bytes allocated for them. Either pointer may be NULL.
+   Thread: one call at a time per cache. */
+DORMOUSE_API dormouse_status dormouse_latent_cache_size(size_t *row_count, size_t *byte_count,
+                                                        const dormouse_latent_cache *cache, dormouse_error *error);
+
+/* Keeps the first row_count rows. Thread: one call at a time per cache. */
+DORMOUSE_API dormouse_status dormouse_latent_cache_truncate(dormouse_latent_cache *cache, size_t row_count,
+                                                            dormouse_error *error);
+
+/* Absorbed attention of one token over the first row_count rows (0: all):
+   out[h] = sum_t softmax_t(scale * query[h] . row[t]) * row[t][0 ..< kv_lora_rank], for
+   query[head_count][kv_lora_rank + qk_rope_head_dim] and out[head_count][kv_lora_rank].
+   Thread: any, while nobody appends or truncates. */
+DORMOUSE_API dormouse_status dormouse_latent_cache_attend(float *out, const dormouse_latent_cache *cache,
+                                                          const float *query, size_t head_count, size_t row_count,
+                                                          float scale, dormouse_error *error);
+
+/* The instruction sets as a JSON object: "built", "usable" (arrays of names), "chosen" (a name). Thread: any. */
+DORMOUSE_API dormouse_status dormouse_kernels_list(char *buffer, size_t capacity, size_t *length,
+                                                   dormouse_error *error);
+
+/* Engines and parts created from now on use this instruction set ("baseline", "avx2", "avx512", "neon"); NULL goes
+   back to the environment's DORMOUSE_ISA, or the best usable one. UNSUPPORTED when this processor or this build lacks
+   it. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_kernels_force(const char *name, dormouse_error *error);
+
+enum { /* weight types */
+  DORMOUSE_TYPE_F32 = 1,
+  DORMOUSE_TYPE_F16 = 2,
+  DORMOUSE_TYPE_BF16 = 3,
+  DORMOUSE_TYPE_F8_E4M3 = 4, /* with scales */
+  DORMOUSE_TYPE_F8_E8M0 = 5  /* scales only: 2^(byte - 127) */
+};
+
+/* result[token_count][rows] = input[token_count][columns] times the transpose of weights[rows][columns].
+   For F8_E4M3, element (r, c) counts scales[r / block_rows][c / block_columns] times, with scale_type F32 or F8_E8M0;
+   for the other types scales is NULL and scale_type, block_rows and block_columns are 0. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_kernels_multiply(float *result, const void *weights, int32_t weight_type,
+                                                       const void *scales, int32_t scale_type, size_t block_rows,
+                                                       size_t block_columns, size_t rows, size_t columns,
+                                                       const float *input, size_t token_count,
+                                                       dormouse_error *error);
+
+/* What this machine can do at most with thread_count threads (0: all): bytes a second read from memory, and float32
+   operations a second of the chosen instruction set. Takes about a second. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_machine_measure(double *bytes_per_second, double *operations_per_second,
+                                                      uint32_t thread_count, dormouse_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

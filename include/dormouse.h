@@ -240,10 +240,11 @@ DORMOUSE_API dormouse_status dormouse_session_prefill_logits(float *logits, size
                                                              dormouse_session *session, const int32_t *tokens,
                                                              size_t token_count, dormouse_error *error);
 
-/* The logits after the session's last token: logits[vocabulary_size]. INVALID_ARGUMENT when there is none: an empty
-   session, or one just truncated. Thread: one call at a time per session. */
+/* The logits after the session's last token: logits[vocabulary_size]; computed now if they are not at hand (after
+   truncate, or for the last token of an answer). INVALID_ARGUMENT for an empty session.
+   Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_logits(float *logits, size_t capacity, size_t *count,
-                                                     const dormouse_session *session, dormouse_error *error);
+                                                     dormouse_session *session, dormouse_error *error);
 
 enum { /* dormouse_event.kind */
   DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens */

@@ -1,0 +1,85 @@
+import CDormouse
+import DormouseEngine
+import DormouseKernels
+import DormouseSupport
+import Synchronization
+
+extension EngineOptions {
+  init(_ options: dormouse_engine_options) throws(Failure) {
+    self.init()
+    guard options.flags & ~UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS.rawValue) == 0, options.reserved == 0 else {
+      throw Failure(.invalidArgument, "dormouse_engine_options: flags or reserved has bits that mean nothing")
+    }
+    withoutWeights = options.flags & UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS.rawValue) != 0
+    threadCount = Int(options.thread_count)
+    switch options.residency {
+    case 0, Int32(DORMOUSE_RESIDENCY_MEMORY.rawValue): residency = .memory
+    case Int32(DORMOUSE_RESIDENCY_MAPPED.rawValue): residency = .mapped
+    default: throw invalidMember("dormouse_engine_options.residency", options.residency)
+    }
+    switch options.weights {
+    case 0, Int32(DORMOUSE_WEIGHTS_NATIVE.rawValue): break
+    case Int32(DORMOUSE_WEIGHTS_INT8.rawValue), Int32(DORMOUSE_WEIGHTS_INT4.rawValue):
+      throw Failure(.unsupported, "this version has native weights only, not int8 or int4")
+    default: throw invalidMember("dormouse_engine_options.weights", options.weights)
+    }
+    memoryLimit = options.memory_limit == 0 ? nil : options.memory_limit
+    progress = options.progress.map {
+      makeProgress(Callback(function: $0, userData: options.progress_user_data))
+    }
+    if let callback = options.log { log = makeLog(Callback(function: callback, userData: options.log_user_data)) }
+  }
+}
+
+extension SessionOptions {
+  init(_ options: dormouse_session_options) throws(Failure) {
+    self.init()
+    contextLength = options.context_length == 0 ? nil : Int(options.context_length)
+    switch options.cache {
+    case 0, Int32(DORMOUSE_CACHE_F32.rawValue): cacheType = .float32
+    case Int32(DORMOUSE_CACHE_BF16.rawValue): cacheType = .bfloat16
+    case Int32(DORMOUSE_CACHE_INT8.rawValue):
+      throw Failure(.unsupported, "this version has f32 and bf16 cache rows, not int8")
+    default: throw invalidMember("dormouse_session_options.cache", options.cache)
+    }
+    switch options.attention {
+    case 0: attention = .automatic
+    case Int32(DORMOUSE_ATTENTION_EXPANDED.rawValue): attention = .expanded
+    case Int32(DORMOUSE_ATTENTION_ABSORBED.rawValue): attention = .absorbed
+    default: throw invalidMember("dormouse_session_options.attention", options.attention)
+    }
+  }
+}
+
+private func invalidMember(_ name: String, _ value: Int32) -> Failure {
+  Failure(.invalidArgument, "\(name) is \(value), which means nothing")
+}
+
+/// A caller's function and the pointer that is passed back to it; the caller vouches for their use on other threads.
+private struct Callback<Function>: @unchecked Sendable {
+  let function: Function
+  let userData: UnsafeMutableRawPointer?
+}
+
+/// Loading reports from several threads; the caller is called by one at a time.
+private func makeProgress(_ callback: Callback<dormouse_progress_fn>) -> Progress {
+  let turn = Turn()
+  return { done, total in
+    turn.mutex.withLock { _ in callback.function(callback.userData, done, total) == 0 }
+  }
+}
+
+private final class Turn: Sendable {
+  let mutex = Mutex(())
+}
+
+private func makeLog(_ callback: Callback<dormouse_log_fn>) -> Log {
+  Log { level, message in
+    var message = message
+    message.withUTF8 { bytes in
+      bytes.withMemoryRebound(to: CChar.self) {
+        callback.function(callback.userData, level.rawValue, $0.baseAddress, $0.count)
+      }
+    }
+  }
+}

@@ -1,0 +1,78 @@
+import DormouseSupport
+
+/// The messages of a chat and what goes with them into the template.
+struct ChatRequest {
+  var messages: JSON
+  /// Everything else a template may ask for: tools, add_generation_prompt, the caller's own variables.
+  var variables = JSONObject()
+
+  /// A document of messages may hold pictures as data URLs: this many bytes.
+  private static let limits = JSON.Limits(bytes: 256 << 20, depth: 64)
+
+  /// - Parameter json: an array of messages, or an object as `dormouse_engine_render_messages` describes it.
+  init(json: String) throws(Failure) {
+    let value: JSON
+    do { value = try JSON.parse(json, limits: ChatRequest.limits) } catch {
+      throw Failure(.invalidArgument, "messages_json: \(error.message)")
+    }
+    variables["add_generation_prompt"] = true
+    if value.arrayValue != nil {
+      messages = value
+    } else {
+      var fields = try JSONFields(value, name: "messages_json")
+      guard let list = fields.value("messages") else {
+        throw Failure(.invalidArgument, "messages_json has no 'messages'")
+      }
+      messages = list
+      if let extra = fields.value("template_variables") {
+        guard let object = extra.objectValue else { throw fields.wrong("template_variables", extra, "an object") }
+        variables = variables.merging(object)
+      }
+      if let generates = try fields.boolean("add_generation_prompt") {
+        variables["add_generation_prompt"] = .bool(generates)
+      }
+      if let tools = fields.value("tools") {
+        guard tools.arrayValue != nil else { throw fields.wrong("tools", tools, "an array") }
+        variables["tools"] = tools
+      }
+      try fields.refuseUnknown()
+    }
+    try checkMessages()
+  }
+
+  private func checkMessages() throws(Failure) {
+    guard let list = messages.arrayValue, !list.isEmpty else {
+      throw Failure(.invalidArgument, "messages_json: 'messages' must be an array with at least one message")
+    }
+    for (index, message) in list.enumerated() {
+      let place = "messages_json: message \(index)"
+      guard message.objectValue != nil else {
+        throw Failure(.invalidArgument, "\(place) must be an object, not \(message.typeName)")
+      }
+      guard message["role"]?.stringValue != nil else {
+        throw Failure(.invalidArgument, "\(place): 'role' must be a string")
+      }
+      try checkContent(message["content"], place)
+    }
+  }
+
+  /// A string, null (an assistant's message that only calls tools), or an array of parts; only text parts so far.
+  private func checkContent(_ content: JSON?, _ place: String) throws(Failure) {
+    guard let content, !content.isNull, content.stringValue == nil else { return }
+    guard let parts = content.arrayValue else {
+      throw Failure(
+        .invalidArgument, "\(place): 'content' must be a string or an array of parts, not \(content.typeName)")
+    }
+    for (index, part) in parts.enumerated() {
+      guard let type = part["type"]?.stringValue else {
+        throw Failure(.invalidArgument, "\(place), part \(index): 'type' must be a string")
+      }
+      guard type == "text" else {
+        throw Failure(.unsupported, "\(place), part \(index): this version has no '\(type)' parts, only 'text'")
+      }
+      guard part["text"]?.stringValue != nil else {
+        throw Failure(.invalidArgument, "\(place), part \(index): 'text' must be a string")
+      }
+    }
+  }
+}

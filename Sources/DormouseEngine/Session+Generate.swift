@@ -1,0 +1,136 @@
+import DormouseSupport
+import DormouseText
+
+extension Session {
+  /// Appends tokens and goes on from there.
+  /// - Parameters:
+  ///   - newTokens: may be empty when the session holds tokens.
+  ///   - configuration: the JSON that `dormouse_session_generate` describes, or nil.
+  /// - Returns: 0, or the value with which `onEvent` stopped the work.
+  public func generate(_ newTokens: [Int32], configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
+    let request = try readRequest(configuration)
+    return try state.exclusively { () throws(Failure) in
+      try run(newTokens, reused: 0, request, onEvent)
+    }
+  }
+
+  /// Answers a chat; the prefix of the rendered prompt that the session already holds is not computed again.
+  /// - Parameter messages: the JSON that `dormouse_engine_render_messages` describes.
+  public func chat(messages: String, configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
+    let request = try readRequest(configuration)
+    let prompt = try engine.text.tokenize(try ChatRequest(json: messages))
+    guard prompt.count <= contextLength else {
+      throw Failure(
+        .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")
+    }
+    return try state.exclusively { () throws(Failure) in
+      let shared = zip(tokens, prompt).prefix { $0 == $1 }.count
+      keep(shared)
+      return try run(Array(prompt[shared...]), reused: shared, request, onEvent)
+    }
+  }
+
+  private func readRequest(_ configuration: String?) throws(Failure) -> GenerationRequest {
+    try GenerationRequest.read(
+      configuration, defaults: engine.text.generation.sampling, vocabularySize: vocabularySize)
+  }
+
+  private func run(
+    _ newTokens: [Int32], reused: Int, _ request: GenerationRequest, _ onEvent: EventHandler
+  ) throws(Failure) -> Int32 {
+    let before = tokens.count
+    try append(newTokens)
+    var generation = Generation(
+      session: self, request: request, reused: reused, promptCount: reused + newTokens.count)
+    do {
+      return try generation.run(onEvent)
+    } catch {
+      // A cancelled call keeps what it completed; `evaluate` has already dropped the rest.
+      if error.status != .cancelled { keep(before) }
+      throw error
+    }
+  }
+}
+
+/// One answer in the making.
+private struct Generation {
+  private let session: Session
+  private let request: GenerationRequest
+  private var sampler: Sampler
+  private var output: TextOutput
+  private var counts = GenerationEvent.Counts()
+  private var startOfPhase = Clock.now()
+
+  init(session: Session, request: GenerationRequest, reused: Int, promptCount: Int) {
+    self.session = session
+    self.request = request
+    sampler = Sampler(request.sampling, prompt: session.tokens)
+    output = TextOutput(tokenizer: session.engine.text.tokenizer, stop: request.stop)
+    counts.promptTokens = promptCount
+    counts.promptReused = reused
+    counts.promptDone = reused
+  }
+
+  /// - Returns: 0, or the value with which `onEvent` stopped the work.
+  mutating func run(_ onEvent: EventHandler) throws(Failure) -> Int32 {
+    var stop = try readPrompt(onEvent)
+    if stop != 0 { return stop }
+    startOfPhase = Clock.now()
+    if session.tokens.count >= session.contextLength { return onEvent(endEvent(.context, isStopped: false)) }
+    while true {
+      let token = sampler.sample(session.logits)
+      let logProbabilities = request.logProbabilityAlternatives.map {
+        LogProbabilities(logits: session.logits, token: token, alternativeCount: $0)
+      }
+      try session.append([token])
+      counts.generatedTokens += 1
+      counts.generationSeconds = Clock.now() - startOfPhase
+      let isEnd = !request.ignoresEndTokens && session.engine.text.generation.endTokens.contains(token)
+      let piece = isEnd ? (text: [], isStopped: false) : output.append(token)
+      stop = onEvent(tokenEvent(token, logProbabilities, piece.text))
+      if stop != 0 { return stop }
+      if let reason = finishReason(isEnd: isEnd, isStopped: piece.isStopped) {
+        return onEvent(endEvent(reason, isStopped: piece.isStopped))
+      }
+      try session.ensureLogits { _ in }
+    }
+  }
+
+  /// Evaluates the prompt, with an event after each chunk.
+  private mutating func readPrompt(_ onEvent: EventHandler) throws(Failure) -> Int32 {
+    var stop: Int32 = 0
+    let first = session.tokens.count - counts.promptTokens
+    do {
+      try session.ensureLogits { (evaluated) throws(Failure) in
+        counts.promptDone = min(counts.promptTokens, max(0, evaluated - first))
+        counts.promptSeconds = Clock.now() - startOfPhase
+        stop = onEvent(GenerationEvent(kind: .prompt, counts: counts))
+        if stop != 0 { throw Failure(.cancelled, "the event callback returned \(stop)") }
+      }
+    } catch {
+      if stop == 0 { throw error }
+    }
+    return stop
+  }
+
+  private func finishReason(isEnd: Bool, isStopped: Bool) -> GenerationEvent.FinishReason? {
+    if isEnd || isStopped { return .stop }
+    if counts.generatedTokens == request.maxTokens { return .length }
+    return session.tokens.count >= session.contextLength ? .context : nil
+  }
+
+  private func tokenEvent(_ token: Int32, _ probabilities: LogProbabilities?, _ text: [UInt8]) -> GenerationEvent {
+    var event = GenerationEvent(kind: .token, token: token, text: text, counts: counts)
+    if let probabilities {
+      event.logProbability = probabilities.chosen
+      event.alternatives = probabilities.alternatives.map { .init(token: $0.token, logProbability: $0.logProbability) }
+    }
+    return event
+  }
+
+  private mutating func endEvent(_ reason: GenerationEvent.FinishReason, isStopped: Bool) -> GenerationEvent {
+    let rest = isStopped ? (text: [], isStopped: true) : output.finish()
+    return GenerationEvent(
+      kind: .end, text: rest.text, finishReason: rest.isStopped ? .stop : reason, counts: counts)
+  }
+}

@@ -1,0 +1,177 @@
+import DormouseKernels
+import DormouseModel
+import DormouseSupport
+
+/// One timeline of tokens over an engine.
+///
+/// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`.
+///
+/// The session's tokens run ahead of the decoder's cache by those that nothing has asked the logits of yet: the last
+/// token of an answer is evaluated only when something follows it.
+public final class Session: @unchecked Sendable {
+  public let engine: Engine
+  public let contextLength: Int
+  let state = SessionState()
+  /// Everything the session holds, evaluated or not.
+  var tokens: [Int32] = []
+
+  private let decoder: Decoder
+  private let attention: AttentionForm
+  private let reservation: MemoryBudget.Reservation
+  /// The logits after the last evaluated token [vocabulary]; meaningful while `hasLogits`.
+  private let logitsBuffer: AlignedBuffer
+  private var hasLogits = false
+
+  /// Tokens evaluated between two looks at progress and cancellation.
+  private static let chunkLength = 512
+
+  public init(engine: Engine, options: SessionOptions) throws(Failure) {
+    let model = try engine.requireModel()
+    contextLength = try engine.contextLength(for: options)
+    let plan = try engine.plan(for: options)
+    reservation = try engine.memoryBudget.reserve(
+      plan.sessionBytes, for: "a session of \(contextLength) tokens")
+    decoder = try Decoder(model: model, contextLength: contextLength, cacheType: options.cacheType)
+    logitsBuffer = try AlignedBuffer(
+      byteCount: model.configuration.vocabularySize * MemoryLayout<Float>.stride, for: "the logits of a session")
+    attention = options.attention.form
+    self.engine = engine
+    tokens.reserveCapacity(contextLength)
+  }
+
+  /// The number of tokens in the session.
+  public func length() throws(Failure) -> Int {
+    try state.exclusively { () throws(Failure) in tokens.count }
+  }
+
+  /// Stops the call under way within one layer's time. Any thread.
+  public func cancel() { state.cancel() }
+
+  /// Keeps the first `length` tokens.
+  public func truncate(to length: Int) throws(Failure) {
+    try state.exclusively { () throws(Failure) in
+      guard (0...tokens.count).contains(length) else {
+        throw Failure(.invalidArgument, "cannot truncate to \(length) tokens: the session has \(tokens.count)")
+      }
+      keep(length)
+    }
+  }
+
+  /// Appends tokens.
+  public func prefill(_ newTokens: [Int32]) throws(Failure) {
+    try state.exclusively { () throws(Failure) in
+      try append(newTokens)
+      try evaluate { _ in }
+    }
+  }
+
+  /// Appends tokens and writes the logits after each to `logits` [tokens, vocabulary], row-major.
+  public func prefill(_ newTokens: [Int32], allLogits logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+    try state.exclusively { () throws(Failure) in
+      try evaluate { _ in }
+      let before = tokens.count
+      try append(newTokens)
+      guard let base = logits.baseAddress, !newTokens.isEmpty else { return }
+      do {
+        try forward(newTokens, .all(into: base))
+        let last = base + (newTokens.count - 1) * vocabularySize
+        logitsPointer.update(from: last, count: vocabularySize)
+        hasLogits = true
+      } catch {
+        keep(before)
+        throw error
+      }
+    }
+  }
+
+  /// Copies the logits after the last token to `logits` [vocabulary].
+  public func copyLogits(to logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+    try state.exclusively { () throws(Failure) in
+      try ensureLogits { _ in }
+      logits.baseAddress?.update(from: logitsPointer, count: min(logits.count, vocabularySize))
+    }
+  }
+
+  public var vocabularySize: Int { decoder.model.configuration.vocabularySize }
+}
+
+/// The steps that the calls above, generate and chat are made of; all run inside `exclusively`.
+extension Session {
+  /// The logits after the last token, valid after `ensureLogits`.
+  var logits: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: logitsPointer, count: vocabularySize) }
+
+  private var logitsPointer: UnsafeMutablePointer<Float> {
+    logitsBuffer.bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
+  }
+
+  /// Tokens that the decoder's cache holds.
+  private var evaluatedCount: Int { decoder.length }
+
+  /// Adds tokens at the end, to be evaluated later.
+  /// - Throws: `Failure(.contextFull)` or, for an id outside the vocabulary, `Failure(.invalidArgument)`.
+  func append(_ newTokens: [Int32]) throws(Failure) {
+    guard newTokens.count <= contextLength - tokens.count else {
+      throw Failure(
+        .contextFull,
+        "\(newTokens.count) tokens after \(tokens.count) do not fit into the session's \(contextLength) tokens")
+    }
+    for (index, token) in newTokens.enumerated() where token < 0 || token >= vocabularySize {
+      throw Failure(
+        .invalidArgument, "token \(index) is \(token), not an id of the vocabulary of \(vocabularySize)")
+    }
+    if !newTokens.isEmpty { hasLogits = false }
+    tokens += newTokens
+  }
+
+  /// Forgets all but the first `length` tokens.
+  func keep(_ length: Int) {
+    guard length < tokens.count || length < evaluatedCount else { return }
+    tokens.removeLast(tokens.count - length)
+    if evaluatedCount > length { decoder.truncate(to: length) }
+    hasLogits = false
+  }
+
+  /// Evaluates the tokens that the decoder has not seen, chunk by chunk, and keeps the logits after the last.
+  ///
+  /// On cancellation the tokens of completed chunks stay; on any other failure all unevaluated tokens go.
+  /// - Parameter onChunk: gets the number of evaluated tokens after each chunk.
+  func evaluate(onChunk: (Int) throws(Failure) -> Void) throws(Failure) {
+    let before = evaluatedCount
+    do {
+      while evaluatedCount < tokens.count {
+        try state.throwIfCancelling()
+        let end = min(tokens.count, evaluatedCount + Session.chunkLength)
+        let isLast = end == tokens.count
+        try forward(Array(tokens[evaluatedCount..<end]), isLast ? .last(into: logitsPointer) : .none)
+        hasLogits = isLast
+        try onChunk(end)
+      }
+    } catch {
+      keep(error.status == .cancelled ? evaluatedCount : before)
+      throw error
+    }
+  }
+
+  /// Makes `logits` those after the last token.
+  func ensureLogits(onChunk: (Int) throws(Failure) -> Void) throws(Failure) {
+    guard !tokens.isEmpty else {
+      throw Failure(.invalidArgument, "the session has no tokens, so there is nothing to go on from")
+    }
+    if !hasLogits, evaluatedCount == tokens.count { decoder.truncate(to: tokens.count - 1) }
+    try evaluate(onChunk: onChunk)
+  }
+
+  private func forward(_ newTokens: [Int32], _ request: LogitsRequest) throws(Failure) {
+    try decoder.forward(newTokens, logits: request, form: attention, isCancelled: { state.isCancelling })
+  }
+}
+
+extension AttentionChoice {
+  var form: AttentionForm {
+    switch self {
+    case .automatic: .automatic
+    case .expanded: .expanded
+    case .absorbed: .absorbed
+    }
+  }
+}

@@ -1,0 +1,92 @@
+import DormouseSupport
+import Testing
+
+@testable import DormouseEngine
+
+@Suite struct GenerationRequestTests {
+  private func read(_ json: String?) throws -> GenerationRequest {
+    try GenerationRequest.read(json, defaults: SamplingParameters(temperature: 0.6), vocabularySize: 100)
+  }
+
+  @Test func readsEveryMember() throws {
+    let request = try read(
+      """
+      {"max_tokens": 5, "temperature": 0.7, "top_k": 3, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 1.1,
+       "presence_penalty": -1, "frequency_penalty": 2, "logit_bias": {"7": -100, "99": 0.5}, "seed": -1,
+       "stop": ["a", "b"], "logprobs": 3, "ignore_eos": true}
+      """)
+    #expect(request.maxTokens == 5)
+    #expect(request.sampling.temperature == 0.7)
+    #expect(request.sampling.topK == 3)
+    #expect(request.sampling.topP == 0.9)
+    #expect(request.sampling.minP == 0.1)
+    #expect(request.sampling.repetitionPenalty == 1.1)
+    #expect(request.sampling.presencePenalty == -1)
+    #expect(request.sampling.frequencyPenalty == 2)
+    #expect(request.sampling.logitBias == [7: -100, 99: 0.5])
+    #expect(request.sampling.seed == .max)
+    #expect(request.stop == ["a", "b"])
+    #expect(request.logProbabilityAlternatives == 3)
+    #expect(request.ignoresEndTokens)
+  }
+
+  @Test func whatIsMissingOrNullComesFromTheModel() throws {
+    #expect(try read(nil).sampling.temperature == 0.6)
+    #expect(try read(#"{"temperature": null, "stop": "x"}"#).sampling.temperature == 0.6)
+    #expect(try read(#"{"stop": "x"}"#).stop == ["x"])
+    #expect(try read(#"{"logprobs": -1}"#).logProbabilityAlternatives == 0)
+    #expect(try read(#"{"logprobs": 0}"#).logProbabilityAlternatives == nil)
+  }
+
+  @Test(arguments: [
+    ("[]", "must be a JSON object"), ("{", "not valid JSON"), (#"{"max_tokens": 0}"#, "'max_tokens'"),
+    (#"{"temperature": -1}"#, "'temperature' must be a number from 0.0 to 100.0, not -1"),
+    (#"{"temperature": "hot"}"#, "'temperature'"), (#"{"top_k": 1.5}"#, "'top_k'"), (#"{"top_p": 0}"#, "'top_p'"),
+    (#"{"top_p": 1.01}"#, "'top_p'"), (#"{"min_p": 2}"#, "'min_p'"),
+    (#"{"repetition_penalty": 0}"#, "'repetition_penalty'"), (#"{"logit_bias": {"100": 1}}"#, "'100'"),
+    (#"{"logit_bias": {"x": 1}}"#, "'x'"), (#"{"logit_bias": {"1": 101}}"#, "'logit_bias'"),
+    (#"{"logit_bias": [1]}"#, "'logit_bias'"), (#"{"stop": [1]}"#, "'stop'"), (#"{"stop": ""}"#, "empty string"),
+    (#"{"stop": ["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]}"#, "at most 16"),
+    (#"{"logprobs": 21}"#, "'logprobs'"), (#"{"ignore_eos": 1}"#, "'ignore_eos'"), (#"{"seed": 1.5}"#, "'seed'"),
+    (#"{"temprature": 1}"#, "unknown member 'temprature'"),
+  ])
+  func namesTheMemberAtFault(json: String, fragment: String) {
+    #expect { try read(json) } throws: { error in
+      (error as? Failure)?.status == .invalidArgument && "\(error)".contains(fragment)
+    }
+  }
+}
+
+@Suite struct ChatRequestTests {
+  @Test func readsAnArrayOrAnObject() throws {
+    let list = try ChatRequest(json: #"[{"role": "user", "content": "hi"}]"#)
+    #expect(list.messages.arrayValue?.count == 1)
+    #expect(list.variables["add_generation_prompt"] == true)
+    let object = try ChatRequest(
+      json: #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}], "tools": [{}],"#
+        + #" "add_generation_prompt": false, "template_variables": {"thinking": true}}"#)
+    #expect(object.variables["add_generation_prompt"] == false)
+    #expect(object.variables["thinking"] == true)
+    #expect(object.variables["tools"] == [[:]])
+  }
+
+  @Test(arguments: [
+    ("[]", "at least one message"), ("{}", "no 'messages'"), (#"[1]"#, "message 0 must be an object"),
+    (#"[{"content": "x"}]"#, "'role'"), (#"[{"role": "user", "content": 5}]"#, "'content'"),
+    (#"[{"role": "user", "content": [{"text": "x"}]}]"#, "'type'"),
+    (#"[{"role": "user", "content": [{"type": "text"}]}]"#, "'text' must be a string"),
+    (#"{"messages": [{"role": "user", "content": "x"}], "tools": 1}"#, "'tools'"),
+    (#"{"messages": [{"role": "user", "content": "x"}], "stream": true}"#, "unknown member 'stream'"),
+  ])
+  func namesThePlaceAtFault(json: String, fragment: String) {
+    #expect { try ChatRequest(json: json) } throws: { error in
+      (error as? Failure)?.status == .invalidArgument && "\(error)".contains(fragment)
+    }
+  }
+
+  @Test func mediaPartsAreRefusedByName() {
+    #expect {
+      try ChatRequest(json: #"[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]"#)
+    } throws: { ($0 as? Failure)?.status == .unsupported && "\($0)".contains("'image_url'") }
+  }
+}

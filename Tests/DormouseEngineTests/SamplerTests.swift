@@ -1,0 +1,101 @@
+import Glibc
+import Testing
+
+@testable import DormouseEngine
+
+@Suite struct SamplerTests {
+  /// Counts of each token over many draws.
+  private func draw(_ parameters: SamplingParameters, _ logits: [Float], times: Int) -> [Int32: Int] {
+    var sampler = Sampler(parameters, prompt: [])
+    var counts: [Int32: Int] = [:]
+    for _ in 0..<times { counts[logits.withUnsafeBufferPointer { sampler.sample($0) }, default: 0] += 1 }
+    return counts
+  }
+
+  private func sampleOnce(_ parameters: SamplingParameters, _ logits: [Float], prompt: [Int32] = []) -> Int32 {
+    var sampler = Sampler(parameters, prompt: prompt)
+    return logits.withUnsafeBufferPointer { sampler.sample($0) }
+  }
+
+  @Test func greedyTakesTheBestAndTheLowerIdOfTwo() {
+    #expect(sampleOnce(SamplingParameters(), [1, 3, 2]) == 1)
+    #expect(sampleOnce(SamplingParameters(), [1, 3, 3]) == 1)
+    #expect(sampleOnce(SamplingParameters(), [-5]) == 0)
+    #expect(sampleOnce(SamplingParameters(temperature: 1e-30), [1, 3, 2]) == 1)
+  }
+
+  /// Frequencies of 20,000 draws are within five standard deviations of the softmax.
+  @Test(arguments: [Float(0.5), 1, 2]) func drawsFollowTheSoftmaxOfScaledLogits(temperature: Float) {
+    let logits: [Float] = [0, 1, -1, 2.5, 0.3]
+    let weights = logits.map { exp(Double($0 / temperature)) }
+    let total = weights.reduce(0, +)
+    let counts = draw(SamplingParameters(temperature: temperature, seed: 7), logits, times: 20_000)
+    for (token, weight) in weights.enumerated() {
+      let probability = weight / total
+      let deviation = (20_000 * probability * (1 - probability)).squareRoot()
+      #expect(abs(Double(counts[Int32(token)] ?? 0) - 20_000 * probability) < 5 * deviation)
+    }
+  }
+
+  @Test func sameSeedSameTokens() {
+    let logits = (0..<50).map { Float($0 % 7) * 0.3 }
+    func sequence(_ seed: UInt64) -> [Int32] {
+      var sampler = Sampler(SamplingParameters(temperature: 1, seed: seed), prompt: [])
+      return (0..<40).map { _ in logits.withUnsafeBufferPointer { sampler.sample($0) } }
+    }
+    #expect(sequence(3) == sequence(3))
+    #expect(sequence(3) != sequence(4))
+  }
+
+  @Test func topKKeepsTheBest() {
+    let counts = draw(SamplingParameters(temperature: 5, topK: 2), [1, 4, 2, 3], times: 2000)
+    #expect(Set(counts.keys) == [1, 3])
+  }
+
+  /// Probabilities 0.5, 0.3, 0.15, 0.05: the head that reaches 0.6 is the first two; exactly 0.5 the first alone.
+  @Test func topPKeepsTheSmallestHeadThatReachesIt() {
+    let logits = [0.5, 0.3, 0.15, 0.05].map { Float(log($0)) }
+    #expect(Set(draw(SamplingParameters(temperature: 1, topP: 0.6), logits, times: 3000).keys) == [0, 1])
+    #expect(Set(draw(SamplingParameters(temperature: 1, topP: 0.49), logits, times: 3000).keys) == [0])
+    #expect(Set(draw(SamplingParameters(temperature: 1, topP: 0.81), logits, times: 3000).keys) == [0, 1, 2])
+  }
+
+  @Test func minPDropsWhatIsFarBelowTheBest() {
+    let logits = [0.5, 0.3, 0.15, 0.05].map { Float(log($0)) }
+    #expect(Set(draw(SamplingParameters(temperature: 1, minP: 0.25), logits, times: 3000).keys) == [0, 1, 2])
+    #expect(Set(draw(SamplingParameters(temperature: 1, minP: 1), logits, times: 300).keys) == [0])
+  }
+
+  @Test func repetitionPenaltyCoversThePromptAndBothSigns() {
+    let parameters = SamplingParameters(repetitionPenalty: 2)
+    #expect(sampleOnce(parameters, [3, 2], prompt: [0]) == 1)
+    #expect(sampleOnce(parameters, [-3, -4], prompt: [0]) == 1)
+    #expect(sampleOnce(parameters, [3, 2], prompt: []) == 0)
+    #expect(sampleOnce(parameters, [3, 2], prompt: [99, -1]) == 0)
+  }
+
+  @Test func presenceAndFrequencyPenaltiesCountTheAnswer() {
+    var once = Sampler(SamplingParameters(presencePenalty: 1.5), prompt: [1])
+    let picks = (0..<4).map { _ in [Float(3), 2].withUnsafeBufferPointer { once.sample($0) } }
+    #expect(picks == [0, 1, 0, 0])
+    var growing = Sampler(SamplingParameters(frequencyPenalty: 0.4), prompt: [])
+    let more = (0..<6).map { _ in [Float(3), 2].withUnsafeBufferPointer { growing.sample($0) } }
+    #expect(more == [0, 0, 0, 1, 0, 1])
+  }
+
+  @Test func logitBiasMovesTheChoice() {
+    #expect(sampleOnce(SamplingParameters(logitBias: [2: 10]), [1, 3, 2]) == 2)
+    #expect(sampleOnce(SamplingParameters(logitBias: [1: -100]), [1, 3, 2]) == 2)
+  }
+
+  @Test func logProbabilitiesAreOfTheModelsDistribution() {
+    let logits: [Float] = [0, 2, 1, 2]
+    let result = logits.withUnsafeBufferPointer {
+      LogProbabilities(logits: $0, token: 2, alternativeCount: 3)
+    }
+    let total = logits.reduce(0) { $0 + exp(Double($1)) }
+    #expect(abs(Double(result.chosen) - (1 - log(total))) < 1e-6)
+    #expect(result.alternatives.map(\.token) == [1, 3, 2])
+    #expect(abs(Double(result.alternatives[0].logProbability) - (2 - log(total))) < 1e-6)
+  }
+}

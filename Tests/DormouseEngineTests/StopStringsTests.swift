@@ -1,0 +1,40 @@
+import Testing
+
+@testable import DormouseEngine
+
+@Suite struct StopStringsTests {
+  /// What comes out when `text` arrives in pieces of the given sizes (the last size repeats).
+  private func run(_ text: String, stops: [String], pieces: [Int]) -> (text: String, isFound: Bool) {
+    var matcher = StopStrings(stops)
+    var output: [UInt8] = []
+    var rest = Array(text)[...]
+    var sizes = pieces
+    while !rest.isEmpty {
+      let piece = String(rest.prefix(sizes[0]))
+      rest = rest.dropFirst(sizes[0])
+      if sizes.count > 1 { sizes.removeFirst() }
+      let (passed, isFound) = matcher.append(Array(piece.utf8))
+      output += passed
+      if isFound { return (String(decoding: output, as: UTF8.self), true) }
+    }
+    return (String(decoding: output + matcher.finish(), as: UTF8.self), false)
+  }
+
+  @Test(arguments: [[1], [2], [3, 1], [5], [100]]) func findsTheFirstStopAcrossPieces(pieces: [Int]) {
+    #expect(run("hello world", stops: ["o w"], pieces: pieces) == ("hell", true))
+    #expect(run("aaab", stops: ["aab"], pieces: pieces) == ("a", true))
+    #expect(run("x</s>y", stops: ["never", "</s>"], pieces: pieces) == ("x", true))
+    #expect(run("你好。再见", stops: ["。再"], pieces: pieces) == ("你好", true))
+    #expect(run("no stop here", stops: ["stopp"], pieces: pieces) == ("no stop here", false))
+    #expect(run("open end </", stops: ["</s>"], pieces: pieces) == ("open end </", false))
+    #expect(run("anything", stops: [], pieces: pieces) == ("anything", false))
+  }
+
+  @Test func withholdsNoMoreThanItMust() {
+    var matcher = StopStrings(["abc"])
+    #expect(matcher.append(Array("xxab".utf8)).text == Array("xx".utf8))
+    #expect(matcher.append(Array("ab".utf8)).text == Array("ab".utf8))
+    #expect(matcher.append(Array("z".utf8)).text == Array("abz".utf8))
+    #expect(matcher.finish().isEmpty)
+  }
+}

@@ -1,8 +1,6 @@
-import DormouseSupport
-
 /// Reads a JSON object that a caller gave, field by field: each one checked for type and range, and in the end for
 /// members that nobody asked for.
-struct JSONFields {
+public struct JSONFields {
   private let object: JSONObject
   /// What the object is, for messages.
   private let name: String
@@ -10,7 +8,7 @@ struct JSONFields {
   private let status: Status
   private var known: Set<String> = []
 
-  init(_ value: JSON, name: String, status: Status = .invalidArgument) throws(Failure) {
+  public init(_ value: JSON, name: String, status: Status = .invalidArgument) throws(Failure) {
     guard let object = value.objectValue else {
       throw Failure(status, "\(name) must be a JSON object, not \(value.typeName)")
     }
@@ -20,19 +18,19 @@ struct JSONFields {
   }
 
   /// The member as it stands; nil when it is missing or null.
-  mutating func value(_ key: String) -> JSON? {
+  public mutating func value(_ key: String) -> JSON? {
     known.insert(key)
     guard let value = object[key], !value.isNull else { return nil }
     return value
   }
 
-  mutating func boolean(_ key: String) throws(Failure) -> Bool? {
+  public mutating func boolean(_ key: String) throws(Failure) -> Bool? {
     guard let value = value(key) else { return nil }
     guard let result = value.boolValue else { throw wrong(key, value, "true or false") }
     return result
   }
 
-  mutating func integer(_ key: String, in range: ClosedRange<Int64>) throws(Failure) -> Int64? {
+  public mutating func integer(_ key: String, in range: ClosedRange<Int64>) throws(Failure) -> Int64? {
     guard let value = value(key) else { return nil }
     guard let result = value.integerValue, range.contains(result) else {
       throw wrong(key, value, "an integer from \(range.lowerBound) to \(range.upperBound)")
@@ -40,7 +38,7 @@ struct JSONFields {
     return result
   }
 
-  mutating func number(_ key: String, in range: ClosedRange<Double>, not excluded: Double? = nil) throws(Failure)
+  public mutating func number(_ key: String, in range: ClosedRange<Double>, not excluded: Double? = nil) throws(Failure)
     -> Float?
   {
     guard let value = value(key) else { return nil }
@@ -51,8 +49,14 @@ struct JSONFields {
     return Float(result)
   }
 
+  public mutating func string(_ key: String) throws(Failure) -> String? {
+    guard let value = value(key) else { return nil }
+    guard let result = value.stringValue else { throw wrong(key, value, "a string") }
+    return result
+  }
+
   /// A string, or an array of strings.
-  mutating func strings(_ key: String) throws(Failure) -> [String]? {
+  public mutating func strings(_ key: String) throws(Failure) -> [String]? {
     guard let value = value(key) else { return nil }
     if let single = value.stringValue { return [single] }
     guard let values = value.arrayValue else { throw wrong(key, value, "a string or an array of strings") }
@@ -65,14 +69,14 @@ struct JSONFields {
   }
 
   /// Throws when the object has a member that was never asked for.
-  func refuseUnknown() throws(Failure) {
+  public func refuseUnknown() throws(Failure) {
     for key in object.keys where !known.contains(key) {
       let names = known.sorted().joined(separator: ", ")
       throw Failure(status, "\(name) has an unknown member '\(key)'; known are: \(names)")
     }
   }
 
-  func wrong(_ key: String, _ value: JSON, _ expected: String) -> Failure {
+  public func wrong(_ key: String, _ value: JSON, _ expected: String) -> Failure {
     Failure(status, "\(name): '\(key)' must be \(expected), not \(JSONFields.excerpt(value))")
   }
 

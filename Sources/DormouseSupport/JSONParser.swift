@@ -7,10 +7,13 @@ extension JSON {
     public var bytes: Int
     /// Arrays and objects inside one another.
     public var depth: Int
+    /// Arrays and objects in all. An empty one costs two bytes of text and up to a kilobyte of memory.
+    public var containers: Int
 
-    public init(bytes: Int = 16 << 20, depth: Int = 64) {
+    public init(bytes: Int = 16 << 20, depth: Int = 64, containers: Int = 1_000_000) {
       self.bytes = bytes
       self.depth = depth
+      self.containers = containers
     }
   }
 
@@ -23,7 +26,14 @@ extension JSON {
       throw Failure(.malformed, "the JSON document has \(bytes.count) bytes, more than the limit of \(limits.bytes)")
     }
     guard length > 0, let base = bytes.baseAddress else { throw Failure(.malformed, "the JSON document is empty") }
-    guard let tokener = json_tokener_new_ex(Int32(clamping: limits.depth)) else {
+    let census = Census(of: bytes)
+    guard census.containers <= limits.containers else {
+      throw Failure(
+        .malformed,
+        "the JSON document has \(census.containers) arrays and objects, more than the limit of \(limits.containers)")
+    }
+    // json-c writes to its first level even where it was given none.
+    guard let tokener = json_tokener_new_ex(Int32(clamping: max(limits.depth, 1))) else {
       throw Failure(.outOfMemory, "no memory for a JSON parser")
     }
     defer { json_tokener_free(tokener) }
@@ -40,7 +50,8 @@ extension JSON {
     try checkOutcome(json_tokener_get_error(tokener), end: end, in: bytes)
     var members = 0
     let value = try convert(root, members: &members)
-    guard try members == countMembers(in: bytes) else {
+    try census.check()
+    guard members == census.members else {
       throw Failure(.malformed, "a JSON object holds the same key twice\(duplicateKeyName(in: bytes))")
     }
     return value
@@ -119,25 +130,51 @@ extension JSON {
   }
 }
 
-/// json-c keeps the last of two equal keys without a word. In a valid document every colon outside a string belongs
-/// to one member, so the count of colons tells how many members the text had.
-extension JSON {
-  ///
-  /// json-c takes strings in single quotes too; the first one outside a string is refused here.
-  private static func countMembers(in bytes: UnsafeRawBufferPointer) throws(Failure) -> Int {
-    var count = 0
-    var singleQuote: Int?
-    scanStrings(in: bytes) { _, _ in
+/// What json-c tolerates or loses, counted in the text itself. In a valid document every colon outside a string belongs
+/// to one member, so the count of colons tells how many members the text had: json-c keeps the last of two equal keys
+/// without a word, takes strings in single quotes, and ends a key at its first NUL.
+private struct Census {
+  private(set) var members = 0
+  private(set) var containers = 0
+  private var singleQuote: Int?
+  private var nulKey: Int?
+
+  init(of bytes: UnsafeRawBufferPointer) {
+    var last = 0..<0
+    JSON.scanStrings(in: bytes) { start, end in
+      last = start..<end
     } onOther: { byte, offset in
-      if byte == UInt8(ascii: ":") { count += 1 }
-      if byte == UInt8(ascii: "'"), singleQuote == nil { singleQuote = offset }
+      switch byte {
+      case UInt8(ascii: "{"), UInt8(ascii: "["): containers += 1
+      case UInt8(ascii: ":"):
+        members += 1
+        if nulKey == nil, Census.holdsNul(bytes[last]) { nulKey = last.lowerBound }
+      case UInt8(ascii: "'"): singleQuote = singleQuote ?? offset
+      default: break
+      }
     }
+  }
+
+  func check() throws(Failure) {
     if let singleQuote {
       throw Failure(.malformed, "not valid JSON at byte \(singleQuote): a string must stand in double quotes")
     }
-    return count
+    if let nulKey { throw Failure(.malformed, "the JSON key at byte \(nulKey) holds a NUL character") }
   }
 
+  /// Whether the inside of a JSON string has the escape of U+0000.
+  private static func holdsNul(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
+    var rest = text
+    while let backslash = rest.firstIndex(of: UInt8(ascii: "\\")) {
+      rest = rest[backslash...].dropFirst()
+      if rest.starts(with: "u0000".utf8) { return true }
+      rest = rest.dropFirst()
+    }
+    return false
+  }
+}
+
+extension JSON {
   /// The first key found twice in one object, for the error message; empty when it is written in two spellings.
   private static func duplicateKeyName(in bytes: UnsafeRawBufferPointer) -> String {
     var seen: [Set<String>] = []
@@ -158,7 +195,7 @@ extension JSON {
   }
 
   /// Walks a valid document: `onString` gets the byte range between two quotes, `onOther` every byte outside strings.
-  private static func scanStrings(
+  fileprivate static func scanStrings(
     in bytes: UnsafeRawBufferPointer, onString: (Int, Int) -> Void, onOther: (UInt8, Int) -> Void
   ) {
     var index = 0

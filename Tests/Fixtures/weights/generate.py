@@ -241,7 +241,7 @@ def bad_files():
         b"\0" * 8)
     bad("duplicate-field", ["same key twice", "'shape'"],
         '{"a":{"dtype":"U8","shape":[8],"shape":[4],"data_offsets":[0,4]}}', b"\0" * 4)
-    bad("name-nul", "holds a NUL character", '{"a\\u0000b":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}', b"\0" * 8)
+    bad("name-nul", "the key holds a NUL character", '{"a\\u0000b":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}', b"\0" * 8)
     bad("name-raw-nul", "not valid JSON", b'{"a\0b":{"dtype":"U8","shape":[8],"data_offsets":[0,8]}}', b"\0" * 8)
     bad("name-control-character", "unknown type 'x\\u{1b}[2J'",
         {"\n\u001b]0;x": entry("x\u001b[2J", [2], 0, 8)}, b"\0" * 8, status="unsupported")

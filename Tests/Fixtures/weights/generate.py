@@ -6,6 +6,7 @@ needs: numpy, torch, safetensors (written with numpy 2.4.6, torch 2.15.0, safete
 
 golden.json      of good-*: type, shape and bytes (hexadecimal) of every tensor, taken from the arrays before saving
 expected.json    of bad-*: status and pieces of the sentence, and whether the safetensors package refuses it too
+../../Fuzz/corpus/safetensors: the headers as seeds of the fuzz target
 """
 import json
 import os
@@ -318,6 +319,19 @@ def bad_folders():
     index(path, {"a": "a.safetensors", "b": "b.safetensors"})
 
 
+def seeds():
+    """The headers of all fixtures as seeds of Tests/Fuzz/safetensors.swift: the size of the data, then the JSON."""
+    path = HERE.parent.parent / "Fuzz" / "corpus" / "safetensors"
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    for file in sorted(HERE.glob("*/*.safetensors")):
+        content = file.read_bytes()
+        length = int.from_bytes(content[:8], "little")
+        if 8 <= len(content) <= 4096 and length <= len(content) - 8:
+            seed = struct.pack("<Q", len(content) - 8 - length) + content[8:8 + length]
+            (path / f"{file.parent.name}-{file.stem}").write_bytes(seed)
+
+
 def reference_refuses(path):
     try:
         with safetensors.safe_open(path, framework="pt") as file:
@@ -341,6 +355,7 @@ for name, case in expected.items():
 for name in golden:
     for path in (HERE / name).glob("*.safetensors"):
         assert not reference_refuses(path), path
+seeds()
 (HERE / "golden.json").write_text(json.dumps(golden, indent=1, ensure_ascii=False) + "\n")
 (HERE / "expected.json").write_text(json.dumps(expected, indent=1) + "\n")
 print(len(golden), "good,", len(expected), "bad;", "accepted by the safetensors package:",

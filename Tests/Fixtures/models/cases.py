@@ -243,4 +243,18 @@ CASES = [
            dense=1, width=29),
         prompt=5,
     ),
+    Case(
+        "tiny",
+        ["the smallest: one layer, hidden size 8; the bad-* folders derive from it"],
+        v3(attention(8, 2, 6, 4, 4, 2, 3), experts(4, 2, 1, 5, groups=2, kept=1), layers=1, dense=0, width=7,
+           vocabulary=11, torch_dtype="bfloat16"),
+        element_type="BF16", prompt=7,
+    ),
+    Case(
+        "tiny-fp8",
+        ["the smallest FP8 folder, every matrix in one block; the bad-* folders derive from it"],
+        v3(attention(8, 2, None, 4, 4, 2, 3), experts(4, 1, None, 5), float8(), layers=1, dense=0, width=7,
+           vocabulary=11, torch_dtype="bfloat16"),
+        element_type="BF16", scales="F32", prompt=7,
+    ),
 ]  # fmt: skip

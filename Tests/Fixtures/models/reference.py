@@ -37,6 +37,33 @@ def state_dictionary(config, values):
     return state
 
 
+def loads_alike(folder, config, model):
+    """Whether transformers' own loader, given the published folder, arrives at the very weights of `model`.
+
+    None where it cannot be asked: FP8 (its loader wants another package), and what the classes do not know.
+    """
+    unknown = config.get("moe_layer_freq", 1) != 1 or config.get("n_shared_experts", 0) is None
+    if "quantization_config" in config or unknown:
+        return None
+    _, model_class = CLASSES[config["model_type"]]
+    loaded, _ = model_class.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    theirs = loaded.state_dict()
+    return all(torch.equal(theirs[name], tensor) for name, tensor in model.state_dict().items())
+
+
+def float8_alike(stored, values):
+    """Whether torch decodes the FP8 codes and multiplies the 128x128 scales out as `publish.widen` does."""
+    for name, codes in stored.items():
+        if name + "_scale_inv" not in stored:
+            continue
+        decoded = torch.from_numpy(codes.view(np.uint8).copy()).view(torch.float8_e4m3fn).float()
+        grid = torch.from_numpy(stored[name + "_scale_inv"].astype(np.float32))
+        rows, columns = torch.arange(codes.shape[0]) // 128, torch.arange(codes.shape[1]) // 128
+        if not torch.equal(decoded * grid[rows][:, columns], torch.from_numpy(values[name])):
+            return False
+    return True
+
+
 def build(config, values):
     """The transformers model in float32; every tensor of the state must be used (strict)."""
     config_class, model_class = CLASSES[config["model_type"]]

@@ -32,12 +32,12 @@ public final class File: Sendable {
   deinit { close(descriptor) }
 
   /// Whether a file or folder exists at `path` (and can be looked up).
-  public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+  public static func exists(_ path: String) -> Bool { !path.utf8.contains(0) && access(path, F_OK) == 0 }
 
   /// Whether `path` is a folder.
   public static func isFolder(_ path: String) -> Bool {
     var information = stat()
-    return stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+    return !path.utf8.contains(0) && stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
   }
 
   /// Fills `buffer` with the bytes from `offset` on.

@@ -26,7 +26,7 @@ extension JSON {
       throw Failure(.malformed, "the JSON document has \(bytes.count) bytes, more than the limit of \(limits.bytes)")
     }
     guard length > 0, let base = bytes.baseAddress else { throw Failure(.malformed, "the JSON document is empty") }
-    let census = Census(of: bytes)
+    let census = JSONCensus(of: bytes)
     guard census.containers <= limits.containers else {
       throw Failure(
         .malformed,
@@ -48,10 +48,10 @@ extension JSON {
       end = bytes.count
     }
     try checkOutcome(json_tokener_get_error(tokener), end: end, in: bytes)
-    var members = 0
-    let value = try convert(root, members: &members)
     try census.check()
-    guard members == census.members else {
+    var conversion = Conversion(extremeIntegers: census.extremeIntegers)
+    let value = try conversion.value(of: root)
+    guard conversion.members == census.members else {
       throw Failure(.malformed, "a JSON object holds the same key twice\(duplicateKeyName(in: bytes))")
     }
     return value
@@ -82,30 +82,38 @@ extension JSON {
   }
 
   private static func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+}
 
-  /// The Swift value of a json-c node; `members` counts all object members below it.
-  private static func convert(_ node: OpaquePointer?, members: inout Int) throws(Failure) -> JSON {
+/// Turns json-c's tree into Swift values, in document order.
+private struct Conversion {
+  /// Object members met.
+  private(set) var members = 0
+  /// From the census: what stands in the text for each integer that json-c gives as its smallest or largest one.
+  private let extremeIntegers: [JSON]
+  private var extremesMet = 0
+
+  init(extremeIntegers: [JSON]) { self.extremeIntegers = extremeIntegers }
+
+  /// The recursion is as deep as json-c's tree, which its depth limit bounds.
+  mutating func value(of node: OpaquePointer?) throws(Failure) -> JSON {
     guard let node else { return .null }
     switch json_object_get_type(node) {
     case json_type_boolean: return .bool(json_object_get_boolean(node) != 0)
-    case json_type_int: return try convertInteger(node)
-    case json_type_double:
-      let value = json_object_get_double(node)
-      guard value.isFinite else { throw Failure(.malformed, "a JSON number is not finite") }
-      return .number(value)
+    case json_type_int: return try integer(node)
+    case json_type_double: return try finite(json_object_get_double(node))
     case json_type_string: return .string(text(json_object_get_string(node), json_object_get_string_len(node)))
     case json_type_array:
       let count = json_object_array_length(node)
       var values: [JSON] = []
       values.reserveCapacity(count)
-      for index in 0..<count { values.append(try convert(json_object_array_get_idx(node, index), members: &members)) }
+      for index in 0..<count { values.append(try value(of: json_object_array_get_idx(node, index))) }
       return .array(values)
     case json_type_object:
       var object = JSONObject()
       var entry = json_object_get_object(node)?.pointee.head
       while let current = entry {
         let key = current.pointee.k.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? ""
-        object[key] = try convert(current.pointee.v.map { OpaquePointer($0) }, members: &members)
+        object[key] = try value(of: current.pointee.v.map { OpaquePointer($0) })
         members += 1
         entry = current.pointee.next
       }
@@ -114,63 +122,26 @@ extension JSON {
     }
   }
 
-  private static func convertInteger(_ node: OpaquePointer) throws(Failure) -> JSON {
+  private mutating func integer(_ node: OpaquePointer) throws(Failure) -> JSON {
     let value = json_object_get_int64(node)
-    // json-c clamps what does not fit; the unsigned getter tells a true Int64.max from a clamped one.
-    if value == .max, json_object_get_uint64(node) > UInt64(Int64.max) {
-      return .number(Double(json_object_get_uint64(node)))
+    // Beyond Int64.max the signed getter clamps, and the unsigned one tells.
+    let unsigned = value == .max ? json_object_get_uint64(node) : 0
+    if value == .min || unsigned == .max, extremesMet < extremeIntegers.count {
+      extremesMet += 1
+      let meant = extremeIntegers[extremesMet - 1]
+      return if case .number(let number) = meant { try finite(number) } else { meant }
     }
-    return .integer(value)
+    return unsigned > UInt64(Int64.max) ? .number(Double(unsigned)) : .integer(value)
   }
 
-  private static func text(_ pointer: UnsafePointer<CChar>?, _ length: Int32) -> String {
+  private func finite(_ number: Double) throws(Failure) -> JSON {
+    guard number.isFinite else { throw Failure(.malformed, "a JSON number is not finite") }
+    return .number(number)
+  }
+
+  private func text(_ pointer: UnsafePointer<CChar>?, _ length: Int32) -> String {
     guard let pointer else { return "" }
-    let bytes = UnsafeRawBufferPointer(start: pointer, count: Int(length))
-    return String(decoding: bytes, as: UTF8.self)
-  }
-}
-
-/// What json-c tolerates or loses, counted in the text itself. In a valid document every colon outside a string belongs
-/// to one member, so the count of colons tells how many members the text had: json-c keeps the last of two equal keys
-/// without a word, takes strings in single quotes, and ends a key at its first NUL.
-private struct Census {
-  private(set) var members = 0
-  private(set) var containers = 0
-  private var singleQuote: Int?
-  private var nulKey: Int?
-
-  init(of bytes: UnsafeRawBufferPointer) {
-    var last = 0..<0
-    JSON.scanStrings(in: bytes) { start, end in
-      last = start..<end
-    } onOther: { byte, offset in
-      switch byte {
-      case UInt8(ascii: "{"), UInt8(ascii: "["): containers += 1
-      case UInt8(ascii: ":"):
-        members += 1
-        if nulKey == nil, Census.holdsNul(bytes[last]) { nulKey = last.lowerBound }
-      case UInt8(ascii: "'"): singleQuote = singleQuote ?? offset
-      default: break
-      }
-    }
-  }
-
-  func check() throws(Failure) {
-    if let singleQuote {
-      throw Failure(.malformed, "not valid JSON at byte \(singleQuote): a string must stand in double quotes")
-    }
-    if let nulKey { throw Failure(.malformed, "the JSON key at byte \(nulKey) holds a NUL character") }
-  }
-
-  /// Whether the inside of a JSON string has the escape of U+0000.
-  private static func holdsNul(_ text: Slice<UnsafeRawBufferPointer>) -> Bool {
-    var rest = text
-    while let backslash = rest.firstIndex(of: UInt8(ascii: "\\")) {
-      rest = rest[backslash...].dropFirst()
-      if rest.starts(with: "u0000".utf8) { return true }
-      rest = rest.dropFirst()
-    }
-    return false
+    return String(decoding: UnsafeRawBufferPointer(start: pointer, count: Int(length)), as: UTF8.self)
   }
 }
 
@@ -180,38 +151,21 @@ extension JSON {
     var seen: [Set<String>] = []
     var last = ""
     var duplicate: String?
-    scanStrings(in: bytes) { start, end in
-      last = String(decoding: bytes[start..<end], as: UTF8.self)
-    } onOther: { byte, _ in
-      switch byte {
+    var index = 0
+    while index < bytes.count, duplicate == nil {
+      switch bytes[index] {
+      case UInt8(ascii: "\""):
+        let range = JSONCensus.string(in: bytes, after: index)
+        last = String(decoding: bytes[range], as: UTF8.self)
+        index = range.upperBound
       case UInt8(ascii: "{"), UInt8(ascii: "["): seen.append([])
       case UInt8(ascii: "}"), UInt8(ascii: "]"): _ = seen.popLast()
       case UInt8(ascii: ":"):
-        if let top = seen.indices.last, !seen[top].insert(last).inserted, duplicate == nil { duplicate = last }
+        if let top = seen.indices.last, !seen[top].insert(last).inserted { duplicate = last }
       default: break
       }
-    }
-    return duplicate.map { ": '\($0)'" } ?? ""
-  }
-
-  /// Walks a valid document: `onString` gets the byte range between two quotes, `onOther` every byte outside strings.
-  fileprivate static func scanStrings(
-    in bytes: UnsafeRawBufferPointer, onString: (Int, Int) -> Void, onOther: (UInt8, Int) -> Void
-  ) {
-    var index = 0
-    while index < bytes.count {
-      guard bytes[index] == UInt8(ascii: "\"") else {
-        onOther(bytes[index], index)
-        index += 1
-        continue
-      }
-      let start = index + 1
-      index = start
-      while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
-        index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
-      }
-      onString(start, min(index, bytes.count))
       index += 1
     }
+    return duplicate.map { ": '\($0)'" } ?? ""
   }
 }

@@ -42,10 +42,16 @@ public indirect enum JSON: Sendable, Equatable {
   public subscript(key: String) -> JSON? { objectValue?[key] }
 }
 
-/// The members of a JSON object in document order, with constant-time look-up by the exact bytes of a key.
+/// The members of a JSON object in document order, with look-up by the exact bytes of a key: in constant time, or by
+/// comparing a few keys where there are only a few.
 public struct JSONObject: Sendable, Equatable, Sequence {
   public private(set) var keys: [String] = []
-  private var values: [ExactString: JSON] = [:]
+  private var values: [JSON] = []
+  /// Where each key stands; empty for few members.
+  private var positions: [ExactString: Int] = [:]
+
+  /// Up to this many members comparing keys is cheaper than a table.
+  private static let fewMembers = 8
 
   public init() {}
 
@@ -57,24 +63,47 @@ public struct JSONObject: Sendable, Equatable, Sequence {
   public var isEmpty: Bool { keys.isEmpty }
 
   public subscript(key: String) -> JSON? {
-    get { values[ExactString(key)] }
+    get { position(of: key).map { values[$0] } }
     set {
-      if let newValue {
-        if values.updateValue(newValue, forKey: ExactString(key)) == nil { keys.append(key) }
-      } else if values.removeValue(forKey: ExactString(key)) != nil {
-        keys.removeAll { ExactString($0) == ExactString(key) }
+      let position = position(of: key)
+      switch (position, newValue) {
+      case (let position?, let value?): values[position] = value
+      case (let position?, nil): remove(at: position)
+      case (nil, let value?): append(key, value)
+      case (nil, nil): break
       }
     }
   }
 
-  public func makeIterator() -> AnyIterator<(key: String, value: JSON)> {
-    var index = 0
-    return AnyIterator {
-      guard index < keys.count else { return nil }
-      let key = keys[index]
-      index += 1
-      return (key, self[key] ?? .null)
+  private func position(of key: String) -> Int? {
+    let key = ExactString(key)
+    return positions.isEmpty ? keys.firstIndex { ExactString($0) == key } : positions[key]
+  }
+
+  private mutating func append(_ key: String, _ value: JSON) {
+    keys.append(key)
+    values.append(value)
+    if !positions.isEmpty {
+      positions[ExactString(key)] = keys.count - 1
+    } else if keys.count > JSONObject.fewMembers {
+      index()
     }
+  }
+
+  private mutating func remove(at position: Int) {
+    keys.remove(at: position)
+    values.remove(at: position)
+    positions = [:]
+    if keys.count > JSONObject.fewMembers { index() }
+  }
+
+  private mutating func index() {
+    for (position, key) in keys.enumerated() { positions[ExactString(key)] = position }
+  }
+
+  public func makeIterator() -> AnyIterator<(key: String, value: JSON)> {
+    var members = zip(keys, values).makeIterator()
+    return AnyIterator { members.next().map { (key: $0, value: $1) } }
   }
 }
 

@@ -74,13 +74,6 @@ public struct JSONObject: Sendable, Equatable, Sequence {
     return result
   }
 
-  /// These members, and those of `other`, which win.
-  public func merging(_ other: JSONObject) -> JSONObject {
-    var result = self
-    for (key, value) in other { result[key] = value }
-    return result
-  }
-
   public func makeIterator() -> AnyIterator<(key: String, value: JSON)> {
     var index = 0
     return AnyIterator {

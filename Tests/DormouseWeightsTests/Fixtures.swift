@@ -1,4 +1,5 @@
 import DormouseSupport
+import DormouseWeights
 import Glibc
 
 /// `Tests/Fixtures/weights`, found beside this file.
@@ -19,6 +20,13 @@ func failure(_ body: () throws -> Void) -> Failure? {
     try body()
     return nil
   } catch { return error as? Failure }
+}
+
+extension Checkpoint {
+  /// Loads with three threads, whatever the machine has.
+  func load(_ names: [String], residency: Residency, progress: Progress?) throws(Failure) -> TensorStore {
+    try load(names, residency: residency, pool: ThreadPool(threadCount: 3), progress: progress)
+  }
 }
 
 /// A folder of its own for one test, removed with this object.

@@ -46,7 +46,7 @@ import Testing
     #expect(store.byteCount == LoadingTests.sizes[0] + LoadingTests.sizes[1])
   }
 
-  @Test func readsSeveralShards() throws {
+  @Test(arguments: [1, 2, 7]) func readsSeveralShards(_ threadCount: Int) throws {
     let folder = try TemporaryFolder()
     var map: [String] = []
     for shard in 0..<3 {
@@ -55,7 +55,8 @@ import Testing
     }
     try folder.write("model.safetensors.index.json", Array("{\"weight_map\":{\(map.joined(separator: ","))}}".utf8))
     let checkpoint = try Checkpoint(folder: folder.path)
-    let store = try checkpoint.load(checkpoint.tensorNames, residency: .memory, progress: nil)
+    let pool = try ThreadPool(threadCount: threadCount)
+    let store = try checkpoint.load(checkpoint.tensorNames, residency: .memory, pool: pool, progress: nil)
     for name in checkpoint.tensorNames {
       let index = try #require(name.last?.wholeNumberValue)
       let bytes = try #require(store.bytes(of: name))
@@ -76,7 +77,7 @@ import Testing
       return true
     }
     let reports = seen.withLock { $0 }
-    #expect(reports.first == 0 && reports.last == total && reports.count >= 3)
+    #expect(reports.first == 0 && reports.last == total && reports.count >= 2)
     #expect(zip(reports, reports.dropFirst()).allSatisfy(<))
   }
 

@@ -22,10 +22,13 @@ func failure(_ body: () throws -> Void) -> Failure? {
   } catch { return error as? Failure }
 }
 
+/// Three threads, whatever the machine has; tests take turns.
+private let threads = Result { try ThreadPool(threadCount: 3) }
+
 extension Checkpoint {
-  /// Loads with three threads, whatever the machine has.
-  func load(_ names: [String], residency: Residency, progress: Progress?) throws(Failure) -> TensorStore {
-    try load(names, residency: residency, pool: ThreadPool(threadCount: 3), progress: progress)
+  /// Loads with three threads.
+  func load(_ names: [String], residency: Residency, progress: Progress?) throws -> TensorStore {
+    try load(names, residency: residency, pool: try threads.get(), progress: progress)
   }
 }
 

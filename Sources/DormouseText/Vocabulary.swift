@@ -33,7 +33,9 @@ struct Vocabulary: Sendable {
     guard id >= 0, Int(id) < ranges.count else { return nil }
     let range = ranges[Int(id)]
     if range.isEmpty { return nil }
-    return bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[Int(range.lowerBound)..<Int(range.upperBound)])) }
+    return bytes.withUnsafeBytes {
+      body(UnsafeRawBufferPointer(rebasing: $0[Int(range.lowerBound)..<Int(range.upperBound)]))
+    }
   }
 
   func contains(_ id: Int32) -> Bool { id >= 0 && Int(id) < ranges.count && !ranges[Int(id)].isEmpty }

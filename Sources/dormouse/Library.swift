@@ -4,13 +4,13 @@ import CDormouse
 enum Library {
   typealias ErrorPointer = UnsafeMutablePointer<dormouse_error>
 
-  /// Runs one call and throws its sentence when it fails; a positive value of a callback comes back.
-  @discardableResult
-  static func call(_ body: (ErrorPointer) -> dormouse_status) throws(CommandFailure) -> dormouse_status {
+  /// Runs one call and throws its sentence when it fails. A positive value, which stands for a callback that stopped
+  /// the work, is no failure.
+  static func call(_ body: (ErrorPointer) -> dormouse_status) throws(CommandFailure) {
     var error = dormouse_error()
     dormouse_error_init(&error)
     let status = body(&error)
-    guard status < 0 else { return status }
+    guard status < 0 else { return }
     if status == Int32(DORMOUSE_ERROR_CANCELLED), Interrupt.shared.isRequested { throw .interrupted }
     throw CommandFailure(message: message(of: error, status))
   }
@@ -111,11 +111,9 @@ final class OpenEngine {
   }
 
   func tokenize(_ text: [UInt8], flags: UInt32) throws(CommandFailure) -> [Int32] {
-    try text.withUnsafeBytes { text throws(CommandFailure) in
-      let pointer = text.baseAddress?.assumingMemoryBound(to: CChar.self)
-      return try Library.array(of: Int32(0)) {
-        dormouse_engine_tokenize($0, $1, $2, handle, pointer, text.count, flags, $3)
-      }
+    let characters = text.map { CChar(bitPattern: $0) }
+    return try Library.array(of: Int32(0)) {
+      dormouse_engine_tokenize($0, $1, $2, handle, characters, characters.count, flags, $3)
     }
   }
 

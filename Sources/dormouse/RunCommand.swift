@@ -16,7 +16,7 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     name: [.short, .customLong("prompt")], parsing: .unconditional,
-    help: ArgumentHelp("What to answer; - reads stdin (but for --raw without its last line break).", valueName: "text"))
+    help: ArgumentHelp("What to answer; - reads stdin and, but for --raw, drops its last line break.", valueName: "text"))
   var prompt: String?
 
   @Option(

@@ -25,7 +25,9 @@ final class SafetensorsWriter {
     header += String(repeating: " ", count: (8 - header.utf8.count % 8) % 8)
     let length = UInt64(header.utf8.count).littleEndian
     try withUnsafeBytes(of: length) { bytes throws(CommandFailure) in try write(bytes) }
-    try Array(header.utf8).withUnsafeBytes { bytes throws(CommandFailure) in try write(bytes) }
+    try Array(header.utf8).withUnsafeBufferPointer { bytes throws(CommandFailure) in
+      try write(UnsafeRawBufferPointer(bytes))
+    }
   }
 
   deinit {
@@ -34,7 +36,8 @@ final class SafetensorsWriter {
   }
 
   func append(_ values: ArraySlice<Float>) throws(CommandFailure) {
-    try values.withUnsafeBytes { bytes throws(CommandFailure) in
+    try values.withUnsafeBufferPointer { values throws(CommandFailure) in
+      let bytes = UnsafeRawBufferPointer(values)
       expectedBytes -= bytes.count
       try write(bytes)
     }

@@ -12,6 +12,16 @@ func kernels(_ name: String, define: String, flags: [String]) -> Target {
       + (flags.isEmpty ? [] : [.unsafeFlags(flags.flatMap { ["-Xcc", $0] })]))
 }
 
+#if arch(x86_64)
+  let kernelTargets = [
+    kernels("DormouseCPUBaseline", define: "ISA_BASELINE", flags: []),
+  ]
+#else
+  let kernelTargets = [
+    kernels("DormouseCPUBaseline", define: "ISA_BASELINE", flags: []),
+  ]
+#endif
+
 /// json-c and PCRE2 are linked into the products, so that a host needs neither and never meets its own copy of them.
 let staticLibraries: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libjson-c.a", "-Xlinker", "-l:libpcre2-8.a"])]
 
@@ -38,13 +48,16 @@ let package = Package(
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
   ],
-  targets: [
+  targets: kernelTargets + [
     .systemLibrary(name: "CDormouse", path: "include"),
     .systemLibrary(name: "CJSON"),
     .systemLibrary(name: "CPCRE2"),
     .target(name: "CPlatform"),
     .target(name: "DormouseSupport", dependencies: ["CJSON", "CPlatform"], linkerSettings: staticLibraries),
-    .target(name: "DormouseKernels", dependencies: ["DormouseSupport", "CPlatform"], swiftSettings: [optimized]),
+    .target(
+      name: "DormouseKernels",
+      dependencies: ["DormouseSupport", "CPlatform"] + kernelTargets.map { .target(name: $0.name) },
+      swiftSettings: [optimized]),
     .target(name: "DormouseWeights", dependencies: ["DormouseSupport", "DormouseKernels"]),
     .target(name: "DormouseCache", dependencies: ["DormouseSupport", "DormouseKernels"], swiftSettings: [optimized]),
     .target(name: "DormouseText", dependencies: ["DormouseSupport", "CPCRE2"]),

@@ -2,7 +2,10 @@
 #include "platform.h"
 
 #include <linux/futex.h>
+#include <pthread.h>
+#include <sched.h>
 #include <stddef.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 #if defined(__aarch64__)
@@ -33,3 +36,30 @@ uint32_t platform_cpu_features(void) {
 #endif
   return features;
 }
+
+int32_t platform_affinity_count(void) {
+  // The kernel refuses a set smaller than its own mask: 8192 bits cover its largest configuration.
+  enum { processors = 8192 };
+  cpu_set_t set[processors / CPU_SETSIZE];
+  if (sched_getaffinity(0, sizeof(set), set) != 0) return 0;
+  return CPU_COUNT_S(sizeof(set), set);
+}
+
+void platform_name_thread(const char *name) {
+  char cut[16];
+  strncpy(cut, name, sizeof(cut) - 1);
+  cut[sizeof(cut) - 1] = 0;
+  pthread_setname_np(pthread_self(), cut);
+}
+
+static _Thread_local const void *thread_pool;
+static _Thread_local int32_t thread_worker;
+
+void platform_set_thread_role(const void *pool, int32_t worker) {
+  thread_pool = pool;
+  thread_worker = worker;
+}
+
+const void *platform_thread_pool(void) { return thread_pool; }
+
+int32_t platform_thread_worker(void) { return thread_worker; }

@@ -2,7 +2,6 @@ import DormouseKernels
 import DormouseModel
 import DormouseSupport
 import DormouseText
-import DormouseWeights
 
 /// One opened model, immutable and shared by its sessions.
 public final class Engine: Sendable {
@@ -11,8 +10,8 @@ public final class Engine: Sendable {
   let pool: ThreadPool
   let text: TextResources
   let memoryBudget: MemoryBudget
-  let residency: Checkpoint.Residency
   private let model: Model?
+  private let checkedFolder: ModelFolder?
   private let weightsReservation: MemoryBudget.Reservation?
 
   /// Opens the model at `path`: a folder, or a file in it.
@@ -20,25 +19,21 @@ public final class Engine: Sendable {
   public init(path: String, options: EngineOptions) throws(Failure) {
     folder = try Engine.folder(of: path)
     kernels = try Kernels.selected()
-    guard (0...EngineOptions.maximumThreadCount).contains(options.threadCount) else {
-      throw Failure(
-        .invalidArgument,
-        "thread_count is \(options.threadCount), more than \(EngineOptions.maximumThreadCount)")
-    }
-    let threads = options.threadCount == 0 ? ThreadPool.defaultThreadCount() : options.threadCount
-    pool = try ThreadPool(threadCount: threads)
-    residency = options.residency
+    pool = try Engine.makePool(threadCount: options.threadCount)
     memoryBudget = MemoryBudget(limit: options.memoryLimit)
     text = try TextResources(folder: folder)
     if options.withoutWeights {
       model = nil
       weightsReservation = nil
+      checkedFolder = nil
     } else {
-      let inspection = try ModelInspection(folder: folder)
+      let modelFolder = try ModelFolder(folder, log: options.log)
       weightsReservation = try memoryBudget.reserve(
-        UInt64(clamping: inspection.weightBytes), for: "\(folder): the weights")
-      model = try inspection.load(
-        residency: options.residency, pool: pool, kernels: kernels, log: options.log, progress: options.progress)
+        UInt64(clamping: modelFolder.weightByteCount + modelFolder.floatByteCount), for: "\(folder): the weights")
+      model = try Model(
+        modelFolder, options: ModelOptions(residency: options.residency), pool: pool, kernels: kernels,
+        progress: options.progress)
+      checkedFolder = modelFolder
     }
   }
 
@@ -57,9 +52,18 @@ public final class Engine: Sendable {
     return model
   }
 
-  /// Config and headers only; of the loaded model where there is one.
-  func inspection() throws(Failure) -> ModelInspection {
-    try ModelInspection(folder: folder)
+  /// Configuration and headers; read now where the engine has no weights.
+  func modelFolder() throws(Failure) -> ModelFolder {
+    if let checkedFolder { return checkedFolder }
+    return try ModelFolder(folder)
+  }
+
+  static func makePool(threadCount: Int) throws(Failure) -> ThreadPool {
+    guard (0...EngineOptions.maximumThreadCount).contains(threadCount) else {
+      throw Failure(
+        .invalidArgument, "thread_count is \(threadCount), more than \(EngineOptions.maximumThreadCount)")
+    }
+    return try ThreadPool(threadCount: threadCount == 0 ? ThreadPool.defaultThreadCount() : threadCount)
   }
 }
 

@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseModel
 import DormouseSupport
 import DormouseWeights
 
@@ -24,17 +25,9 @@ public struct SessionOptions: Sendable, Equatable {
   /// Tokens; nil: the model's maximum, but at most `defaultContextLength`.
   public var contextLength: Int?
   public var cacheType = ElementType.float32
-  public var attention = AttentionChoice.automatic
+  public var attention = AttentionForm.automatic
 
   public init() {}
 
   static let defaultContextLength = 4096
-}
-
-/// Which form of latent attention a session uses.
-public enum AttentionChoice: Sendable, Equatable {
-  /// Absorbed for few tokens, expanded for many.
-  case automatic
-  case expanded
-  case absorbed
 }

@@ -18,23 +18,18 @@ public final class Session: @unchecked Sendable {
   private let decoder: Decoder
   private let attention: AttentionForm
   private let reservation: MemoryBudget.Reservation
-  /// The logits after the last evaluated token [vocabulary]; meaningful while `hasLogits`.
-  private let logitsBuffer: AlignedBuffer
+  /// Whether the decoder's logits are those after the last token.
   private var hasLogits = false
-
-  /// Tokens evaluated between two looks at progress and cancellation.
-  private static let chunkLength = 512
 
   public init(engine: Engine, options: SessionOptions) throws(Failure) {
     let model = try engine.requireModel()
-    contextLength = try engine.contextLength(for: options)
+    let decoderOptions = try engine.decoderOptions(for: options, try engine.modelFolder())
     let plan = try engine.plan(for: options)
+    contextLength = decoderOptions.contextLength ?? model.configuration.maximumPositions
     reservation = try engine.memoryBudget.reserve(
       plan.sessionBytes, for: "a session of \(contextLength) tokens")
-    decoder = try Decoder(model: model, contextLength: contextLength, cacheType: options.cacheType)
-    logitsBuffer = try AlignedBuffer(
-      byteCount: model.configuration.vocabularySize * MemoryLayout<Float>.stride, for: "the logits of a session")
-    attention = options.attention.form
+    decoder = try Decoder(model: model, options: decoderOptions)
+    attention = options.attention
     self.engine = engine
     tokens.reserveCapacity(contextLength)
   }
@@ -71,13 +66,8 @@ public final class Session: @unchecked Sendable {
       try evaluate { _ in }
       let before = tokens.count
       try append(newTokens)
-      guard let base = logits.baseAddress, !newTokens.isEmpty else { return }
-      do {
-        try forward(newTokens, .all(into: base))
-        let last = base + (newTokens.count - 1) * vocabularySize
-        logitsPointer.update(from: last, count: vocabularySize)
-        hasLogits = true
-      } catch {
+      guard !newTokens.isEmpty else { return }
+      do { try forward(newTokens, .all(into: logits)) } catch {
         keep(before)
         throw error
       }
@@ -86,9 +76,12 @@ public final class Session: @unchecked Sendable {
 
   /// Copies the logits after the last token to `logits` [vocabulary].
   public func copyLogits(to logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+    guard logits.count >= vocabularySize else {
+      throw Failure(.bufferTooSmall, "room for \(logits.count) logits, not for \(vocabularySize)")
+    }
     try state.exclusively { () throws(Failure) in
       try ensureLogits { _ in }
-      logits.baseAddress?.update(from: logitsPointer, count: min(logits.count, vocabularySize))
+      _ = logits.update(fromContentsOf: self.logits)
     }
   }
 
@@ -98,14 +91,10 @@ public final class Session: @unchecked Sendable {
 /// The steps that the calls above, generate and chat are made of; all run inside `exclusively`.
 extension Session {
   /// The logits after the last token, valid after `ensureLogits`.
-  var logits: UnsafeBufferPointer<Float> { UnsafeBufferPointer(start: logitsPointer, count: vocabularySize) }
-
-  private var logitsPointer: UnsafeMutablePointer<Float> {
-    logitsBuffer.bytes.baseAddress.unsafelyUnwrapped.assumingMemoryBound(to: Float.self)
-  }
+  var logits: UnsafeBufferPointer<Float> { decoder.logits }
 
   /// Tokens that the decoder's cache holds.
-  private var evaluatedCount: Int { decoder.length }
+  private var evaluatedCount: Int { decoder.position }
 
   /// Adds tokens at the end, to be evaluated later.
   /// - Throws: `Failure(.contextFull)` or, for an id outside the vocabulary, `Failure(.invalidArgument)`.
@@ -127,7 +116,7 @@ extension Session {
   func keep(_ length: Int) {
     guard length < tokens.count || length < evaluatedCount else { return }
     tokens.removeLast(tokens.count - length)
-    if evaluatedCount > length { decoder.truncate(to: length) }
+    rewindDecoder(to: length)
     hasLogits = false
   }
 
@@ -140,9 +129,9 @@ extension Session {
     do {
       while evaluatedCount < tokens.count {
         try state.throwIfCancelling()
-        let end = min(tokens.count, evaluatedCount + Session.chunkLength)
+        let end = min(tokens.count, evaluatedCount + decoder.chunk)
         let isLast = end == tokens.count
-        try forward(Array(tokens[evaluatedCount..<end]), isLast ? .last(into: logitsPointer) : .none)
+        try forward(Array(tokens[evaluatedCount..<end]), isLast ? .last : .none)
         hasLogits = isLast
         try onChunk(end)
       }
@@ -157,21 +146,16 @@ extension Session {
     guard !tokens.isEmpty else {
       throw Failure(.invalidArgument, "the session has no tokens, so there is nothing to go on from")
     }
-    if !hasLogits, evaluatedCount == tokens.count { decoder.truncate(to: tokens.count - 1) }
+    if !hasLogits { rewindDecoder(to: tokens.count - 1) }
     try evaluate(onChunk: onChunk)
+  }
+
+  /// Truncating to fewer tokens than the cache holds can't fail.
+  private func rewindDecoder(to length: Int) {
+    if decoder.position > length { try? decoder.truncate(to: length) }
   }
 
   private func forward(_ newTokens: [Int32], _ request: LogitsRequest) throws(Failure) {
     try decoder.forward(newTokens, logits: request, form: attention, isCancelled: { state.isCancelling })
-  }
-}
-
-extension AttentionChoice {
-  var form: AttentionForm {
-    switch self {
-    case .automatic: .automatic
-    case .expanded: .expanded
-    case .absorbed: .absorbed
-    }
   }
 }

@@ -7,10 +7,13 @@ extension JSON {
     public var bytes: Int
     /// Arrays and objects inside one another.
     public var depth: Int
+    /// Arrays and objects in all. An empty one costs two bytes of text and up to a kilobyte of memory.
+    public var containers: Int
 
-    public init(bytes: Int = 16 << 20, depth: Int = 64) {
+    public init(bytes: Int = 16 << 20, depth: Int = 64, containers: Int = 1_000_000) {
       self.bytes = bytes
       self.depth = depth
+      self.containers = containers
     }
   }
 
@@ -23,7 +26,14 @@ extension JSON {
       throw Failure(.malformed, "the JSON document has \(bytes.count) bytes, more than the limit of \(limits.bytes)")
     }
     guard length > 0, let base = bytes.baseAddress else { throw Failure(.malformed, "the JSON document is empty") }
-    guard let tokener = json_tokener_new_ex(Int32(clamping: limits.depth)) else {
+    let census = JSONCensus(of: bytes)
+    guard census.containers <= limits.containers else {
+      throw Failure(
+        .malformed,
+        "the JSON document has \(census.containers) arrays and objects, more than the limit of \(limits.containers)")
+    }
+    // json-c writes to its first level even where it was given none.
+    guard let tokener = json_tokener_new_ex(Int32(clamping: max(limits.depth, 1))) else {
       throw Failure(.outOfMemory, "no memory for a JSON parser")
     }
     defer { json_tokener_free(tokener) }
@@ -38,9 +48,10 @@ extension JSON {
       end = bytes.count
     }
     try checkOutcome(json_tokener_get_error(tokener), end: end, in: bytes)
-    var members = 0
-    let value = try convert(root, members: &members)
-    guard try members == countMembers(in: bytes) else {
+    try census.check()
+    var conversion = Conversion(extremeIntegers: census.extremeIntegers)
+    let value = try conversion.value(of: root)
+    guard conversion.members == census.members else {
       throw Failure(.malformed, "a JSON object holds the same key twice\(duplicateKeyName(in: bytes))")
     }
     return value
@@ -71,30 +82,38 @@ extension JSON {
   }
 
   private static func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || (0x09...0x0D).contains(byte) }
+}
 
-  /// The Swift value of a json-c node; `members` counts all object members below it.
-  private static func convert(_ node: OpaquePointer?, members: inout Int) throws(Failure) -> JSON {
+/// Turns json-c's tree into Swift values, in document order.
+private struct Conversion {
+  /// Object members met.
+  private(set) var members = 0
+  /// From the census: what stands in the text for each integer that json-c gives as its smallest or largest one.
+  private let extremeIntegers: [JSON]
+  private var extremesMet = 0
+
+  init(extremeIntegers: [JSON]) { self.extremeIntegers = extremeIntegers }
+
+  /// The recursion is as deep as json-c's tree, which its depth limit bounds.
+  mutating func value(of node: OpaquePointer?) throws(Failure) -> JSON {
     guard let node else { return .null }
     switch json_object_get_type(node) {
     case json_type_boolean: return .bool(json_object_get_boolean(node) != 0)
-    case json_type_int: return try convertInteger(node)
-    case json_type_double:
-      let value = json_object_get_double(node)
-      guard value.isFinite else { throw Failure(.malformed, "a JSON number is not finite") }
-      return .number(value)
+    case json_type_int: return try integer(node)
+    case json_type_double: return try finite(json_object_get_double(node))
     case json_type_string: return .string(text(json_object_get_string(node), json_object_get_string_len(node)))
     case json_type_array:
       let count = json_object_array_length(node)
       var values: [JSON] = []
       values.reserveCapacity(count)
-      for index in 0..<count { values.append(try convert(json_object_array_get_idx(node, index), members: &members)) }
+      for index in 0..<count { values.append(try value(of: json_object_array_get_idx(node, index))) }
       return .array(values)
     case json_type_object:
       var object = JSONObject()
       var entry = json_object_get_object(node)?.pointee.head
       while let current = entry {
         let key = current.pointee.k.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? ""
-        object[key] = try convert(current.pointee.v.map { OpaquePointer($0) }, members: &members)
+        object[key] = try value(of: current.pointee.v.map { OpaquePointer($0) })
         members += 1
         entry = current.pointee.next
       }
@@ -103,78 +122,50 @@ extension JSON {
     }
   }
 
-  private static func convertInteger(_ node: OpaquePointer) throws(Failure) -> JSON {
+  private mutating func integer(_ node: OpaquePointer) throws(Failure) -> JSON {
     let value = json_object_get_int64(node)
-    // json-c clamps what does not fit; the unsigned getter tells a true Int64.max from a clamped one.
-    if value == .max, json_object_get_uint64(node) > UInt64(Int64.max) {
-      return .number(Double(json_object_get_uint64(node)))
+    // Beyond Int64.max the signed getter clamps, and the unsigned one tells.
+    let unsigned = value == .max ? json_object_get_uint64(node) : 0
+    if value == .min || unsigned == .max, extremesMet < extremeIntegers.count {
+      extremesMet += 1
+      let meant = extremeIntegers[extremesMet - 1]
+      return if case .number(let number) = meant { try finite(number) } else { meant }
     }
-    return .integer(value)
+    return unsigned > UInt64(Int64.max) ? .number(Double(unsigned)) : .integer(value)
   }
 
-  private static func text(_ pointer: UnsafePointer<CChar>?, _ length: Int32) -> String {
+  private func finite(_ number: Double) throws(Failure) -> JSON {
+    guard number.isFinite else { throw Failure(.malformed, "a JSON number is not finite") }
+    return .number(number)
+  }
+
+  private func text(_ pointer: UnsafePointer<CChar>?, _ length: Int32) -> String {
     guard let pointer else { return "" }
-    let bytes = UnsafeRawBufferPointer(start: pointer, count: Int(length))
-    return String(decoding: bytes, as: UTF8.self)
+    return String(decoding: UnsafeRawBufferPointer(start: pointer, count: Int(length)), as: UTF8.self)
   }
 }
 
-/// json-c keeps the last of two equal keys without a word. In a valid document every colon outside a string belongs
-/// to one member, so the count of colons tells how many members the text had.
 extension JSON {
-  ///
-  /// json-c takes strings in single quotes too; the first one outside a string is refused here.
-  private static func countMembers(in bytes: UnsafeRawBufferPointer) throws(Failure) -> Int {
-    var count = 0
-    var singleQuote: Int?
-    scanStrings(in: bytes) { _, _ in
-    } onOther: { byte, offset in
-      if byte == UInt8(ascii: ":") { count += 1 }
-      if byte == UInt8(ascii: "'"), singleQuote == nil { singleQuote = offset }
-    }
-    if let singleQuote {
-      throw Failure(.malformed, "not valid JSON at byte \(singleQuote): a string must stand in double quotes")
-    }
-    return count
-  }
-
   /// The first key found twice in one object, for the error message; empty when it is written in two spellings.
   private static func duplicateKeyName(in bytes: UnsafeRawBufferPointer) -> String {
     var seen: [Set<String>] = []
     var last = ""
     var duplicate: String?
-    scanStrings(in: bytes) { start, end in
-      last = String(decoding: bytes[start..<end], as: UTF8.self)
-    } onOther: { byte, _ in
-      switch byte {
+    var index = 0
+    while index < bytes.count, duplicate == nil {
+      switch bytes[index] {
+      case UInt8(ascii: "\""):
+        let range = JSONCensus.string(in: bytes, after: index)
+        last = String(decoding: bytes[range], as: UTF8.self)
+        index = range.upperBound
       case UInt8(ascii: "{"), UInt8(ascii: "["): seen.append([])
       case UInt8(ascii: "}"), UInt8(ascii: "]"): _ = seen.popLast()
       case UInt8(ascii: ":"):
-        if let top = seen.indices.last, !seen[top].insert(last).inserted, duplicate == nil { duplicate = last }
+        if let top = seen.indices.last, !seen[top].insert(last).inserted { duplicate = last }
       default: break
       }
-    }
-    return duplicate.map { ": '\($0)'" } ?? ""
-  }
-
-  /// Walks a valid document: `onString` gets the byte range between two quotes, `onOther` every byte outside strings.
-  private static func scanStrings(
-    in bytes: UnsafeRawBufferPointer, onString: (Int, Int) -> Void, onOther: (UInt8, Int) -> Void
-  ) {
-    var index = 0
-    while index < bytes.count {
-      guard bytes[index] == UInt8(ascii: "\"") else {
-        onOther(bytes[index], index)
-        index += 1
-        continue
-      }
-      let start = index + 1
-      index = start
-      while index < bytes.count, bytes[index] != UInt8(ascii: "\"") {
-        index += bytes[index] == UInt8(ascii: "\\") ? 2 : 1
-      }
-      onString(start, min(index, bytes.count))
       index += 1
     }
+    return duplicate.map { ": '\($0)'" } ?? ""
   }
 }

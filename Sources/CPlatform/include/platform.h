@@ -17,4 +17,24 @@ enum {
 };
 uint32_t platform_cpu_features(void);
 
+// Processors that this process may be scheduled on (sched_getaffinity(2)); 0 when the system does not say.
+int32_t platform_affinity_count(void);
+
+// Two words of the calling thread for the thread pool: which pool it works for now, and as which worker.
+void platform_set_thread_role(const void *pool, int32_t worker);
+const void *platform_thread_pool(void);
+int32_t platform_thread_worker(void);
+
+// Names the calling thread for debuggers; cut to 15 bytes.
+void platform_name_thread(const char *name);
+
+// Tells the core that this thread waits in a loop.
+static inline void platform_pause(void) {
+#if defined(__x86_64__)
+  __builtin_ia32_pause();
+#elif defined(__aarch64__)
+  __asm__ volatile("yield");
+#endif
+}
+
 #endif

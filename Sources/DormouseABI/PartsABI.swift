@@ -1,0 +1,196 @@
+import CDormouse
+import DormouseCache
+import DormouseEngine
+import DormouseKernels
+import DormouseModel
+import DormouseSupport
+
+// MARK: - Router
+
+@_cdecl("dormouse_router_create") @implementation
+public func dormouse_router_create(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ config_json: UnsafePointer<CChar>!,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    let json = try readConfiguration(config_json)
+    let configuration: RouterConfiguration
+    do { configuration = try RouterConfiguration(json: json, source: "config_json") } catch {
+      throw callersMistake(error)
+    }
+    out.pointee = Handle.make(RouterPart(router: Router(configuration: configuration)))
+  }
+}
+
+@_cdecl("dormouse_router_free") @implementation
+public func dormouse_router_free(_ router: OpaquePointer!) {
+  Handle.free(router, RouterPart.self)
+}
+
+@_cdecl("dormouse_router_route") @implementation
+public func dormouse_router_route(
+  _ ids: UnsafeMutablePointer<Int32>!, _ weights: UnsafeMutablePointer<Float>!, _ router: OpaquePointer!,
+  _ logits: UnsafePointer<Float>!, _ correction_bias: UnsafePointer<Float>!, _ token_count: Int,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let part = try Handle.object(router, RouterPart.self, "router")
+    guard token_count >= 0 else { throw Failure(.invalidArgument, "token_count is out of range") }
+    guard token_count > 0 else { return }
+    try part.route(
+      logits: try require(logits, "logits"), correctionBias: correction_bias, tokenCount: token_count,
+      ids: try require(ids, "ids"), weights: try require(weights, "weights"))
+  }
+}
+
+/// The router behind a handle.
+private final class RouterPart: Sendable {
+  let router: Router
+
+  init(router: Router) { self.router = router }
+
+  /// logits [tokenCount, experts] -> ids and weights [tokenCount, expertsPerToken].
+  func route(
+    logits: UnsafePointer<Float>, correctionBias: UnsafePointer<Float>?, tokenCount: Int,
+    ids: UnsafeMutablePointer<Int32>, weights: UnsafeMutablePointer<Float>
+  ) throws(Failure) {
+    let configuration = router.configuration
+    let needsBias = configuration.method == .noAuxiliaryLoss
+    guard needsBias == (correctionBias != nil) else {
+      throw Failure(
+        .invalidArgument,
+        "correction_bias must \(needsBias ? "not be NULL" : "be NULL") for \(configuration.method.rawValue)")
+    }
+    let total = try CheckedSize.product(tokenCount, configuration.expertCount, of: "the number of logits")
+    if let index = (0..<total).first(where: { !logits[$0].isFinite }) {
+      throw Failure(
+        .numerical,
+        "logit \(index % configuration.expertCount) of token \(index / configuration.expertCount) is not finite")
+    }
+    for token in 0..<tokenCount {
+      router.route(
+        logits: logits + token * configuration.expertCount, correctionBias: correctionBias,
+        ids: ids + token * configuration.expertsPerToken, weights: weights + token * configuration.expertsPerToken)
+    }
+  }
+}
+
+// MARK: - Latent cache
+
+@_cdecl("dormouse_latent_cache_create") @implementation
+public func dormouse_latent_cache_create(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ config_json: UnsafePointer<CChar>!,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    out.pointee = Handle.make(try LatentCachePart(json: try readConfiguration(config_json)))
+  }
+}
+
+@_cdecl("dormouse_latent_cache_free") @implementation
+public func dormouse_latent_cache_free(_ cache: OpaquePointer!) {
+  Handle.free(cache, LatentCachePart.self)
+}
+
+@_cdecl("dormouse_latent_cache_append") @implementation
+public func dormouse_latent_cache_append(
+  _ cache: OpaquePointer!, _ rows: UnsafePointer<Float>!, _ row_count: Int,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let cache = try Handle.object(cache, LatentCachePart.self, "cache").cache
+    guard row_count >= 0 else { throw Failure(.invalidArgument, "row_count is out of range") }
+    guard row_count > 0 else { return }
+    try cache.append(try require(rows, "rows"), count: row_count)
+  }
+}
+
+@_cdecl("dormouse_latent_cache_size") @implementation
+public func dormouse_latent_cache_size(
+  _ row_count: UnsafeMutablePointer<Int>!, _ byte_count: UnsafeMutablePointer<Int>!, _ cache: OpaquePointer!,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let cache = try Handle.object(cache, LatentCachePart.self, "cache").cache
+    row_count?.pointee = cache.length
+    byte_count?.pointee = cache.byteCount
+  }
+}
+
+@_cdecl("dormouse_latent_cache_truncate") @implementation
+public func dormouse_latent_cache_truncate(
+  _ cache: OpaquePointer!, _ row_count: Int, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    try Handle.object(cache, LatentCachePart.self, "cache").cache.truncate(to: row_count)
+  }
+}
+
+@_cdecl("dormouse_latent_cache_attend") @implementation
+public func dormouse_latent_cache_attend(
+  _ out: UnsafeMutablePointer<Float>!, _ cache: OpaquePointer!, _ query: UnsafePointer<Float>!, _ head_count: Int,
+  _ row_count: Int, _ scale: Float, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let part = try Handle.object(cache, LatentCachePart.self, "cache")
+    try part.attend(
+      query: try require(query, "query"), heads: head_count, rowCount: row_count, scale: scale,
+      into: try require(out, "out"))
+  }
+}
+
+/// The one-layer cache behind a handle, with the kernels it was made with.
+private final class LatentCachePart {
+  let cache: LatentCache
+  private let kernels: Kernels
+
+  /// - Parameter json: the object that `dormouse_latent_cache_create` describes.
+  init(json: JSON) throws(Failure) {
+    var fields = try JSONFields(json, name: "config_json")
+    func required(_ key: String, _ range: ClosedRange<Int64>) throws(Failure) -> Int {
+      guard let value = try fields.integer(key, in: range) else {
+        throw Failure(.invalidArgument, "config_json: '\(key)' is missing")
+      }
+      return Int(value)
+    }
+    let rank = try required("kv_lora_rank", 1...Int64(Int32.max))
+    let rope = try required("qk_rope_head_dim", 0...Int64(Int32.max))
+    let capacity = try required("capacity", 1...Int64(Int32.max))
+    let type = try fields.string("type") ?? "f32"
+    guard let rowType = ["f32": ElementType.float32, "bf16": .bfloat16][type] else {
+      throw Failure(.invalidArgument, "config_json: 'type' is '\(type)'; expected f32 or bf16")
+    }
+    try fields.refuseUnknown()
+    kernels = try Kernels.selected()
+    cache = try LatentCache(
+      layerCount: 1, kvLoraRank: rank, qkRopeHeadDimension: rope, capacity: capacity, rowType: rowType)
+  }
+
+  /// - Parameter rowCount: how many of the rows to attend over; 0 for all.
+  func attend(
+    query: UnsafePointer<Float>, heads: Int, rowCount: Int, scale: Float, into out: UnsafeMutablePointer<Float>
+  ) throws(Failure) {
+    guard (0...cache.length).contains(rowCount) else {
+      throw Failure(.invalidArgument, "row_count is \(rowCount), but the cache holds \(cache.length) rows")
+    }
+    try cache.attend(
+      query: query, heads: heads, scale: scale, layer: 0, count: rowCount == 0 ? cache.length : rowCount,
+      kernels: kernels, into: out)
+  }
+}
+
+// MARK: - Both
+
+private func readConfiguration(_ text: UnsafePointer<CChar>?) throws(Failure) -> JSON {
+  let text = try readString(text, "config_json")
+  do { return try JSON.parse(text) } catch { throw callersMistake(error.prefixed("config_json")) }
+}
+
+/// What would be a malformed file is a wrong argument when the document comes from the caller.
+private func callersMistake(_ failure: Failure) -> Failure {
+  failure.status == .malformed ? Failure(.invalidArgument, failure.message) : failure
+}

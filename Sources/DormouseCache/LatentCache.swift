@@ -1,0 +1,149 @@
+public import DormouseKernels
+import DormouseSupport
+
+/// The key-value cache of multi-head latent attention.
+///
+/// A token leaves one row a layer and nothing else: `kvLoraRank` values of the normalised latent, then
+/// `qkRopeHeadDimension` values of the rotated key that all heads share (DeepSeek-V2, arXiv 2405.04434, section 2.1).
+/// Layout: [layer][position][kvLoraRank + qkRopeHeadDimension], without padding, so that the memory is exactly
+/// `layerCount * capacity * rowWidth * rowType.byteCount` bytes; pages are touched only as rows are written.
+///
+/// One writer at a time. A forward pass stages rows layer by layer and advances once all layers are done: a pass that
+/// is cancelled half-way leaves the length, and so the cache, as it was.
+public final class LatentCache {
+  public let layerCount: Int
+  public let kvLoraRank: Int
+  public let qkRopeHeadDimension: Int
+  /// Tokens that fit.
+  public let capacity: Int
+  /// float32 or bfloat16.
+  public let rowType: ElementType
+  /// Tokens held.
+  public private(set) var length = 0
+
+  private let memory: AlignedBuffer
+  private let layerByteCount: Int
+
+  /// Values of a row.
+  public var rowWidth: Int { kvLoraRank + qkRopeHeadDimension }
+  /// Bytes of memory, all layers and the whole capacity.
+  public var byteCount: Int { memory.bytes.count }
+
+  /// - Throws: `Failure(.invalidArgument)` for a size that is not positive or a row type other than float32 and
+  ///   bfloat16, `Failure(.outOfMemory)` naming the size.
+  public init(
+    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: ElementType
+  ) throws(Failure) {
+    guard layerCount > 0, kvLoraRank > 0, qkRopeHeadDimension >= 0, capacity > 0 else {
+      throw Failure(
+        .invalidArgument,
+        "latent cache: \(layerCount) layers, kv_lora_rank \(kvLoraRank), qk_rope_head_dim \(qkRopeHeadDimension),"
+          + " capacity \(capacity); expected positive numbers")
+    }
+    guard rowType == .float32 || rowType == .bfloat16 else {
+      throw Failure(.invalidArgument, "latent cache: rows of type \(rowType); expected float32 or bfloat16")
+    }
+    self.layerCount = layerCount
+    self.kvLoraRank = kvLoraRank
+    self.qkRopeHeadDimension = qkRopeHeadDimension
+    self.capacity = capacity
+    self.rowType = rowType
+    let total = try LatentCache.byteCount(
+      layerCount: layerCount, kvLoraRank: kvLoraRank, qkRopeHeadDimension: qkRopeHeadDimension, capacity: capacity,
+      rowType: rowType)
+    memory = try AlignedBuffer(byteCount: total, for: "latent cache of \(capacity) tokens")
+    layerByteCount = total / layerCount
+  }
+
+  /// The bytes that a cache of these sizes takes.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public static func byteCount(
+    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: ElementType
+  ) throws(Failure) -> Int {
+    let width = try CheckedSize.sum(kvLoraRank, qkRopeHeadDimension, of: "the latent cache's row")
+    return try CheckedSize.product(layerCount, capacity, width, rowType.byteCount, of: "the latent cache's size")
+  }
+
+  /// The rows of a layer: [capacity, rowWidth] of `rowType`, of which the first `length` (and staged ones) are set.
+  /// Nil for a layer that is not there.
+  public func rows(layer: Int) -> UnsafeRawPointer? {
+    guard layer >= 0, layer < layerCount, let base = memory.bytes.baseAddress else { return nil }
+    return UnsafeRawPointer(base + layer * layerByteCount)
+  }
+
+  /// Writes `count` rows [count, rowWidth] of a layer behind the rows held, without counting them yet.
+  /// - Throws: `Failure(.contextFull)` when they don't fit, `Failure(.invalidArgument)` for an unknown layer.
+  public func stage(_ rows: UnsafePointer<Float>, count: Int, layer: Int) throws(Failure) {
+    guard layer >= 0, layer < layerCount, count >= 0, let base = memory.bytes.baseAddress else {
+      throw Failure(.invalidArgument, "latent cache: \(count) rows for layer \(layer); it has \(layerCount) layers")
+    }
+    try requireRoom(for: count)
+    let elements = count * rowWidth
+    let target = base + layer * layerByteCount + length * rowWidth * rowType.byteCount
+    if rowType == .float32 {
+      target.copyMemory(from: rows, byteCount: elements * MemoryLayout<Float>.size)
+    } else {
+      let narrow = target.assumingMemoryBound(to: UInt16.self)
+      for index in 0..<elements { narrow[index] = LatentCache.bfloat16(rows[index]) }
+    }
+  }
+
+  /// Counts `count` staged rows of every layer as held.
+  /// - Throws: `Failure(.contextFull)` when there is no room for them.
+  public func advance(by count: Int) throws(Failure) {
+    guard count >= 0 else { throw Failure(.invalidArgument, "latent cache: advance by \(count)") }
+    try requireRoom(for: count)
+    length += count
+  }
+
+  /// Appends `count` tokens at once: rows [layerCount, count, rowWidth].
+  public func append(_ rows: UnsafePointer<Float>, count: Int) throws(Failure) {
+    for layer in 0..<layerCount { try stage(rows + layer * max(count, 0) * rowWidth, count: count, layer: layer) }
+    try advance(by: count)
+  }
+
+  /// Forgets all tokens from position `length` on.
+  /// - Throws: `Failure(.invalidArgument)` when fewer are held.
+  public func truncate(to length: Int) throws(Failure) {
+    guard length >= 0, length <= self.length else {
+      throw Failure(.invalidArgument, "latent cache: truncate to \(length); it holds \(self.length) tokens")
+    }
+    self.length = length
+  }
+
+  /// - Throws: `Failure(.contextFull)` when `count` more tokens don't fit.
+  public func requireRoom(for count: Int) throws(Failure) {
+    guard count <= capacity - length else {
+      throw Failure(
+        .contextFull, "\(count) more tokens do not fit: the context holds \(length) of \(capacity) tokens")
+    }
+  }
+
+  /// Absorbed attention of one token over all rows held: for each head, scores are
+  /// `scale * dot(query_h, row)`, and `out_h` is the softmax-weighted sum of the rows' latents.
+  ///
+  /// - Parameters:
+  ///   - query: [heads, rowWidth]: the query in latent space, then its rotated channels.
+  ///   - out: [heads, kvLoraRank].
+  /// - Throws: `Failure(.invalidArgument)` for an unknown layer, no heads, or an empty cache.
+  public func attend(
+    query: UnsafePointer<Float>, heads: Int, scale: Float, layer: Int, kernels: Kernels,
+    into out: UnsafeMutablePointer<Float>
+  ) throws(Failure) {
+    guard heads > 0, length > 0, let rows = rows(layer: layer) else {
+      throw Failure(
+        .invalidArgument,
+        "latent cache: attention of \(heads) heads over \(length) tokens in layer \(layer) of \(layerCount)")
+    }
+    kernels.attendLatent(
+      query: query, heads: heads, rows: rows, rowType: rowType, rowStride: rowWidth, count: length, rank: kvLoraRank,
+      rope: qkRopeHeadDimension, scale: scale, into: out)
+  }
+
+  /// The upper half of a float32, rounded to nearest, ties to even; a NaN stays a NaN.
+  private static func bfloat16(_ value: Float) -> UInt16 {
+    let bits = value.bitPattern
+    if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
+    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
+  }
+}

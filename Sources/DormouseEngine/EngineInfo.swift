@@ -1,0 +1,82 @@
+import DormouseModel
+import DormouseSupport
+
+/// The document of `dormouse_engine_info`; docs/configuration.md lists its members.
+extension Engine {
+  public func info() throws(Failure) -> JSON {
+    let modelFolder = try modelFolder()
+    let configuration = modelFolder.configuration
+    let parameters = try configuration.parameterCount()
+    var document: JSONObject = JSONObject([
+      "path": .string(folder),
+      "model_type": .string(configuration.architecture.rawValue),
+      "parameters": ["total": .size(parameters.total), "active": .size(parameters.active)],
+      "modalities": ["text"],
+      "layers": .size(configuration.hiddenLayerCount),
+      "hidden_size": .size(configuration.hiddenSize),
+      "vocabulary_size": .size(configuration.vocabularySize),
+      "context_length": .size(configuration.maximumPositions),
+    ])
+    document["attention"] = attention(configuration)
+    document["experts"] = experts(configuration)
+    document["cache"] = cache(configuration)
+    document["weights"] = try weights(modelFolder, activeShare: parameters)
+    document["text"] = [
+      "tokenizer": .bool(text.tokenizer != nil), "chat_template": .bool(text.chatTemplate != nil),
+    ]
+    document["instruction_set"] = .string(kernels.instructionSet.rawValue)
+    document["threads"] = .size(pool.threadCount)
+    return .object(document)
+  }
+
+  private func attention(_ configuration: ModelConfiguration) -> JSON {
+    [
+      "heads": .size(configuration.attentionHeadCount),
+      "q_lora_rank": configuration.qLoraRank.map { .size($0) } ?? .null,
+      "kv_lora_rank": .size(configuration.kvLoraRank),
+      "qk_nope_head_dim": .size(configuration.qkNopeHeadDimension),
+      "qk_rope_head_dim": .size(configuration.qkRopeHeadDimension),
+      "v_head_dim": .size(configuration.vHeadDimension),
+    ]
+  }
+
+  private func experts(_ configuration: ModelConfiguration) -> JSON {
+    [
+      "routed": .size(configuration.router.expertCount),
+      "per_token": .size(configuration.router.expertsPerToken),
+      "shared": .size(configuration.sharedExpertCount),
+      "layers": .size(configuration.feedForward.count { $0 == .experts }),
+      "topk_method": .string(configuration.router.method.rawValue),
+    ]
+  }
+
+  /// Bytes in 16 bits, the width in which caches are usually compared, and in the default of 32 bits.
+  private func cache(_ configuration: ModelConfiguration) -> JSON {
+    [
+      "values_per_token": .size(configuration.cacheByteCountPerToken(elementByteCount: 1)),
+      "bytes_per_token": [
+        "bf16": .size(configuration.cacheByteCountPerToken(elementByteCount: 2)),
+        "f32": .size(configuration.cacheByteCountPerToken(elementByteCount: 4)),
+      ],
+      "plain_attention_bytes_per_token": [
+        "bf16": .size(configuration.plainCacheByteCountPerToken(elementByteCount: 2)),
+        "f32": .size(configuration.plainCacheByteCountPerToken(elementByteCount: 4)),
+      ],
+    ]
+  }
+
+  private func weights(_ modelFolder: ModelFolder, activeShare parameters: ParameterCount) throws(Failure) -> JSON {
+    var types = JSONObject()
+    for entry in modelFolder.byteCountByType { types[entry.type.rawValue] = .size(entry.byteCount) }
+    return [
+      "bytes": .size(modelFolder.weightByteCount),
+      "bytes_per_token": .size(modelFolder.activeByteCount),
+      "types": .object(types),
+      "tensors": .size(modelFolder.tensorNames.count),
+    ]
+  }
+}
+
+extension JSON {
+  fileprivate static func size(_ value: Int) -> JSON { .integer(Int64(value)) }
+}

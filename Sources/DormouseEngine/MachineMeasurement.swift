@@ -1,0 +1,17 @@
+import DormouseKernels
+import DormouseSupport
+
+/// What the machine can do at most, measured now.
+public struct MachineMeasurement: Sendable {
+  /// Bytes a second read from memory by all threads together.
+  public let bytesPerSecond: Double
+  /// Float32 operations a second (a fused multiply-add counts as two) of the chosen instruction set.
+  public let operationsPerSecond: Double
+
+  /// - Parameter threadCount: 0: what the machine allows.
+  public init(threadCount: Int) throws(Failure) {
+    let pool = try Engine.makePool(threadCount: threadCount)
+    bytesPerSecond = try MachineLimits.measureReadBandwidth(pool: pool)
+    operationsPerSecond = try MachineLimits.measureFMAPeak(pool: pool, kernels: try Kernels.selected())
+  }
+}

@@ -1,0 +1,60 @@
+public import DormouseSupport
+import Glibc
+import Synchronization
+
+/// The arithmetic of one instruction set: a table of functions chosen once.
+///
+/// Buffers belong to the caller and may have any alignment that their element type has. Sums are float32. NaN and
+/// infinity pass through as in IEEE 754; a NaN weight makes its row's result NaN. Thread: any; no function keeps state.
+public struct Kernels: Sendable {
+  public let instructionSet: InstructionSet
+  let table: KernelTable
+
+  /// The instruction sets this build holds, weakest first.
+  public static func built() -> [InstructionSet] {
+    InstructionSet.allCases.filter { KernelTable.table(of: $0) != nil }
+  }
+
+  /// Those of `built()` that this processor has, weakest first.
+  public static func usable() -> [InstructionSet] { built().filter(\.isUsable) }
+
+  /// - Throws: `Failure(.unsupported)` when this build or this processor does not have `set`.
+  public static func make(_ set: InstructionSet) throws(Failure) -> Kernels {
+    guard let table = KernelTable.table(of: set) else {
+      throw Failure(.unsupported, "instruction set \(set.rawValue) is not in this build, which holds \(names(built()))")
+    }
+    guard set.isUsable else {
+      throw Failure(
+        .unsupported, "this processor does not have the instruction set \(set.rawValue); usable: \(names(usable()))")
+    }
+    return Kernels(instructionSet: set, table: table)
+  }
+
+  /// The set given to `force`, else the one that the environment variable `DORMOUSE_ISA` names, else the best usable.
+  ///
+  /// - Throws: `Failure(.unsupported)` for a name that is unknown or not usable here.
+  public static func selected() throws(Failure) -> Kernels {
+    if let forced = forcedSet.withLock({ $0 }) { return try make(forced) }
+    if let text = getenv(environmentName) {
+      let name = String(cString: text)
+      guard let set = InstructionSet(rawValue: name) else {
+        throw Failure(.unsupported, "DORMOUSE_ISA is \"\(name)\": expected one of \(names(usable()))")
+      }
+      return try withContext("DORMOUSE_ISA") { () throws(Failure) in try make(set) }
+    }
+    return try make(usable().last ?? .baseline)
+  }
+
+  /// Makes `selected()` return `set` in this process from now on; nil lifts it. Engines open already keep theirs.
+  ///
+  /// - Throws: `Failure(.unsupported)` as `make`; the choice is then as before.
+  public static func force(_ set: InstructionSet?) throws(Failure) {
+    if let set { _ = try make(set) }
+    forcedSet.withLock { $0 = set }
+  }
+
+  private static let environmentName = "DORMOUSE_ISA"
+  private static let forcedSet = Mutex<InstructionSet?>(nil)
+
+  private static func names(_ sets: [InstructionSet]) -> String { sets.map(\.rawValue).joined(separator: ", ") }
+}

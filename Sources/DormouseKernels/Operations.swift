@@ -1,0 +1,104 @@
+public import DormouseSupport
+
+extension Kernels {
+  /// `y[i, r - rows.lowerBound] = sum over c of w[r, c] * x[i, c]` for r in `rows`, i in `0..<count`.
+  ///
+  /// - Parameters:
+  ///   - rows: rows of `w`; those it does not have are left out.
+  ///   - x: [count, w.columns], `xStride` floats between rows.
+  ///   - y: [count, rows.count], `yStride` floats between rows.
+  public func multiply(
+    _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, xStride: Int, count: Int,
+    into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    let rows = rows.clamped(to: 0..<w.rows)
+    guard count > 0, !rows.isEmpty else { return }
+    table.multiply(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride)
+  }
+
+  /// `y[c] = sum over r in rows of x[r - rows.lowerBound] * w[r, c]`: the absorbed query. Overwrites y: [w.columns].
+  public func multiplyTransposed(
+    _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>
+  ) {
+    let rows = rows.clamped(to: 0..<w.rows)
+    table.multiplyTransposed(w.platform, rows.lowerBound, rows.upperBound, x, y)
+  }
+
+  /// Row `row` of `w` in float32, scales multiplied in. y: [w.columns].
+  public func dequantize(_ w: WeightMatrix, row: Int, into y: UnsafeMutablePointer<Float>) {
+    guard row >= 0, row < w.rows else { return }
+    table.dequantize(w.platform, row, y)
+  }
+
+  /// The sum of `a[i] * b[i]`.
+  public func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Float {
+    table.dot(a, b, count)
+  }
+
+  /// `y[i] += factor * x[i]`.
+  public func addScaled(
+    _ y: UnsafeMutablePointer<Float>, _ factor: Float, _ x: UnsafePointer<Float>, count: Int
+  ) {
+    table.addScaled(y, factor, x, count)
+  }
+
+  /// `y[i] = x[i] / sqrt(mean of x squared + epsilon) * weight[i]` (Zhang and Sennrich 2019). y may be x.
+  public func rmsNorm(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float, count: Int,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    table.rmsNorm(x, weight, epsilon, count, y)
+  }
+
+  /// `gate[i] = silu(gate[i]) * up[i]`, with `silu(g) = g / (1 + exp(-g))`.
+  public func siluMultiply(gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int) {
+    table.siluMultiply(gate, up, count)
+  }
+
+  /// `x[i] = exp(x[i] - max) / sum`, in place. An entry of -infinity becomes 0; all of them, or a NaN, give NaN.
+  public func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) {
+    table.softmax(x, count)
+  }
+
+  /// Absorbed multi-head latent attention (DeepSeek-V2, section 2.1) of one token over latent rows.
+  ///
+  /// `scores[h, t] = scale * dot(query[h], rows[t])`, `out[h] = sum over t of softmax(scores[h])[t] * rows[t][..<rank]`,
+  /// computed online, so that no matrix of scores exists. Threads split the heads: a range of heads is this call with
+  /// `query` and `out` moved.
+  ///
+  /// - Parameters:
+  ///   - query: [heads, rank + rope].
+  ///   - rows: [count, rank + rope] of `rowType` (float32 or bfloat16), `rowStride` elements between rows.
+  ///   - out: [heads, rank]; zero when `count` is 0.
+  public func attendLatent(
+    query: UnsafePointer<Float>, heads: Int, rows: UnsafeRawPointer, rowType: ElementType, rowStride: Int, count: Int,
+    rank: Int, rope: Int, scale: Float, into out: UnsafeMutablePointer<Float>
+  ) {
+    table.attendLatent(query, heads, rows, rowType.platform, rowStride, count, rank, rope, scale, out)
+  }
+
+  /// `y[i, r] = sum over c of w[r, c] * x[i, c]` for the whole matrix, blocks of rows shared out over `pool`.
+  ///
+  /// - Parameters:
+  ///   - x: [count, w.columns].
+  ///   - y: [count, w.rows].
+  public func multiply(
+    _ w: WeightMatrix, x: UnsafePointer<Float>, count: Int, into y: UnsafeMutablePointer<Float>, pool: ThreadPool
+  ) {
+    let block = Kernels.rowsPerTask(w, count: count, threadCount: pool.threadCount)
+    pool.run(CheckedSize.ceilingQuotient(w.rows, block)) { task, _ in
+      let first = task * block
+      multiply(
+        w, rows: first..<min(w.rows, first + block), x: x, xStride: w.columns, count: count, into: y + first,
+        yStride: w.rows)
+    }
+  }
+
+  /// A whole number of 16-row tiles: enough tasks to balance the threads, none so small that claiming it shows.
+  static func rowsPerTask(_ w: WeightMatrix, count: Int, threadCount: Int) -> Int {
+    guard threadCount > 1 else { return max(1, w.rows) }
+    let balanced = CheckedSize.ceilingQuotient(w.rows, threadCount * 8)
+    let worthwhile = CheckedSize.ceilingQuotient(1 << 17, max(1, w.columns * max(1, count)))
+    return CheckedSize.ceilingQuotient(max(balanced, worthwhile, 1), 16) * 16
+  }
+}

@@ -1,0 +1,189 @@
+import DormouseKernels
+import DormouseSupport
+
+/// The feed-forward half of a layer: a dense gated network, or routed and shared experts.
+///
+/// Tokens are grouped by expert, so that each expert's weights are read once a chunk. Gate and up of all experts, the
+/// shared ones among them, run as one batch, and so do all down projections.
+final class FeedForward {
+  /// One gated network over `count` rows.
+  private struct Job {
+    let weights: GatedWeights
+    /// [count, hidden].
+    let x: UnsafePointer<Float>
+    /// [count, width].
+    let gate: UnsafeMutablePointer<Float>
+    let up: UnsafeMutablePointer<Float>
+    /// [count, hidden].
+    let y: UnsafeMutablePointer<Float>
+    let count: Int
+    let firstTask: Int
+  }
+
+  private let hidden: Int
+  private let expertWidth: Int
+  private let router: Router
+  private let queue: ProductQueue
+  private let scratch: Scratch
+  private var jobs: ContiguousArray<Job> = []
+  private var blocks = TaskBlocks(rows: 0, threads: 1)
+
+  init(_ configuration: ModelConfiguration, queue: ProductQueue, scratch: Scratch) {
+    hidden = configuration.hiddenSize
+    expertWidth = configuration.moeIntermediateSize
+    router = Router(configuration.router)
+    self.queue = queue
+    self.scratch = scratch
+    jobs.reserveCapacity(configuration.router.expertCount + 1)
+  }
+
+  /// From `scratch.normed` to `scratch.update`: [count, hidden] each.
+  func run(_ weights: FeedForwardWeights, count: Int) {
+    switch weights {
+    case .dense(let weights):
+      begin(rows: weights.width)
+      add(
+        weights, x: scratch.normed, gate: scratch.wideGate, up: scratch.wideUp, y: scratch.update, count: count)
+      runJobs()
+    case .experts(let weights): runExperts(weights, count: count)
+    }
+  }
+
+  // MARK: - Experts
+
+  private func runExperts(_ weights: ExpertsWeights, count: Int) {
+    route(weights, count: count)
+    groupByExpert(count: count)
+    let e = scratch.experts
+    // One token's row is every expert's input; more of them are gathered behind each other.
+    if count > 1 { gather(count: count) }
+    let activeExperts = min(weights.experts.count, count * router.configuration.expertsPerToken)
+    begin(rows: activeExperts * expertWidth + (weights.shared?.width ?? 0))
+    if let shared = weights.shared {
+      add(shared, x: scratch.normed, gate: scratch.wideGate, up: scratch.wideUp, y: e.shared, count: count)
+    }
+    for expert in 0..<weights.experts.count {
+      let first = Int(e.firstSlots[expert])
+      let slots = Int(e.firstSlots[expert + 1]) - first
+      guard slots > 0 else { continue }
+      let rows = e.rows + first * hidden
+      add(
+        weights.experts[expert], x: count > 1 ? rows : scratch.normed, gate: e.gate + first * expertWidth,
+        up: e.up + first * expertWidth, y: rows, count: slots)
+    }
+    runJobs()
+    combine(count: count, hasShared: weights.shared != nil)
+  }
+
+  private func route(_ weights: ExpertsWeights, count: Int) {
+    let e = scratch.experts
+    let experts = weights.router.rows
+    let perToken = router.configuration.expertsPerToken
+    queue.begin(rows: experts)
+    queue.add(Linear(weight: weights.router, bias: nil), x: scratch.normed, count: count, y: e.routerLogits)
+    queue.run()
+    // Each worker has scores of its own to work in; one token isn't worth waking anybody.
+    let block = 8
+    let tasks = CheckedSize.ceilingQuotient(count, block)
+    func select(_ task: Int, _ worker: Int) {
+      for token in task * block..<min((task + 1) * block, count) {
+        router.select(
+          logits: e.routerLogits + token * experts, bias: weights.correctionBias?.pointer,
+          scratch: e.router + worker * e.routerStride, ids: e.ids + token * perToken,
+          weights: e.weights + token * perToken)
+      }
+    }
+    if tasks == 1 { select(0, 0) } else { queue.pool.run(tasks, select) }
+  }
+
+  /// Counting sort: `firstSlots` and `slots` from `ids`, tokens in order within an expert.
+  private func groupByExpert(count: Int) {
+    let e = scratch.experts
+    let experts = router.configuration.expertCount
+    let pairs = count * router.configuration.expertsPerToken
+    e.firstSlots.update(repeating: 0, count: experts + 1)
+    for pair in 0..<pairs { e.firstSlots[Int(e.ids[pair])] += 1 }
+    var next: Int32 = 0
+    for expert in 0...experts {
+      let size = e.firstSlots[expert]
+      e.firstSlots[expert] = next
+      next += size
+    }
+    for pair in 0..<pairs {
+      let expert = Int(e.ids[pair])
+      e.slots[pair] = e.firstSlots[expert]
+      e.firstSlots[expert] += 1
+    }
+    // Filling moved every start to the next expert's: move them back.
+    for expert in stride(from: experts, to: 0, by: -1) { e.firstSlots[expert] = e.firstSlots[expert - 1] }
+    e.firstSlots[0] = 0
+  }
+
+  private func gather(count: Int) {
+    let e = scratch.experts
+    let perToken = router.configuration.expertsPerToken
+    queue.pool.forEachToken(count) { token in
+      for pair in token * perToken..<(token + 1) * perToken {
+        (e.rows + Int(e.slots[pair]) * hidden).update(from: scratch.normed + token * hidden, count: hidden)
+      }
+    }
+  }
+
+  /// update = sum of weight * expert output, plus the shared experts' output.
+  private func combine(count: Int, hasShared: Bool) {
+    let e = scratch.experts
+    let kernels = queue.kernels
+    let perToken = router.configuration.expertsPerToken
+    queue.pool.forEachToken(count) { token in
+      let update = scratch.update + token * hidden
+      update.update(repeating: 0, count: hidden)
+      for pair in token * perToken..<(token + 1) * perToken {
+        kernels.addScaled(update, e.weights[pair], e.rows + Int(e.slots[pair]) * hidden, count: hidden)
+      }
+      if hasShared { kernels.addScaled(update, 1, e.shared + token * hidden, count: hidden) }
+    }
+  }
+
+  // MARK: - Gated networks
+
+  private func begin(rows: Int) {
+    jobs.removeAll(keepingCapacity: true)
+    blocks = TaskBlocks(rows: rows, threads: queue.pool.threadCount)
+  }
+
+  private func add(
+    _ weights: GatedWeights, x: UnsafePointer<Float>, gate: UnsafeMutablePointer<Float>,
+    up: UnsafeMutablePointer<Float>, y: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    let first = blocks.add(weights.width)
+    jobs.append(Job(weights: weights, x: x, gate: gate, up: up, y: y, count: count, firstTask: first))
+  }
+
+  private func runJobs() {
+    queue.pool.run(blocks.taskCount) { task, _ in
+      var index = jobs.count - 1
+      while index > 0, jobs[index].firstTask > task { index -= 1 }
+      let job = jobs[index]
+      gateAndUp(job, blocks.rows(task - job.firstTask, of: job.weights.width))
+    }
+    queue.begin(rows: jobs.count * hidden)
+    for job in jobs {
+      queue.add(Linear(weight: job.weights.down, bias: nil), x: job.gate, count: job.count, y: job.y)
+    }
+    queue.run()
+  }
+
+  /// gate = silu(gate x) * up x for a range of the network's rows.
+  private func gateAndUp(_ job: Job, _ rows: Range<Int>) {
+    let kernels = queue.kernels
+    let width = job.weights.width
+    let gate = job.gate + rows.lowerBound
+    let up = job.up + rows.lowerBound
+    kernels.multiply(
+      job.weights.gate, rows: rows, x: job.x, xStride: hidden, count: job.count, into: gate, yStride: width)
+    kernels.multiply(job.weights.up, rows: rows, x: job.x, xStride: hidden, count: job.count, into: up, yStride: width)
+    for row in 0..<job.count {
+      kernels.siluMultiply(gate: gate + row * width, up: up + row * width, count: rows.count)
+    }
+  }
+}

@@ -1,0 +1,86 @@
+import DormouseKernels
+import DormouseSupport
+import DormouseWeights
+
+/// Numbers held in float32, in memory of the model's own.
+struct FloatVector: @unchecked Sendable {
+  let pointer: UnsafePointer<Float>
+  let count: Int
+}
+
+/// y = W x + b.
+struct Linear: Sendable {
+  /// [outputs, inputs].
+  let weight: WeightMatrix
+  /// [outputs].
+  let bias: FloatVector?
+}
+
+/// From hidden state to queries [heads * (nope + rope)].
+enum QueryWeights: Sendable {
+  /// q_proj [heads * (nope + rope), hidden].
+  case direct(WeightMatrix)
+  /// q_a_proj [qLoraRank, hidden], q_a_layernorm [qLoraRank], q_b_proj [heads * (nope + rope), qLoraRank].
+  case lowRank(down: Linear, norm: FloatVector, up: WeightMatrix)
+}
+
+struct AttentionWeights: Sendable {
+  let query: QueryWeights
+  /// kv_a_proj_with_mqa [kvLoraRank + rope, hidden].
+  let latent: Linear
+  /// kv_a_layernorm [kvLoraRank].
+  let latentNorm: FloatVector
+  /// kv_b_proj [heads * (nope + v), kvLoraRank]: each head's key rows, then its value rows.
+  let expansion: WeightMatrix
+  /// o_proj [hidden, heads * v].
+  let output: Linear
+}
+
+/// down(silu(gate x) * up x): a dense layer's network, an expert, or the shared experts in one.
+struct GatedWeights: Sendable {
+  /// [width, hidden].
+  let gate: WeightMatrix
+  let up: WeightMatrix
+  /// [hidden, width].
+  let down: WeightMatrix
+
+  var width: Int { gate.rows }
+}
+
+struct ExpertsWeights: Sendable {
+  /// mlp.gate [experts, hidden] in float32.
+  let router: WeightMatrix
+  /// e_score_correction_bias [experts].
+  let correctionBias: FloatVector?
+  let experts: [GatedWeights]
+  let shared: GatedWeights?
+}
+
+enum FeedForwardWeights: Sendable {
+  case dense(GatedWeights)
+  case experts(ExpertsWeights)
+}
+
+struct LayerWeights: Sendable {
+  /// input_layernorm [hidden].
+  let inputNorm: FloatVector
+  let attention: AttentionWeights
+  /// post_attention_layernorm [hidden].
+  let feedForwardNorm: FloatVector
+  let feedForward: FeedForwardWeights
+}
+
+/// All weights of a model, bound once; nothing is looked up by name later.
+struct ModelWeights: Sendable {
+  /// embed_tokens [vocabulary, hidden].
+  let embedding: WeightMatrix
+  let layers: [LayerWeights]
+  /// norm [hidden].
+  let finalNorm: FloatVector
+  /// lm_head [vocabulary, hidden], or the embedding.
+  let head: WeightMatrix
+  /// What the matrices point into.
+  let store: TensorStore?
+  /// What the vectors and routers point into.
+  let floats: [AlignedBuffer]
+}

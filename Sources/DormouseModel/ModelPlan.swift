@@ -1,0 +1,71 @@
+public import DormouseKernels
+import DormouseCache
+import DormouseSupport
+
+/// Sizes of a decoder; zero or nil stands for the default.
+public struct DecoderOptions: Sendable {
+  /// Tokens that the cache holds; nil for the model's `max_position_embeddings`, the most there can be.
+  public var contextLength: Int?
+  /// float32 or bfloat16.
+  public var cacheType: ElementType
+  /// Tokens computed at a time at most.
+  public var chunk: Int
+
+  public static let defaultChunk = 512
+
+  public init(contextLength: Int? = nil, cacheType: ElementType = .float32, chunk: Int = defaultChunk) {
+    self.contextLength = contextLength
+    self.cacheType = cacheType
+    self.chunk = chunk
+  }
+}
+
+/// A decoder's sizes, checked against the model.
+struct DecoderSizes {
+  let contextLength: Int
+  let chunk: Int
+
+  init(_ configuration: ModelConfiguration, _ options: DecoderOptions) throws(Failure) {
+    let most = configuration.maximumPositions
+    contextLength = options.contextLength ?? most
+    guard contextLength >= 1, contextLength <= most else {
+      throw Failure(
+        .invalidArgument,
+        "a context of \(contextLength) tokens; expected 1 to max_position_embeddings, which is \(most)")
+    }
+    guard options.chunk >= 1 else {
+      throw Failure(.invalidArgument, "a chunk of \(options.chunk) tokens; expected at least 1")
+    }
+    chunk = min(options.chunk, contextLength)
+  }
+}
+
+/// The memory that a model and one decoder will take, known from headers before anything is loaded.
+public struct ModelPlan: Sendable, Equatable {
+  /// Weights as they lie in the files: mapped or in memory.
+  public var weightByteCount: Int
+  /// float32 copies of norms, biases and routers.
+  public var floatByteCount: Int
+  /// Cache of one decoder; pages are taken only as tokens come.
+  public var cacheByteCount: Int
+  /// Scratch memory of one decoder.
+  public var scratchByteCount: Int
+
+  public var totalByteCount: Int { weightByteCount + floatByteCount + cacheByteCount + scratchByteCount }
+}
+
+extension ModelFolder {
+  /// - Throws: `Failure(.invalidArgument)` for sizes out of range, `Failure(.malformed)` for sums beyond 64 bits.
+  public func plan(_ options: DecoderOptions = DecoderOptions(), threadCount: Int) throws(Failure) -> ModelPlan {
+    let c = configuration
+    let sizes = try DecoderSizes(c, options)
+    let cache = try LatentCache.byteCount(
+      layerCount: c.hiddenLayerCount, kvLoraRank: c.kvLoraRank, qkRopeHeadDimension: c.qkRopeHeadDimension,
+      capacity: sizes.contextLength, rowType: options.cacheType)
+    let scratch = try Scratch.byteCount(c, chunk: sizes.chunk, threadCount: threadCount)
+    _ = try CheckedSize.sum(weightByteCount, floatByteCount, cache, scratch, of: "the memory plan")
+    return ModelPlan(
+      weightByteCount: weightByteCount, floatByteCount: floatByteCount, cacheByteCount: cache,
+      scratchByteCount: scratch)
+  }
+}

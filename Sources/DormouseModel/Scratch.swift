@@ -1,0 +1,176 @@
+import DormouseKernels
+import DormouseSupport
+
+/// Where the decoder's intermediate results lie in one block of memory; counts are 4-byte words.
+struct ScratchLayout {
+  private(set) var wordCount = 0
+
+  /// Room for `count` words at the next multiple of a cache line; returns its offset in words.
+  mutating func words(_ factors: Int...) throws(Failure) -> Int {
+    let offset = wordCount
+    let line = AlignedBuffer.alignment / 4
+    let count = try CheckedSize.product(factors, of: "the decoder's scratch memory")
+    let padded = try CheckedSize.sum(offset, count, line - 1, of: "the decoder's scratch memory")
+    wordCount = padded / line * line
+    return offset
+  }
+
+  /// `count` words rounded up to whole cache lines, so that two threads never write to the same one.
+  static func wholeLines(_ count: Int) -> Int {
+    let line = AlignedBuffer.alignment / 4
+    return CheckedSize.ceilingQuotient(count, line) * line
+  }
+
+  func byteCount() throws(Failure) -> Int {
+    try CheckedSize.product(wordCount, 4, of: "the decoder's scratch memory")
+  }
+}
+
+/// The decoder's intermediate results for one chunk of tokens, sized once.
+final class Scratch {
+  /// Tokens of a chunk.
+  let chunk: Int
+  /// [chunk, hidden]: the residual stream.
+  let hidden: UnsafeMutablePointer<Float>
+  /// [chunk, hidden]: the stream normalised for the next block.
+  let normed: UnsafeMutablePointer<Float>
+  /// [chunk, hidden]: what a block adds to the stream.
+  let update: UnsafeMutablePointer<Float>
+  /// [chunk, rope / 2].
+  let cosines: UnsafeMutablePointer<Float>
+  let sines: UnsafeMutablePointer<Float>
+  /// [chunk, qLoraRank].
+  let queryLatent: UnsafeMutablePointer<Float>
+  /// [chunk, heads, nope + rope].
+  let query: UnsafeMutablePointer<Float>
+  /// [chunk, kvLoraRank + rope]: new rows of the cache.
+  let latent: UnsafeMutablePointer<Float>
+  /// [chunk, heads, v].
+  let attended: UnsafeMutablePointer<Float>
+  /// [threads, attentionStride]: what one attention task works in.
+  let attention: UnsafeMutablePointer<Float>
+  let attentionStride: Int
+  /// [chunk, wide]: gate and up of a dense network or of the shared experts.
+  let wideGate: UnsafeMutablePointer<Float>
+  let wideUp: UnsafeMutablePointer<Float>
+  let experts: ExpertsScratch
+  /// [vocabulary].
+  let logits: UnsafeMutablePointer<Float>
+  private let memory: AlignedBuffer
+
+  var byteCount: Int { memory.bytes.count }
+
+  init(_ configuration: ModelConfiguration, chunk: Int, threadCount: Int) throws(Failure) {
+    let offsets = try ScratchOffsets(configuration, chunk: chunk, threadCount: threadCount)
+    memory = try AlignedBuffer(byteCount: offsets.layout.byteCount(), for: "the decoder's scratch memory")
+    guard let base = memory.bound(to: Float.self).baseAddress else {
+      throw Failure(.internalError, "the decoder's scratch memory has no address")
+    }
+    self.chunk = chunk
+    hidden = base + offsets.hidden
+    normed = base + offsets.normed
+    update = base + offsets.update
+    cosines = base + offsets.cosines
+    sines = base + offsets.sines
+    queryLatent = base + offsets.queryLatent
+    query = base + offsets.query
+    latent = base + offsets.latent
+    attended = base + offsets.attended
+    attention = base + offsets.attention
+    attentionStride = offsets.attentionStride
+    wideGate = base + offsets.wideGate
+    wideUp = base + offsets.wideUp
+    logits = base + offsets.logits
+    experts = ExpertsScratch(base, offsets)
+  }
+
+  /// Bytes that a decoder of these sizes takes beside its cache.
+  static func byteCount(
+    _ configuration: ModelConfiguration, chunk: Int, threadCount: Int
+  ) throws(Failure) -> Int {
+    try ScratchOffsets(configuration, chunk: chunk, threadCount: threadCount).layout.byteCount()
+  }
+}
+
+/// The part of the scratch memory that a layer of experts uses; a "slot" is one token's place at one expert.
+struct ExpertsScratch {
+  /// [chunk, experts].
+  let routerLogits: UnsafeMutablePointer<Float>
+  /// [threads, routerStride].
+  let router: UnsafeMutablePointer<Float>
+  let routerStride: Int
+  /// [chunk, expertsPerToken]: the experts of a token.
+  let ids: UnsafeMutablePointer<Int32>
+  /// [chunk, expertsPerToken].
+  let weights: UnsafeMutablePointer<Float>
+  /// [chunk, expertsPerToken]: the slot of each pair of token and expert.
+  let slots: UnsafeMutablePointer<Int32>
+  /// [experts + 1]: the first slot of each expert.
+  let firstSlots: UnsafeMutablePointer<Int32>
+  /// [slots, hidden]: the experts' inputs, then their outputs.
+  let rows: UnsafeMutablePointer<Float>
+  /// [slots, moeIntermediateSize].
+  let gate: UnsafeMutablePointer<Float>
+  let up: UnsafeMutablePointer<Float>
+  /// [chunk, hidden].
+  let shared: UnsafeMutablePointer<Float>
+
+  fileprivate init(_ base: UnsafeMutablePointer<Float>, _ offsets: ScratchOffsets) {
+    func integers(_ offset: Int) -> UnsafeMutablePointer<Int32> {
+      UnsafeMutableRawPointer(base + offset).assumingMemoryBound(to: Int32.self)
+    }
+    routerLogits = base + offsets.routerLogits
+    router = base + offsets.router
+    routerStride = offsets.routerStride
+    ids = integers(offsets.ids)
+    weights = base + offsets.weights
+    slots = integers(offsets.slots)
+    firstSlots = integers(offsets.firstSlots)
+    rows = base + offsets.rows
+    gate = base + offsets.gate
+    up = base + offsets.up
+    shared = base + offsets.shared
+  }
+}
+
+/// The layout of the scratch memory; also what the memory plan counts.
+private struct ScratchOffsets {
+  var layout = ScratchLayout()
+  let hidden, normed, update, cosines, sines, queryLatent, query, latent, attended: Int
+  let attention, attentionStride, wideGate, wideUp, logits: Int
+  let routerLogits, router, routerStride, ids, weights, slots, firstSlots, rows, gate, up, shared: Int
+
+  init(_ c: ModelConfiguration, chunk: Int, threadCount: Int) throws(Failure) {
+    let heads = c.attentionHeadCount
+    hidden = try layout.words(chunk, c.hiddenSize)
+    normed = try layout.words(chunk, c.hiddenSize)
+    update = try layout.words(chunk, c.hiddenSize)
+    cosines = try layout.words(chunk, c.qkRopeHeadDimension / 2)
+    sines = try layout.words(chunk, c.qkRopeHeadDimension / 2)
+    queryLatent = try layout.words(chunk, c.qLoraRank ?? 0)
+    query = try layout.words(chunk, heads, c.qkHeadDimension)
+    latent = try layout.words(chunk, c.latentWidth)
+    attended = try layout.words(chunk, heads, c.vHeadDimension)
+    attentionStride = try LatentAttention.scratchCount(c, chunk: chunk)
+    attention = try layout.words(threadCount, attentionStride)
+    let isSparse = c.feedForward.contains(.experts)
+    let dense = c.feedForward.contains(.dense) ? c.intermediateSize : 0
+    let wide = max(dense, isSparse ? c.sharedExpertCount * c.moeIntermediateSize : 0)
+    wideGate = try layout.words(chunk, wide)
+    wideUp = try layout.words(chunk, wide)
+    logits = try layout.words(c.vocabularySize)
+    let experts = isSparse ? c.router.expertCount : 0
+    let perToken = isSparse ? c.router.expertsPerToken : 0
+    routerLogits = try layout.words(chunk, experts)
+    routerStride = ScratchLayout.wholeLines(Router(c.router).scratchCount)
+    router = try layout.words(threadCount, routerStride)
+    ids = try layout.words(chunk, perToken)
+    weights = try layout.words(chunk, perToken)
+    slots = try layout.words(chunk, perToken)
+    firstSlots = try layout.words(experts + 1)
+    rows = try layout.words(chunk, perToken, c.hiddenSize)
+    gate = try layout.words(chunk, perToken, c.moeIntermediateSize)
+    up = try layout.words(chunk, perToken, c.moeIntermediateSize)
+    shared = try layout.words(chunk, isSparse ? c.hiddenSize : 0)
+  }
+}

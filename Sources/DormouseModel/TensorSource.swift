@@ -1,0 +1,175 @@
+import DormouseKernels
+import DormouseSupport
+import DormouseWeights
+
+/// Hands out tensors by name after checking shape and type against what the model expects.
+///
+/// Without a store it only checks and notes the names; with one it hands out pointers into it. Binding runs once each
+/// way, so that what is checked before loading is by construction what is bound after it.
+struct TensorSource {
+  let checkpoint: Checkpoint
+  let store: TensorStore?
+  let quantization: ModelConfiguration.BlockQuantization?
+  /// Names asked for, in order.
+  private(set) var names: [String] = []
+  /// Float32 copies made.
+  private(set) var floats: [AlignedBuffer] = []
+  /// Bytes of all float32 copies, also when only checking.
+  private(set) var floatByteCount = 0
+
+  init(_ checkpoint: Checkpoint, store: TensorStore?, _ quantization: ModelConfiguration.BlockQuantization?) {
+    self.checkpoint = checkpoint
+    self.store = store
+    self.quantization = quantization
+  }
+
+  func has(_ name: String) -> Bool { checkpoint.description(of: name) != nil }
+
+  /// A matrix of weights in the type the file has.
+  mutating func matrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
+    let found = try description(name, shape: [rows, columns])
+    let type = try elementType(found)
+    let scales = type == .float8E4M3 ? try scales(of: name, leading: [], rows: rows, columns: columns) : nil
+    return WeightMatrix(
+      elementType: type, rows: rows, columns: columns, data: try bytes(name, found.byteCount), scales: scales)
+  }
+
+  /// `count` matrices fused into one tensor [count, rows, columns].
+  mutating func matrices(_ name: String, count: Int, rows: Int, columns: Int) throws(Failure) -> [WeightMatrix] {
+    let found = try description(name, shape: [count, rows, columns])
+    let type = try elementType(found)
+    let grid = type == .float8E4M3 ? try scales(of: name, leading: [count], rows: rows, columns: columns) : nil
+    let data = try bytes(name, found.byteCount)
+    return (0..<count).map { index in
+      var scales = grid
+      if let grid { scales?.data = grid.data + offset(index * gridRows(grid, rows) * grid.columns * byteCount(grid)) }
+      return WeightMatrix(
+        elementType: type, rows: rows, columns: columns,
+        data: data + offset(index * rows * columns * type.byteCount), scales: scales)
+    }
+  }
+
+  /// A vector, converted to float32.
+  mutating func vector(_ name: String, count: Int) throws(Failure) -> FloatVector {
+    try floats(name, shape: [count])
+  }
+
+  /// A matrix that is computed with in float32 whatever its type in the file.
+  mutating func floatMatrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
+    let values = try floats(name, shape: [rows, columns])
+    return WeightMatrix(
+      elementType: .float32, rows: rows, columns: columns, data: UnsafeRawPointer(values.pointer), scales: nil)
+  }
+
+  // MARK: - Checks
+
+  private mutating func description(_ name: String, shape: [Int]) throws(Failure) -> TensorDescription {
+    guard let found = checkpoint.description(of: name) else {
+      throw Failure(.malformed, "\(checkpoint.folder): tensor \(name) is missing; expected shape \(shape)")
+    }
+    guard found.shape == shape else { throw wrong(found, "has shape \(found.shape); expected \(shape)") }
+    names.append(name)
+    return found
+  }
+
+  private func wrong(_ tensor: TensorDescription, _ what: String, _ status: Status = .malformed) -> Failure {
+    let file = tensor.fileIndex < checkpoint.files.count ? checkpoint.files[tensor.fileIndex] : checkpoint.folder
+    return Failure(status, "\(file): tensor \(tensor.name) \(what)")
+  }
+
+  private func elementType(_ tensor: TensorDescription) throws(Failure) -> ElementType {
+    switch tensor.type {
+    case .float32: return .float32
+    case .float16: return .float16
+    case .bfloat16: return .bfloat16
+    case .float8E4M3: return .float8E4M3
+    default: throw wrong(tensor, "has type \(tensor.type.rawValue); expected F32, F16, BF16 or F8_E4M3", .unsupported)
+    }
+  }
+
+  /// The grid of block scales beside a float8 tensor: [leading..., rows / rowBlock, columns / columnBlock], rounded up.
+  private mutating func scales(
+    of name: String, leading: [Int], rows: Int, columns: Int
+  ) throws(Failure) -> BlockScales {
+    guard let quantization else {
+      throw Failure(
+        .malformed,
+        "\(checkpoint.folder): tensor \(name) has type F8_E4M3, but config.json has no quantization_config for its"
+          + " block size")
+    }
+    let gridColumns = CheckedSize.ceilingQuotient(columns, quantization.columnBlock)
+    let shape = leading + [CheckedSize.ceilingQuotient(rows, quantization.rowBlock), gridColumns]
+    let scaleName = TensorNames.scale(of: name)
+    let found = try description(scaleName, shape: shape)
+    let storage: BlockScales.Storage
+    switch found.type {
+    case .float32: storage = .float32
+    case .float8E8M0: storage = .float8E8M0
+    case .uint8 where quantization.powerOfTwoScales: storage = .float8E8M0
+    default:
+      throw wrong(found, "has type \(found.type.rawValue); expected F32 or F8_E8M0 block scales", .unsupported)
+    }
+    return BlockScales(
+      storage: storage, data: try bytes(scaleName, found.byteCount), columns: gridColumns,
+      rowBlock: quantization.rowBlock, columnBlock: quantization.columnBlock, firstRow: 0)
+  }
+
+  private func gridRows(_ grid: BlockScales, _ rows: Int) -> Int { CheckedSize.ceilingQuotient(rows, grid.rowBlock) }
+  private func byteCount(_ grid: BlockScales) -> Int { grid.storage == .float32 ? 4 : 1 }
+
+  // MARK: - Bytes
+
+  /// Where a matrix points to as long as nothing is loaded; never read.
+  private static let nothing = UnsafeRawPointer(UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64))
+
+  /// Without a store every matrix points to the same place.
+  private func offset(_ byteCount: Int) -> Int { store == nil ? 0 : byteCount }
+
+  private func bytes(_ name: String, _ byteCount: Int) throws(Failure) -> UnsafeRawPointer {
+    guard let store else { return TensorSource.nothing }
+    guard let bytes = store.bytes(of: name), bytes.count == byteCount, let base = bytes.baseAddress else {
+      throw Failure(.internalError, "\(checkpoint.folder): tensor \(name) was not loaded")
+    }
+    return base
+  }
+
+  private mutating func floats(_ name: String, shape: [Int]) throws(Failure) -> FloatVector {
+    let found = try description(name, shape: shape)
+    guard [.float32, .float16, .bfloat16].contains(found.type) else {
+      throw wrong(found, "has type \(found.type.rawValue); expected F32, F16 or BF16", .unsupported)
+    }
+    let count = found.byteCount / found.type.byteCount
+    floatByteCount = try CheckedSize.sum(floatByteCount, count * 4, of: "the float32 weights' size")
+    let source = try bytes(name, found.byteCount)
+    guard store != nil else {
+      return FloatVector(pointer: source.assumingMemoryBound(to: Float.self), count: count)
+    }
+    let buffer = try AlignedBuffer(byteCount: count * 4, for: name)
+    let target = buffer.bound(to: Float.self)
+    for index in 0..<count { target[index] = TensorSource.float(source, index, found.type) }
+    floats.append(buffer)
+    guard let base = target.baseAddress else { throw Failure(.internalError, "\(name): no memory") }
+    return FloatVector(pointer: UnsafePointer(base), count: count)
+  }
+
+  private static func float(_ source: UnsafeRawPointer, _ index: Int, _ type: TensorType) -> Float {
+    switch type {
+    case .float16: halfFloat(source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self))
+    case .bfloat16:
+      Float(bitPattern: UInt32(source.loadUnaligned(fromByteOffset: index * 2, as: UInt16.self)) << 16)
+    default: source.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
+    }
+  }
+
+  /// IEEE half precision by its bits, since `Float16` is not there on every platform.
+  private static func halfFloat(_ bits: UInt16) -> Float {
+    let sign: Float = bits & 0x8000 == 0 ? 1 : -1
+    let exponent = Int(bits >> 10) & 0x1F
+    let fraction = Float(bits & 0x3FF)
+    switch exponent {
+    case 0: return sign * fraction * 0x1p-24
+    case 31: return fraction == 0 ? sign * .infinity : .nan
+    default: return sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
+    }
+  }
+}

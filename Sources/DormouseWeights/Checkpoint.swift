@@ -1,0 +1,129 @@
+public import DormouseSupport
+
+/// The safetensors files of a model: their headers, read and validated. The weights stay on disk until `load`.
+///
+/// As transformers does, a folder's `model.safetensors` is taken before `model.safetensors.index.json` where both are
+/// there, and every tensor of a shard counts, also one that the index does not list. Stricter than transformers, which
+/// lets the last file win, a tensor in two shards is refused.
+public final class Checkpoint: Sendable {
+  /// The folder that holds the files.
+  public let folder: String
+  /// Paths; one, or the shards in the order of their names.
+  public let files: [String]
+  /// In the order of the files, and in each of them in the order of the bytes.
+  public let tensorNames: [String]
+  /// Bytes of each file as its header was read.
+  let fileSizes: [Int]
+  private let descriptions: [ExactString: TensorDescription]
+
+  /// Where loaded weights live.
+  public enum Residency: Sendable {
+    /// The files' pages, read at first use and given back under pressure. Whoever changes or cuts the files while they
+    /// are mapped changes the weights or kills the process.
+    case mapped
+    /// Memory of the store's own, read once.
+    case memory
+  }
+
+  /// - Parameter folder: a folder with `model.safetensors` or `model.safetensors.index.json`, or the path of one such
+  ///   file (of any name with these endings).
+  /// - Throws: `Failure(.notFound)` for a missing folder, file or shard; `.malformed`, `.unsupported` or `.inputOutput`
+  ///   as the headers and the index demand. The sentence names the file, and the tensor where there is one.
+  public init(folder: String) throws(Failure) {
+    let location = try CheckpointLocation(folder)
+    var index: CheckpointIndex?
+    if let path = location.index { index = try CheckpointIndex(path: path) }
+    let files = index?.shards.map { location.folder + "/" + $0 } ?? location.files
+    var sizes: [Int] = []
+    var names: [String] = []
+    var descriptions: [ExactString: TensorDescription] = [:]
+    for (position, path) in files.enumerated() {
+      let file = try Checkpoint.openShard(path, index: location.index)
+      sizes.append(file.size)
+      for tensor in try SafetensorsHeader(file: file, fileIndex: position).tensors {
+        names.append(tensor.name)
+        if let other = descriptions.updateValue(tensor, forKey: ExactString(tensor.name)) {
+          throw Failure(.malformed, "\(path): tensor \(quoted(tensor.name)) is also in \(files[other.fileIndex])")
+        }
+      }
+    }
+    if let index, let path = location.index {
+      try Checkpoint.check(index, at: path, files: files, against: descriptions)
+    }
+    self.folder = location.folder
+    self.files = files
+    self.tensorNames = names
+    self.fileSizes = sizes
+    self.descriptions = descriptions
+  }
+
+  /// What the header says about the tensor called `name`; nil where no file has it.
+  public func description(of name: String) -> TensorDescription? { descriptions[ExactString(name)] }
+
+  private static func openShard(_ path: String, index: String?) throws(Failure) -> File {
+    do { return try File(path: path) } catch {
+      guard let index, error.status == .notFound else { throw error }
+      throw Failure(.notFound, "\(path): the shard is missing; \(index) names it")
+    }
+  }
+
+  private static func check(
+    _ index: CheckpointIndex, at path: String, files: [String], against found: [ExactString: TensorDescription]
+  ) throws(Failure) {
+    for (name, shard) in index.tensors {
+      let file = found[ExactString(name)]?.fileIndex
+      guard file != shard else { continue }
+      let place = file.map { "which lies in \(files[$0])" } ?? "which no shard has"
+      throw Failure(.malformed, "\(path): \(files[shard]) should hold tensor \(quoted(name)), \(place)")
+    }
+  }
+}
+
+/// Which files a path given by the caller stands for.
+private struct CheckpointLocation {
+  let folder: String
+  /// A single safetensors file, or none.
+  var files: [String] = []
+  /// The index of a sharded checkpoint.
+  var index: String?
+
+  init(_ path: String) throws(Failure) {
+    if File.isFolder(path) {
+      folder = CheckpointLocation.trimmed(path)
+      if File.exists(folder + "/model.safetensors") {
+        files = [folder + "/model.safetensors"]
+      } else if File.exists(folder + "/model.safetensors.index.json") {
+        index = folder + "/model.safetensors.index.json"
+      } else {
+        throw Failure(.notFound, "\(path): neither model.safetensors nor model.safetensors.index.json is there")
+      }
+      return
+    }
+    guard File.exists(path) else { throw Failure(.notFound, "\(path): no such file or folder") }
+    folder = CheckpointLocation.parent(of: path)
+    if CheckpointLocation.has(path, suffix: ".safetensors") {
+      files = [path]
+    } else if CheckpointLocation.has(path, suffix: ".safetensors.index.json") {
+      index = path
+    } else {
+      throw Failure(.unsupported, "\(path): neither a folder nor a file that ends in .safetensors")
+    }
+  }
+
+  /// `path` without slashes at its end; the root stays.
+  private static func trimmed(_ path: String) -> String {
+    var bytes = Array(path.utf8)
+    while bytes.count > 1, bytes.last == UInt8(ascii: "/") { bytes.removeLast() }
+    return String(decoding: bytes, as: UTF8.self)
+  }
+
+  private static func parent(of path: String) -> String {
+    let bytes = Array(path.utf8)
+    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == 0 ? "/" : trimmed(String(decoding: bytes[..<slash], as: UTF8.self))
+  }
+
+  private static func has(_ path: String, suffix: String) -> Bool {
+    path.utf8.count >= suffix.utf8.count && path.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)
+  }
+}

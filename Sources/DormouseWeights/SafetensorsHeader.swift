@@ -1,0 +1,199 @@
+public import DormouseSupport
+
+/// The header of one safetensors file, read and validated.
+///
+///     byte 0      8              8 + n                              file size
+///          | n    | JSON object  | data of the tensors, back to back |
+///
+/// n is a little-endian 64-bit integer. The object maps each tensor's name to `dtype`, `shape` and `data_offsets`
+/// (begin and end, counted from the start of the data), and may hold an object of strings called `__metadata__`.
+/// The checks are those of the reference, https://github.com/huggingface/safetensors (`safetensors/src/tensor.rs`):
+/// the tensors cover the data exactly, without overlap and without a hole.
+public struct SafetensorsHeader: Sendable {
+  /// Bytes of JSON at most; the reference has the same limit.
+  public static let byteLimit = 100_000_000
+  /// Tensors of one file at most: five times those of all shards of DeepSeek-V3 together. It keeps the memory that
+  /// a hostile header can demand to about a gigabyte.
+  public static let tensorLimit = 500_000
+  /// Bytes in front of the JSON.
+  public static let prefixByteCount = 8
+
+  /// In the order of their bytes in the file.
+  public let tensors: [TensorDescription]
+
+  /// Reads and validates the header of `file`.
+  /// - Throws: `Failure(.malformed)`, `Failure(.unsupported)` for a type, `Failure(.inputOutput)`; each names the file,
+  ///   and the tensor where there is one.
+  public init(file: File, fileIndex: Int) throws(Failure) {
+    let prefix = try file.read(at: 0, count: min(file.size, SafetensorsHeader.prefixByteCount))
+    let length = try withContext(file.path) { () throws(Failure) in
+      try SafetensorsHeader.length(prefix: prefix, fileSize: file.size)
+    }
+    let json = try file.read(at: SafetensorsHeader.prefixByteCount, count: length)
+    let outcome: Result<SafetensorsHeader, Failure> = json.withUnsafeBytes { bytes in
+      do throws(Failure) {
+        return .success(try SafetensorsHeader(json: bytes, fileSize: file.size, fileIndex: fileIndex))
+      } catch { return .failure(error.prefixed(file.path)) }
+    }
+    self = try outcome.get()
+  }
+
+  /// The byte count of the JSON that the 8 bytes of `prefix` announce, checked against the file's size.
+  public static func length(prefix: [UInt8], fileSize: Int) throws(Failure) -> Int {
+    guard prefix.count == prefixByteCount, fileSize >= prefixByteCount else {
+      throw Failure(
+        .malformed, "the file has \(fileSize) bytes; a safetensors file begins with an 8-byte header length")
+    }
+    let announced = prefix.reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
+    guard let length = Int(exactly: announced), length <= byteLimit else {
+      throw Failure(.malformed, "the header length is \(announced) bytes, more than the limit of \(byteLimit)")
+    }
+    guard length >= 2 else {
+      throw Failure(.malformed, "the header length is \(length) bytes, too short for a JSON object")
+    }
+    guard length <= fileSize - prefixByteCount else {
+      throw Failure(
+        .malformed,
+        "the header length is \(length) bytes, but only \(fileSize - prefixByteCount) follow: the file is truncated")
+    }
+    return length
+  }
+
+  /// Validates the JSON of a header of a file of `fileSize` bytes.
+  public init(json: UnsafeRawBufferPointer, fileSize: Int, fileIndex: Int) throws(Failure) {
+    let dataOffset = try CheckedSize.sum(SafetensorsHeader.prefixByteCount, json.count, of: "the header's length")
+    guard dataOffset <= fileSize else {
+      throw Failure(.malformed, "the header ends at byte \(dataOffset) of a file of \(fileSize) bytes")
+    }
+    guard json.first == UInt8(ascii: "{") else {
+      throw Failure(.malformed, "the header does not begin with '{'")
+    }
+    let limits = JSON.Limits(
+      bytes: SafetensorsHeader.byteLimit, depth: 8, containers: 3 * SafetensorsHeader.tensorLimit + 2)
+    let root = try withContext("header") { () throws(Failure) in try JSON.parse(json, limits: limits) }
+    guard let members = root.objectValue else {
+      throw Failure(.malformed, "the header is \(root.typeName), not an object")
+    }
+    var tensors: [TensorDescription] = []
+    tensors.reserveCapacity(members.count)
+    for (name, value) in members {
+      if name == SafetensorsHeader.metadataKey {
+        try SafetensorsHeader.checkMetadata(value)
+      } else {
+        let reader = TensorEntryReader(dataOffset: dataOffset, dataSize: fileSize - dataOffset, fileIndex: fileIndex)
+        tensors.append(
+          try withContext("tensor \(quoted(name))") { () throws(Failure) in try reader.read(value, name: name) })
+      }
+    }
+    self.tensors = try SafetensorsHeader.checkCover(tensors, from: dataOffset, to: fileSize)
+  }
+
+  private static let metadataKey = "__metadata__"
+
+  private static func checkMetadata(_ value: JSON) throws(Failure) {
+    guard let members = value.objectValue else {
+      throw Failure(.malformed, "\(metadataKey) is \(value.typeName), not an object of strings")
+    }
+    for (key, value) in members where value.stringValue == nil {
+      throw Failure(.malformed, "\(metadataKey): \(quoted(key)) is \(value.typeName), not a string")
+    }
+  }
+
+  /// The tensors in the order of their bytes, which must be `start..<end` without overlap or hole.
+  private static func checkCover(
+    _ tensors: [TensorDescription], from start: Int, to end: Int
+  ) throws(Failure) -> [TensorDescription] {
+    // An empty tensor goes before the one that begins where it lies.
+    let sorted = tensors.sorted { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
+    var covered = start
+    var previous: TensorDescription?
+    for tensor in sorted {
+      let begin = tensor.offset - start
+      if tensor.offset < covered {
+        throw Failure(
+          .malformed,
+          "tensor \(quoted(tensor.name)) begins at byte \(begin) of the data and overlaps "
+            + "\(quoted(previous?.name ?? "")), which ends at byte \(covered - start)")
+      }
+      if tensor.offset > covered {
+        throw Failure(
+          .malformed,
+          "no tensor covers bytes \(covered - start) to \(begin) of the data, before tensor \(quoted(tensor.name))")
+      }
+      covered += tensor.byteCount
+      previous = tensor
+    }
+    guard covered == end else {
+      throw Failure(
+        .malformed,
+        "the data has \(end - start) bytes, but the tensors end at byte \(covered - start)")
+    }
+    return sorted
+  }
+}
+
+/// Reads one member of a header's object.
+private struct TensorEntryReader {
+  let dataOffset: Int
+  let dataSize: Int
+  let fileIndex: Int
+
+  func read(_ value: JSON, name: String) throws(Failure) -> TensorDescription {
+    guard value.objectValue != nil else {
+      throw Failure(.malformed, "expected an object with dtype, shape and data_offsets, found \(value.typeName)")
+    }
+    let type = try readType(value["dtype"])
+    let shape = try integers(value["shape"], "shape")
+    let offsets = try integers(value["data_offsets"], "data_offsets")
+    guard offsets.count == 2, let begin = offsets.first, let end = offsets.last else {
+      throw Failure(.malformed, "data_offsets has \(offsets.count) elements, not 2")
+    }
+    guard begin <= end else { throw Failure(.malformed, "data_offsets end before they begin: [\(begin), \(end)]") }
+    guard end <= dataSize else {
+      throw Failure(
+        .malformed, "data_offsets end at byte \(end), but the file has only \(dataSize) bytes of data: it is truncated")
+    }
+    let elements = try CheckedSize.product(shape, of: "shape")
+    let byteCount = try CheckedSize.product(elements, type.byteCount, of: "shape x bytes of \(type.rawValue)")
+    guard byteCount == end - begin else {
+      throw Failure(
+        .malformed,
+        "shape \(shape) of \(type.rawValue) needs \(byteCount) bytes, but data_offsets [\(begin), \(end)] hold "
+          + "\(end - begin)")
+    }
+    return TensorDescription(
+      name: name, type: type, shape: shape, fileIndex: fileIndex, offset: dataOffset + begin, byteCount: byteCount)
+  }
+
+  private func readType(_ value: JSON?) throws(Failure) -> TensorType {
+    guard let value else { throw Failure(.malformed, "dtype is missing") }
+    guard let name = value.stringValue else {
+      throw Failure(.malformed, "dtype is \(value.typeName), not a string")
+    }
+    return try TensorType.named(name)
+  }
+
+  private func integers(_ value: JSON?, _ field: String) throws(Failure) -> [Int] {
+    guard let value else { throw Failure(.malformed, "\(field) is missing") }
+    guard let elements = value.arrayValue else {
+      throw Failure(.malformed, "\(field) is \(value.typeName), not an array of integers")
+    }
+    var result: [Int] = []
+    result.reserveCapacity(elements.count)
+    for (index, element) in elements.enumerated() {
+      guard let integer = element.integerValue, let number = Int(exactly: integer), number >= 0 else {
+        throw Failure(.malformed, "\(field)[\(index)] is \(describe(element)), not an integer of 0 or more")
+      }
+      result.append(number)
+    }
+    return result
+  }
+
+  private func describe(_ value: JSON) -> String {
+    switch value {
+    case .integer, .number, .bool, .null: value.text()
+    case .string(let text): quoted(text)
+    case .array, .object: value.typeName
+    }
+  }
+}

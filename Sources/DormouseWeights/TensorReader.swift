@@ -1,0 +1,125 @@
+internal import DormouseSupport
+internal import Glibc
+internal import Synchronization
+
+/// Reads tensors from their files into memory, in pieces of a few megabytes taken by all threads of a pool.
+///
+/// Each thread begins at a file of its own and reads on there, which keeps the disk's reads sequential; when a file is
+/// done, its threads help with the next one.
+struct TensorReader {
+  /// Bytes of one read.
+  static let pieceByteCount = 4 << 20
+
+  private let lanes: [Lane]
+  private let memory: AlignedBuffer
+  private let progress: Progress?
+  private let total: Int
+
+  init(plan: MemoryLayoutPlan, files: [Int: File], memory: AlignedBuffer, progress: Progress?) {
+    var pieces: [Int: [Piece]] = [:]
+    for (tensor, offset) in zip(plan.tensors, plan.offsets) {
+      for start in stride(from: 0, to: tensor.byteCount, by: TensorReader.pieceByteCount) {
+        let count = min(TensorReader.pieceByteCount, tensor.byteCount - start)
+        pieces[tensor.fileIndex, default: []].append(
+          Piece(source: tensor.offset + start, target: offset + start, count: count))
+      }
+    }
+    lanes = pieces.sorted { $0.key < $1.key }.compactMap { index, pieces in
+      files[index].map { Lane(file: $0, pieces: pieces) }
+    }
+    self.memory = memory
+    self.progress = progress
+    total = plan.tensors.reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// Reads everything, or throws the first failure of any thread.
+  func run() throws(Failure) {
+    let state = State(total: total, progress: progress)
+    guard state.reportStart() else { throw State.cancelled }
+    work(0, of: 1, state)
+    try state.finish()
+  }
+
+  private func work(_ worker: Int, of workerCount: Int, _ state: State) {
+    for step in 0..<lanes.count {
+      let lane = lanes[(worker * lanes.count / workerCount + step) % lanes.count]
+      while !state.isStopped, let piece = lane.take() {
+        let target = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[piece.target..<piece.target + piece.count])
+        do throws(Failure) {
+          try lane.file.read(into: target, at: piece.source)
+          state.add(piece.count)
+        } catch { state.fail(error) }
+      }
+    }
+  }
+}
+
+/// A run of bytes of one tensor.
+private struct Piece {
+  let source: Int
+  let target: Int
+  let count: Int
+}
+
+/// The pieces of one file, handed out one at a time.
+private final class Lane: Sendable {
+  let file: File
+  private let pieces: [Piece]
+  private let next = Atomic<Int>(0)
+
+  init(file: File, pieces: [Piece]) {
+    self.file = file
+    self.pieces = pieces
+  }
+
+  func take() -> Piece? {
+    let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
+    return index < pieces.count ? pieces[index] : nil
+  }
+}
+
+/// What the threads of one load share.
+private final class State: @unchecked Sendable {
+  static let cancelled = Failure(.cancelled, "loading the weights was cancelled")
+
+  private let total: Int
+  private let progress: Progress?
+  private let caller = pthread_self()
+  private let done = Atomic<Int>(0)
+  private let stopped = Atomic<Bool>(false)
+  private let failure = Mutex<Failure?>(nil)
+  /// Bytes at the last call of `progress`; only the calling thread uses it.
+  private var reported = 0
+
+  init(total: Int, progress: Progress?) {
+    self.total = total
+    self.progress = progress
+  }
+
+  var isStopped: Bool { stopped.load(ordering: .relaxed) }
+
+  func reportStart() -> Bool { progress?(0, UInt64(total)) ?? true }
+
+  func add(_ count: Int) {
+    let now = done.wrappingAdd(count, ordering: .relaxed).newValue
+    guard pthread_equal(caller, pthread_self()) != 0, now - reported >= TensorReader.pieceByteCount else { return }
+    report(now)
+  }
+
+  func fail(_ error: Failure) {
+    failure.withLock { $0 = $0 ?? error }
+    stopped.store(true, ordering: .relaxed)
+  }
+
+  /// Called when all threads are done.
+  func finish() throws(Failure) {
+    if let failure = failure.withLock({ $0 }) { throw failure }
+    if reported < total { report(total) }
+    if let failure = failure.withLock({ $0 }) { throw failure }
+  }
+
+  private func report(_ now: Int) {
+    reported = now
+    if let progress, !progress(UInt64(now), UInt64(total)) { fail(State.cancelled) }
+  }
+}

@@ -63,7 +63,7 @@ struct InfoCommand: ParsableCommand {
   private static func weights(_ info: JSONValue) -> String? {
     guard let bytes = info["weights", "bytes"]?.integer else { return nil }
     var text = Units.bytes(bytes)
-    if let types = info["weight_types"]?.strings { text += " of " + types.joined(separator: ", ") }
+    if let types = info["weights", "types"]?.names { text += " of " + types.joined(separator: ", ") }
     if let read = info["weights", "bytes_per_token"]?.integer { text += "; \(Units.bytes(read)) read for each token" }
     return text
   }
@@ -77,14 +77,18 @@ struct InfoCommand: ParsableCommand {
     }.joined(separator: ", ")
   }
 
+  /// Beside what plain attention would need, in 16 bits, the width in which caches are usually compared, and in 32.
   private static func cache(_ info: JSONValue) -> String? {
-    guard let bytes = info["cache", "bytes_per_token"]?.integer else { return nil }
-    var text = "\(Units.grouped(bytes)) bytes a token"
-    if let plain = info["cache", "plain_attention_bytes_per_token"]?.integer, bytes > 0 {
+    let lines = ["bf16", "f32"].compactMap { type -> String? in
+      guard
+        let bytes = info["cache", "bytes_per_token", type]?.integer, bytes > 0,
+        let plain = info["cache", "plain_attention_bytes_per_token", type]?.integer
+      else { return nil }
       let ratio = Units.decimal(Double(plain) / Double(bytes), digits: 1)
-      text += "; plain attention would need \(Units.grouped(plain)), \(ratio) times as much"
+      return "\(Units.grouped(bytes)) bytes a token in \(type); "
+        + "plain attention would need \(Units.grouped(plain)), \(ratio) times as much"
     }
-    return text
+    return lines.joined(separator: "\n")
   }
 }
 

@@ -82,6 +82,9 @@ enum JSONValue: Decodable {
   var string: String? { if case .string(let value) = self { value } else { nil } }
   var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
 
+  /// The names of an object's members.
+  var names: [String]? { if case .object(let members) = self { members.keys.sorted() } else { nil } }
+
   /// The strings of an array of strings.
   var strings: [String]? {
     if case .array(let elements) = self { elements.compactMap(\.string) } else { nil }

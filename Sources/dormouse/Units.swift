@@ -64,7 +64,9 @@ struct Table {
 
   var text: String {
     let width = (rows.map(\.name.count).max() ?? 0) + 2
-    return rows.map { $0.name + String(repeating: " ", count: width - $0.name.count) + $0.value }
-      .joined(separator: "\n")
+    return rows.map { row in
+      let value = row.value.replacing("\n", with: "\n" + String(repeating: " ", count: width))
+      return row.name + String(repeating: " ", count: width - row.name.count) + value
+    }.joined(separator: "\n")
   }
 }

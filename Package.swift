@@ -85,9 +85,15 @@ let package = Package(
     .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
     .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels"]),
     .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseWeights"]),
-    .testTarget(name: "DormouseCacheTests", dependencies: ["DormouseCache"]),
+    .testTarget(
+      name: "DormouseCacheTests",
+      dependencies: ["DormouseCache", "DormouseKernels", "DormouseSupport", "DormouseWeights"]),
     .testTarget(name: "DormouseTextTests", dependencies: ["DormouseText"]),
-    .testTarget(name: "DormouseModelTests", dependencies: ["DormouseModel"]),
+    .testTarget(
+      name: "DormouseModelTests",
+      dependencies: [
+        "DormouseCache", "DormouseKernels", "DormouseModel", "DormouseSupport", "DormouseWeights",
+      ]),
     .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine"]),
     .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "CDormouse"]),
   ],

@@ -20,7 +20,7 @@ public func dormouse_router_create(
     do { configuration = try RouterConfiguration(json: json, source: "config_json") } catch {
       throw callersMistake(error)
     }
-    out.pointee = Handle.make(RouterPart(router: Router(configuration: configuration)))
+    out.pointee = Handle.make(RouterPart(router: Router(configuration)))
   }
 }
 
@@ -57,23 +57,18 @@ private final class RouterPart: Sendable {
     ids: UnsafeMutablePointer<Int32>, weights: UnsafeMutablePointer<Float>
   ) throws(Failure) {
     let configuration = router.configuration
-    let needsBias = configuration.method == .noAuxiliaryLoss
-    guard needsBias == (correctionBias != nil) else {
-      throw Failure(
-        .invalidArgument,
-        "correction_bias must \(needsBias ? "not be NULL" : "be NULL") for \(configuration.method.rawValue)")
-    }
     let total = try CheckedSize.product(tokenCount, configuration.expertCount, of: "the number of logits")
+    let chosen = try CheckedSize.product(tokenCount, configuration.expertsPerToken, of: "the number of ids")
     if let index = (0..<total).first(where: { !logits[$0].isFinite }) {
       throw Failure(
         .numerical,
         "logit \(index % configuration.expertCount) of token \(index / configuration.expertCount) is not finite")
     }
-    for token in 0..<tokenCount {
-      router.route(
-        logits: logits + token * configuration.expertCount, correctionBias: correctionBias,
-        ids: ids + token * configuration.expertsPerToken, weights: weights + token * configuration.expertsPerToken)
-    }
+    try router.route(
+      logits: UnsafeBufferPointer(start: logits, count: total),
+      bias: correctionBias.map { UnsafeBufferPointer(start: $0, count: configuration.expertCount) },
+      count: tokenCount, ids: UnsafeMutableBufferPointer(start: ids, count: chosen),
+      weights: UnsafeMutableBufferPointer(start: weights, count: chosen))
   }
 }
 

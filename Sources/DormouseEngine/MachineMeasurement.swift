@@ -11,7 +11,8 @@ public struct MachineMeasurement: Sendable {
   /// - Parameter threadCount: 0: what the machine allows.
   public init(threadCount: Int) throws(Failure) {
     let pool = try Engine.makePool(threadCount: threadCount)
-    bytesPerSecond = try MachineLimits.measureReadBandwidth(pool: pool)
-    operationsPerSecond = try MachineLimits.measureFMAPeak(pool: pool, kernels: try Kernels.selected())
+    let kernels = try Kernels.selected()
+    bytesPerSecond = try MachineLimits.measureReadBandwidth(kernels: kernels, pool: pool) * 1e9
+    operationsPerSecond = MachineLimits.measureArithmetic(kernels: kernels, pool: pool) * 1e9
   }
 }

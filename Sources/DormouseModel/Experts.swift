@@ -160,6 +160,8 @@ final class FeedForward {
   }
 
   private func runJobs() {
+    let jobs = jobs
+    let blocks = blocks
     queue.pool.run(blocks.taskCount) { task, _ in
       var index = jobs.count - 1
       while index > 0, jobs[index].firstTask > task { index -= 1 }

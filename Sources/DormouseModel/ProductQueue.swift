@@ -56,6 +56,8 @@ final class ProductQueue {
   }
 
   func run() {
+    let products = products
+    let blocks = blocks
     pool.run(blocks.taskCount) { task, _ in
       var index = products.count - 1
       while index > 0, products[index].firstTask > task { index -= 1 }

@@ -84,10 +84,11 @@ extension RopeConfiguration {
   /// Reads both spellings: the hub's `rope_theta` and `rope_scaling`, and transformers 5's `rope_parameters`. As in
   /// transformers, `rope_scaling` wins where both stand, and a theta inside it wins over one beside it.
   init(_ fields: ConfigurationFields, maximumPositions: Int) throws(Failure) {
-    let scaling = try fields.fields("rope_scaling")
-    let parameters = try scaling.flatMap { $0.object.isEmpty ? nil : $0 } ?? fields.fields("rope_parameters")
+    var parameters = try fields.fields("rope_scaling")
+    if parameters?.object.isEmpty ?? true { parameters = try fields.fields("rope_parameters") }
     let outer = try fields.optionalNumber("rope_theta", Self.thetaRange)
-    theta = try parameters?.optionalNumber("rope_theta", Self.thetaRange) ?? outer ?? Self.defaultTheta
+    let inner = try parameters?.optionalNumber("rope_theta", Self.thetaRange)
+    theta = inner ?? outer ?? Self.defaultTheta
     try Self.requireFullRotation(fields)
     guard let parameters else { return }
     try Self.requireFullRotation(parameters)

@@ -1,3 +1,5 @@
+import Glibc
+
 /// A string compared and hashed by its UTF-8 bytes.
 ///
 /// Swift's own `==` holds canonically equivalent strings equal ("é" in one or two scalars). Tokens, tensor names and
@@ -8,7 +10,15 @@ public struct ExactString: Hashable, Sendable, CustomStringConvertible {
   public init(_ string: String) { self.string = string }
 
   public static func == (left: ExactString, right: ExactString) -> Bool {
-    left.string.utf8.elementsEqual(right.string.utf8)
+    let compared = left.string.utf8.withContiguousStorageIfAvailable { left in
+      right.string.utf8.withContiguousStorageIfAvailable { right in
+        guard left.count == right.count, let a = left.baseAddress, let b = right.baseAddress else {
+          return left.isEmpty && right.isEmpty
+        }
+        return memcmp(a, b, left.count) == 0
+      }
+    }
+    return (compared ?? nil) ?? left.string.utf8.elementsEqual(right.string.utf8)
   }
 
   public func hash(into hasher: inout Hasher) {

@@ -64,6 +64,21 @@ import Testing
 }
 
 @Suite struct JSONObjectTests {
+  @Test func findsAmongManyAsAmongFew() {
+    var object = JSONObject()
+    for count in 1...20 {
+      object["\(count)"] = .integer(Int64(count))
+      for key in 1...20 { #expect(object["\(key)"] == (key <= count ? .integer(Int64(key)) : nil)) }
+    }
+    object["5"] = nil
+    object["20"] = "last"
+    #expect(object.count == 19 && object["5"] == nil && object["6"] == 6 && object["20"] == "last")
+    for key in 1...12 { object["\(key)"] = nil }
+    #expect(object.keys == (13...20).map(String.init) && object["13"] == 13 && object["12"] == nil)
+    object["e\u{301}"] = 1
+    #expect(object["\u{E9}"] == nil && object["e\u{301}"] == 1)
+  }
+
   @Test func keepsOrderThroughChanges() {
     var object = JSONObject(["b": 1, "a": 2, "c": 3])
     object["a"] = 4

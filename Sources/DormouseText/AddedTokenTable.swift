@@ -1,0 +1,82 @@
+internal import DormouseSupport
+
+/// Collects the added tokens of a tokenizer from its files.
+struct AddedTokenTable {
+  private(set) var vocabulary: Vocabulary
+  private var tokens: [Int32: AddedToken] = [:]
+
+  init(vocabulary: Vocabulary) { self.vocabulary = vocabulary }
+
+  var specialIds: Set<Int32> { Set(tokens.filter { $0.value.isSpecial }.keys) }
+
+  /// Adds `token`, or changes its flags when it is there already. Once special it stays special, as in the
+  /// `tokenizers` package.
+  /// - Throws: `Failure(.malformed)` when the token has another id, or the id another token.
+  mutating func add(_ token: AddedToken, id: Int32) throws(Failure) {
+    if let known = vocabulary.id(ofName: token.content) {
+      guard known == id else {
+        throw Failure(.malformed, "token '\(token.content)' has id \(id) here and id \(known) elsewhere")
+      }
+    } else {
+      try vocabulary.add(control: token.content, id: id)
+    }
+    let wasSpecial = tokens[id]?.isSpecial ?? false
+    tokens[id] = token
+    tokens[id]?.isSpecial = token.isSpecial || wasSpecial
+  }
+
+  /// Adds what `tokenizer_config.json` names. A named token without an id in any file is left out: the model has no
+  /// embedding for it.
+  mutating func add(_ configuration: TokenizerConfiguration) throws(Failure) {
+    for (id, token) in configuration.addedTokens {
+      do { try add(token, id: id) } catch {
+        throw error.prefixed("tokenizer_config.json: added_tokens_decoder['\(id)']")
+      }
+    }
+    for token in configuration.namedTokens {
+      guard let id = vocabulary.id(ofName: token.content), tokens[id] == nil else { continue }
+      try add(token, id: id)
+    }
+  }
+
+  /// What finds the tokens before and after the normalizer.
+  func matchers(normalizer: [NormalizerStep]) throws(Failure) -> (AddedTokenMatcher, AddedTokenMatcher) {
+    var plain: [(pattern: [UInt8], id: Int32, token: AddedToken)] = []
+    var normalized: [(pattern: [UInt8], id: Int32, token: AddedToken)] = []
+    let scratch = try PatternScratch()
+    for (id, token) in tokens {
+      var text = NormalizerStep.Text(bytes: Array(token.content.utf8), isMarkup: [])
+      guard token.isNormalized else {
+        plain.append((text.bytes, id, token))
+        continue
+      }
+      text.isMarkup = [Bool](repeating: true, count: text.bytes.count)
+      for step in normalizer { try step.apply(to: &text, scratch: scratch) }
+      guard text.bytes.count <= 4 * AddedToken.contentLimit else {
+        throw Failure(.malformed, "added token '\(token.content)' becomes too long in the normalizer")
+      }
+      normalized.append((text.bytes, id, token))
+    }
+    return (try AddedTokenMatcher(plain), try AddedTokenMatcher(normalized))
+  }
+
+  /// What stands around a text. Where the configuration says `add_bos_token` or `add_eos_token`, it replaces the
+  /// post-processor, as in transformers.
+  func around(
+    _ configuration: TokenizerConfiguration, otherwise: (prefix: [Int32], suffix: [Int32])
+  ) throws(Failure) -> (prefix: [Int32], suffix: [Int32]) {
+    let begins = configuration.addsBeginningOfSequence
+    let ends = configuration.addsEndOfSequence
+    if begins == nil && ends == nil { return otherwise }
+    let prefix = begins == true ? try id(of: configuration.beginningOfSequence, field: "bos_token") : []
+    return (prefix, ends == true ? try id(of: configuration.endOfSequence, field: "eos_token") : [])
+  }
+
+  private func id(of token: AddedToken?, field: String) throws(Failure) -> [Int32] {
+    guard let token else { return [] }
+    guard let id = vocabulary.id(ofName: token.content) else {
+      throw Failure(.malformed, "tokenizer_config.json: \(field) '\(token.content)' is not in the vocabulary")
+    }
+    return [id]
+  }
+}

@@ -1,0 +1,116 @@
+public import DormouseSupport
+
+/// Turns text into token ids and back, exactly as the published tokenizer of a model does.
+///
+/// It reads byte-level BPE from `tokenizer.json` (as the `tokenizers` package) or from `tiktoken.model` (as Kimi's own
+/// code). Immutable after loading: any thread may use it.
+///
+/// Input that is not valid UTF-8: each maximal invalid subpart is encoded as U+FFFD, as Python's
+/// `bytes.decode(errors="replace")` would hand it to the reference.
+public final class Tokenizer: Sendable {
+  let parts: TokenizerParts
+
+  init(parts: TokenizerParts) { self.parts = parts }
+
+  /// One more than the largest token id.
+  public var vocabularySize: Int { parts.vocabulary.count }
+
+  /// From `tokenizer_config.json`, for templates; nil where it names none.
+  public var beginningOfSequenceToken: String? { parts.configuration.beginningOfSequence?.content }
+  public var endOfSequenceToken: String? { parts.configuration.endOfSequence?.content }
+  public var paddingToken: String? { parts.configuration.padding?.content }
+
+  /// The id of the token that the tokenizer's files call `token`: a control token's text, or an ordinary token in the
+  /// byte alphabet of byte-level BPE ("Ġthe").
+  public func id(of token: String) -> Int32? { parts.vocabulary.id(ofName: token) }
+
+  /// The bytes that token `id` stands for, which may be part of a character; nil for an id without a token.
+  public func bytes(of id: Int32) -> [UInt8]? { parts.vocabulary.withBytes(of: id) { Array($0) } }
+
+  /// Whether `id` is a control token that `decode(_:skipSpecial:)` can leave out.
+  public func isSpecial(_ id: Int32) -> Bool { parts.specialIds.contains(id) }
+}
+
+// MARK: - Encoding
+
+extension Tokenizer {
+  /// Bytes of a text at most.
+  static let textLimit = 1 << 30
+
+  /// The ids of `text`.
+  /// - Parameters:
+  ///   - text: UTF-8; see the type for what becomes of invalid bytes.
+  ///   - parseSpecial: whether added tokens ("<｜User｜>") in the text become their ids. Without it they are ordinary
+  ///     text, so that nobody can forge them.
+  ///   - addSpecialTokens: whether to add what the tokenizer puts around a text, such as the token that begins it.
+  /// - Throws: `Failure(.invalidArgument)` for a text over 1 GiB; `Failure(.malformed)` when a pattern of the tokenizer
+  ///   runs away on this text.
+  public func encode(
+    _ text: UnsafeRawBufferPointer, parseSpecial: Bool, addSpecialTokens: Bool
+  ) throws(Failure) -> [Int32] {
+    try Tokenizer.checkLength(text.count)
+    let bytes = UTF8Repair.repaired(text)
+    let markup = parseSpecial ? [0..<bytes.count] : []
+    let ids = try parts.encode(bytes, markup: markup)
+    return addSpecialTokens ? parts.prefix + ids + parts.suffix : ids
+  }
+
+  public func encode(_ text: [UInt8], parseSpecial: Bool, addSpecialTokens: Bool) throws(Failure) -> [Int32] {
+    let outcome: Result<[Int32], Failure> = text.withUnsafeBytes { bytes in
+      do throws(Failure) {
+        return .success(try encode(bytes, parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens))
+      } catch { return .failure(error) }
+    }
+    return try outcome.get()
+  }
+
+  public func encode(_ text: String, parseSpecial: Bool, addSpecialTokens: Bool) throws(Failure) -> [Int32] {
+    try encode(Array(text.utf8), parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens)
+  }
+
+  /// The ids of a rendered prompt.
+  ///
+  /// The runs are one text: words and merges cross their borders as in the reference, which encodes the whole string.
+  /// Added tokens, though, are found only where they lie wholly inside markup, so content can't forge them. Nothing is
+  /// put around the text: the template has written it.
+  public func encode(_ runs: [PromptRun]) throws(Failure) -> [Int32] {
+    var bytes: [UInt8] = []
+    var markup: [Range<Int>] = []
+    for run in runs where !run.text.isEmpty {
+      let start = bytes.count
+      bytes += run.text.utf8
+      try Tokenizer.checkLength(bytes.count)
+      guard run.isMarkup else { continue }
+      if let last = markup.last, last.upperBound == start {
+        markup[markup.count - 1] = last.lowerBound..<bytes.count
+      } else {
+        markup.append(start..<bytes.count)
+      }
+    }
+    return try parts.encode(bytes, markup: markup)
+  }
+
+  private static func checkLength(_ count: Int) throws(Failure) {
+    guard count <= textLimit else {
+      throw Failure(.invalidArgument, "the text has \(count) bytes, more than the limit of \(textLimit)")
+    }
+  }
+}
+
+// MARK: - Decoding
+
+extension Tokenizer {
+  /// The text of `ids`, always valid UTF-8: each maximal invalid subpart becomes U+FFFD.
+  /// - Parameter skipSpecial: whether to leave control tokens out.
+  /// - Throws: `Failure(.invalidArgument)` naming an id that no token has.
+  public func decode(_ ids: [Int32], skipSpecial: Bool) throws(Failure) -> [UInt8] {
+    var bytes: [UInt8] = []
+    for (index, id) in ids.enumerated() {
+      if skipSpecial, isSpecial(id) { continue }
+      guard parts.vocabulary.withBytes(of: id, { bytes += $0 }) != nil else {
+        throw Failure(.invalidArgument, "id \(id) at index \(index) is no token; ids are below \(vocabularySize)")
+      }
+    }
+    return bytes.withUnsafeBytes { UTF8Repair.repaired($0) }
+  }
+}

@@ -1,0 +1,84 @@
+internal import DormouseSupport
+
+/// What `tokenizer_config.json` says about tokens.
+struct TokenizerConfiguration: Sendable {
+  var beginningOfSequence: AddedToken?
+  var endOfSequence: AddedToken?
+  var padding: AddedToken?
+  /// nil where the file does not say, which leaves the post-processor of `tokenizer.json` in place.
+  var addsBeginningOfSequence: Bool?
+  var addsEndOfSequence: Bool?
+  /// `added_tokens_decoder`, by id.
+  var addedTokens: [(id: Int32, token: AddedToken)] = []
+  /// The other tokens named as special, which need not be in the vocabulary.
+  var namedTokens: [AddedToken] = []
+
+  /// A tokenizer without such a file.
+  init() {}
+
+  /// - Throws: `Failure(.malformed)` naming the member; the caller puts the file in front.
+  init(_ json: JSON) throws(Failure) {
+    guard json.objectValue != nil else {
+      throw Failure(.malformed, "the document is \(json.typeName), expected an object")
+    }
+    beginningOfSequence = try TokenizerConfiguration.token("bos_token", json)
+    endOfSequence = try TokenizerConfiguration.token("eos_token", json)
+    padding = try TokenizerConfiguration.token("pad_token", json)
+    let unknown = try TokenizerConfiguration.token("unk_token", json)
+    addsBeginningOfSequence = try TokenizerConfiguration.flag("add_bos_token", json)
+    addsEndOfSequence = try TokenizerConfiguration.flag("add_eos_token", json)
+    addedTokens = try TokenizerConfiguration.addedTokens(json)
+    namedTokens = [beginningOfSequence, endOfSequence, unknown, padding].compactMap { $0 }
+    for field in ["additional_special_tokens", "extra_special_tokens"] {
+      for (index, value) in (json[field]?.arrayValue ?? []).enumerated() {
+        namedTokens.append(try TokenizerConfiguration.token(value, field: "\(field)[\(index)]"))
+      }
+    }
+  }
+
+  private static func token(_ name: String, _ json: JSON) throws(Failure) -> AddedToken? {
+    guard let value = json[name], !value.isNull, value.stringValue?.isEmpty != true else { return nil }
+    return try token(value, field: name)
+  }
+
+  /// A string, or an object with `content` and flags.
+  private static func token(_ value: JSON, field: String) throws(Failure) -> AddedToken {
+    if let content = value.stringValue {
+      guard !content.isEmpty, content.utf8.count <= AddedToken.contentLimit else {
+        throw Failure(
+          .malformed, "\(field) has \(content.utf8.count) bytes, expected 1 to \(AddedToken.contentLimit)")
+      }
+      return AddedToken(special: content)
+    }
+    guard value.objectValue != nil else {
+      throw Failure(.malformed, "\(field) is \(value.typeName), expected a string or an object with 'content'")
+    }
+    var token = try AddedToken(value, field: field)
+    token.isSpecial = true
+    return token
+  }
+
+  private static func flag(_ name: String, _ json: JSON) throws(Failure) -> Bool? {
+    guard let value = json[name], !value.isNull else { return nil }
+    guard let flag = value.boolValue else {
+      throw Failure(.malformed, "\(name) is \(value.typeName), expected a boolean")
+    }
+    return flag
+  }
+
+  private static func addedTokens(_ json: JSON) throws(Failure) -> [(id: Int32, token: AddedToken)] {
+    guard let value = json["added_tokens_decoder"], !value.isNull else { return [] }
+    guard let members = value.objectValue else {
+      throw Failure(.malformed, "added_tokens_decoder is \(value.typeName), expected an object")
+    }
+    var tokens: [(id: Int32, token: AddedToken)] = []
+    for (key, value) in members {
+      guard let id = Int32(key), id >= 0, Int(id) < Vocabulary.idLimit else {
+        throw Failure(
+          .malformed, "added_tokens_decoder['\(key)']: expected an id from 0 to \(Vocabulary.idLimit - 1) as key")
+      }
+      tokens.append((id, try AddedToken(value, field: "added_tokens_decoder['\(key)']")))
+    }
+    return tokens.sorted { $0.id < $1.id }
+  }
+}

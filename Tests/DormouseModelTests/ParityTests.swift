@@ -1,0 +1,133 @@
+import DormouseKernels
+import DormouseModel
+import DormouseSupport
+import Testing
+
+/// Logits and greedy continuations against transformers on every golden checkpoint.
+@Suite struct ParityTests {
+  /// ||a - b|| / ||b|| over the logits of every position, and of each position alone.
+  static let bound = 1e-5
+
+  struct Golden {
+    let ids: [Int32]
+    let logits: [Float]
+    let greedy: [Int32]
+    let lastLogits: [Float]
+
+    init(_ model: String) throws {
+      let file = try TensorFile(Fixtures.path("models/\(model)/golden.safetensors"))
+      ids = try file.integers("input_ids")
+      logits = try file.floats("logits")
+      greedy = try file.integers("greedy")
+      lastLogits = try file.floats("last_logits")
+    }
+  }
+
+  /// How a prompt is cut into calls.
+  enum Feeding: CaseIterable {
+    case atOnce, tokenByToken, unevenPieces
+
+    func pieces(_ count: Int) -> [Range<Int>] {
+      let sizes: [Int]
+      switch self {
+      case .atOnce: sizes = [count]
+      case .tokenByToken: sizes = [1]
+      case .unevenPieces: sizes = [3, 1, 11, 2, 7, 1, 19]
+      }
+      var result: [Range<Int>] = []
+      var start = 0
+      while start < count {
+        let end = min(start + sizes[result.count % sizes.count], count)
+        result.append(start..<end)
+        start = end
+      }
+      return result
+    }
+  }
+
+  static func logits(
+    _ decoder: Decoder, _ ids: [Int32], _ feeding: Feeding, _ form: AttentionForm
+  ) throws -> [Float] {
+    let vocabulary = decoder.model.configuration.vocabularySize
+    var logits = [Float](repeating: .nan, count: ids.count * vocabulary)
+    for piece in feeding.pieces(ids.count) {
+      try logits.withUnsafeMutableBufferPointer { buffer in
+        let part = buffer[piece.lowerBound * vocabulary..<piece.upperBound * vocabulary]
+        try decoder.forward(
+          Array(ids[piece]), logits: .all(into: UnsafeMutableBufferPointer(rebasing: part)), form: form)
+      }
+    }
+    return logits
+  }
+
+  /// The worst relative error: over all logits, and over those of a single position.
+  static func worstError(_ logits: [Float], _ golden: [Float], vocabulary: Int) -> Double {
+    var worst = relativeError(logits, golden)
+    for start in stride(from: 0, to: golden.count, by: vocabulary) {
+      worst = max(worst, relativeError(logits[start..<start + vocabulary], golden[start..<start + vocabulary]))
+    }
+    return worst
+  }
+
+  @Test func goldensAreThere() { #expect(Fixtures.goodModels.count >= 12) }
+
+  @Test(arguments: Fixtures.goodModels)
+  func logitsOfEveryPosition(_ name: String) throws {
+    let golden = try Golden(name)
+    let model = try Fixtures.open(name)
+    let vocabulary = model.configuration.vocabularySize
+    for form in [AttentionForm.expanded, .absorbed, .automatic] {
+      for feeding in Feeding.allCases {
+        let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256, chunk: 50))
+        let logits = try Self.logits(decoder, golden.ids, feeding, form)
+        let error = Self.worstError(logits, golden.logits, vocabulary: vocabulary)
+        #expect(error <= Self.bound, "\(name), \(feeding), \(form): \(error)")
+        #expect(decoder.position == golden.ids.count)
+      }
+    }
+  }
+
+  @Test(arguments: Fixtures.goodModels)
+  func greedyContinuation(_ name: String) throws {
+    let golden = try Golden(name)
+    let model = try Fixtures.open(name)
+    for form in [AttentionForm.automatic, .expanded] {
+      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256))
+      var chosen: [Int32] = []
+      var input = golden.ids
+      while chosen.count < golden.greedy.count {
+        try decoder.forward(input, logits: .last, form: form)
+        let best = decoder.logits.indices.max { decoder.logits[$0] < decoder.logits[$1] } ?? 0
+        chosen.append(Int32(best))
+        input = [Int32(best)]
+      }
+      #expect(chosen == golden.greedy, "\(name), \(form)")
+      let error = relativeError(decoder.logits, golden.lastLogits)
+      #expect(error <= Self.bound, "\(name), \(form): \(error)")
+    }
+  }
+
+  /// Rounding the cache to bfloat16 costs accuracy, but the two forms must agree on the rounded rows.
+  @Test(arguments: Fixtures.goodModels)
+  func bfloat16Cache(_ name: String) throws {
+    let golden = try Golden(name)
+    let model = try Fixtures.open(name)
+    let options = DecoderOptions(contextLength: 256, cacheType: .bfloat16)
+    let absorbed = try Self.logits(Decoder(model: model, options: options), golden.ids, .tokenByToken, .absorbed)
+    let expanded = try Self.logits(Decoder(model: model, options: options), golden.ids, .tokenByToken, .expanded)
+    #expect(relativeError(absorbed, golden.logits) <= 0.1)
+    #expect(relativeError(expanded, golden.logits) <= 0.1)
+  }
+
+  @Test(arguments: [1, 3])
+  func anyNumberOfThreads(_ threads: Int) throws {
+    for name in ["good-v3-group8", "good-kimi-fp8"] {
+      let golden = try Golden(name)
+      let model = try Fixtures.open(name, threads: threads)
+      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256))
+      let logits = try Self.logits(decoder, golden.ids, .atOnce, .automatic)
+      let error = Self.worstError(logits, golden.logits, vocabulary: model.configuration.vocabularySize)
+      #expect(error <= Self.bound, "\(name), \(threads) threads: \(error)")
+    }
+  }
+}

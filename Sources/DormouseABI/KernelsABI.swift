@@ -65,10 +65,10 @@ private func callerSize(_ factors: Int...) throws(Failure) -> Int {
 
 private func elementType(_ number: Int32) throws(Failure) -> ElementType {
   switch number {
-  case Int32(DORMOUSE_TYPE_F32.rawValue): return .float32
-  case Int32(DORMOUSE_TYPE_F16.rawValue): return .float16
-  case Int32(DORMOUSE_TYPE_BF16.rawValue): return .bfloat16
-  case Int32(DORMOUSE_TYPE_F8_E4M3.rawValue): return .float8E4M3
+  case Int32(DORMOUSE_TYPE_F32): return .float32
+  case Int32(DORMOUSE_TYPE_F16): return .float16
+  case Int32(DORMOUSE_TYPE_BF16): return .bfloat16
+  case Int32(DORMOUSE_TYPE_F8_E4M3): return .float8E4M3
   default: throw Failure(.invalidArgument, "weight_type is \(number), which is not a type of weights")
   }
 }
@@ -85,8 +85,8 @@ private func blockScales(
   }
   let storage: BlockScales.Storage
   switch scaleType {
-  case Int32(DORMOUSE_TYPE_F32.rawValue): storage = .float32
-  case Int32(DORMOUSE_TYPE_F8_E8M0.rawValue): storage = .float8E8M0
+  case Int32(DORMOUSE_TYPE_F32): storage = .float32
+  case Int32(DORMOUSE_TYPE_F8_E8M0): storage = .float8E8M0
   default: throw Failure(.invalidArgument, "scale_type is \(scaleType); F8_E4M3 weights take F32 or F8_E8M0 scales")
   }
   guard blockRows > 0, blockColumns > 0 else {

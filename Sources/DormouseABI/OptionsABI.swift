@@ -7,19 +7,19 @@ import Synchronization
 extension EngineOptions {
   init(_ options: dormouse_engine_options) throws(Failure) {
     self.init()
-    guard options.flags & ~UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS.rawValue) == 0, options.reserved == 0 else {
+    guard options.flags & ~UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) == 0, options.reserved == 0 else {
       throw Failure(.invalidArgument, "dormouse_engine_options: flags or reserved has bits that mean nothing")
     }
-    withoutWeights = options.flags & UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS.rawValue) != 0
+    withoutWeights = options.flags & UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) != 0
     threadCount = Int(options.thread_count)
     switch options.residency {
-    case 0, Int32(DORMOUSE_RESIDENCY_MEMORY.rawValue): residency = .memory
-    case Int32(DORMOUSE_RESIDENCY_MAPPED.rawValue): residency = .mapped
+    case 0, Int32(DORMOUSE_RESIDENCY_MEMORY): residency = .memory
+    case Int32(DORMOUSE_RESIDENCY_MAPPED): residency = .mapped
     default: throw invalidMember("dormouse_engine_options.residency", options.residency)
     }
     switch options.weights {
-    case 0, Int32(DORMOUSE_WEIGHTS_NATIVE.rawValue): break
-    case Int32(DORMOUSE_WEIGHTS_INT8.rawValue), Int32(DORMOUSE_WEIGHTS_INT4.rawValue):
+    case 0, Int32(DORMOUSE_WEIGHTS_NATIVE): break
+    case Int32(DORMOUSE_WEIGHTS_INT8), Int32(DORMOUSE_WEIGHTS_INT4):
       throw Failure(.unsupported, "this version has native weights only, not int8 or int4")
     default: throw invalidMember("dormouse_engine_options.weights", options.weights)
     }
@@ -36,16 +36,16 @@ extension SessionOptions {
     self.init()
     contextLength = options.context_length == 0 ? nil : Int(options.context_length)
     switch options.cache {
-    case 0, Int32(DORMOUSE_CACHE_F32.rawValue): cacheType = .float32
-    case Int32(DORMOUSE_CACHE_BF16.rawValue): cacheType = .bfloat16
-    case Int32(DORMOUSE_CACHE_INT8.rawValue):
+    case 0, Int32(DORMOUSE_CACHE_F32): cacheType = .float32
+    case Int32(DORMOUSE_CACHE_BF16): cacheType = .bfloat16
+    case Int32(DORMOUSE_CACHE_INT8):
       throw Failure(.unsupported, "this version has f32 and bf16 cache rows, not int8")
     default: throw invalidMember("dormouse_session_options.cache", options.cache)
     }
     switch options.attention {
     case 0: attention = .automatic
-    case Int32(DORMOUSE_ATTENTION_EXPANDED.rawValue): attention = .expanded
-    case Int32(DORMOUSE_ATTENTION_ABSORBED.rawValue): attention = .absorbed
+    case Int32(DORMOUSE_ATTENTION_EXPANDED): attention = .expanded
+    case Int32(DORMOUSE_ATTENTION_ABSORBED): attention = .absorbed
     default: throw invalidMember("dormouse_session_options.attention", options.attention)
     }
   }

@@ -16,11 +16,7 @@ public func dormouse_router_create(
     let out = try require(out, "out")
     out.pointee = nil
     let json = try readConfiguration(config_json)
-    let configuration: RouterConfiguration
-    do { configuration = try RouterConfiguration(json: json, source: "config_json") } catch {
-      throw callersMistake(error)
-    }
-    out.pointee = Handle.make(RouterPart(router: Router(configuration)))
+    out.pointee = Handle.make(RouterPart(router: try Router(json: json, name: "config_json")))
   }
 }
 
@@ -178,14 +174,6 @@ private final class LatentCachePart {
   }
 }
 
-// MARK: - Both
-
 private func readConfiguration(_ text: UnsafePointer<CChar>?) throws(Failure) -> JSON {
-  let text = try readString(text, "config_json")
-  do { return try JSON.parse(text) } catch { throw callersMistake(error.prefixed("config_json")) }
-}
-
-/// What would be a malformed file is a wrong argument when the document comes from the caller.
-private func callersMistake(_ failure: Failure) -> Failure {
-  failure.status == .malformed ? Failure(.invalidArgument, failure.message) : failure
+  try JSON.parse(argument: try readString(text, "config_json"), name: "config_json")
 }

@@ -11,8 +11,8 @@ public func dormouse_engine_tokenize(
   boundary(error) { () throws(Failure) in
     let engine = try Handle.object(engine, Engine.self, "engine")
     let text = UnsafeRawBufferPointer(try readArray(text, text_length, "text"))
-    let addsSpecial = UInt32(DORMOUSE_TOKENIZE_ADD_SPECIAL.rawValue)
-    let parsesSpecial = UInt32(DORMOUSE_TOKENIZE_PARSE_SPECIAL.rawValue)
+    let addsSpecial = UInt32(DORMOUSE_TOKENIZE_ADD_SPECIAL)
+    let parsesSpecial = UInt32(DORMOUSE_TOKENIZE_PARSE_SPECIAL)
     try checkFlags(flags, addsSpecial | parsesSpecial)
     let result = try engine.tokenize(
       text, addSpecial: flags & addsSpecial != 0, parseSpecial: flags & parsesSpecial != 0)
@@ -29,7 +29,7 @@ public func dormouse_engine_detokenize(
   boundary(error) { () throws(Failure) in
     let engine = try Handle.object(engine, Engine.self, "engine")
     let tokens = Array(try readArray(tokens, token_count, "tokens"))
-    let skipsSpecial = UInt32(DORMOUSE_DETOKENIZE_SKIP_SPECIAL.rawValue)
+    let skipsSpecial = UInt32(DORMOUSE_DETOKENIZE_SKIP_SPECIAL)
     try checkFlags(flags, skipsSpecial)
     let text = try engine.detokenize(tokens, skipSpecial: flags & skipsSpecial != 0)
     try deliver(text: text, buffer, capacity, length)

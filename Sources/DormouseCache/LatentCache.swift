@@ -119,24 +119,26 @@ public final class LatentCache {
     }
   }
 
-  /// Absorbed attention of one token over all rows held: for each head, scores are
+  /// Absorbed attention of one token over the first `count` rows: for each head, scores are
   /// `scale * dot(query_h, row)`, and `out_h` is the softmax-weighted sum of the rows' latents.
   ///
   /// - Parameters:
   ///   - query: [heads, rowWidth]: the query in latent space, then its rotated channels.
+  ///   - count: rows to attend over; nil for all that are held.
   ///   - out: [heads, kvLoraRank].
-  /// - Throws: `Failure(.invalidArgument)` for an unknown layer, no heads, or an empty cache.
+  /// - Throws: `Failure(.invalidArgument)` for an unknown layer, no heads, no rows, or more than are held.
   public func attend(
-    query: UnsafePointer<Float>, heads: Int, scale: Float, layer: Int, kernels: Kernels,
+    query: UnsafePointer<Float>, heads: Int, scale: Float, layer: Int, count: Int? = nil, kernels: Kernels,
     into out: UnsafeMutablePointer<Float>
   ) throws(Failure) {
-    guard heads > 0, length > 0, let rows = rows(layer: layer) else {
+    let count = count ?? length
+    guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(layer: layer) else {
       throw Failure(
         .invalidArgument,
-        "latent cache: attention of \(heads) heads over \(length) tokens in layer \(layer) of \(layerCount)")
+        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in layer \(layer) of \(layerCount)")
     }
     kernels.attendLatent(
-      query: query, heads: heads, rows: rows, rowType: rowType, rowStride: rowWidth, count: length, rank: kvLoraRank,
+      query: query, heads: heads, rows: rows, rowType: rowType, rowStride: rowWidth, count: count, rank: kvLoraRank,
       rope: qkRopeHeadDimension, scale: scale, into: out)
   }
 

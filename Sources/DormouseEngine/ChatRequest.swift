@@ -11,10 +11,7 @@ struct ChatRequest {
 
   /// - Parameter json: an array of messages, or an object as `dormouse_engine_render_messages` describes it.
   init(json: String) throws(Failure) {
-    let value: JSON
-    do { value = try JSON.parse(json, limits: ChatRequest.limits) } catch {
-      throw Failure(.invalidArgument, "messages_json: \(error.message)")
-    }
+    let value = try JSON.parse(argument: json, name: "messages_json", limits: ChatRequest.limits)
     variables["add_generation_prompt"] = true
     if value.arrayValue != nil {
       messages = value

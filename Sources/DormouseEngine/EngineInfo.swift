@@ -20,7 +20,7 @@ extension Engine {
     document["attention"] = attention(configuration)
     document["experts"] = experts(configuration)
     document["cache"] = cache(configuration)
-    document["weights"] = try weights(modelFolder, activeShare: parameters)
+    document["weights"] = weights(modelFolder)
     document["text"] = [
       "tokenizer": .bool(text.tokenizer != nil), "chat_template": .bool(text.chatTemplate != nil),
     ]
@@ -65,12 +65,12 @@ extension Engine {
     ]
   }
 
-  private func weights(_ modelFolder: ModelFolder, activeShare parameters: ParameterCount) throws(Failure) -> JSON {
+  private func weights(_ modelFolder: ModelFolder) -> JSON {
     var types = JSONObject()
     for entry in modelFolder.byteCountByType { types[entry.type.rawValue] = .size(entry.byteCount) }
     return [
       "bytes": .size(modelFolder.weightByteCount),
-      "bytes_per_token": .size(modelFolder.activeByteCount),
+      "bytes_per_token": .size(modelFolder.byteCountPerToken),
       "types": .object(types),
       "tensors": .size(modelFolder.tensorNames.count),
     ]

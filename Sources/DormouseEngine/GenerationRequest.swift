@@ -23,10 +23,7 @@ struct GenerationRequest: Sendable, Equatable {
     var request = GenerationRequest()
     request.sampling = defaults
     guard let json else { return request }
-    let value = try withContext("config_json") { () throws(Failure) in
-      do { return try JSON.parse(json) } catch { throw Failure(.invalidArgument, error.message) }
-    }
-    var fields = try JSONFields(value, name: "config_json")
+    var fields = try JSONFields(try JSON.parse(argument: json, name: "config_json"), name: "config_json")
     try request.sampling.read(&fields)
     request.sampling.logitBias = try readLogitBias(&fields, vocabularySize: vocabularySize)
     request.maxTokens = try fields.integer("max_tokens", in: 1...Int64(Int32.max)).map { Int($0) }

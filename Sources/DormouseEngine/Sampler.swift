@@ -45,15 +45,13 @@ struct Sampler {
   private mutating func adjust(_ logits: UnsafeBufferPointer<Float>) {
     adjusted.removeAll(keepingCapacity: true)
     adjusted.append(contentsOf: logits)
-    if parameters.repetitionPenalty != 1 {
-      for token in seen {
-        update(token) { $0 > 0 ? $0 / parameters.repetitionPenalty : $0 * parameters.repetitionPenalty }
-      }
+    let repetition = parameters.repetitionPenalty
+    if repetition != 1 {
+      for token in seen { update(token) { $0 > 0 ? $0 / repetition : $0 * repetition } }
     }
-    if parameters.presencePenalty != 0 || parameters.frequencyPenalty != 0 {
-      for (token, count) in generatedCounts {
-        update(token) { $0 - parameters.presencePenalty - parameters.frequencyPenalty * Float(count) }
-      }
+    let (presence, frequency) = (parameters.presencePenalty, parameters.frequencyPenalty)
+    if presence != 0 || frequency != 0 {
+      for (token, count) in generatedCounts { update(token) { $0 - presence - frequency * Float(count) } }
     }
     for (token, bias) in parameters.logitBias { update(token) { $0 + bias } }
   }

@@ -67,7 +67,7 @@ public final class Session: @unchecked Sendable {
       let before = tokens.count
       try append(newTokens)
       guard !newTokens.isEmpty else { return }
-      do { try forward(newTokens, .all(into: logits)) } catch {
+      do throws(Failure) { try forward(newTokens, .all(into: logits)) } catch {
         keep(before)
         throw error
       }

@@ -11,8 +11,15 @@ public struct Router: Sendable {
 
   public init(_ configuration: RouterConfiguration) { self.configuration = configuration }
 
-  /// - Parameter json: an object as `RouterConfiguration.init(json:source:)` reads it.
-  public init(json: JSON) throws(Failure) { configuration = try RouterConfiguration(json: json) }
+  /// - Parameters:
+  ///   - json: an object as `RouterConfiguration.init(json:source:)` reads it, given by a caller.
+  ///   - name: the argument's name.
+  /// - Throws: `Failure(.invalidArgument)` or `Failure(.unsupported)`.
+  public init(json: JSON, name: String) throws(Failure) {
+    do throws(Failure) { configuration = try RouterConfiguration(json: json, source: name) } catch {
+      throw error.status == .malformed ? Failure(.invalidArgument, error.message) : error
+    }
+  }
 
   /// Routes `count` tokens.
   /// - Parameters:

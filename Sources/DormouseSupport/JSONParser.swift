@@ -62,6 +62,14 @@ extension JSON {
     try parse(Array(text.utf8), limits: limits)
   }
 
+  /// Parses a document that a caller gave as the argument `name`: what is wrong with it is the caller's mistake.
+  /// - Throws: `Failure(.invalidArgument)`.
+  public static func parse(argument text: String, name: String, limits: Limits = Limits()) throws(Failure) -> JSON {
+    do throws(Failure) { return try parse(text, limits: limits) } catch {
+      throw Failure(.invalidArgument, "\(name): \(error.message)")
+    }
+  }
+
   public static func parse(_ bytes: [UInt8], limits: Limits = Limits()) throws(Failure) -> JSON {
     let outcome: Result<JSON, Failure> = bytes.withUnsafeBytes { buffer in
       do throws(Failure) { return .success(try parse(buffer, limits: limits)) } catch { return .failure(error) }

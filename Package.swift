@@ -25,10 +25,24 @@ func kernels(_ name: String, define: String, flags: [String]) -> Target {
 /// json-c and PCRE2 are linked into the products, so that a host needs neither and never meets its own copy of them.
 let staticLibraries: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libjson-c.a", "-Xlinker", "-l:libpcre2-8.a"])]
 
+/// The Swift runtime goes into the products too: neither needs an installed Swift.
+let staticRuntime = ["-static-stdlib", "-use-ld=lld"]
+
+/// The shared library shows the functions of dormouse.h and nothing else.
+let sharedLibrary: LinkerSetting = .unsafeFlags(
+  staticRuntime
+    + [
+      "--version-script=\(Context.packageDirectory)/Sources/DormouseLibrary/dormouse.map",
+      "-soname", "libdormouse.so.0", "-z", "defs", "--gc-sections",
+    ].flatMap { ["-Xlinker", $0] })
+
+/// FoundationEssentials, which ArgumentParser brings in, leaves it to its user to name its own two static libraries.
+let commandLine: LinkerSetting = .unsafeFlags(staticRuntime + ["-l_FoundationCollections", "-l_FoundationCShims"])
+
 let package = Package(
   name: "dormouse",
   products: [
-    .library(name: "Dormouse", type: .dynamic, targets: ["DormouseABI"]),
+    .library(name: "Dormouse", type: .dynamic, targets: ["DormouseLibrary"]),
     .executable(name: "dormouse", targets: ["dormouse"]),
   ],
   dependencies: [
@@ -57,11 +71,17 @@ let package = Package(
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
       ]),
     .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseEngine"]),
+    // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
+    // a target of their own.
+    .target(
+      name: "DormouseLibrary", dependencies: ["DormouseABI"], exclude: ["dormouse.map"],
+      linkerSettings: [sharedLibrary]),
     .executableTarget(
       name: "dormouse",
       dependencies: [
         "CDormouse", "DormouseABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ]),
+      ],
+      linkerSettings: [commandLine]),
     .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
     .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels"]),
     .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseWeights"]),

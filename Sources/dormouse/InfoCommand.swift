@@ -1,0 +1,115 @@
+import ArgumentParser
+
+struct InfoCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "info",
+    abstract: "Shows what a model is and what memory it takes.",
+    discussion: "No weights are read. With --json, one object: the library's document, with the plan as 'plan'.")
+
+  @OptionGroup var model: ModelOptions
+  @OptionGroup var output: OutputOptions
+
+  func run() throws {
+    let engine = try OpenEngine(model, withoutWeights: true)
+    let info = try engine.info()
+    let plan = try engine.plan(model)
+    if output.json { return try Console.write(line: InfoCommand.joined(info, plan)) }
+    let facts = try JSONDocument.read(JSONValue.self, Array(info.utf8), name: "the document about the model")
+    let memory = try JSONDocument.read(JSONValue.self, Array(plan.utf8), name: "the memory plan")
+    try Console.write(line: InfoCommand.table(facts, memory).text)
+  }
+
+  /// The first document with the second as its member `plan`.
+  private static func joined(_ info: String, _ plan: String) -> String {
+    guard let end = info.lastIndex(of: "}") else { return info }
+    return info[..<end] + #","plan":\#(plan)}"#
+  }
+
+  private static func table(_ info: JSONValue, _ plan: JSONValue) -> Table {
+    var table = Table()
+    table.add("architecture", info["model_type"]?.string)
+    table.add("parameters", parameters(info))
+    table.add("layers", info["layers"]?.integer.map(Units.grouped))
+    table.add("experts", experts(info))
+    table.add("weights", weights(info))
+    table.add("modalities", info["modalities"]?.strings?.joined(separator: ", "))
+    table.add("vocabulary", info["vocabulary_size"]?.integer.map { "\(Units.grouped($0)) tokens" })
+    table.add("context", info["context_length"]?.integer.map { "\(Units.grouped($0)) tokens" })
+    table.add("text", text(info))
+    table.add("cache", cache(info))
+    table.add("instruction set", info["instruction_set"]?.string)
+    table.add("threads", info["threads"]?.integer.map { "\($0)" })
+    table.add("memory plan", plan["total"]?.integer.map { "\(Units.bytes($0)) in all" })
+    for (name, key) in [("  weights", "weights"), ("  cache", "cache"), ("  working memory", "working_memory")] {
+      table.add(name, plan[key]?.integer.map(Units.bytes))
+    }
+    return table
+  }
+
+  private static func parameters(_ info: JSONValue) -> String? {
+    guard let total = info["parameters", "total"]?.integer else { return nil }
+    let active = info["parameters", "active"]?.integer.map { ", \(Units.count(Double($0))) active for each token" }
+    return Units.count(Double(total)) + (active ?? "")
+  }
+
+  private static func experts(_ info: JSONValue) -> String? {
+    guard let routed = info["experts", "routed"]?.integer else { return nil }
+    var text = "\(routed)"
+    if let awake = info["experts", "per_token"]?.integer { text += ", \(awake) awake" }
+    if let shared = info["experts", "shared"]?.integer, shared > 0 { text += ", \(shared) shared" }
+    return text
+  }
+
+  private static func weights(_ info: JSONValue) -> String? {
+    guard let bytes = info["weights", "bytes"]?.integer else { return nil }
+    var text = Units.bytes(bytes)
+    if let types = info["weights", "types"]?.names { text += " of " + types.joined(separator: ", ") }
+    if let read = info["weights", "bytes_per_token"]?.integer { text += "; \(Units.bytes(read)) read for each token" }
+    return text
+  }
+
+  private static func text(_ info: JSONValue) -> String {
+    let parts = [("tokenizer", "tokenizer"), ("chat_template", "chat template")]
+    return parts.map { key, name in
+      let value = info["text", key]
+      let isThere = value?.bool ?? (value?.string != nil)
+      return isThere ? name : "no \(name)"
+    }.joined(separator: ", ")
+  }
+
+  /// Beside what plain attention would need, in 16 bits, the width in which caches are usually compared, and in 32.
+  private static func cache(_ info: JSONValue) -> String? {
+    let lines = ["bf16", "f32"].compactMap { type -> String? in
+      guard
+        let bytes = info["cache", "bytes_per_token", type]?.integer, bytes > 0,
+        let plain = info["cache", "plain_attention_bytes_per_token", type]?.integer
+      else { return nil }
+      let ratio = Units.decimal(Double(plain) / Double(bytes), digits: 1)
+      return "\(Units.grouped(bytes)) bytes a token in \(type); "
+        + "plain attention would need \(Units.grouped(plain)), \(ratio) times as much"
+    }
+    return lines.joined(separator: "\n")
+  }
+}
+
+/// What other commands must know about an open model.
+struct ModelFacts {
+  var vocabularySize: Int
+  var activeParameters: UInt64?
+  var weightBytesPerToken: UInt64?
+  var instructionSet: String?
+  var threads: Int?
+
+  init(_ engine: OpenEngine) throws(CommandFailure) {
+    let info = try JSONDocument.read(
+      JSONValue.self, Array(try engine.info().utf8), name: "the document about the model")
+    guard let size = info["vocabulary_size"]?.integer, let vocabularySize = Int(exactly: size), vocabularySize > 0 else {
+      throw CommandFailure(message: "the document about the model has no vocabulary_size")
+    }
+    self.vocabularySize = vocabularySize
+    activeParameters = info["parameters", "active"]?.integer
+    weightBytesPerToken = info["weights", "bytes_per_token"]?.integer
+    instructionSet = info["instruction_set"]?.string
+    threads = info["threads"]?.integer.flatMap { Int(exactly: $0) }
+  }
+}

@@ -1,0 +1,67 @@
+"""Dormouse runs DeepSeek-style open weights inside your program.
+
+    from dormouse import Engine
+
+    with Engine("path/to/model") as engine, engine.session() as session:
+        for event in session.chat([{"role": "user", "content": "What is 7 plus 5?"}]):
+            print(event.text, end="", flush=True)
+"""
+
+from ._errors import (
+    BusyError,
+    CancelledError,
+    ContextFullError,
+    DormouseError,
+    InputOutputError,
+    InternalError,
+    InvalidArgumentError,
+    LibraryNotFoundError,
+    MalformedError,
+    NotFoundError,
+    NumericalError,
+    OutOfMemoryError,
+    UnsupportedError,
+)
+from ._library import version
+from .engine import Engine
+from .parts import (
+    InstructionSets,
+    LatentCache,
+    MachineLimits,
+    Router,
+    force_instruction_set,
+    instruction_sets,
+    measure_machine,
+    multiply,
+)
+from .session import Answer, Event, Session, Stream
+
+__all__ = [
+    "Answer",
+    "BusyError",
+    "CancelledError",
+    "ContextFullError",
+    "DormouseError",
+    "Engine",
+    "Event",
+    "InputOutputError",
+    "InstructionSets",
+    "InternalError",
+    "InvalidArgumentError",
+    "LatentCache",
+    "LibraryNotFoundError",
+    "MachineLimits",
+    "MalformedError",
+    "NotFoundError",
+    "NumericalError",
+    "OutOfMemoryError",
+    "Router",
+    "Session",
+    "Stream",
+    "UnsupportedError",
+    "force_instruction_set",
+    "instruction_sets",
+    "measure_machine",
+    "multiply",
+    "version",
+]

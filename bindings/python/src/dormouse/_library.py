@@ -1,0 +1,146 @@
+"""Finds and loads the shared library, and calls it with Python's errors."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import threading
+from pathlib import Path
+from typing import Any, Callable, List, Optional, TypeVar
+
+from . import _abi
+from ._errors import LibraryNotFoundError, error_for
+
+SONAME = "libdormouse.so.0"
+_PACKAGE = Path(__file__).resolve().parent
+_Result = TypeVar("_Result")
+
+
+def _candidates() -> List[str]:
+    named = os.environ.get("DORMOUSE_LIBRARY")
+    if named:
+        return [named]
+    found = []
+    packed = _PACKAGE / SONAME
+    if packed.is_file():
+        found.append(str(packed))
+    found.append(SONAME)
+    # From a checkout (bindings/python/src/dormouse): what `make build` made.
+    for folder in _PACKAGE.parents[3:4]:
+        built = folder / ".build" / "release" / "libDormouse.so"
+        if built.is_file():
+            found.append(str(built))
+    return found
+
+
+@functools.lru_cache(maxsize=None)
+def library() -> ctypes.CDLL:
+    """The loaded library: DORMOUSE_LIBRARY, else the packed copy, else the system's, else the repository's build."""
+    reasons = []
+    for candidate in _candidates():
+        try:
+            loaded = ctypes.CDLL(candidate)
+            _abi.declare(loaded)
+            return loaded
+        except (OSError, AttributeError) as error:
+            reasons.append(str(error))
+    raise LibraryNotFoundError(
+        "libdormouse could not be loaded (build it with `make build`, install it with `make install`, or name it in "
+        "DORMOUSE_LIBRARY): " + "; ".join(reasons)
+    )
+
+
+def call(name: str, *arguments: Any) -> int:
+    """Calls dormouse_<name> with `arguments` and an error of our own; a negative status is raised."""
+    error = _abi.error(struct_size=ctypes.sizeof(_abi.error))
+    status: int = getattr(library(), "dormouse_" + name)(*arguments, ctypes.byref(error))
+    if status < 0:
+        message = error.message.decode("utf-8", "replace")
+        raise error_for(status, message or status_name(status))
+    return status
+
+
+def status_name(status: int) -> str:
+    """The name of a status, such as "MALFORMED"."""
+    name: bytes = library().dormouse_status_name(status)
+    return name.decode("ascii")
+
+
+def version() -> str:
+    """The version of the library that runs."""
+    number: int = library().dormouse_version_number()
+    return f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def filled(element: Any, name: str, *arguments: Any) -> Any:
+    """What a function delivers into a caller's buffer, as a ctypes array: asks for the size, then for the contents."""
+    count = ctypes.c_size_t()
+    error = _abi.error(struct_size=ctypes.sizeof(_abi.error))
+    function = getattr(library(), "dormouse_" + name)
+    status = function(None, 0, ctypes.byref(count), *arguments, ctypes.byref(error))
+    if status not in (_abi.OK, _abi.ERROR_BUFFER_TOO_SMALL):
+        raise error_for(status, error.message.decode("utf-8", "replace"))
+    buffer = (element * count.value)()
+    if status == _abi.ERROR_BUFFER_TOO_SMALL:
+        call(name, buffer, count.value, ctypes.byref(count), *arguments)
+    return buffer
+
+
+def text(name: str, *arguments: Any) -> bytes:
+    """The bytes that a function delivers."""
+    return bytes(filled(ctypes.c_char, name, *arguments))
+
+
+def interruptible(work: Callable[[], _Result], cancel: Callable[[], None]) -> _Result:
+    """Runs a blocking call so that Ctrl-C is heard: signals reach the main thread only while it runs Python."""
+    if threading.current_thread() is not threading.main_thread():
+        return work()
+    results: List[_Result] = []
+    failures: List[BaseException] = []
+
+    def run() -> None:
+        try:
+            results.append(work())
+        except BaseException as failure:  # handed to the caller below
+            failures.append(failure)
+
+    worker = threading.Thread(target=run, name="dormouse", daemon=True)
+    worker.start()
+    try:
+        worker.join()
+    except BaseException:
+        while worker.is_alive():  # a cancel that came before the call began found nothing to stop: say it again
+            cancel()
+            worker.join(0.05)
+        raise
+    if failures:
+        raise failures[0]
+    return results[0]
+
+
+class Handle:
+    """An opaque handle of the library that is freed once: by `close`, a with statement, or the garbage collector."""
+
+    def __init__(self, kind: str, pointer: Optional[int]) -> None:
+        self._kind = kind
+        self._pointer = pointer
+
+    @property
+    def pointer(self) -> ctypes.c_void_p:
+        if self._pointer is None:
+            raise ValueError(f"this {self._kind} is closed")
+        return ctypes.c_void_p(self._pointer)
+
+    @property
+    def is_open(self) -> bool:
+        return self._pointer is not None
+
+    def close(self) -> None:
+        pointer, self._pointer = self._pointer, None
+        if pointer is not None:
+            getattr(library(), f"dormouse_{self._kind}_free")(pointer)
+
+    def __del__(self) -> None:
+        if getattr(self, "_pointer", None) is not None:
+            self.close()

@@ -1,0 +1,215 @@
+"""One loaded model, shared by its sessions."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+from types import TracebackType
+from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type, Union
+
+from . import _abi, _arrays
+from ._library import Handle, call, filled, interruptible, text
+from .session import Session
+
+Messages = Union[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]
+"""A list of messages, an object {"messages": [...], "tools": [...]}, or either as JSON."""
+
+_RESIDENCY = {
+    None: _abi.RESIDENCY_DEFAULT, "memory": _abi.RESIDENCY_MEMORY, "mapped": _abi.RESIDENCY_MAPPED,
+}
+_WEIGHTS = {
+    None: _abi.WEIGHTS_DEFAULT, "native": _abi.WEIGHTS_NATIVE, "int8": _abi.WEIGHTS_INT8, "int4": _abi.WEIGHTS_INT4,
+}
+_CACHE = {None: _abi.CACHE_DEFAULT, "f32": _abi.CACHE_F32, "bf16": _abi.CACHE_BF16, "int8": _abi.CACHE_INT8}
+_ATTENTION = {
+    None: _abi.ATTENTION_DEFAULT, "expanded": _abi.ATTENTION_EXPANDED, "absorbed": _abi.ATTENTION_ABSORBED,
+}
+
+
+class Engine:
+    """A model opened from its folder (or a file in it).
+
+    `progress(done, total)` is told the bytes loaded, and `log(level, message)` what the library has to say (levels
+    1 error to 4 debug); both may be called on any thread. What `progress` raises stops the loading and comes out here.
+    """
+
+    def __init__(
+        self,
+        path: Union[str, "os.PathLike[str]"],
+        *,
+        threads: int = 0,
+        residency: Optional[str] = None,
+        weights: Optional[str] = None,
+        memory_limit: int = 0,
+        without_weights: bool = False,
+        progress: Optional[Callable[[int, int], object]] = None,
+        log: Optional[Callable[[int, str], object]] = None,
+    ) -> None:
+        self._handle = Handle("engine", None)
+        # The library may log as long as the engine or a session of it lives: sessions hold on to this too.
+        self._log = _log_function(log)
+        loading = _Loading(progress)
+        options = _abi.engine_options(
+            struct_size=ctypes.sizeof(_abi.engine_options),
+            flags=_abi.ENGINE_WITHOUT_WEIGHTS if without_weights else 0,
+            thread_count=_unsigned("threads", threads, 32),
+            residency=_choice("residency", residency, _RESIDENCY),
+            weights=_choice("weights", weights, _WEIGHTS),
+            memory_limit=_unsigned("memory_limit", memory_limit, 64),
+            progress=loading.function,
+            log=self._log,
+        )
+        self._handle = Handle("engine", loading.open(os.fsencode(path), options))
+
+    def close(self) -> None:
+        """Frees the engine; sessions that are open keep what they need."""
+        self._handle.close()
+
+    def __enter__(self) -> "Engine":
+        return self
+
+    def __exit__(
+        self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
+    ) -> None:
+        self.close()
+
+    def info(self) -> Dict[str, Any]:
+        """What the model is: architecture, parameters, types, cache bytes a token, ..."""
+        document: Dict[str, Any] = json.loads(text("engine_info", self._handle.pointer))
+        return document
+
+    def plan(
+        self, *, context_length: int = 0, cache: Optional[str] = None, attention: Optional[str] = None
+    ) -> Dict[str, int]:
+        """The bytes that the engine and one session of these options take."""
+        options = _session_options(context_length, cache, attention)
+        plan: Dict[str, int] = json.loads(text("engine_plan", self._handle.pointer, ctypes.byref(options)))
+        return plan
+
+    def tokenize(
+        self, content: Union[str, bytes], *, add_special: bool = False, parse_special: bool = False
+    ) -> List[int]:
+        """The ids of a text. Control tokens in it are plain text unless `parse_special`."""
+        data = content.encode("utf-8", "surrogatepass") if isinstance(content, str) else bytes(content)
+        flags = (_abi.TOKENIZE_ADD_SPECIAL if add_special else 0) | (
+            _abi.TOKENIZE_PARSE_SPECIAL if parse_special else 0
+        )
+        return list(filled(ctypes.c_int32, "engine_tokenize", self._handle.pointer, data, len(data), flags))
+
+    def detokenize_bytes(self, tokens: Sequence[int], *, skip_special: bool = False) -> bytes:
+        """The bytes of a list of ids, which may end within a character."""
+        ids = _arrays.tokens(tokens)
+        flags = _abi.DETOKENIZE_SKIP_SPECIAL if skip_special else 0
+        return text("engine_detokenize", self._handle.pointer, ids, len(ids), flags)
+
+    def detokenize(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
+        """The text of a list of ids; what is not UTF-8 becomes U+FFFD."""
+        return self.detokenize_bytes(tokens, skip_special=skip_special).decode("utf-8", "replace")
+
+    def render_messages(self, messages: Messages, **fields: Any) -> str:
+        """The prompt that the model's template makes of a chat.
+
+        `fields` go beside the messages: tools, add_generation_prompt, template_variables.
+        """
+        return text("engine_render_messages", self._handle.pointer, messages_json(messages, fields)).decode("utf-8")
+
+    def tokenize_messages(self, messages: Messages, **fields: Any) -> List[int]:
+        """The ids of that prompt; control tokens come from the template alone."""
+        document = messages_json(messages, fields)
+        return list(filled(ctypes.c_int32, "engine_tokenize_messages", self._handle.pointer, document))
+
+    def session(
+        self, *, context_length: int = 0, cache: Optional[str] = None, attention: Optional[str] = None
+    ) -> Session:
+        """Opens a session: one timeline of tokens.
+
+        context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32" or "bf16";
+        attention: "expanded" or "absorbed" (None: as fits).
+        """
+        options = _session_options(context_length, cache, attention)
+        pointer = ctypes.c_void_p()
+        call("session_open", ctypes.byref(pointer), self._handle.pointer, ctypes.byref(options))
+        return Session(self, Handle("session", pointer.value), self._log)
+
+
+class _Loading:
+    """The opening of an engine, which a callback's exception or Ctrl-C can end."""
+
+    def __init__(self, progress: Optional[Callable[[int, int], object]]) -> None:
+        self._progress = progress
+        self._is_stopped = False
+        self._failure: Optional[BaseException] = None
+        self.function = _abi.progress_fn(self._report)
+
+    def _report(self, _: Optional[int], done: int, total: int) -> int:
+        if self._progress is not None and self._failure is None:
+            try:
+                self._progress(done, total)
+            except BaseException as failure:
+                self._failure = failure
+        return 1 if self._is_stopped or self._failure is not None else 0
+
+    def _stop(self) -> None:
+        self._is_stopped = True
+
+    def open(self, path: bytes, options: _abi.engine_options) -> Optional[int]:
+        pointer = ctypes.c_void_p()
+        try:
+            interruptible(
+                lambda: call("engine_open", ctypes.byref(pointer), path, ctypes.byref(options)), self._stop
+            )
+        except BaseException:
+            if pointer.value is not None:
+                Handle("engine", pointer.value).close()
+            if self._failure is not None:
+                raise self._failure from None
+            raise
+        return pointer.value
+
+
+def _log_function(log: Optional[Callable[[int, str], object]]) -> Any:
+    if log is None:
+        return _abi.log_fn()
+    receiver = log
+
+    def report(_: Optional[int], level: int, message: Optional[int], length: int) -> None:
+        content = ctypes.string_at(message, length) if message else b""
+        receiver(level, content.decode("utf-8", "replace"))
+
+    return _abi.log_fn(report)
+
+
+def _session_options(context_length: int, cache: Optional[str], attention: Optional[str]) -> _abi.session_options:
+    return _abi.session_options(
+        struct_size=ctypes.sizeof(_abi.session_options),
+        context_length=_unsigned("context_length", context_length, 32),
+        cache=_choice("cache", cache, _CACHE),
+        attention=_choice("attention", attention, _ATTENTION),
+    )
+
+
+def _choice(name: str, value: Optional[str], choices: Mapping[Optional[str], int]) -> int:
+    if value not in choices:
+        known = ", ".join(repr(choice) for choice in choices if choice is not None)
+        raise ValueError(f"{name} is {value!r}, not one of {known}")
+    return choices[value]
+
+
+def _unsigned(name: str, value: int, bits: int) -> int:
+    if not 0 <= value < 1 << bits:
+        raise ValueError(f"{name} is {value}, not 0 to 2^{bits} - 1")
+    return value
+
+
+def messages_json(messages: Messages, fields: Mapping[str, Any]) -> bytes:
+    """The document of messages that the library takes."""
+    if isinstance(messages, str):
+        if not fields:
+            return messages.encode("utf-8")
+        messages = json.loads(messages)
+    if isinstance(messages, Mapping):
+        document: Any = {**messages, **fields}
+    else:
+        document = {"messages": list(messages), **fields}
+    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")

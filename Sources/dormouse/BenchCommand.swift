@@ -173,14 +173,16 @@ private struct BenchReport: Encodable {
     weight_bytes_per_token = facts.weightBytesPerToken
     if let decode, let bytes = facts.weightBytesPerToken {
       weight_bytes_per_second = decode.tokens_per_second * Double(bytes)
-      share_of_bandwidth = weight_bytes_per_second.map { $0 / machine.bytesPerSecond }
+      share_of_bandwidth = weight_bytes_per_second.flatMap { BenchReport.share($0, machine.bytesPerSecond) }
     }
     if let prefill, let active = facts.activeParameters {
       // A multiplication and an addition for each weight in use.
       operations_per_second = prefill.tokens_per_second * Double(active) * 2
-      share_of_arithmetic = operations_per_second.map { $0 / machine.operationsPerSecond }
+      share_of_arithmetic = operations_per_second.flatMap { BenchReport.share($0, machine.operationsPerSecond) }
     }
   }
+
+  private static func share(_ value: Double, _ most: Double) -> Double? { most > 0 ? value / most : nil }
 
   var text: String {
     var table = Table()
@@ -190,7 +192,10 @@ private struct BenchReport: Encodable {
     table.add("prefill", prefill.map { rate($0) })
     table.add(
       "  arithmetic",
-      operations_per_second.map { limit(Units.count($0) + "FLOP/s", share_of_arithmetic, Units.count(machine_operations_per_second) + "FLOP/s") })
+      operations_per_second.map {
+        limit(
+          Units.operationsPerSecond($0), share_of_arithmetic, Units.operationsPerSecond(machine_operations_per_second))
+      })
     table.add("decode", decode.map { rate($0) })
     table.add("  weights read", weight_bytes_per_token.map { "\(Units.bytes($0)) a token" })
     table.add(
@@ -208,6 +213,6 @@ private struct BenchReport: Encodable {
   }
 
   private func limit(_ value: String, _ share: Double?, _ most: String) -> String {
-    "\(value), \(Units.percent(share ?? 0)) of this machine's \(most)"
+    share.map { "\(value), \(Units.percent($0)) of this machine's \(most)" } ?? value
   }
 }

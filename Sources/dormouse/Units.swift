@@ -17,6 +17,11 @@ enum Units {
     scaled(rate, step: 1000, units: ["bytes/s", "kB/s", "MB/s", "GB/s", "TB/s"])
   }
 
+  /// 98000000000 -> "98.0 GFLOP/s".
+  static func operationsPerSecond(_ rate: Double) -> String {
+    scaled(rate, step: 1000, units: ["FLOP/s", "kFLOP/s", "MFLOP/s", "GFLOP/s", "TFLOP/s"])
+  }
+
   static func percent(_ share: Double) -> String { decimal(share * 100, digits: 1) + " %" }
 
   /// 4997120 -> "4,997,120".

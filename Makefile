@@ -1,0 +1,41 @@
+# Dormouse: `make help` lists what there is to do. The steps are scripts under Tests/steps.
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 30
+MODEL ?= examples/models/dormouse-tiny
+BUILD := swift build -c release
+
+.PHONY: help demo build test install bench format lint fuzz
+.DEFAULT_GOAL := help
+
+help: ## list these targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+
+demo: ## install what is missing, build, and answer a question
+	@Tests/steps/requirements.sh build
+	@$(MAKE) --no-print-directory build
+	@Tests/steps/demo.sh $(MODEL)
+
+build: ## build the library and the command line in release mode
+	@echo "== Building (release)"
+	@$(BUILD)
+
+test: ## install what is missing, build, and run every test
+	@Tests/steps/all.sh
+
+install: ## install into PREFIX (/usr/local), under DESTDIR
+	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
+	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+bench: build ## measure prefill and decode of MODEL
+	@.build/release/dormouse bench $(MODEL) --prompt 512 --gen 64
+
+format: ## format the Swift sources
+	@swift format format --in-place --recursive --parallel Sources Tests Benchmarks examples Package.swift
+
+lint: ## check the format of the Swift sources
+	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks examples Package.swift
+
+fuzz: ## fuzz each parser of untrusted files for FUZZ_SECONDS (30)
+	@Tests/steps/fuzz.sh $(FUZZ_SECONDS)

@@ -1,0 +1,41 @@
+#!/bin/sh
+# Installs the Debian packages that are missing. Usage: requirements.sh build|test
+set -eu
+
+packages="libjson-c-dev libpcre2-dev"
+if [ "${1:-test}" = test ]; then
+  packages="$packages gcc g++ binutils pkg-config cmake make python3 python3-venv"
+fi
+
+if ! command -v swift >/dev/null 2>&1; then
+  echo "dormouse: there is no swift command: install Swift 6.3 or later (https://www.swift.org/install/linux)" >&2
+  exit 1
+fi
+
+if ! command -v dpkg-query >/dev/null 2>&1; then
+  echo "== This is no Debian: make sure that you have what these of its packages hold: $packages"
+  exit 0
+fi
+
+missing=""
+for package in $packages; do
+  if [ "$(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true)" != installed ]; then
+    missing="$missing $package"
+  fi
+done
+[ -n "$missing" ] || exit 0
+
+echo "== Installing:$missing"
+if [ "$(id -u)" = 0 ]; then
+  as_root=""
+elif command -v sudo >/dev/null 2>&1; then
+  as_root="sudo"
+else
+  echo "dormouse: these packages are missing, and installing them takes root:$missing" >&2
+  exit 1
+fi
+# The lists may be too old, or not there at all.
+$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null 2>&1 || {
+  $as_root apt-get update -qq
+  $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
+}

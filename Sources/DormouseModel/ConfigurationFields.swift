@@ -119,7 +119,8 @@ struct ConfigurationFields {
   private static func shown(_ value: JSON) -> String {
     switch value {
     case .array, .object: return value.typeName
-    case .string(let text) where text.utf8.count > 80: return "\(JSON.string(String(text.prefix(40))).text())..."
+    case .string(let text) where text.utf8.count > 80:
+      return "\(JSON.string(String(String.UnicodeScalarView(text.unicodeScalars.prefix(40)))).text())..."
     default: return value.text()
     }
   }

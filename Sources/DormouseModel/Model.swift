@@ -51,6 +51,10 @@ public final class Model: Sendable {
   public let configuration: ModelConfiguration
   public let pool: ThreadPool
   public let kernels: Kernels
+  /// Bytes of the weights as they lie in the files, mapped or in memory.
+  public var weightByteCount: Int { weights.store?.byteCount ?? 0 }
+  /// Bytes of the float32 copies of norms, biases and routers.
+  public var floatByteCount: Int { weights.floats.reduce(0) { $0 + $1.bytes.count } }
   let weights: ModelWeights
 
   /// Opens a folder as published on a model hub: reads and checks configuration and headers, then loads the weights.
@@ -70,7 +74,7 @@ public final class Model: Sendable {
     _ folder: ModelFolder, options: ModelOptions = ModelOptions(), pool: ThreadPool, kernels: Kernels,
     progress: Progress? = nil
   ) throws(Failure) {
-    let store = try folder.checkpoint.load(folder.tensorNames, residency: options.residency, progress: progress)
+    let store = try folder.checkpoint.load(folder.tensorNames, residency: options.residency, pool: pool, progress: progress)
     var binding = Binding(folder.configuration, folder.checkpoint, store: store)
     configuration = folder.configuration
     weights = try binding.weights()

@@ -120,7 +120,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   private func checkDimensions(_ fields: ConfigurationFields) throws(Failure) {
     guard qkRopeHeadDimension % 2 == 0 else {
       throw fields.wrong(
-        "qk_rope_head_dim", .integer(Int64(qkRopeHeadDimension)), expected: "an even number, since channels turn in pairs")
+        "qk_rope_head_dim", .integer(Int64(qkRopeHeadDimension)),
+        expected: "an even number, since channels turn in pairs")
     }
     if let heads = try fields.optionalInteger("num_key_value_heads", 1...4096), heads != attentionHeadCount {
       throw fields.unsupported(

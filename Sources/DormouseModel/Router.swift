@@ -15,7 +15,7 @@ public struct Router: Sendable {
   ///   - json: an object as `RouterConfiguration.init(json:source:)` reads it, given by a caller.
   ///   - name: the argument's name.
   /// - Throws: `Failure(.invalidArgument)` or `Failure(.unsupported)`.
-  public init(json: JSON, name: String) throws(Failure) {
+  public init(json: JSON, name: String = "router") throws(Failure) {
     do throws(Failure) { configuration = try RouterConfiguration(json: json, source: name) } catch {
       throw error.status == .malformed ? Failure(.invalidArgument, error.message) : error
     }
@@ -43,13 +43,15 @@ public struct Router: Sendable {
           + " \(c.method == .noAuxiliaryLoss ? c.expertCount : 0)")
     }
     guard let source = logits.baseAddress, let ids = ids.baseAddress, let weights = weights.baseAddress else { return }
-    let scratch = try AlignedBuffer(byteCount: scratchCount * 4, for: "the router's scores").bound(to: Float.self)
-    guard let scratch = scratch.baseAddress else { return }
+    let memory = try AlignedBuffer(byteCount: scratchCount * 4, for: "the router's scores")
+    guard let scratch = memory.bound(to: Float.self).baseAddress else { return }
     for token in 0..<count {
       select(
         logits: source + token * c.expertCount, bias: bias?.baseAddress, scratch: scratch,
         ids: ids + token * c.expertsPerToken, weights: weights + token * c.expertsPerToken)
     }
+    // The pointer alone does not keep the memory.
+    withExtendedLifetime(memory) {}
   }
 
   private func require(_ found: Int, _ count: Int, _ width: Int, _ name: String) throws(Failure) {

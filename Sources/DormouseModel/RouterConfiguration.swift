@@ -89,7 +89,8 @@ public struct RouterConfiguration: Sendable, Equatable {
     var method = defaultMethod
     if let name = try fields.optionalString("topk_method") {
       guard let found = allowed.first(where: { $0.rawValue == name }) else {
-        throw fields.unsupported("topk_method", .string(name), supported: allowed.map(\.rawValue).joined(separator: ", "))
+        throw fields.unsupported(
+          "topk_method", .string(name), supported: allowed.map(\.rawValue).joined(separator: ", "))
       }
       method = found
     }

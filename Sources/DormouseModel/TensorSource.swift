@@ -120,7 +120,8 @@ struct TensorSource {
   // MARK: - Bytes
 
   /// Where a matrix points to as long as nothing is loaded; never read.
-  private nonisolated(unsafe) static let nothing = UnsafeRawPointer(UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64))
+  private nonisolated(unsafe) static let nothing = UnsafeRawPointer(
+    UnsafeMutableRawPointer.allocate(byteCount: 64, alignment: 64))
 
   /// Without a store every matrix points to the same place.
   private func offset(_ byteCount: Int) -> Int { store == nil ? 0 : byteCount }

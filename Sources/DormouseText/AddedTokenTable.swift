@@ -60,16 +60,12 @@ struct AddedTokenTable {
     return (try AddedTokenMatcher(plain), try AddedTokenMatcher(normalized))
   }
 
-  /// What stands around a text. Where the configuration says `add_bos_token` or `add_eos_token`, it replaces the
-  /// post-processor, as in transformers.
-  func around(
-    _ configuration: TokenizerConfiguration, otherwise: (prefix: [Int32], suffix: [Int32])
-  ) throws(Failure) -> (prefix: [Int32], suffix: [Int32]) {
-    let begins = configuration.addsBeginningOfSequence
-    let ends = configuration.addsEndOfSequence
-    if begins == nil && ends == nil { return otherwise }
-    let prefix = begins == true ? try id(of: configuration.beginningOfSequence, field: "bos_token") : []
-    return (prefix, ends == true ? try id(of: configuration.endOfSequence, field: "eos_token") : [])
+  /// What stands around a text where no `tokenizer.json` says so: what `add_bos_token` and `add_eos_token` ask for.
+  func around(_ configuration: TokenizerConfiguration) throws(Failure) -> (prefix: [Int32], suffix: [Int32]) {
+    let begins = configuration.addsBeginningOfSequence == true
+    let ends = configuration.addsEndOfSequence == true
+    let prefix = begins ? try id(of: configuration.beginningOfSequence, field: "bos_token") : []
+    return (prefix, ends ? try id(of: configuration.endOfSequence, field: "eos_token") : [])
   }
 
   private func id(of token: AddedToken?, field: String) throws(Failure) -> [Int32] {

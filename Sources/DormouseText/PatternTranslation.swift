@@ -151,7 +151,8 @@ extension PatternTranslation {
     let letter = isNegated != caret ? "P" : "p"
     if Self.categories.contains(name) || Self.properties.contains(name) { return "\\\(letter){\(name)}" }
     if let short = Self.categoryNames[name] { return "\\\(letter){\(short)}" }
-    guard !name.isEmpty, name.unicodeScalars.allSatisfy({ $0.properties.isAlphabetic && $0.isASCII || $0 == "_" }) else {
+    guard !name.isEmpty, name.unicodeScalars.allSatisfy({ $0.properties.isAlphabetic && $0.isASCII || $0 == "_" })
+    else {
       throw unsupported("\\p{\(name)}")
     }
     // PCRE2 takes a bare script name for its extensions; Oniguruma means the script itself.

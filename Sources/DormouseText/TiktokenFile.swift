@@ -27,7 +27,7 @@ struct TiktokenFile {
     }
     let added = try addedTokens(base, configuration: configuration)
     let (plain, normalized) = try added.matchers(normalizer: [])
-    let (prefix, suffix) = try added.around(configuration, otherwise: ([], []))
+    let (prefix, suffix) = try added.around(configuration)
     return TokenizerParts(
       vocabulary: added.vocabulary, rules: .ranks, prefersWholeWords: true, byteIds: byteIds, unknownId: nil,
       fusesUnknown: false, specialIds: added.specialIds, plainTokens: plain, normalizedTokens: normalized,

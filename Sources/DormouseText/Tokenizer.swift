@@ -18,6 +18,9 @@ public final class Tokenizer: Sendable {
   /// From `tokenizer_config.json`, for templates; nil where it names none.
   public var beginningOfSequenceToken: String? { parts.configuration.beginningOfSequence?.content }
   public var endOfSequenceToken: String? { parts.configuration.endOfSequence?.content }
+  /// What `add_bos_token` says; nil where the file does not. Beside a `tokenizer.json` it changes nothing here: there
+  /// the post-processor decides what `addSpecialTokens` adds, as in transformers 5 (older versions obeyed the flag).
+  public var addsBeginningOfSequence: Bool? { parts.configuration.addsBeginningOfSequence }
   public var paddingToken: String? { parts.configuration.padding?.content }
 
   /// The id of the token that the tokenizer's files call `token`: a control token's text, or an ordinary token in the

@@ -138,10 +138,6 @@ extension TokenizerComponents {
       var step = try isolating(#"\s"#)
       step.behavior = .removed
       return step
-    case "Punctuation":
-      var step = try isolating(#"[\p{P}!-/:-@\[-`{-~]"#)
-      if json["behavior"] != nil { step.behavior = try behavior(json, field) }
-      return step
     default: throw unsupported(field, type)
     }
   }

@@ -5,7 +5,7 @@ struct TokenizerConfiguration: Sendable {
   var beginningOfSequence: AddedToken?
   var endOfSequence: AddedToken?
   var padding: AddedToken?
-  /// nil where the file does not say, which leaves the post-processor of `tokenizer.json` in place.
+  /// nil where the file does not say.
   var addsBeginningOfSequence: Bool?
   var addsEndOfSequence: Bool?
   /// `added_tokens_decoder`, by id.

@@ -23,8 +23,9 @@ struct TokenizerFile {
     try added.add(configuration)
     let normalizer = try TokenizerComponents.normalizer(component("normalizer"))
     let (plain, normalized) = try added.matchers(normalizer: normalizer)
-    let around = try TokenizerComponents.postProcessor(component("post_processor"), vocabulary: added.vocabulary)
-    let (prefix, suffix) = try added.around(configuration, otherwise: around)
+    // `add_bos_token` has no say beside a tokenizer.json, as in transformers 5.
+    let processor = component("post_processor")
+    let (prefix, suffix) = try TokenizerComponents.postProcessor(processor, vocabulary: added.vocabulary)
     return TokenizerParts(
       vocabulary: added.vocabulary, rules: .pairs(model.merges), prefersWholeWords: model.prefersWholeWords,
       byteIds: model.byteIds, unknownId: model.unknownId, fusesUnknown: model.fusesUnknown,

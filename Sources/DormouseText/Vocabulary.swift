@@ -1,4 +1,5 @@
 internal import DormouseSupport
+import Glibc
 
 /// All tokens of a tokenizer: their bytes by id, and their ids by bytes or by name.
 struct Vocabulary: Sendable {
@@ -33,7 +34,9 @@ struct Vocabulary: Sendable {
     guard id >= 0, Int(id) < ranges.count else { return nil }
     let range = ranges[Int(id)]
     if range.isEmpty { return nil }
-    return bytes.withUnsafeBytes { body(UnsafeRawBufferPointer(rebasing: $0[Int(range.lowerBound)..<Int(range.upperBound)])) }
+    return bytes.withUnsafeBytes {
+      body(UnsafeRawBufferPointer(rebasing: $0[Int(range.lowerBound)..<Int(range.upperBound)]))
+    }
   }
 
   func contains(_ id: Int32) -> Bool { id >= 0 && Int(id) < ranges.count && !ranges[Int(id)].isEmpty }
@@ -78,12 +81,7 @@ struct Vocabulary: Sendable {
     var slot = slot(of: token)
     while slots[slot] >= 0 {
       let id = slots[slot]
-      let range = ranges[Int(id)]
-      if range.count == token.count,
-        bytes.withUnsafeBytes({ $0[Int(range.lowerBound)..<Int(range.upperBound)].elementsEqual(token) })
-      {
-        return id
-      }
+      if isToken(id, equalTo: token) { return id }
       slot = (slot + 1) & (slots.count - 1)
     }
     return nil
@@ -122,16 +120,23 @@ struct Vocabulary: Sendable {
       let token = UnsafeRawBufferPointer(rebasing: all[Int(range.lowerBound)..<Int(range.upperBound)])
       var slot = self.slot(of: token)
       while slots[slot] >= 0 {
-        let other = ranges[Int(slots[slot])]
-        if other.count == token.count, all[Int(other.lowerBound)..<Int(other.upperBound)].elementsEqual(token) {
-          return (slot, true)
-        }
+        if isToken(slots[slot], equalTo: token) { return (slot, true) }
         slot = (slot + 1) & (slots.count - 1)
       }
       return (slot, false)
     }
     if isTaken { throw Failure(.malformed, "token '\(name)' is there twice, with ids \(slots[slot]) and \(id)") }
     slots[slot] = id
+  }
+
+  /// - Parameter id: of a token that is there.
+  private func isToken(_ id: Int32, equalTo token: UnsafeRawBufferPointer) -> Bool {
+    let range = ranges[Int(id)]
+    guard range.count == token.count else { return false }
+    return bytes.withUnsafeBytes { all in
+      guard let left = all.baseAddress, let right = token.baseAddress else { return false }
+      return memcmp(left + Int(range.lowerBound), right, token.count) == 0
+    }
   }
 
   /// Swift's hasher has a seed of its own in every process, so no file can be made to collide.

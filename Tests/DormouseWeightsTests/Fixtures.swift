@@ -1,4 +1,5 @@
 import DormouseSupport
+import DormouseWeights
 import Glibc
 
 /// `Tests/Fixtures/weights`, found beside this file.
@@ -19,6 +20,16 @@ func failure(_ body: () throws -> Void) -> Failure? {
     try body()
     return nil
   } catch { return error as? Failure }
+}
+
+/// Three threads, whatever the machine has; tests take turns.
+private let threads = Result { try ThreadPool(threadCount: 3) }
+
+extension Checkpoint {
+  /// Loads with three threads.
+  func load(_ names: [String], residency: Residency, progress: Progress?) throws -> TensorStore {
+    try load(names, residency: residency, pool: try threads.get(), progress: progress)
+  }
 }
 
 /// A folder of its own for one test, removed with this object.

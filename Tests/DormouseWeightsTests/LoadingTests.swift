@@ -8,6 +8,15 @@ import Testing
   /// Three tensors, the middle one of several read pieces and an odd size, in a file on its own.
   private static let sizes = [3, 9 << 20 | 5, 70]
 
+  private static let contents = sizes.enumerated().map { pattern($1, seed: $0) }
+
+  private static func holds(_ bytes: UnsafeRawBufferPointer, _ index: Int) -> Bool {
+    contents[index].withUnsafeBytes { expected in
+      guard expected.count == bytes.count, let a = expected.baseAddress, let b = bytes.baseAddress else { return false }
+      return memcmp(a, b, bytes.count) == 0
+    }
+  }
+
   private static func writeLarge(_ folder: TemporaryFolder, file: String = "model.safetensors", prefix: String = "")
     throws
   {
@@ -17,7 +26,7 @@ import Testing
     for (index, size) in sizes.enumerated() {
       header += (header.isEmpty ? "{" : ",") + "\"\(prefix)\(index)\":{\"dtype\":\"U8\",\"shape\":[\(size)],"
       header += "\"data_offsets\":[\(offset),\(offset + size)]}"
-      data += pattern(size, seed: index)
+      data += contents[index]
       offset += size
     }
     try folder.write(file, header: header + "}", data: data)
@@ -40,13 +49,13 @@ import Testing
     store.prefetch("absent")
     for index in 0...1 {
       let bytes = try #require(store.bytes(of: "\(index)"))
-      #expect(bytes.elementsEqual(LoadingTests.pattern(LoadingTests.sizes[index], seed: index)))
+      #expect(LoadingTests.holds(bytes, index))
     }
     #expect(store.bytes(of: "2") == nil)
     #expect(store.byteCount == LoadingTests.sizes[0] + LoadingTests.sizes[1])
   }
 
-  @Test func readsSeveralShards() throws {
+  @Test(arguments: [1, 2, 7]) func readsSeveralShards(_ threadCount: Int) throws {
     let folder = try TemporaryFolder()
     var map: [String] = []
     for shard in 0..<3 {
@@ -55,11 +64,12 @@ import Testing
     }
     try folder.write("model.safetensors.index.json", Array("{\"weight_map\":{\(map.joined(separator: ","))}}".utf8))
     let checkpoint = try Checkpoint(folder: folder.path)
-    let store = try checkpoint.load(checkpoint.tensorNames, residency: .memory, progress: nil)
+    let pool = try ThreadPool(threadCount: threadCount)
+    let store = try checkpoint.load(checkpoint.tensorNames, residency: .memory, pool: pool, progress: nil)
     for name in checkpoint.tensorNames {
       let index = try #require(name.last?.wholeNumberValue)
       let bytes = try #require(store.bytes(of: name))
-      #expect(bytes.elementsEqual(LoadingTests.pattern(LoadingTests.sizes[index], seed: index)), "\(name)")
+      #expect(LoadingTests.holds(bytes, index), "\(name)")
     }
   }
 
@@ -76,7 +86,7 @@ import Testing
       return true
     }
     let reports = seen.withLock { $0 }
-    #expect(reports.first == 0 && reports.last == total && reports.count >= 3)
+    #expect(reports.first == 0 && reports.last == total && reports.count >= 2)
     #expect(zip(reports, reports.dropFirst()).allSatisfy(<))
   }
 

@@ -1,0 +1,117 @@
+import DormouseKernels
+import DormouseModel
+import DormouseSupport
+import Testing
+
+@Suite struct DecoderTests {
+  static let name = "good-v3-group8"
+
+  static func decoder(context: Int = 64, chunk: Int = 16) throws -> Decoder {
+    try Decoder(
+      model: Fixtures.open(name), options: DecoderOptions(contextLength: context, chunk: chunk))
+  }
+
+  @Test func refusesMoreTokensThanFit() throws {
+    let decoder = try Self.decoder(context: 8)
+    try decoder.forward([1, 2, 3, 4, 5, 6], logits: .none)
+    #expect { try decoder.forward([7, 8, 9], logits: .last) } throws: {
+      ($0 as? Failure)?.status == .contextFull && "\($0)".contains("holds 6 of 8")
+    }
+    #expect(decoder.position == 6)
+    try decoder.forward([7, 8], logits: .last)
+    #expect(decoder.position == 8)
+  }
+
+  @Test(arguments: [[], [-1], [97], [1, 2, Int32.max]])
+  func refusesTokensOutsideTheVocabulary(_ tokens: [Int32]) throws {
+    let decoder = try Self.decoder()
+    #expect { try decoder.forward(tokens, logits: .last) } throws: { ($0 as? Failure)?.status == .invalidArgument }
+    #expect(decoder.position == 0)
+  }
+
+  @Test func refusesSmallBuffers() throws {
+    let decoder = try Self.decoder()
+    var logits = [Float](repeating: 0, count: 2 * 97 - 1)
+    _ = logits.withUnsafeMutableBufferPointer { buffer in
+      #expect { try decoder.forward([1, 2], logits: .all(into: buffer)) } throws: {
+        ($0 as? Failure)?.status == .invalidArgument
+      }
+    }
+  }
+
+  @Test(arguments: [0, -1, 4096])
+  func refusesContextsOutOfRange(_ length: Int) throws {
+    #expect { try Self.decoder(context: length) } throws: { "\($0)".contains("max_position_embeddings") }
+  }
+
+  /// Every cancel point: the timeline stays where it was, and the next call gives the right answer.
+  @Test func cancellingLeavesTheTimeline() throws {
+    let decoder = try Self.decoder(chunk: 4)
+    let prompt: [Int32] = [5, 9, 2, 44, 17, 3, 8, 61, 90, 33]
+    try decoder.forward(prompt, logits: .last)
+    let expected = Array(decoder.logits)
+    try decoder.truncate(to: 0)
+    try decoder.forward(Array(prompt[..<3]), logits: .none)
+    var asked = 0
+    for stop in 0..<8 {
+      asked = 0
+      #expect {
+        try decoder.forward(
+          Array(prompt[3...]), logits: .last,
+          isCancelled: {
+            asked += 1
+            return asked > stop
+          })
+      } throws: {
+        ($0 as? Failure)?.status == .cancelled
+      }
+      #expect(asked == stop + 1)
+      #expect(decoder.position == 3)
+    }
+    try decoder.forward(Array(prompt[3...]), logits: .last)
+    #expect(relativeError(decoder.logits, expected) <= 1e-5)
+  }
+
+  @Test func truncatingForgets() throws {
+    let decoder = try Self.decoder()
+    try decoder.forward([1, 2, 3, 4], logits: .last)
+    let expected = Array(decoder.logits)
+    try decoder.forward([50, 60, 70], logits: .none)
+    try decoder.truncate(to: 3)
+    try decoder.forward([4], logits: .last)
+    #expect(relativeError(decoder.logits, expected) <= 1e-5)
+    #expect { try decoder.truncate(to: 5) } throws: { ($0 as? Failure)?.status == .invalidArgument }
+  }
+
+  /// The plan that was made from headers is what a model and its decoder take.
+  @Test(arguments: Fixtures.goodModels)
+  func planIsKept(_ name: String) throws {
+    let folder = try ModelFolder(Fixtures.path("models/\(name)"))
+    let options = DecoderOptions(contextLength: 100, cacheType: .bfloat16, chunk: 32)
+    let plan = try folder.plan(options, threadCount: 2)
+    let decoder = try Decoder(model: Fixtures.open(name, threads: 2), options: options)
+    let c = folder.configuration
+    #expect(plan.cacheByteCount == 100 * c.cacheByteCountPerToken(elementByteCount: 2))
+    #expect(decoder.cache.byteCount == plan.cacheByteCount)
+    #expect(decoder.byteCount == plan.cacheByteCount + plan.scratchByteCount)
+    #expect(decoder.model.floatByteCount == plan.floatByteCount)
+    #expect(decoder.model.weightByteCount == plan.weightByteCount)
+    #expect(folder.byteCountByType.reduce(0) { $0 + $1.byteCount } == plan.weightByteCount)
+  }
+
+  @Test func leftoversAreLogged() throws {
+    let lines = Lines()
+    _ = try ModelFolder(Fixtures.path("models/good-v3-bf16-mtp"), log: lines.log)
+    #expect(lines.all.count == 1)
+    #expect(lines.all.first?.contains("multi-token prediction layers are not used") == true)
+    let quiet = Lines()
+    _ = try ModelFolder(Fixtures.path("models/good-v2-f16-tied"), log: quiet.log)
+    #expect(quiet.all.isEmpty)
+  }
+}
+
+/// Log lines of a test.
+final class Lines: @unchecked Sendable {
+  private(set) var all: [String] = []
+  var log: Log { Log { level, line in self.all.append("\(level): \(line)") } }
+}

@@ -1,0 +1,165 @@
+import DormouseSupport
+import DormouseText
+import Testing
+
+@Suite struct TokenizerTests {
+  // MARK: Control tokens
+
+  @Test(arguments: TokenizerFixtures.names)
+  func contentCannotForgeControlTokens(name: String) throws {
+    let tokenizer = try TokenizerFixtures.tokenizer(name)
+    let control = try #require(
+      ["<｜User｜>", "<|user|>", "<|im_user|>", "<｜end▁of▁sentence｜>"].first { tokenizer.id(of: $0) != nil })
+    let id = try #require(tokenizer.id(of: control))
+    let runs = [
+      PromptRun(text: control, isMarkup: true), PromptRun(text: "a\(control)b", isMarkup: false),
+      PromptRun(text: control, isMarkup: true), PromptRun(text: "", isMarkup: false),
+    ]
+    let ids = try tokenizer.encode(runs)
+    #expect(ids.filter { $0 == id }.count == 2)
+    #expect(try !tokenizer.encode(control, parseSpecial: false, addSpecialTokens: false).contains(id))
+    #expect(try tokenizer.encode(control, parseSpecial: true, addSpecialTokens: false) == [id])
+  }
+
+  @Test func aControlTokenAcrossTheBorderOfContentIsText() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("deepseek-v3")
+    let id = try #require(tokenizer.id(of: "<｜User｜>"))
+    let split = [PromptRun(text: "<｜Us", isMarkup: true), PromptRun(text: "er｜>", isMarkup: false)]
+    #expect(try !tokenizer.encode(split).contains(id))
+    let reversed = [PromptRun(text: "<｜Us", isMarkup: false), PromptRun(text: "er｜>", isMarkup: true)]
+    #expect(try !tokenizer.encode(reversed).contains(id))
+    let markup = [PromptRun(text: "<｜Us", isMarkup: true), PromptRun(text: "er｜>", isMarkup: true)]
+    #expect(try tokenizer.encode(markup) == [id])
+    #expect(try tokenizer.encode([PromptRun]()) == [])
+  }
+
+  @Test func namesAndIdsBelongTogether() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("deepseek-v3")
+    #expect(tokenizer.beginningOfSequenceToken == "<｜begin▁of▁sentence｜>")
+    #expect(tokenizer.endOfSequenceToken == "<｜end▁of▁sentence｜>")
+    #expect(tokenizer.paddingToken == nil)
+    #expect(tokenizer.addsBeginningOfSequence == false)
+    #expect(tokenizer.id(of: "<｜begin▁of▁sentence｜>") == 0)
+    let think = try #require(tokenizer.id(of: "<think>"))
+    #expect(tokenizer.isSpecial(0) && !tokenizer.isSpecial(think))
+    let the = try #require(tokenizer.id(of: "Ġthe"))
+    #expect(tokenizer.bytes(of: the) == Array(" the".utf8))
+    #expect(tokenizer.id(of: " the") == nil)
+    #expect(tokenizer.id(of: "no such token") == nil)
+  }
+
+  @Test func kimiHas256ReservedTokens() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("kimi")
+    let first = try #require(tokenizer.id(of: "[BOS]"))
+    #expect(tokenizer.vocabularySize == Int(first) + 256)
+    #expect(tokenizer.id(of: "<|reserved_token_\(first + 1)|>") == first + 1)
+    #expect(tokenizer.isSpecial(first + 1))
+    #expect(tokenizer.id(of: "<|reserved_token_\(first)|>") == nil)
+    #expect(tokenizer.beginningOfSequenceToken == "[BOS]")
+  }
+
+  // MARK: Bytes that are not UTF-8
+
+  /// One U+FFFD for each maximal invalid subpart, as Python's `errors="replace"` gives.
+  static let invalid: [([UInt8], String)] = [
+    ([0xFF], "\u{FFFD}"), ([0x80, 0x80], "\u{FFFD}\u{FFFD}"), ([0xC0, 0xAF], "\u{FFFD}\u{FFFD}"),
+    ([0xE4, 0xB8, 0x41], "\u{FFFD}A"), ([0xE4, 0xB8], "\u{FFFD}"), ([0xF0, 0x9F, 0x98], "\u{FFFD}"),
+    ([0xED, 0xA0, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}"), ([0xF4, 0x90, 0x80, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}\u{FFFD}"),
+    ([0xF5, 0x80], "\u{FFFD}\u{FFFD}"), ([0x61, 0xF0, 0x9F, 0x61, 0xC3], "a\u{FFFD}a\u{FFFD}"),
+    ([0xE0, 0x9F, 0x80], "\u{FFFD}\u{FFFD}\u{FFFD}"), ([0xE4, 0xB8, 0xAD, 0x00], "中\0"),
+  ]
+
+  @Test(arguments: TokenizerFixtures.names)
+  func invalidBytesAreEncodedAsReplacementCharacters(name: String) throws {
+    let tokenizer = try TokenizerFixtures.tokenizer(name)
+    for (bytes, text) in TokenizerTests.invalid {
+      let ids = try tokenizer.encode(bytes, parseSpecial: false, addSpecialTokens: false)
+      #expect(try ids == tokenizer.encode(text, parseSpecial: false, addSpecialTokens: false), "\(bytes)")
+    }
+  }
+
+  @Test func streamsNeverSplitACharacter() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("deepseek-v3")
+    // Every byte alone, so that characters come in pieces.
+    let byteIds = try (0..<256).map { byte in
+      try #require((0..<Int32(tokenizer.vocabularySize)).first { tokenizer.bytes(of: $0) == [UInt8(byte)] })
+    }
+    for (bytes, text) in TokenizerTests.invalid + [(Array("aé中🙂".utf8), "aé中🙂")] {
+      let ids = bytes.map { byteIds[Int($0)] }
+      #expect(TokenizerFixtures.text(try tokenizer.decode(ids, skipSpecial: false)) == ExactString(text))
+      var stream = TokenStream(tokenizer: tokenizer, skipSpecial: false)
+      var output: [UInt8] = []
+      for id in ids {
+        let piece = stream.append(id)
+        #expect(String(validating: piece, as: UTF8.self) != nil)
+        output += piece
+      }
+      output += stream.finish()
+      #expect(TokenizerFixtures.text(output) == ExactString(text), "\(bytes)")
+    }
+  }
+
+  @Test func streamsSkipSpecialAndUnknownIds() throws {
+    let tokenizer = try TokenizerFixtures.tokenizer("deepseek-v3")
+    var stream = TokenStream(tokenizer: tokenizer, skipSpecial: true)
+    #expect(stream.append(0).isEmpty && stream.append(-7).isEmpty && stream.append(.max).isEmpty)
+    #expect(stream.finish().isEmpty)
+    var showing = TokenStream(tokenizer: tokenizer, skipSpecial: false)
+    #expect(showing.append(0) == Array("<｜begin▁of▁sentence｜>".utf8))
+  }
+
+  // MARK: Small documents
+
+  private func tokenizer(_ change: (inout JSONObject) -> Void, configuration: JSON? = nil) throws -> Tokenizer {
+    var document = JSONObject([
+      "pre_tokenizer": ["type": "ByteLevel", "add_prefix_space": false, "use_regex": false],
+      "decoder": ["type": "ByteLevel"],
+      "model": [
+        "type": "BPE", "vocab": ["a": 0, "b": 1, "c": 2, "ab": 3, "abc": 4, "_": 5, "?": 6],
+        "merges": [["a", "b"], ["ab", "c"]],
+      ],
+    ])
+    change(&document)
+    return try Tokenizer(json: Array(JSON.object(document).text().utf8), configuration: configuration, file: "test")
+  }
+
+  @Test func bytesWithoutATokenAreLeftOutOrUnknown() throws {
+    let silent = try tokenizer { _ in }
+    #expect(try silent.encode("abcxab", parseSpecial: false, addSpecialTokens: false) == [4, 3])
+    let vocabulary: JSON = ["a": 0, "b": 1, "ab": 3, "?": 6]
+    for (fuses, expected) in [(false, [Int32(3), 6, 6, 0]), (true, [3, 6, 0])] {
+      let unknown = try tokenizer {
+        $0["model"] = ["vocab": vocabulary, "merges": ["a b"], "unk_token": "?", "fuse_unk": .bool(fuses)]
+      }
+      #expect(try unknown.encode("abxya", parseSpecial: false, addSpecialTokens: false) == expected)
+    }
+  }
+
+  @Test func prependAppliesToEveryPieceButAddedTokens() throws {
+    let tokenizer = try tokenizer {
+      $0["normalizer"] = ["type": "Prepend", "prepend": "_"]
+      $0["added_tokens"] = [["id": 9, "content": "<s>", "special": true]]
+    }
+    #expect(try tokenizer.encode("ab<s>c", parseSpecial: true, addSpecialTokens: false) == [5, 3, 9, 5, 2])
+    #expect(try tokenizer.encode("", parseSpecial: true, addSpecialTokens: false) == [])
+  }
+
+  @Test func holesInTheIdsAreNoTokens() throws {
+    let tokenizer = try tokenizer { $0["added_tokens"] = [["id": 20, "content": "<s>", "special": true]] }
+    #expect(tokenizer.vocabularySize == 21)
+    #expect(tokenizer.bytes(of: 12) == nil)
+    #expect(tokenizer.bytes(of: 20) == Array("<s>".utf8))
+  }
+
+  @Test func configurationTurnsOrdinaryTokensIntoControlTokens() throws {
+    let configuration: JSON = [
+      "eos_token": "c", "pad_token": ["content": "nowhere"],
+      "added_tokens_decoder": ["7": ["content": "<x>", "special": false, "normalized": false]],
+    ]
+    let tokenizer = try tokenizer({ _ in }, configuration: configuration)
+    #expect(tokenizer.isSpecial(2) && !tokenizer.isSpecial(7))
+    #expect(tokenizer.id(of: "nowhere") == nil)
+    #expect(try tokenizer.encode("abc<x>", parseSpecial: true, addSpecialTokens: false) == [3, 2, 7])
+    #expect(try tokenizer.encode("abc", parseSpecial: false, addSpecialTokens: false) == [4])
+  }
+}

@@ -1,0 +1,512 @@
+/* Calls every function of dormouse.h with good and with bad input.
+   usage: exercise FOLDER TEXT_FOLDER   (a tiny model without a tokenizer, and one with tokenizer and chat template) */
+#include <dormouse.h>
+#include <float.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int failures = 0;
+static dormouse_error error = DORMOUSE_ERROR_INIT;
+
+/* One expectation; the rest goes on, so that one run shows everything. */
+#define CHECK(condition)                                                             \
+  do {                                                                               \
+    if (!(condition)) {                                                              \
+      failures++;                                                                    \
+      fprintf(stderr, "line %d: %s (last error: %s)\n", __LINE__, #condition, error.message); \
+    }                                                                                \
+  } while (0)
+
+/* A call that fails with this status, in the error too, and with a sentence. */
+#define FAILS(expected, call)                                    \
+  do {                                                           \
+    dormouse_error_init(&error);                                 \
+    CHECK((call) == (expected));                                 \
+    CHECK(error.status == (expected) && error.message[0] != 0);  \
+  } while (0)
+
+#define WORKS(call) CHECK((call) == DORMOUSE_OK)
+
+enum { INVALID = DORMOUSE_ERROR_INVALID_ARGUMENT, SHORT = DORMOUSE_ERROR_BUFFER_TOO_SMALL };
+
+static void versions_and_statuses(void) {
+  CHECK(dormouse_version_number() ==
+        DORMOUSE_VERSION_MAJOR * 1000000u + DORMOUSE_VERSION_MINOR * 1000u + DORMOUSE_VERSION_PATCH);
+  CHECK(strcmp(dormouse_status_name(DORMOUSE_OK), "OK") == 0);
+  CHECK(strcmp(dormouse_status_name(DORMOUSE_ERROR_MALFORMED), "MALFORMED") == 0);
+  CHECK(strcmp(dormouse_status_name(DORMOUSE_ERROR_INTERNAL), "INTERNAL") == 0);
+  CHECK(strcmp(dormouse_status_name(1), "UNKNOWN") == 0);
+  CHECK(strcmp(dormouse_status_name(INT32_MIN), "UNKNOWN") == 0);
+}
+
+/* Macro and function fill a struct alike. */
+static void initialisers(void) {
+  dormouse_error e1 = DORMOUSE_ERROR_INIT, e2;
+  dormouse_engine_options o1 = DORMOUSE_ENGINE_OPTIONS_INIT, o2;
+  dormouse_session_options s1 = DORMOUSE_SESSION_OPTIONS_INIT, s2;
+  memset(&e2, 0xAA, sizeof e2);
+  memset(&o2, 0xAA, sizeof o2);
+  memset(&s2, 0xAA, sizeof s2);
+  dormouse_error_init(&e2);
+  dormouse_engine_options_init(&o2);
+  dormouse_session_options_init(&s2);
+  CHECK(memcmp(&e1, &e2, sizeof e1) == 0);
+  CHECK(memcmp(&o1, &o2, sizeof o1) == 0);
+  CHECK(memcmp(&s1, &s2, sizeof s1) == 0);
+  dormouse_error_init(NULL);
+  dormouse_engine_options_init(NULL);
+  dormouse_session_options_init(NULL);
+}
+
+/* struct_size: what is shorter is zero-filled, what is longer must end in zeroes. */
+static void struct_sizes(const char *folder) {
+  dormouse_engine *engine = NULL;
+  dormouse_session *session = NULL;
+  struct { dormouse_engine_options known; uint64_t tail[2]; } engine_more;
+  struct { dormouse_session_options known; uint64_t tail[2]; } session_more;
+  dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
+  dormouse_session_options settings = DORMOUSE_SESSION_OPTIONS_INIT;
+  struct { uint32_t struct_size; dormouse_status status; char message[8]; } small = { 16, 0, "" };
+
+  memset(&engine_more, 0, sizeof engine_more);
+  memset(&session_more, 0, sizeof session_more);
+  engine_more.known.struct_size = sizeof engine_more;
+  session_more.known.struct_size = sizeof session_more;
+  WORKS(dormouse_engine_open(&engine, folder, &engine_more.known, &error));
+  WORKS(dormouse_session_open(&session, engine, &session_more.known, &error));
+  dormouse_session_free(session);
+  session_more.tail[1] = 1;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &session_more.known, &error));
+  CHECK(session == NULL);
+  settings.struct_size = 4;
+  settings.cache = 99;      /* beyond the size given: never read */
+  settings.attention = 99;
+  WORKS(dormouse_session_open(&session, engine, &settings, &error));
+  dormouse_session_free(session);
+  settings.struct_size = 0;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.struct_size = UINT32_MAX;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  dormouse_engine_free(engine);
+
+  engine_more.tail[0] = 1;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &engine_more.known, &error));
+  CHECK(engine == NULL);
+  options.struct_size = 8;
+  options.weights = 99;
+  WORKS(dormouse_engine_open(&engine, folder, &options, &error));
+  dormouse_engine_free(engine);
+  options.struct_size = 3;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+
+  /* An error struct of an older, shorter layout is not written beyond its end. */
+  CHECK(dormouse_engine_open(&engine, NULL, NULL, (dormouse_error *)(void *)&small) == INVALID);
+  CHECK(small.status == INVALID && small.message[7] == 0 && strlen(small.message) > 0);
+  small.struct_size = 0;
+  small.status = 77;
+  CHECK(dormouse_engine_open(&engine, NULL, NULL, (dormouse_error *)(void *)&small) == INVALID);
+  CHECK(small.status == 77);
+}
+
+static int32_t stop_loading(void *user_data, uint64_t done, uint64_t total) {
+  ++*(int *)user_data;
+  return done <= total ? 7 : 0;
+}
+
+static int32_t count_progress(void *user_data, uint64_t done, uint64_t total) {
+  *(int *)user_data += 1;
+  return done > total;
+}
+
+static void ignore_log(void *user_data, int32_t level, const char *message, size_t length) {
+  (void)user_data, (void)level, (void)message, (void)length;
+}
+
+static void opening(const char *folder) {
+  dormouse_engine *engine = (dormouse_engine *)&failures;
+  dormouse_session *session = NULL;
+  dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
+  int calls = 0;
+  FAILS(INVALID, dormouse_engine_open(NULL, folder, NULL, &error));
+  FAILS(INVALID, dormouse_engine_open(&engine, NULL, NULL, &error));
+  CHECK(engine == NULL);
+  FAILS(INVALID, dormouse_engine_open(&engine, "\xFF\xFE", NULL, &error));
+  FAILS(DORMOUSE_ERROR_NOT_FOUND, dormouse_engine_open(&engine, "/nowhere/at all", NULL, &error));
+  CHECK(strstr(error.message, "/nowhere/at all") != NULL);
+  CHECK(dormouse_engine_open(&engine, "/nowhere/at all", NULL, NULL) == DORMOUSE_ERROR_NOT_FOUND);
+
+  options.flags = 0x80;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.flags = 0;
+  options.thread_count = 100000;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.thread_count = 2;
+  options.residency = 99;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.residency = DORMOUSE_RESIDENCY_MAPPED;
+  options.weights = -1;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.weights = DORMOUSE_WEIGHTS_INT4;
+  FAILS(DORMOUSE_ERROR_UNSUPPORTED, dormouse_engine_open(&engine, folder, &options, &error));
+  options.weights = DORMOUSE_WEIGHTS_NATIVE;
+  options.reserved = 1;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.reserved = 0;
+  options.memory_limit = 1;
+  FAILS(DORMOUSE_ERROR_OUT_OF_MEMORY, dormouse_engine_open(&engine, folder, &options, &error));
+  options.memory_limit = 0;
+  options.log = ignore_log;
+  options.progress = count_progress;
+  options.progress_user_data = &calls;
+  WORKS(dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(calls > 0);
+  dormouse_engine_free(engine);
+  options.residency = DORMOUSE_RESIDENCY_MEMORY;
+  options.progress = stop_loading;
+  calls = 0;
+  FAILS(DORMOUSE_ERROR_CANCELLED, dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(calls == 1 && engine == NULL);
+
+  dormouse_engine_options_init(&options);
+  options.flags = DORMOUSE_ENGINE_WITHOUT_WEIGHTS;
+  WORKS(dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(dormouse_session_open(&session, engine, NULL, &error) < 0 && session == NULL);
+  dormouse_engine_free(engine);
+  dormouse_engine_free(NULL);
+}
+
+/* The rule of all buffers: the size always, and the contents only where there is room. */
+static void documents(const dormouse_engine *engine) {
+  char buffer[8192];
+  size_t length = 0, full = 0;
+  dormouse_session_options settings = DORMOUSE_SESSION_OPTIONS_INIT;
+  FAILS(SHORT, dormouse_engine_info(NULL, 0, &full, engine, &error));
+  CHECK(full > 0 && full < sizeof buffer);
+  memset(buffer, '#', sizeof buffer);
+  FAILS(SHORT, dormouse_engine_info(buffer, full - 1, &length, engine, &error));
+  CHECK(length == full && buffer[0] == '#');
+  WORKS(dormouse_engine_info(buffer, full, &length, engine, &error));
+  CHECK(length == full && buffer[full] == '#');
+  WORKS(dormouse_engine_info(buffer, sizeof buffer, &length, engine, &error));
+  CHECK(buffer[length] == 0 && strlen(buffer) == length && strstr(buffer, "\"model_type\"") != NULL);
+  FAILS(INVALID, dormouse_engine_info(buffer, sizeof buffer, NULL, engine, &error));
+  FAILS(INVALID, dormouse_engine_info(NULL, sizeof buffer, &length, engine, &error));
+  FAILS(INVALID, dormouse_engine_info(buffer, sizeof buffer, &length, NULL, &error));
+
+  WORKS(dormouse_engine_plan(buffer, sizeof buffer, &length, engine, NULL, &error));
+  CHECK(strstr(buffer, "\"total\"") != NULL);
+  settings.context_length = UINT32_MAX;
+  FAILS(INVALID, dormouse_engine_plan(buffer, sizeof buffer, &length, engine, &settings, &error));
+  FAILS(INVALID, dormouse_engine_plan(buffer, sizeof buffer, &length, NULL, NULL, &error));
+
+  WORKS(dormouse_kernels_list(buffer, sizeof buffer, &length, &error));
+  CHECK(strstr(buffer, "\"baseline\"") != NULL);
+  FAILS(INVALID, dormouse_kernels_list(buffer, sizeof buffer, NULL, &error));
+}
+
+typedef struct { int events, tokens, ends, stop_after; uint32_t generated; } tally;
+
+static int32_t count_events(void *user_data, const dormouse_event *event) {
+  tally *counts = user_data;
+  counts->events++;
+  counts->tokens += event->kind == DORMOUSE_EVENT_TOKEN;
+  counts->ends += event->kind == DORMOUSE_EVENT_END;
+  counts->generated = event->generated_tokens;
+  CHECK(event->struct_size >= sizeof(dormouse_event));
+  CHECK((event->text == NULL) == (event->text_length == 0));
+  if (event->kind == DORMOUSE_EVENT_TOKEN) {
+    CHECK(event->token >= 0 && event->finish_reason == 0);
+    if (event->alternative_count > 0) {
+      CHECK(event->alternatives[0].log_probability <= 0);
+      CHECK(event->log_probability <= event->alternatives[0].log_probability);
+    }
+  } else {
+    CHECK(event->token == -1 && event->alternative_count == 0);
+  }
+  if (event->kind == DORMOUSE_EVENT_END) CHECK(event->finish_reason >= 1 && event->finish_reason <= 3);
+  return counts->stop_after > 0 && counts->tokens >= counts->stop_after ? 4711 : 0;
+}
+
+static int32_t cancel_session(void *user_data, const dormouse_event *event) {
+  dormouse_session *session = user_data;
+  size_t length = 0;
+  if (event->kind == DORMOUSE_EVENT_TOKEN) {
+    CHECK(dormouse_session_length(&length, session, NULL) == DORMOUSE_ERROR_BUSY);
+    dormouse_session_cancel(session);
+  }
+  return 0;
+}
+
+static void sessions(dormouse_engine *engine, size_t vocabulary) {
+  static const int32_t tokens[5] = { 1, 2, 3, 4, 5 };
+  static const int32_t outside[2] = { 1, 1 << 30 };
+  dormouse_session_options settings = DORMOUSE_SESSION_OPTIONS_INIT;
+  dormouse_session *session = NULL;
+  size_t length = 99, count = 0;
+  float *all = malloc(5 * vocabulary * sizeof(float)), *last = malloc(vocabulary * sizeof(float));
+  tally counts = { 0, 0, 0, 0, 0 };
+
+  FAILS(INVALID, dormouse_session_open(NULL, engine, NULL, &error));
+  FAILS(INVALID, dormouse_session_open(&session, NULL, NULL, &error));
+  settings.context_length = UINT32_MAX;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.context_length = 16;
+  settings.cache = DORMOUSE_CACHE_INT8;
+  FAILS(DORMOUSE_ERROR_UNSUPPORTED, dormouse_session_open(&session, engine, &settings, &error));
+  settings.cache = 99;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.cache = DORMOUSE_CACHE_BF16;
+  settings.attention = 99;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.attention = DORMOUSE_ATTENTION_ABSORBED;
+  WORKS(dormouse_session_open(&session, engine, &settings, &error));
+  dormouse_session_free(session);
+  dormouse_session_free(NULL);
+  settings.cache = DORMOUSE_CACHE_F32;
+  WORKS(dormouse_session_open(&session, engine, &settings, &error));
+
+  WORKS(dormouse_session_length(&length, session, &error));
+  CHECK(length == 0);
+  FAILS(INVALID, dormouse_session_length(NULL, session, &error));
+  FAILS(INVALID, dormouse_session_length(&length, NULL, &error));
+  FAILS(INVALID, dormouse_session_logits(last, vocabulary, &count, session, &error)); /* nothing in it yet */
+  FAILS(INVALID, dormouse_session_generate(session, NULL, 0, NULL, NULL, NULL, &error));
+  WORKS(dormouse_session_prefill(session, NULL, 0, &error));
+  FAILS(INVALID, dormouse_session_prefill(session, NULL, 1, &error));
+  FAILS(INVALID, dormouse_session_prefill(NULL, tokens, 1, &error));
+  FAILS(INVALID, dormouse_session_prefill(session, outside, 2, &error));
+  FAILS(INVALID, dormouse_session_prefill(session, tokens, SIZE_MAX, &error));
+  WORKS(dormouse_session_length(&length, session, &error));
+  CHECK(length == 0); /* failures left it as it was */
+
+  FAILS(SHORT, dormouse_session_prefill_logits(NULL, 0, &count, session, tokens, 5, &error));
+  CHECK(count == 5 * vocabulary);
+  FAILS(INVALID, dormouse_session_prefill_logits(all, 5 * vocabulary, NULL, session, tokens, 5, &error));
+  WORKS(dormouse_session_prefill_logits(all, 5 * vocabulary, &count, session, tokens, 5, &error));
+  WORKS(dormouse_session_logits(last, vocabulary, &count, session, &error));
+  CHECK(count == vocabulary && memcmp(last, all + 4 * vocabulary, vocabulary * sizeof(float)) == 0);
+  FAILS(SHORT, dormouse_session_logits(last, vocabulary - 1, &count, session, &error));
+
+  /* The same tokens another way give the same numbers. */
+  WORKS(dormouse_session_truncate(session, 2, &error));
+  FAILS(INVALID, dormouse_session_truncate(session, 3, &error));
+  FAILS(INVALID, dormouse_session_truncate(NULL, 0, &error));
+  WORKS(dormouse_session_prefill(session, tokens + 2, 3, &error));
+  WORKS(dormouse_session_logits(last, vocabulary, &count, session, &error));
+  for (size_t index = 0; index < vocabulary; index++)
+    CHECK(fabsf(last[index] - all[4 * vocabulary + index]) <= 1e-4f * (1 + fabsf(last[index])));
+
+  WORKS(dormouse_session_generate(session, NULL, 0, "{\"max_tokens\": 3, \"ignore_eos\": true, \"logprobs\": 2}",
+                                  count_events, &counts, &error));
+  CHECK(counts.tokens == 3 && counts.ends == 1 && counts.generated == 3);
+  WORKS(dormouse_session_length(&length, session, &error));
+  CHECK(length == 8);
+  counts = (tally){ 0, 0, 0, 2, 0 };
+  CHECK(dormouse_session_generate(session, NULL, 0, "{\"ignore_eos\": true}", count_events, &counts, &error) == 4711);
+  CHECK(counts.tokens == 2);
+  FAILS(DORMOUSE_ERROR_CANCELLED,
+        dormouse_session_generate(session, NULL, 0, "{\"ignore_eos\": true}", cancel_session, session, &error));
+  WORKS(dormouse_session_truncate(session, 8, &error));
+  WORKS(dormouse_session_generate(session, tokens, 1, "{\"ignore_eos\": true}", NULL, NULL, &error)); /* to the end */
+  WORKS(dormouse_session_length(&length, session, &error));
+  CHECK(length == 16);
+  FAILS(DORMOUSE_ERROR_CONTEXT_FULL, dormouse_session_prefill(session, tokens, 1, &error));
+  WORKS(dormouse_session_truncate(session, 1, &error));
+  FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{\"max_token\": 1}", NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{\"temperature\": \"hot\"}", NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{", NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_generate(session, outside, 2, NULL, NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_generate(NULL, tokens, 1, NULL, NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_chat(session, NULL, NULL, NULL, NULL, &error));
+  WORKS(dormouse_session_length(&length, session, &error));
+  CHECK(length == 1);
+  dormouse_session_cancel(session); /* nothing under way: nothing happens */
+  dormouse_session_cancel(NULL);
+  WORKS(dormouse_session_prefill(session, tokens, 1, &error));
+  dormouse_session_free(session);
+  free(all);
+  free(last);
+}
+
+static void text(const char *folder) {
+  static const char greeting[] = "[{\"role\": \"user\", \"content\": \"What is 7 plus 5?\"}]";
+  static const int32_t outside[1] = { -1 };
+  dormouse_engine *engine = NULL;
+  dormouse_session *session = NULL;
+  dormouse_session_options settings = DORMOUSE_SESSION_OPTIONS_INIT;
+  int32_t tokens[256];
+  char buffer[4096];
+  size_t count = 0, length = 0;
+  tally counts = { 0, 0, 0, 0, 0 };
+  WORKS(dormouse_engine_open(&engine, folder, NULL, &error));
+  if (engine == NULL) return;
+  WORKS(dormouse_engine_tokenize(tokens, 256, &count, engine, "What is 7?", 10, 0, &error));
+  CHECK(count > 0);
+  WORKS(dormouse_engine_detokenize(buffer, sizeof buffer, &length, engine, tokens, count, 0, &error));
+  CHECK(length == 10 && memcmp(buffer, "What is 7?", 10) == 0 && buffer[10] == 0);
+  FAILS(SHORT, dormouse_engine_tokenize(tokens, 1, &count, engine, "What is 7?", 10, 0, &error));
+  WORKS(dormouse_engine_tokenize(tokens, 256, &count, engine, "\xFF\xC3", 2, 0, &error)); /* read as U+FFFD */
+  WORKS(dormouse_engine_tokenize(NULL, 0, &count, engine, NULL, 0, 0, &error));
+  CHECK(count == 0);
+  FAILS(INVALID, dormouse_engine_tokenize(tokens, 256, &count, engine, NULL, 1, 0, &error));
+  FAILS(INVALID, dormouse_engine_tokenize(tokens, 256, &count, engine, "a", 1, 0x100, &error));
+  FAILS(INVALID, dormouse_engine_tokenize(tokens, 256, &count, NULL, "a", 1, 0, &error));
+  WORKS(dormouse_engine_tokenize(tokens, 256, &count, engine, "a", 1,
+                                 DORMOUSE_TOKENIZE_ADD_SPECIAL | DORMOUSE_TOKENIZE_PARSE_SPECIAL, &error));
+  FAILS(INVALID, dormouse_engine_detokenize(buffer, sizeof buffer, &length, engine, outside, 1, 0, &error));
+  FAILS(INVALID, dormouse_engine_detokenize(buffer, sizeof buffer, &length, engine, tokens, 1, 0x100, &error));
+  FAILS(INVALID, dormouse_engine_detokenize(buffer, sizeof buffer, &length, engine, NULL, 1, 0, &error));
+
+  WORKS(dormouse_engine_render_messages(buffer, sizeof buffer, &length, engine, greeting, &error));
+  CHECK(strstr(buffer, "What is 7 plus 5?") != NULL);
+  WORKS(dormouse_engine_tokenize_messages(tokens, 256, &count, engine, greeting, &error));
+  CHECK(count > 0);
+  FAILS(INVALID, dormouse_engine_render_messages(buffer, sizeof buffer, &length, engine, NULL, &error));
+  FAILS(INVALID, dormouse_engine_render_messages(buffer, sizeof buffer, &length, engine, "{}", &error));
+  FAILS(INVALID, dormouse_engine_tokenize_messages(tokens, 256, &count, engine, "[]", &error));
+  FAILS(INVALID, dormouse_engine_tokenize_messages(tokens, 256, &count, engine, "[{\"role\": 1}]", &error));
+
+  settings.context_length = 128;
+  WORKS(dormouse_session_open(&session, engine, &settings, &error));
+  dormouse_engine_free(engine); /* the session keeps what it needs */
+  WORKS(dormouse_session_chat(session, greeting, "{\"max_tokens\": 8}", count_events, &counts, &error));
+  CHECK(counts.tokens > 0 && counts.ends == 1);
+  FAILS(INVALID, dormouse_session_chat(session, "no JSON", NULL, NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_chat(NULL, greeting, NULL, NULL, NULL, &error));
+  dormouse_session_free(session);
+}
+
+static void router(void) {
+  static const float logits[2][4] = { { 0.5f, 3.0f, -1.0f, 2.0f }, { 4.0f, 0.0f, 0.0f, 3.0f } };
+  static const float bias[4] = { 0, 0, 0, 0 };
+  float bad[4] = { 0, 0, 0, 0 };
+  int32_t ids[4];
+  float weights[4];
+  dormouse_router *router = NULL;
+  FAILS(INVALID, dormouse_router_create(NULL, "{}", &error));
+  FAILS(INVALID, dormouse_router_create(&router, NULL, &error));
+  FAILS(INVALID, dormouse_router_create(&router, "{\"n_routed_experts\": 4}", &error));
+  FAILS(INVALID, dormouse_router_create(&router, "{\"n_routed_experts\": 4, \"num_experts_per_tok\": 5}", &error));
+  CHECK(router == NULL);
+  WORKS(dormouse_router_create(&router,
+                               "{\"n_routed_experts\": 4, \"num_experts_per_tok\": 2, \"scoring_func\": \"softmax\", "
+                               "\"topk_method\": \"greedy\", \"norm_topk_prob\": true}",
+                               &error));
+  WORKS(dormouse_router_route(ids, weights, router, logits[0], NULL, 2, &error));
+  CHECK(ids[0] == 1 && ids[1] == 3 && ids[2] == 0 && ids[3] == 3);
+  CHECK(fabsf(weights[0] - 0.731058f) < 1e-5f && fabsf(weights[1] - 0.268941f) < 1e-5f);
+  WORKS(dormouse_router_route(ids, weights, router, logits[0], NULL, 0, &error));
+  FAILS(INVALID, dormouse_router_route(ids, weights, router, logits[0], bias, 1, &error));
+  FAILS(INVALID, dormouse_router_route(NULL, weights, router, logits[0], NULL, 1, &error));
+  FAILS(INVALID, dormouse_router_route(ids, NULL, router, logits[0], NULL, 1, &error));
+  FAILS(INVALID, dormouse_router_route(ids, weights, router, NULL, NULL, 1, &error));
+  FAILS(INVALID, dormouse_router_route(ids, weights, NULL, logits[0], NULL, 1, &error));
+  FAILS(INVALID, dormouse_router_route(ids, weights, router, logits[0], NULL, SIZE_MAX, &error));
+  bad[2] = NAN;
+  FAILS(DORMOUSE_ERROR_NUMERICAL, dormouse_router_route(ids, weights, router, bad, NULL, 1, &error));
+  dormouse_router_free(router);
+  dormouse_router_free(NULL);
+}
+
+static void latent_cache(void) {
+  static const float rows[2][3] = { { 1, 2, 3 }, { 5, 6, 3 } };
+  static const float query[3] = { 0, 0, 1 };
+  float out[2] = { 0, 0 };
+  size_t count = 0, bytes = 0;
+  dormouse_latent_cache *cache = NULL;
+  FAILS(INVALID, dormouse_latent_cache_create(NULL, "{}", &error));
+  FAILS(INVALID, dormouse_latent_cache_create(&cache, "{\"kv_lora_rank\": 2}", &error));
+  FAILS(INVALID, dormouse_latent_cache_create(
+                     &cache, "{\"kv_lora_rank\": 2, \"qk_rope_head_dim\": 1, \"capacity\": -1}", &error));
+  WORKS(dormouse_latent_cache_create(
+      &cache, "{\"kv_lora_rank\": 2, \"qk_rope_head_dim\": 1, \"capacity\": 2, \"type\": \"f32\"}", &error));
+  FAILS(INVALID, dormouse_latent_cache_attend(out, cache, query, 1, 0, 1, &error)); /* no rows yet */
+  WORKS(dormouse_latent_cache_append(cache, rows[0], 2, &error));
+  FAILS(DORMOUSE_ERROR_CONTEXT_FULL, dormouse_latent_cache_append(cache, rows[0], 1, &error));
+  FAILS(INVALID, dormouse_latent_cache_append(cache, NULL, 1, &error));
+  FAILS(INVALID, dormouse_latent_cache_append(NULL, rows[0], 1, &error));
+  WORKS(dormouse_latent_cache_size(&count, &bytes, cache, &error));
+  CHECK(count == 2 && bytes >= 2 * 3 * sizeof(float));
+  WORKS(dormouse_latent_cache_size(NULL, NULL, cache, &error));
+  FAILS(INVALID, dormouse_latent_cache_size(&count, &bytes, NULL, &error));
+  WORKS(dormouse_latent_cache_attend(out, cache, query, 1, 0, 1, &error)); /* equal scores: the mean */
+  CHECK(fabsf(out[0] - 3) < 1e-5f && fabsf(out[1] - 4) < 1e-5f);
+  WORKS(dormouse_latent_cache_attend(out, cache, query, 1, 1, 1, &error));
+  CHECK(fabsf(out[0] - 1) < 1e-6f && fabsf(out[1] - 2) < 1e-6f);
+  FAILS(INVALID, dormouse_latent_cache_attend(out, cache, query, 1, 3, 1, &error));
+  FAILS(INVALID, dormouse_latent_cache_attend(NULL, cache, query, 1, 0, 1, &error));
+  FAILS(INVALID, dormouse_latent_cache_attend(out, cache, NULL, 1, 0, 1, &error));
+  FAILS(INVALID, dormouse_latent_cache_attend(out, NULL, query, 1, 0, 1, &error));
+  FAILS(INVALID, dormouse_latent_cache_attend(out, cache, query, SIZE_MAX, 0, 1, &error));
+  WORKS(dormouse_latent_cache_truncate(cache, 1, &error));
+  FAILS(INVALID, dormouse_latent_cache_truncate(cache, 2, &error));
+  FAILS(INVALID, dormouse_latent_cache_truncate(NULL, 0, &error));
+  dormouse_latent_cache_free(cache);
+  dormouse_latent_cache_free(NULL);
+}
+
+static void kernels(void) {
+  static const float weights[2][3] = { { 1, 2, 3 }, { -1, 0, 1 } };
+  static const uint16_t halves[3] = { 0x3F80, 0x4000, 0x4040 }; /* bfloat16 1, 2, 3 */
+  static const uint8_t eighths[3] = { 0x38, 0x40, 0x44 };       /* e4m3 1, 2, 3 */
+  static const float input[3] = { 1, 1, 2 };
+  static const float scales[2] = { 2, 4 };
+  static const uint8_t exponents[2] = { 128, 129 };
+  float result[2] = { 0, 0 };
+  double reads = 0, operations = 0;
+  WORKS(dormouse_kernels_multiply(result, weights, DORMOUSE_TYPE_F32, NULL, 0, 0, 0, 2, 3, input, 1, &error));
+  CHECK(fabsf(result[0] - 9) < 1e-5f && fabsf(result[1] - 1) < 1e-5f);
+  WORKS(dormouse_kernels_multiply(result, halves, DORMOUSE_TYPE_BF16, NULL, 0, 0, 0, 1, 3, input, 1, &error));
+  CHECK(fabsf(result[0] - 9) < 1e-5f);
+  WORKS(dormouse_kernels_multiply(result, eighths, DORMOUSE_TYPE_F8_E4M3, scales, DORMOUSE_TYPE_F32, 1, 2, 1, 3, input,
+                                  1, &error));
+  CHECK(fabsf(result[0] - 30) < 1e-4f); /* 2 * (1 + 2) + 4 * 6 */
+  WORKS(dormouse_kernels_multiply(result, eighths, DORMOUSE_TYPE_F8_E4M3, exponents, DORMOUSE_TYPE_F8_E8M0, 1, 2, 1, 3,
+                                  input, 1, &error));
+  CHECK(fabsf(result[0] - 30) < 1e-4f);
+  FAILS(INVALID, dormouse_kernels_multiply(result, weights, 99, NULL, 0, 0, 0, 2, 3, input, 1, &error));
+  FAILS(INVALID, dormouse_kernels_multiply(result, weights, DORMOUSE_TYPE_F32, scales, DORMOUSE_TYPE_F32, 1, 1, 2, 3,
+                                           input, 1, &error));
+  FAILS(INVALID, dormouse_kernels_multiply(result, eighths, DORMOUSE_TYPE_F8_E4M3, NULL, 0, 0, 0, 1, 3, input, 1,
+                                           &error));
+  FAILS(INVALID, dormouse_kernels_multiply(NULL, weights, DORMOUSE_TYPE_F32, NULL, 0, 0, 0, 2, 3, input, 1, &error));
+  FAILS(INVALID, dormouse_kernels_multiply(result, NULL, DORMOUSE_TYPE_F32, NULL, 0, 0, 0, 2, 3, input, 1, &error));
+  FAILS(INVALID, dormouse_kernels_multiply(result, weights, DORMOUSE_TYPE_F32, NULL, 0, 0, 0, 2, 3, NULL, 1, &error));
+  FAILS(INVALID, dormouse_kernels_multiply(result, weights, DORMOUSE_TYPE_F32, NULL, 0, 0, 0, SIZE_MAX, 3, input, 1,
+                                           &error));
+  WORKS(dormouse_kernels_force("baseline", &error));
+  WORKS(dormouse_kernels_force(NULL, &error));
+  CHECK(dormouse_kernels_force("abacus", &error) < 0);
+  WORKS(dormouse_machine_measure(&reads, &operations, 1, &error));
+  CHECK(reads > 1e8 && operations > 1e8);
+  FAILS(INVALID, dormouse_machine_measure(NULL, NULL, 1000000, &error));
+}
+
+int main(int argc, char **argv) {
+  dormouse_engine *engine = NULL;
+  char info[8192];
+  size_t length = 0;
+  const char *vocabulary;
+  if (argc != 3) return fprintf(stderr, "usage: exercise FOLDER TEXT_FOLDER\n"), 2;
+  versions_and_statuses();
+  initialisers();
+  struct_sizes(argv[1]);
+  opening(argv[1]);
+  WORKS(dormouse_engine_open(&engine, argv[1], NULL, &error));
+  WORKS(dormouse_engine_info(info, sizeof info, &length, engine, &error));
+  vocabulary = strstr(info, "\"vocabulary_size\":");
+  CHECK(vocabulary != NULL);
+  documents(engine);
+  if (vocabulary != NULL) sessions(engine, (size_t)strtoul(vocabulary + 18, NULL, 10));
+  FAILS(DORMOUSE_ERROR_NOT_FOUND, dormouse_engine_tokenize(NULL, 0, &length, engine, "a", 1, 0, &error));
+  dormouse_engine_free(engine);
+  text(argv[2]);
+  router();
+  latent_cache();
+  kernels();
+  if (failures > 0) return fprintf(stderr, "%d expectations failed\n", failures), 1;
+  puts("every function answered as the header says");
+  return 0;
+}

@@ -1,0 +1,45 @@
+"""Every function with good and bad input, from C, under every instruction set that this machine has."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from header import REPOSITORY, functions
+
+SOURCE = Path(__file__).with_name("exercise.c")
+MODELS = REPOSITORY / "Tests" / "Fixtures" / "models"
+TINY = REPOSITORY / "examples" / "models" / "dormouse-tiny"
+
+
+def test_no_function_is_left_out():
+    text = SOURCE.read_text()
+    assert [name for name in functions() if name + "(" not in text] == []
+
+
+@pytest.fixture(scope="module")
+def program(compile_c):
+    return compile_c(SOURCE)
+
+
+@pytest.fixture(scope="module")
+def usable(prefix):
+    output = subprocess.run([prefix / "bin" / "dormouse", "kernels", "--json"], capture_output=True, check=True).stdout
+    return json.loads(output)["usable"]
+
+
+@pytest.mark.parametrize("model", ["good-tiny", "good-v3-fp8-mtp", "good-v2-group", "good-glm-lite"])
+def test_every_function(program, model):
+    assert (TINY / "config.json").is_file(), "the model that ships is missing"
+    result = subprocess.run([program, MODELS / model, TINY], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+
+
+def test_every_instruction_set(program, usable):
+    for name in usable:
+        environment = {**os.environ, "DORMOUSE_ISA": name}
+        result = subprocess.run(
+            [program, MODELS / "good-tiny", TINY], capture_output=True, text=True, timeout=120, env=environment
+        )
+        assert result.returncode == 0, f"{name}: {result.stderr}"

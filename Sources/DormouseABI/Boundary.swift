@@ -52,7 +52,8 @@ func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Options, name
       .invalidArgument, "\(name): struct_size is \(size), not sizeof(\(name)), which is \(MemoryLayout<Options>.size)")
   }
   let known = MemoryLayout<Options>.size
-  for offset in stride(from: known, to: max(known, size), by: 1) where raw.load(fromByteOffset: offset, as: UInt8.self) != 0 {
+  for offset in stride(from: known, to: max(known, size), by: 1)
+  where raw.load(fromByteOffset: offset, as: UInt8.self) != 0 {
     throw Failure(
       .invalidArgument, "\(name): byte \(offset) is set, but this library knows only the first \(known) bytes")
   }

@@ -34,6 +34,8 @@ public struct GenerationEvent: Sendable {
     public var generatedTokens = 0
     public var promptSeconds = 0.0
     public var generationSeconds = 0.0
+
+    public init() {}
   }
 }
 

@@ -131,9 +131,7 @@ public final class Decoder {
     let hidden = model.configuration.hiddenSize
     let head = Linear(weight: model.weights.head, bias: nil)
     layer.normalize(model.weights.finalNorm, tokens.upperBound)
-    queue.begin(rows: head.weight.rows)
-    queue.add(head, x: scratch.normed + tokens.lowerBound * hidden, count: tokens.count, y: logits)
-    queue.run()
+    queue.run(head, x: scratch.normed + tokens.lowerBound * hidden, count: tokens.count, y: logits)
     for index in 0..<tokens.count * head.weight.rows where !logits[index].isFinite {
       throw Failure(
         .numerical,

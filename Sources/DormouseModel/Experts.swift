@@ -26,7 +26,8 @@ final class FeedForward {
   private let queue: ProductQueue
   private let scratch: Scratch
   private var jobs: ContiguousArray<Job> = []
-  private var blocks = TaskBlocks(rows: 0, threads: 1)
+  private var inputRows = 0
+  private var blocks = TaskBlocks(rows: 0, rowCost: 1, threads: 1)
 
   init(_ configuration: ModelConfiguration, queue: ProductQueue, scratch: Scratch) {
     hidden = configuration.hiddenSize
@@ -41,7 +42,7 @@ final class FeedForward {
   func run(_ weights: FeedForwardWeights, count: Int) {
     switch weights {
     case .dense(let weights):
-      begin(rows: weights.width)
+      begin(rows: weights.width, count: count)
       add(
         weights, x: scratch.normed, gate: scratch.wideGate, up: scratch.wideUp, y: scratch.update, count: count)
       runJobs()
@@ -57,8 +58,9 @@ final class FeedForward {
     let e = scratch.experts
     // One token's row is every expert's input; more of them are gathered behind each other.
     if count > 1 { gather(count: count) }
-    let activeExperts = min(weights.experts.count, count * router.configuration.expertsPerToken)
-    begin(rows: activeExperts * expertWidth + (weights.shared?.width ?? 0))
+    let slots = count * router.configuration.expertsPerToken
+    let active = min(weights.experts.count, slots)
+    begin(rows: active * expertWidth + (weights.shared?.width ?? 0), count: slots / active)
     if let shared = weights.shared {
       add(shared, x: scratch.normed, gate: scratch.wideGate, up: scratch.wideUp, y: e.shared, count: count)
     }
@@ -79,9 +81,7 @@ final class FeedForward {
     let e = scratch.experts
     let experts = weights.router.rows
     let perToken = router.configuration.expertsPerToken
-    queue.begin(rows: experts)
-    queue.add(Linear(weight: weights.router, bias: nil), x: scratch.normed, count: count, y: e.routerLogits)
-    queue.run()
+    queue.run(Linear(weight: weights.router, bias: nil), x: scratch.normed, count: count, y: e.routerLogits)
     // Each worker has scores of its own to work in; one token isn't worth waking anybody.
     let block = 8
     let tasks = CheckedSize.ceilingQuotient(count, block)
@@ -146,9 +146,11 @@ final class FeedForward {
 
   // MARK: - Gated networks
 
-  private func begin(rows: Int) {
+  /// - Parameter count: rows of input that one network sees, on average.
+  private func begin(rows: Int, count: Int) {
     jobs.removeAll(keepingCapacity: true)
-    blocks = TaskBlocks(rows: rows, threads: queue.pool.threadCount)
+    inputRows = count
+    blocks = TaskBlocks(rows: rows, rowCost: 2 * hidden * count, threads: queue.pool.threadCount)
   }
 
   private func add(
@@ -168,7 +170,7 @@ final class FeedForward {
       let job = jobs[index]
       gateAndUp(job, blocks.rows(task - job.firstTask, of: job.weights.width))
     }
-    queue.begin(rows: jobs.count * hidden)
+    queue.begin(rows: jobs.count * hidden, rowCost: (jobs.first?.weights.width ?? 0) * inputRows)
     for job in jobs {
       queue.add(Linear(weight: job.weights.down, bias: nil), x: job.gate, count: job.count, y: job.y)
     }

@@ -71,9 +71,7 @@ struct LatentAttention {
     } else {
       attendAbsorbed(pass, keys, scratch, queue)
     }
-    queue.begin(rows: hidden)
-    queue.add(pass.weights.output, x: scratch.attended, count: pass.count, y: scratch.update)
-    queue.run()
+    queue.run(pass.weights.output, x: scratch.attended, count: pass.count, y: scratch.update)
   }
 
   /// Everything that is computed from the hidden state: the latent, and the query or its low-rank form.
@@ -84,7 +82,7 @@ struct LatentAttention {
     case .direct(let weight): (query, target) = (Linear(weight: weight, bias: nil), scratch.query)
     case .lowRank(let down, _, _): (query, target) = (down, scratch.queryLatent)
     }
-    queue.begin(rows: query.weight.rows + latentWidth)
+    queue.begin(rows: query.weight.rows + latentWidth, rowCost: hidden * pass.count)
     queue.add(query, x: scratch.normed, count: pass.count, y: target)
     queue.add(pass.weights.latent, x: scratch.normed, count: pass.count, y: scratch.latent)
     queue.run()
@@ -107,9 +105,7 @@ struct LatentAttention {
 
   private func projectQueriesUp(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
     guard case .lowRank(_, _, let up) = pass.weights.query else { return }
-    queue.begin(rows: up.rows)
-    queue.add(Linear(weight: up, bias: nil), x: scratch.queryLatent, count: pass.count, y: scratch.query)
-    queue.run()
+    queue.run(Linear(weight: up, bias: nil), x: scratch.queryLatent, count: pass.count, y: scratch.query)
   }
 
   /// Rotates `rope` channels of a token of the chunk in place.

@@ -20,44 +20,44 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   /// FP8 E4M3 weights with one scale a block.
   public struct BlockQuantization: Sendable, Equatable {
-    public var rowBlock: Int
-    public var columnBlock: Int
+    public internal(set) var rowBlock: Int
+    public internal(set) var columnBlock: Int
     /// scale_fmt "ue8m0": scales are powers of two, of one byte where the file says so.
-    public var powerOfTwoScales: Bool
+    public internal(set) var powerOfTwoScales: Bool
   }
 
-  public var architecture: Architecture
-  public var vocabularySize: Int
-  public var hiddenSize: Int
-  public var hiddenLayerCount: Int
-  public var attentionHeadCount: Int
+  public internal(set) var architecture: Architecture
+  public internal(set) var vocabularySize: Int
+  public internal(set) var hiddenSize: Int
+  public internal(set) var hiddenLayerCount: Int
+  public internal(set) var attentionHeadCount: Int
   /// q_lora_rank; nil where queries come straight from `q_proj`.
-  public var qLoraRank: Int?
-  public var kvLoraRank: Int
-  public var qkNopeHeadDimension: Int
-  public var qkRopeHeadDimension: Int
-  public var vHeadDimension: Int
+  public internal(set) var qLoraRank: Int?
+  public internal(set) var kvLoraRank: Int
+  public internal(set) var qkNopeHeadDimension: Int
+  public internal(set) var qkRopeHeadDimension: Int
+  public internal(set) var vHeadDimension: Int
   /// Width of a dense layer's feed-forward network.
-  public var intermediateSize: Int
+  public internal(set) var intermediateSize: Int
   /// Width of one expert.
-  public var moeIntermediateSize: Int
+  public internal(set) var moeIntermediateSize: Int
   /// n_shared_experts; 0 for none.
-  public var sharedExpertCount: Int
-  public var router: RouterConfiguration
+  public internal(set) var sharedExpertCount: Int
+  public internal(set) var router: RouterConfiguration
   /// One entry a layer, from `mlp_layer_types` or `first_k_dense_replace` and `moe_layer_freq`.
-  public var feedForward: [FeedForward]
-  public var rmsNormEpsilon: Float
-  public var rope: RopeConfiguration
+  public internal(set) var feedForward: [FeedForward]
+  public internal(set) var rmsNormEpsilon: Float
+  public internal(set) var rope: RopeConfiguration
   /// Whether rotation turns channels 2i and 2i+1 against each other, or i and i + half.
-  public var ropeInterleaved: Bool
+  public internal(set) var ropeInterleaved: Bool
   /// Biases on `q_a_proj`, `kv_a_proj_with_mqa` and `o_proj`.
-  public var attentionBias: Bool
+  public internal(set) var attentionBias: Bool
   /// The output head is the embedding table.
-  public var tiesWordEmbeddings: Bool
-  public var maximumPositions: Int
+  public internal(set) var tiesWordEmbeddings: Bool
+  public internal(set) var maximumPositions: Int
   /// num_nextn_predict_layers: layers for multi-token prediction behind the others in the checkpoint.
-  public var nextTokenLayerCount: Int
-  public var quantization: BlockQuantization?
+  public internal(set) var nextTokenLayerCount: Int
+  public internal(set) var quantization: BlockQuantization?
 
   /// The epsilon of `q_a_layernorm` and `kv_a_layernorm`: the classes of transformers build both with their default,
   /// whatever `rms_norm_eps` says.

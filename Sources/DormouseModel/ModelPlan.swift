@@ -12,6 +12,8 @@ public struct DecoderOptions: Sendable {
   public var chunk: Int
 
   public static let defaultChunk = 512
+  /// Larger chunks cost memory and win nothing.
+  public static let chunkRange = 1...16384
 
   public init(contextLength: Int? = nil, cacheType: ElementType = .float32, chunk: Int = defaultChunk) {
     self.contextLength = contextLength
@@ -33,8 +35,11 @@ struct DecoderSizes {
         .invalidArgument,
         "a context of \(contextLength) tokens; expected 1 to max_position_embeddings, which is \(most)")
     }
-    guard options.chunk >= 1 else {
-      throw Failure(.invalidArgument, "a chunk of \(options.chunk) tokens; expected at least 1")
+    guard DecoderOptions.chunkRange.contains(options.chunk) else {
+      throw Failure(
+        .invalidArgument,
+        "a chunk of \(options.chunk) tokens; expected \(DecoderOptions.chunkRange.lowerBound) to"
+          + " \(DecoderOptions.chunkRange.upperBound)")
     }
     chunk = min(options.chunk, contextLength)
   }

@@ -2,9 +2,9 @@ import DormouseSupport
 
 /// Parameters of a model without its layers for multi-token prediction.
 public struct ParameterCount: Sendable, Equatable {
-  public var total: Int
+  public internal(set) var total: Int
   /// Those that one token meets: everything but the routed experts it was not sent to. Embedding and head count.
-  public var active: Int
+  public internal(set) var active: Int
 }
 
 extension ModelConfiguration {

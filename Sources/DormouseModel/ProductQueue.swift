@@ -21,7 +21,7 @@ final class ProductQueue {
   let kernels: Kernels
   let pool: ThreadPool
   private var products: ContiguousArray<Product> = []
-  private var blocks = TaskBlocks(rows: 0, threads: 1)
+  private var blocks = TaskBlocks(rows: 0, rowCost: 1, threads: 1)
 
   init(kernels: Kernels, pool: ThreadPool, capacity: Int) {
     self.kernels = kernels
@@ -29,10 +29,13 @@ final class ProductQueue {
     products.reserveCapacity(capacity)
   }
 
-  /// Starts a batch that will have about `rows` rows of weights.
-  func begin(rows: Int) {
+  /// Starts a batch.
+  /// - Parameters:
+  ///   - rows: rows of all its weights together.
+  ///   - rowCost: multiplications that one of them takes, for all its inputs.
+  func begin(rows: Int, rowCost: Int) {
     products.removeAll(keepingCapacity: true)
-    blocks = TaskBlocks(rows: rows, threads: pool.threadCount)
+    blocks = TaskBlocks(rows: rows, rowCost: rowCost, threads: pool.threadCount)
   }
 
   /// - Parameters:
@@ -53,6 +56,13 @@ final class ProductQueue {
     add(
       linear.weight, bias: linear.bias, x: x, xStride: linear.weight.columns, count: count, y: y,
       yStride: linear.weight.rows)
+  }
+
+  /// A batch of one product with contiguous rows.
+  func run(_ linear: Linear, x: UnsafePointer<Float>, count: Int, y: UnsafeMutablePointer<Float>) {
+    begin(rows: linear.weight.rows, rowCost: linear.weight.columns * count)
+    add(linear, x: x, count: count, y: y)
+    run()
   }
 
   func run() {
@@ -87,12 +97,15 @@ struct TaskBlocks {
   private(set) var taskCount = 0
 
   private static let tasksPerThread = 4
+  /// Multiplications that take a core a microsecond or two: what handing out a task costs, several times over.
+  private static let leastCost = 1 << 14
   /// A whole number of every kernel's row group.
   private static let rowMultiple = 16
 
-  init(rows: Int, threads: Int) {
+  init(rows: Int, rowCost: Int, threads: Int) {
     let even = CheckedSize.ceilingQuotient(rows, max(threads, 1) * TaskBlocks.tasksPerThread)
-    size = max(CheckedSize.ceilingQuotient(even, TaskBlocks.rowMultiple), 1) * TaskBlocks.rowMultiple
+    let least = CheckedSize.ceilingQuotient(TaskBlocks.leastCost, max(rowCost, 1))
+    size = max(CheckedSize.ceilingQuotient(max(even, least), TaskBlocks.rowMultiple), 1) * TaskBlocks.rowMultiple
   }
 
   /// Adds a matrix of `rows` rows; returns the number of its first task.

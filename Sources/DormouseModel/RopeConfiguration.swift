@@ -5,22 +5,22 @@ import Glibc
 public struct RopeConfiguration: Sendable, Equatable {
   public struct YaRN: Sendable, Equatable {
     /// How many times the original context was stretched.
-    public var factor: Double
+    public internal(set) var factor: Double
     /// Positions of the context before stretching.
-    public var originalMaximumPositions: Int
-    public var betaFast: Double
-    public var betaSlow: Double
-    public var mscale: Double?
-    public var mscaleAllDimensions: Double?
+    public internal(set) var originalMaximumPositions: Int
+    public internal(set) var betaFast: Double
+    public internal(set) var betaSlow: Double
+    public internal(set) var mscale: Double?
+    public internal(set) var mscaleAllDimensions: Double?
     /// Given outright in the document, it replaces the quotient of the two mscales.
-    public var attentionFactor: Double?
+    public internal(set) var attentionFactor: Double?
     /// Whether the borders of the ramp are rounded to whole dimensions.
-    public var truncates: Bool
+    public internal(set) var truncates: Bool
   }
 
   /// rope_theta.
-  public var theta: Double
-  public var yarn: YaRN?
+  public internal(set) var theta: Double
+  public internal(set) var yarn: YaRN?
 
   /// What cos and sin are multiplied by: 1, or YaRN's mscale quotient.
   public var attentionFactor: Double {
@@ -49,7 +49,7 @@ public struct RopeConfiguration: Sendable, Equatable {
   /// In float32, as `modeling_rope_utils.py` of transformers 5.23 computes them: at a far position the angle magnifies
   /// every rounding of these.
   public func inverseFrequencies(dimension: Int) -> [Float] {
-    let powers = (0..<dimension / 2).map { powf(Float(theta), Float(2 * $0) / Float(dimension)) }
+    let powers = (0..<max(dimension, 0) / 2).map { powf(Float(theta), Float(2 * $0) / Float(dimension)) }
     guard let yarn else { return powers.map { 1 / $0 } }
     let (low, high) = correctionRange(yarn, dimension: dimension)
     return powers.enumerated().map { index, power in

@@ -15,19 +15,19 @@ public struct RouterConfiguration: Sendable, Equatable {
     public var scoringFunction: String { self == .noAuxiliaryLoss ? "sigmoid" : "softmax" }
   }
 
-  public var method: Method
+  public internal(set) var method: Method
   /// n_routed_experts.
-  public var expertCount: Int
+  public internal(set) var expertCount: Int
   /// num_experts_per_tok.
-  public var expertsPerToken: Int
+  public internal(set) var expertsPerToken: Int
   /// n_group; 1 where the method knows no groups.
-  public var groupCount: Int
+  public internal(set) var groupCount: Int
   /// topk_group; 1 where the method knows no groups.
-  public var selectedGroupCount: Int
+  public internal(set) var selectedGroupCount: Int
   /// norm_topk_prob: the weights of a token are divided by their sum + 1e-20.
-  public var normalizesWeights: Bool
+  public internal(set) var normalizesWeights: Bool
   /// routed_scaling_factor.
-  public var scalingFactor: Float
+  public internal(set) var scalingFactor: Float
 
   static let expertRange = 1...65536
 
@@ -35,16 +35,12 @@ public struct RouterConfiguration: Sendable, Equatable {
   /// `num_experts_per_tok`, `norm_topk_prob`, `routed_scaling_factor`, `n_routed_experts`.
   ///
   /// - Throws: `Failure(.malformed)` naming the field, or `Failure(.unsupported)` for an unknown method or scoring
-  ///   function, and for `norm_topk_prob` with a softmax method: the published references disagree on it.
+  ///   function, and for `norm_topk_prob` with a softmax method.
   public init(json: JSON, source: String = "router") throws(Failure) {
     let fields = try ConfigurationFields(json, file: source)
     let scoring = try fields.optionalString("scoring_func")
     let fallback: Method = scoring == "sigmoid" ? .noAuxiliaryLoss : .greedy
     try self.init(fields, defaultMethod: fallback, allowed: Method.allCases)
-    let asksToNormalize = try fields.optionalBoolean("norm_topk_prob") ?? false
-    guard method == .noAuxiliaryLoss || !asksToNormalize else {
-      throw fields.unsupported("norm_topk_prob", .bool(true), supported: "false with a softmax method")
-    }
   }
 
   /// - Parameters:
@@ -56,11 +52,18 @@ public struct RouterConfiguration: Sendable, Equatable {
     let perTokenKey = fields.has("top_k") && !fields.has("num_experts_per_tok") ? "top_k" : "num_experts_per_tok"
     expertsPerToken = try fields.integer(perTokenKey, 1...expertCount)
     scalingFactor = Float(try fields.number("routed_scaling_factor", 1e-6...1e6))
-    // The native class of deepseek_v2 never renormalises, whatever the document says.
-    normalizesWeights = method == .noAuxiliaryLoss ? try fields.boolean("norm_topk_prob") : false
+    normalizesWeights = try RouterConfiguration.normalizesWeights(fields, method)
     groupCount = 1
     selectedGroupCount = 1
     if method != .greedy { try readGroups(fields, perTokenKey: perTokenKey) }
+  }
+
+  /// DeepSeek's own code for V2 renormalises and then leaves the scale out, the class of transformers ignores the field:
+  /// no published checkpoint sets it, and neither reading would be more than a guess.
+  private static func normalizesWeights(_ fields: ConfigurationFields, _ method: Method) throws(Failure) -> Bool {
+    if method == .noAuxiliaryLoss { return try fields.boolean("norm_topk_prob") }
+    guard try fields.optionalBoolean("norm_topk_prob") ?? false else { return false }
+    throw fields.unsupported("norm_topk_prob", .bool(true), supported: "false with \(method.rawValue)")
   }
 
   private mutating func readGroups(_ fields: ConfigurationFields, perTokenKey: String) throws(Failure) {

@@ -15,7 +15,7 @@ struct AddedTokenTable {
   mutating func add(_ token: AddedToken, id: Int32) throws(Failure) {
     if let known = vocabulary.id(ofName: token.content) {
       guard known == id else {
-        throw Failure(.malformed, "token '\(token.content)' has id \(id) here and id \(known) elsewhere")
+        throw Failure(.malformed, "token \(Excerpt.name(token.content)) has id \(id) here and id \(known) elsewhere")
       }
     } else {
       try vocabulary.add(control: token.content, id: id)
@@ -51,9 +51,9 @@ struct AddedTokenTable {
         continue
       }
       text.isMarkup = [Bool](repeating: true, count: text.bytes.count)
-      for step in normalizer { try step.apply(to: &text, scratch: scratch) }
+      try NormalizerStep.apply(normalizer, to: &text, scratch: scratch)
       guard text.bytes.count <= 4 * AddedToken.contentLimit else {
-        throw Failure(.malformed, "added token '\(token.content)' becomes too long in the normalizer")
+        throw Failure(.malformed, "added token \(Excerpt.name(token.content)) becomes too long in the normalizer")
       }
       normalized.append((text.bytes, id, token))
     }
@@ -71,7 +71,8 @@ struct AddedTokenTable {
   private func id(of token: AddedToken?, field: String) throws(Failure) -> [Int32] {
     guard let token else { return [] }
     guard let id = vocabulary.id(ofName: token.content) else {
-      throw Failure(.malformed, "tokenizer_config.json: \(field) '\(token.content)' is not in the vocabulary")
+      throw Failure(
+        .malformed, "tokenizer_config.json: \(field) \(Excerpt.name(token.content)) is not in the vocabulary")
     }
     return [id]
   }

@@ -24,7 +24,7 @@ struct AddedToken: Sendable, Equatable {
   }
 
   /// Bytes of an added token's content at most; it bounds the work at each character of a text.
-  static let contentLimit = 1024
+  static let contentLimit = 256
 
   /// Reads `{"content": ..., "special": ..., ...}`; absent flags are false, `normalized` the opposite of `special`.
   /// - Throws: `Failure(.malformed)` naming the member of `field`.

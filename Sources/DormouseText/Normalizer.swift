@@ -13,14 +13,28 @@ enum NormalizerStep: Sendable {
     var isMarkup: [Bool]
   }
 
-  func apply(to text: inout Text, scratch: PatternScratch) throws(Failure) {
+  /// Runs all `steps`, which may make a text 16 times as long at most: a few replacements that each double it would
+  /// otherwise fill any memory.
+  static func apply(_ steps: [NormalizerStep], to text: inout Text, scratch: PatternScratch) throws(Failure) {
+    let limit = 4096 + 16 * text.bytes.count
+    for step in steps { try step.apply(to: &text, limit: limit, scratch: scratch) }
+  }
+
+  private static func check(_ count: Int, limit: Int) throws(Failure) {
+    guard count <= limit else {
+      throw Failure(.malformed, "the normalizer makes a text \(count) bytes long, more than the limit of \(limit)")
+    }
+  }
+
+  private func apply(to text: inout Text, limit: Int, scratch: PatternScratch) throws(Failure) {
     switch self {
     case .prepend(let prefix):
       guard let first = text.isMarkup.first else { return }
+      try NormalizerStep.check(text.bytes.count + prefix.count, limit: limit)
       text.bytes.insert(contentsOf: prefix, at: 0)
       text.isMarkup.insert(contentsOf: [Bool](repeating: first, count: prefix.count), at: 0)
     case .replace(let pattern, let replacement):
-      try NormalizerStep.replace(pattern, with: replacement, in: &text, scratch: scratch)
+      try NormalizerStep.replace(pattern, with: replacement, in: &text, limit: limit, scratch: scratch)
     case .strip(let left, let right):
       let range = WhiteSpace.stripped(text.bytes, left: left, right: right)
       text.bytes = Array(text.bytes[range])
@@ -29,7 +43,7 @@ enum NormalizerStep: Sendable {
   }
 
   private static func replace(
-    _ pattern: TextPattern, with replacement: [UInt8], in text: inout Text, scratch: PatternScratch
+    _ pattern: TextPattern, with replacement: [UInt8], in text: inout Text, limit: Int, scratch: PatternScratch
   ) throws(Failure) {
     var matches: [Range<Int>] = []
     var failure: Failure?
@@ -39,6 +53,9 @@ enum NormalizerStep: Sendable {
       }
     }
     if let failure { throw failure }
+    let added = matches.count.multipliedReportingOverflow(by: replacement.count)
+    let removed = matches.reduce(0) { $0 + $1.count }
+    try check(added.overflow ? .max : added.partialValue + (text.bytes.count - removed), limit: limit)
     var result = Text(bytes: [], isMarkup: [])
     var end = 0
     for match in matches {

@@ -17,7 +17,7 @@ struct PatternTranslation {
     do {
       while let scalar = translation.next() { try translation.translate(scalar) }
     } catch {
-      throw error.prefixed("pattern '\(pattern)'")
+      throw error.prefixed("pattern \(Excerpt.name(pattern))")
     }
     return translation.finished()
   }
@@ -99,7 +99,7 @@ struct PatternTranslation {
   }
 
   private func unsupported(_ syntax: String) -> Failure {
-    Failure(.unsupported, "'\(syntax)' at character \(index) is not supported in patterns")
+    Failure(.unsupported, "\(Excerpt.name(syntax)) at character \(index) is not supported in patterns")
   }
 }
 
@@ -137,7 +137,7 @@ extension PatternTranslation {
       for _ in 0..<(isLong ? 4 : 2) { if let scalar = next() { text.unicodeScalars.append(scalar) } }
     }
     guard let value = UInt32(text, radix: 16), Unicode.Scalar(value) != nil else {
-      throw Failure(.malformed, "'\(text)' at character \(index) is not the number of a character")
+      throw Failure(.malformed, "\(Excerpt.name(text)) at character \(index) is not the number of a character")
     }
     return "\\x{\(String(value, radix: 16, uppercase: true))}"
   }

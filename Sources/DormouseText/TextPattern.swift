@@ -54,7 +54,7 @@ final class TextPattern: @unchecked Sendable {
     var offset = 0
     let bytes = Array(text.utf8)
     guard let code = pcre2_compile_8(bytes, bytes.count, options, &number, &offset, context) else {
-      throw Failure(.malformed, "pattern '\(source)' does not compile: \(message(for: number))")
+      throw Failure(.malformed, "pattern \(Excerpt.name(source)) does not compile: \(message(for: number))")
     }
     return code
   }
@@ -100,9 +100,10 @@ final class TextPattern: @unchecked Sendable {
   private func failure(_ number: Int32) -> Failure {
     let limits = [PCRE2_ERROR_MATCHLIMIT, PCRE2_ERROR_DEPTHLIMIT, PCRE2_ERROR_HEAPLIMIT]
     guard limits.contains(number) else {
-      return Failure(.internalError, "pattern '\(source)' cannot be matched: \(TextPattern.message(for: number))")
+      return Failure(
+        .internalError, "pattern \(Excerpt.name(source)) cannot be matched: \(TextPattern.message(for: number))")
     }
-    return Failure(.malformed, "pattern '\(source)' needs too many steps on this text")
+    return Failure(.malformed, "pattern \(Excerpt.name(source)) needs too many steps on this text")
   }
 
   private static func message(for number: Int32) -> String {

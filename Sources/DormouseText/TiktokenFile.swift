@@ -72,11 +72,11 @@ struct TiktokenFile {
     }
     guard let token = Base64.decoded(fields[0]), !token.isEmpty else {
       let text = String(decoding: fields[0].prefix(64), as: UTF8.self)
-      throw Failure(.malformed, "'\(text)' is not a token in base64")
+      throw Failure(.malformed, "\(Excerpt.name(text)) is not a token in base64")
     }
     let number = String(decoding: fields[1], as: UTF8.self)
     guard let rank = Int32(number), rank >= 0, Int(rank) < count else {
-      throw Failure(.malformed, "rank '\(number)', expected 0 to \(count - 1)")
+      throw Failure(.malformed, "rank \(Excerpt.name(number)), expected 0 to \(count - 1)")
     }
     try vocabulary.add(bytes: token, id: rank)
   }

@@ -7,6 +7,9 @@ public import DormouseSupport
 ///
 /// Input that is not valid UTF-8: each maximal invalid subpart is encoded as U+FFFD, as Python's
 /// `bytes.decode(errors="replace")` would hand it to the reference.
+///
+/// Unicode classes in patterns are those of the PCRE2 that is linked: Unicode 14 with Debian 12's. Characters assigned
+/// later count as unassigned there, so the few that the reference calls letters or symbols may give other ids.
 public final class Tokenizer: Sendable {
   let parts: TokenizerParts
 

@@ -16,7 +16,7 @@ enum TokenizerComponents {
   }
 
   private static func unsupported(_ field: String, _ type: String) -> Failure {
-    Failure(.unsupported, "\(field).type '\(type)' is not supported")
+    Failure(.unsupported, "\(field).type \(Excerpt.name(type)) is not supported")
   }
 
   /// The components of a `Sequence`, or the component alone; nested sequences are laid out flat.
@@ -145,7 +145,7 @@ extension TokenizerComponents {
   private static func behavior(_ json: JSON, _ field: String) throws(Failure) -> SplitStep.Behavior {
     let name = try string("behavior", json, field)
     guard let behavior = SplitStep.Behavior(rawValue: name) else {
-      throw Failure(.unsupported, "\(field).behavior '\(name)' is not supported")
+      throw Failure(.unsupported, "\(field).behavior \(Excerpt.name(name)) is not supported")
     }
     return behavior
   }
@@ -208,12 +208,13 @@ extension TokenizerComponents {
     of name: String, _ json: JSON, _ field: String, vocabulary: Vocabulary
   ) throws(Failure) -> [Int32] {
     guard let values = json["special_tokens"]?[name]?["ids"]?.arrayValue, values.count <= stepLimit else {
-      throw Failure(.malformed, "\(field).special_tokens['\(name)'].ids: expected an array of ids")
+      throw Failure(.malformed, "\(field).special_tokens[\(Excerpt.name(name))].ids: expected an array of ids")
     }
     var ids: [Int32] = []
     for value in values {
       guard let integer = value.integerValue, let id = Int32(exactly: integer), vocabulary.contains(id) else {
-        throw Failure(.malformed, "\(field).special_tokens['\(name)'].ids: \(value.text()) is no token's id")
+        throw Failure(
+          .malformed, "\(field).special_tokens[\(Excerpt.name(name))].ids: \(Excerpt.json(value)) is no token's id")
       }
       ids.append(id)
     }

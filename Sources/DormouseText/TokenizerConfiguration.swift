@@ -75,9 +75,10 @@ struct TokenizerConfiguration: Sendable {
     for (key, value) in members {
       guard let id = Int32(key), id >= 0, Int(id) < Vocabulary.idLimit else {
         throw Failure(
-          .malformed, "added_tokens_decoder['\(key)']: expected an id from 0 to \(Vocabulary.idLimit - 1) as key")
+          .malformed,
+          "added_tokens_decoder[\(Excerpt.name(key))]: expected an id from 0 to \(Vocabulary.idLimit - 1) as key")
       }
-      tokens.append((id, try AddedToken(value, field: "added_tokens_decoder['\(key)']")))
+      tokens.append((id, try AddedToken(value, field: "added_tokens_decoder[\(Excerpt.name(key))]")))
     }
     return tokens.sorted { $0.id < $1.id }
   }

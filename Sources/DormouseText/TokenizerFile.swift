@@ -60,7 +60,7 @@ struct TokenizerModel {
   init(_ json: JSON) throws(Failure) {
     guard json.objectValue != nil else { throw Failure(.malformed, "model is \(json.typeName), expected an object") }
     if let type = json["type"], type.stringValue != "BPE" {
-      throw Failure(.unsupported, "model.type is \(type.text()), expected \"BPE\"")
+      throw Failure(.unsupported, "model.type is \(Excerpt.json(type)), expected \"BPE\"")
     }
     try TokenizerModel.refuseOptions(json)
     let vocabulary = try TokenizerModel.vocabulary(json)
@@ -81,7 +81,7 @@ struct TokenizerModel {
   static func id(_ value: JSON, field: @autoclosure () -> String) throws(Failure) -> Int32 {
     guard let integer = value.integerValue, integer >= 0, integer < Vocabulary.idLimit else {
       throw Failure(
-        .malformed, "\(field()) is \(value.text()), expected an id from 0 to \(Vocabulary.idLimit - 1)")
+        .malformed, "\(field()) is \(Excerpt.json(value)), expected an id from 0 to \(Vocabulary.idLimit - 1)")
     }
     return Int32(truncatingIfNeeded: integer)
   }
@@ -98,17 +98,17 @@ struct TokenizerModel {
   private static func refuseOptions(_ json: JSON) throws(Failure) {
     for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
       guard let value = json[name], !value.isNull, value.stringValue != "" else { continue }
-      throw Failure(.unsupported, "model.\(name) is \(value.text()), expected null")
+      throw Failure(.unsupported, "model.\(name) is \(Excerpt.json(value)), expected null")
     }
     if let dropout = json["dropout"], !dropout.isNull, dropout.doubleValue != 0 {
-      throw Failure(.unsupported, "model.dropout is \(dropout.text()), expected null")
+      throw Failure(.unsupported, "model.dropout is \(Excerpt.json(dropout)), expected null")
     }
   }
 
   private static func unknownId(_ json: JSON, vocabulary: Vocabulary) throws(Failure) -> Int32? {
     guard let value = json["unk_token"], !value.isNull else { return nil }
     guard let name = value.stringValue, let id = vocabulary.id(ofName: name) else {
-      throw Failure(.malformed, "model.unk_token is \(value.text()), which is not in model.vocab")
+      throw Failure(.malformed, "model.unk_token is \(Excerpt.json(value)), which is not in model.vocab")
     }
     return id
   }
@@ -124,7 +124,7 @@ struct TokenizerModel {
     tokens.reserveCapacity(members.count)
     var idCount = 0
     for (name, value) in members {
-      let id = try id(value, field: "model.vocab['\(name)']")
+      let id = try id(value, field: "model.vocab[\(Excerpt.name(name))]")
       tokens.append((name, id))
       idCount = max(idCount, Int(id) + 1)
     }
@@ -159,7 +159,7 @@ extension TokenizerModel {
   }
 
   private static func missing(_ token: String, index: Int) -> Failure {
-    Failure(.malformed, "model.merges[\(index)]: token '\(token)' is not in model.vocab")
+    Failure(.malformed, "model.merges[\(index)]: token \(Excerpt.name(token)) is not in model.vocab")
   }
 
   /// The ids of both parts and of the token they make.
@@ -189,6 +189,6 @@ extension TokenizerModel {
     default: break
     }
     throw Failure(
-      .malformed, "model.merges[\(index)] is \(item.text()), expected two tokens, as \"a b\" or [\"a\", \"b\"]")
+      .malformed, "model.merges[\(index)] is \(Excerpt.json(item)), expected two tokens, as \"a b\" or [\"a\", \"b\"]")
   }
 }

@@ -1,8 +1,8 @@
 public import DormouseSupport
 
 extension Tokenizer {
-  /// Bytes of a tokenizer file at most; GLM's has about 20 million.
-  private static let fileLimit = 256 << 20
+  /// Bytes of a tokenizer file at most; the largest published ones have about 20 million.
+  private static let fileLimit = 64 << 20
 
   /// Reads the tokenizer of a model's folder: `tokenizer.json`, else `tiktoken.model`, with `tokenizer_config.json`
   /// where there is one.

@@ -49,7 +49,7 @@ struct TokenizerParts: Sendable {
     var pieces: [Piece] = []
     for piece in list.pieces {
       var text = NormalizerStep.Text(bytes: Array(list.bytes[piece.range]), isMarkup: Array(isMarkup[piece.range]))
-      if piece.token < 0 { for step in normalizer { try step.apply(to: &text, scratch: scratch) } }
+      if piece.token < 0 { try NormalizerStep.apply(normalizer, to: &text, scratch: scratch) }
       let start = result.bytes.count
       result.bytes += text.bytes
       result.isMarkup += text.isMarkup

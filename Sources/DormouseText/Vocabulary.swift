@@ -51,7 +51,7 @@ struct Vocabulary: Sendable {
       bytes += name.utf8
       try place(id, from: start, name: name)
       if names.updateValue(id, forKey: ExactString(name)) != nil {
-        throw Failure(.malformed, "token '\(name)' is there twice")
+        throw Failure(.malformed, "token \(Excerpt.name(name)) is there twice")
       }
     }
   }
@@ -98,10 +98,11 @@ struct Vocabulary: Sendable {
   private mutating func place(_ id: Int32, from start: Int, name: String) throws(Failure) {
     guard id >= 0, Int(id) < ranges.count else {
       throw Failure(
-        .malformed, "token '\(name)' has id \(id), expected 0 to \(Vocabulary.idLimit - 1)")
+        .malformed, "token \(Excerpt.name(name)) has id \(id), expected 0 to \(Vocabulary.idLimit - 1)")
     }
     guard ranges[Int(id)].isEmpty else {
-      throw Failure(.malformed, "tokens '\(displayName(of: id))' and '\(name)' have the same id \(id)")
+      throw Failure(
+        .malformed, "tokens \(Excerpt.name(displayName(of: id))) and \(Excerpt.name(name)) have the same id \(id)")
     }
     guard let from = UInt32(exactly: start), let to = UInt32(exactly: bytes.count), to > from else {
       throw Failure(.malformed, "token with id \(id) is empty, or all tokens together are larger than 4 GiB")
@@ -125,7 +126,9 @@ struct Vocabulary: Sendable {
       }
       return (slot, false)
     }
-    if isTaken { throw Failure(.malformed, "token '\(name)' is there twice, with ids \(slots[slot]) and \(id)") }
+    if isTaken {
+      throw Failure(.malformed, "token \(Excerpt.name(name)) is there twice, with ids \(slots[slot]) and \(id)")
+    }
     slots[slot] = id
   }
 

@@ -19,8 +19,6 @@ enum Fixtures {
     defer { closedir(directory) }
     var names: [String] = []
     while let entry = readdir(directory) {
-      let length = Int(entry.pointee.d_reclen)
-      _ = length
       names.append(
         withUnsafePointer(to: &entry.pointee.d_name) {
           $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }

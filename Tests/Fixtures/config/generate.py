@@ -156,6 +156,7 @@ BAD = {
     "scale-text": ({"routed_scaling_factor": "2.5"}, "malformed", ['routed_scaling_factor is "2.5"', "a number"]),
     "norm-missing": ({"norm_topk_prob": MISSING}, "malformed", ["norm_topk_prob is missing", "true or false"]),
     "norm-number": ({"norm_topk_prob": 1}, "malformed", ["norm_topk_prob is 1", "true or false"]),
+    "norm-of-v2": ({"norm_topk_prob": True}, "unsupported", ["norm_topk_prob is true", "greedy"], V2_LITE),
     "theta-zero": ({"rope_theta": 0}, "malformed", ["rope_theta is 0"]),
     "rope-type": (roped(type="longrope"), "unsupported", ["rope_scaling.type", '"longrope"', "yarn"]),
     "rope-new-type": (

@@ -103,6 +103,8 @@ changed("post-processor-id", "malformed", "post_processor.special_tokens['<s>'].
          "special_tokens": {"<s>": {"ids": [77]}}}, "post_processor")
 changed("post-processor-no-text", "malformed", "post_processor.single has the text 0 times",
         {"type": "TemplateProcessing", "single": [], "special_tokens": {}}, "post_processor")
+changed("normalizer-bomb", "malformed", "the normalizer makes a text", {"type": "Sequence", "normalizers": [
+    {"type": "Replace", "pattern": {"String": "a"}, "content": "aaaaaaaa"}] * 40}, "normalizer", text="a" * 100)
 pattern("pattern-open-group", "malformed", "pre_tokenizer.pretokenizers[0].pattern: pattern '(a' does not compile", "(a")
 pattern("pattern-open-class", "malformed", "a character class is not closed", "[a")
 pattern("pattern-empty-class", "malformed", "a character class is empty", "[a&&]")

@@ -1,0 +1,39 @@
+#!/bin/sh
+# Builds the fuzz target Tests/Fuzz/NAME.swift with libFuzzer and AddressSanitizer:
+#   Tests/Fuzz/build.sh NAME [OUTPUT]
+# Run the result with SWIFT_BACKTRACE=enable=no; otherwise a crash starts a backtracer that may hang:
+#   SWIFT_BACKTRACE=enable=no OUTPUT -max_total_time=30 -max_len=16384 SCRATCH Tests/Fuzz/corpus/NAME
+# libFuzzer writes what it finds into SCRATCH, a folder of its own; the corpus is only read.
+set -eu
+name=${1:?usage: Tests/Fuzz/build.sh NAME [OUTPUT]}
+root=$(cd "$(dirname "$0")/../.." && pwd)
+build=$root/.build/fuzz
+output=${2:-$build/$name}
+mkdir -p "$build/$name.work"
+cd "$build/$name.work"
+
+# The modules from the lowest floor up; a target may import any of those it needs.
+case $name in
+  tokenizer | template) modules="DormouseSupport DormouseText" ;;
+  safetensors) modules="DormouseSupport DormouseKernels DormouseWeights" ;;
+  config) modules="DormouseSupport DormouseKernels DormouseWeights DormouseCache DormouseModel" ;;
+  *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
+esac
+
+sources=$root/Sources
+swiftc=$(command -v swiftc)
+flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CJSON -I $sources/CPCRE2
+  -I $sources/CPlatform/include"
+"$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fsanitize=address,fuzzer-no-link -I "$sources/CPlatform/include" \
+  -c "$sources"/CPlatform/*.c -o CPlatform.o
+objects=CPlatform.o
+for module in $modules; do
+  # shellcheck disable=SC2046,SC2086
+  "$swiftc" $flags -module-name "$module" -emit-module -emit-module-path "$module.swiftmodule" \
+    -c $(find "$sources/$module" -name '*.swift' | sort) -o "$module.o"
+  objects="$objects $module.o"
+done
+# shellcheck disable=SC2086
+"$swiftc" $flags -use-ld=lld -module-name "Fuzz_$name" "$root/Tests/Fuzz/$name.swift" $objects \
+  -Xlinker -l:libjson-c.a -Xlinker -l:libpcre2-8.a -o "$output"
+echo "$output"

@@ -13,24 +13,45 @@ mkdir -p "$build/$name.work"
 cd "$build/$name.work"
 
 # The modules from the lowest floor up; a target may import any of those it needs.
+kernels() {
+  case $(uname -m) in
+    x86_64) echo DormouseCPUBaseline DormouseCPUAVX2 DormouseCPUAVX512 ;;
+    *) echo DormouseCPUBaseline DormouseCPUNEON ;;
+  esac
+}
 case $name in
   tokenizer | template) modules="DormouseSupport DormouseText" ;;
-  safetensors) modules="DormouseSupport DormouseKernels DormouseWeights" ;;
-  config) modules="DormouseSupport DormouseKernels DormouseWeights DormouseCache DormouseModel" ;;
+  safetensors) modules="DormouseSupport DormouseWeights" ;;
+  config) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseModel" ;;
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac
 
+# As in Package.swift.
+module_flags() {
+  case $1 in
+    DormouseCPUBaseline) echo -D ISA_BASELINE ;;
+    DormouseCPUAVX2) echo -D ISA_AVX2 -Xcc -mavx2 -Xcc -mfma -Xcc -mf16c ;;
+    DormouseCPUAVX512)
+      echo -D ISA_AVX512 -Xcc -march=x86-64-v4 -Xcc -mavx512vnni -Xcc -mavx512bf16 -Xcc -mprefer-vector-width=512 ;;
+    DormouseCPUNEON) echo -D ISA_NEON -Xcc -march=armv8.2-a+dotprod ;;
+  esac
+}
+
 sources=$root/Sources
 swiftc=$(command -v swiftc)
-flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CJSON -I $sources/CPCRE2
-  -I $sources/CPlatform/include"
+# The package manager writes this map for its own builds.
+mkdir -p CPlatform
+printf 'module CPlatform { umbrella "%s" export * }\n' "$sources/CPlatform/include" > CPlatform/module.modulemap
+flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I CPlatform
+  -I $sources/CJSON -I $sources/CPCRE2"
 "$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fsanitize=address,fuzzer-no-link -I "$sources/CPlatform/include" \
   -c "$sources"/CPlatform/*.c -o CPlatform.o
 objects=CPlatform.o
 for module in $modules; do
+  [ -d "$sources/$module" ] || continue
   # shellcheck disable=SC2046,SC2086
-  "$swiftc" $flags -module-name "$module" -emit-module -emit-module-path "$module.swiftmodule" \
-    -c $(find "$sources/$module" -name '*.swift' | sort) -o "$module.o"
+  "$swiftc" $flags $(module_flags "$module") -module-name "$module" -emit-module -emit-module-path "$module.swiftmodule" \
+    -c $(find -L "$sources/$module" -name '*.swift' | sort) -o "$module.o"
   objects="$objects $module.o"
 done
 # shellcheck disable=SC2086

@@ -88,13 +88,18 @@ def test_tokenize_there_and_back(dormouse, tiny, text):
 
 
 def test_special_tokens(dormouse, tiny):
-    plain = dormouse("tokenize", tiny, "--json", input="a").lines[0]
-    added = dormouse("tokenize", tiny, "--json", "--add-special", input="a").lines[0]
-    assert added[1:] == plain
-    begin = dormouse("tokenize", tiny, "--decode", input=str(added[0])).out
-    assert dormouse("tokenize", tiny, "--json", "--parse-special", input=begin).lines[0] == added[:1]
-    assert len(dormouse("tokenize", tiny, "--json", input=begin).lines[0]) > 1
-    assert dormouse("tokenize", tiny, "--decode", "--skip-special", input=json.dumps(added)).out == "a"
+    token = "<｜User｜>"
+    plain = dormouse("tokenize", tiny, "--json", input=token).lines[0]
+    (special,) = dormouse("tokenize", tiny, "--json", "--parse-special", input=token).lines[0]
+    assert len(plain) > 1 and special not in plain
+    assert dormouse("tokenize", tiny, "--decode", input=str(special)).out == token
+    assert dormouse("tokenize", tiny, "--decode", input=" ".join(map(str, plain))).out == token
+    mixed = json.dumps([special, *plain, special])
+    assert dormouse("tokenize", tiny, "--decode", "--skip-special", input=mixed).out == token
+    # What the tokenizer adds stands around the text, if it adds anything.
+    text = dormouse("tokenize", tiny, "--json", input="7 plus").lines[0]
+    added = dormouse("tokenize", tiny, "--json", "--add-special", input="7 plus").lines[0]
+    assert any(added[start : start + len(text)] == text for start in range(len(added) - len(text) + 1))
 
 
 @pytest.mark.parametrize("ids", ["[1, ", "[1.5]", '["a"]', "one", "99999999", "[-1]", "[99999999999]", '{"a": 1}'])

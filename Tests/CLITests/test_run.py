@@ -74,7 +74,7 @@ def test_messages(dormouse, tiny, tmp_path):
     messages = [
         {"role": "user", "content": "What is 1 plus 1?"},
         {"role": "assistant", "content": "1 plus 1 is 2."},
-        {"role": "user", "content": [{"type": "text", "text": QUESTION}]},
+        {"role": "user", "content": QUESTION},
     ]
     file = tmp_path / "messages.json"
     file.write_text(json.dumps(messages[2:]))
@@ -151,7 +151,6 @@ def interrupt(process, after):
 
 
 def test_interrupt_while_generating(binary, tiny):
-    """Tokens that no end token ends: raw text at a high temperature, until the context is full."""
     command = [binary, "bench", tiny, "--prompt", "200", "--gen", "200", "--reps", "1000"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     status, out, error = interrupt(process, after=3)

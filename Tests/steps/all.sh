@@ -1,0 +1,54 @@
+#!/bin/sh
+# Runs every test: `make test`. Goes on after a step that fails, unless the rest stands on it, and says at the end.
+set -u
+cd "$(dirname "$0")/../.."
+prefix="$PWD/.build/test-prefix"
+failed=""
+start=$(date +%s)
+
+step() { # name command...
+  name=$1
+  shift
+  began=$(date +%s)
+  echo
+  echo "== $name"
+  if "$@"; then
+    echo "-- $name: done in $(($(date +%s) - began)) s"
+  else
+    echo "-- $name: FAILED" >&2
+    failed="$failed; $name"
+  fi
+}
+
+# The same for what everything else needs.
+base() {
+  step "$@"
+  [ -z "$failed" ] || finish
+}
+
+finish() {
+  echo
+  if [ -n "$failed" ]; then
+    echo "dormouse: failed: ${failed#; }"
+    exit 1
+  fi
+  echo "dormouse: all tests passed ($((($(date +%s) - start) / 60)) min)"
+  exit 0
+}
+
+python_tests() { .build/test-venv/bin/python -m pytest -q -p no:cacheprovider "$@"; }
+
+base "requirements" Tests/steps/requirements.sh test
+base "release build" swift build -c release
+base "installation" Tests/steps/install.sh "" "$prefix"
+base "Python environment" Tests/steps/python-environment.sh
+export DORMOUSE_PREFIX="$prefix" DORMOUSE_BIN="$prefix/bin/dormouse"
+step "Swift tests" swift test
+step "kernel objects" Tests/check-kernel-objects.sh .build/release
+step "C ABI" python_tests Tests/ABITests
+step "command line" python_tests Tests/CLITests
+step "Python" python_tests bindings/python/tests
+step "C examples" Tests/steps/c-examples.sh "$prefix"
+step "Python and shell examples" Tests/steps/script-examples.sh "$prefix"
+step "fuzzing" Tests/steps/fuzz.sh "${FUZZ_SECONDS:-30}"
+finish

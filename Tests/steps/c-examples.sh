@@ -1,0 +1,36 @@
+#!/bin/sh
+# Builds the C examples against an installed copy, with pkg-config and with CMake, and runs them. Usage: c-examples.sh PREFIX
+set -eu
+cd "$(dirname "$0")/../.."
+prefix=$(cd "$1" && pwd)
+model=examples/models/dormouse-tiny
+folder=.build/c-examples
+rm -rf "$folder"
+mkdir -p "$folder"
+
+export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
+for example in chat router latent_cache; do
+  # shellcheck disable=SC2046
+  cc -std=c99 -pedantic -Wall -Wextra -Werror "examples/c/$example.c" $(pkg-config --cflags --libs dormouse) \
+    -o "$folder/$example"
+done
+cmake -S examples/c -B "$folder/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$folder/cmake.log" || { cat "$folder/cmake.log"; exit 1; }
+cmake --build "$folder/cmake" >>"$folder/cmake.log" || { cat "$folder/cmake.log"; exit 1; }
+
+expect() { # words command...
+  words=$1
+  shift
+  output=$("$@")
+  case $output in
+    *"$words"*) ;;
+    *) echo "c-examples: $* says '$output', which has no '$words'" >&2; exit 1 ;;
+  esac
+}
+for built in "$folder" "$folder/cmake"; do
+  # What pkg-config found stands in no standard place; CMake wrote the path into its programs.
+  [ "$built" = "$folder" ] && export LD_LIBRARY_PATH="$prefix/lib" || unset LD_LIBRARY_PATH
+  expect "7 plus 5 is 12." "$built/chat" "$model" "What is 7 plus 5?"
+  expect "token 1:  expert 4 x" "$built/router"
+  expect "3 rows, " "$built/latent_cache"
+done
+echo "c-examples: built with pkg-config and CMake, and run"

@@ -1,0 +1,10 @@
+#!/bin/sh
+# Makes the Python environment of the tests, with the package installed from this repository and its built library.
+set -eu
+cd "$(dirname "$0")/../.."
+environment=.build/test-venv
+[ -x "$environment/bin/pip" ] || python3 -m venv "$environment"
+"$environment/bin/python" -c 'import numpy, pytest' 2>/dev/null ||
+  "$environment/bin/pip" install --quiet --disable-pip-version-check numpy pytest
+rm -rf bindings/python/build
+"$environment/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps ./bindings/python

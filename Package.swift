@@ -12,13 +12,20 @@ func kernels(_ name: String, define: String, flags: [String]) -> Target {
       + (flags.isEmpty ? [] : [.unsafeFlags(flags.flatMap { ["-Xcc", $0] })]))
 }
 
+/// The instruction sets of the architecture this is built on.
+let kernelTargets: [Target]
 #if arch(x86_64)
-  let kernelTargets = [
+  kernelTargets = [
     kernels("DormouseCPUBaseline", define: "ISA_BASELINE", flags: []),
+    kernels("DormouseCPUAVX2", define: "ISA_AVX2", flags: ["-mavx2", "-mfma", "-mf16c"]),
+    kernels(
+      "DormouseCPUAVX512", define: "ISA_AVX512",
+      flags: ["-march=x86-64-v4", "-mavx512vnni", "-mavx512bf16", "-mprefer-vector-width=512"]),
   ]
 #else
-  let kernelTargets = [
+  kernelTargets = [
     kernels("DormouseCPUBaseline", define: "ISA_BASELINE", flags: []),
+    kernels("DormouseCPUNEON", define: "ISA_NEON", flags: ["-march=armv8.2-a+dotprod"]),
   ]
 #endif
 

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -63,3 +64,32 @@ void platform_set_thread_role(const void *pool, int32_t worker) {
 const void *platform_thread_pool(void) { return thread_pool; }
 
 int32_t platform_thread_worker(void) { return thread_worker; }
+
+static _Thread_local void *scratch;
+static _Thread_local size_t scratch_size;
+static pthread_key_t scratch_key;
+static int scratch_key_made;
+static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
+
+static void make_scratch_key(void) { scratch_key_made = pthread_key_create(&scratch_key, free) == 0; }
+
+// A host may unload this library before its threads end: their buffers then stay, and no destructor is called that is
+// no longer there.
+__attribute__((destructor)) static void delete_scratch_key(void) {
+  if (scratch_key_made) pthread_key_delete(scratch_key);
+}
+
+void *platform_scratch(size_t byte_count) {
+  if (byte_count <= scratch_size) return scratch;
+  pthread_once(&scratch_once, make_scratch_key);
+  void *larger = NULL;
+  if (!scratch_key_made || posix_memalign(&larger, 64, byte_count) != 0) return NULL;
+  if (pthread_setspecific(scratch_key, larger) != 0) {
+    free(larger);
+    return NULL;
+  }
+  free(scratch);
+  scratch = larger;
+  scratch_size = byte_count;
+  return scratch;
+}

@@ -1,13 +1,23 @@
 internal import CPlatform
 internal import DormouseCPUBaseline
+#if arch(x86_64)
+  internal import DormouseCPUAVX2
+  internal import DormouseCPUAVX512
+#elseif arch(arm64)
+  internal import DormouseCPUNEON
+#endif
 
 typealias Floats = UnsafePointer<Float>
 typealias MutableFloats = UnsafeMutablePointer<Float>
 
-/// The functions of one instruction set. Each target that holds one compiles the same sources, so its functions have
-/// the same names and types; nothing but pointers and numbers crosses, and nothing is inlined across.
+/// The functions of one instruction set, described where they are written (`Sources/CPUKernels`).
+///
+/// Each target that holds an instruction set compiles the same sources with other flags, so its functions have the same
+/// names and types. Nothing but pointers and numbers crosses, and nothing is inlined across.
 struct KernelTable: Sendable {
-  let multiply: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int) -> Void
+  let multiplyVectors: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int) -> Void
+  let multiplyMatrix: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
+  let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
   let multiplyTransposed: @Sendable (platform_matrix, Int, Int, Floats, MutableFloats) -> Void
   let dequantize: @Sendable (platform_matrix, Int, MutableFloats) -> Void
   let dot: @Sendable (Floats, Floats, Int) -> Float
@@ -16,24 +26,105 @@ struct KernelTable: Sendable {
   let siluMultiply: @Sendable (MutableFloats, Floats, Int) -> Void
   let softmax: @Sendable (MutableFloats, Int) -> Void
   let attendLatent:
-    @Sendable (Floats, Int, UnsafeRawPointer, Int32, Int, Int, Int, Int, Float, MutableFloats) -> Void
+    @Sendable (
+      Floats, Int, UnsafeRawPointer, Int32, Int, Int, Int, Int, Float, MutableFloats, MutableFloats
+    ) -> Void
+  let attendLatentScratch: @Sendable (Int, Int, Int) -> Int
+  let readAll: @Sendable (UnsafeRawPointer, Int) -> UInt64
+  let multiplyAndAdd: @Sendable (Int, Float, Float) -> Float
+  let vectorLength: @Sendable () -> Int
 }
 
 extension KernelTable {
   /// The table of `set`, or nil when this build does not hold it.
   static func table(of set: InstructionSet) -> KernelTable? {
-    switch set {
-    case .baseline: baseline
-    default: nil
-    }
+    #if arch(x86_64)
+      switch set {
+      case .baseline: baseline
+      case .avx2: avx2
+      case .avx512: avx512
+      case .neon: nil
+      }
+    #elseif arch(arm64)
+      switch set {
+      case .baseline: baseline
+      case .neon: neon
+      case .avx2, .avx512: nil
+      }
+    #else
+      set == .baseline ? baseline : nil
+    #endif
   }
 
   private static let baseline = KernelTable(
-    multiply: DormouseCPUBaseline.multiply, multiplyTransposed: DormouseCPUBaseline.multiplyTransposed,
-    dequantize: DormouseCPUBaseline.dequantize, dot: DormouseCPUBaseline.dot,
-    addScaled: DormouseCPUBaseline.addScaled, rmsNorm: DormouseCPUBaseline.rmsNorm,
-    siluMultiply: DormouseCPUBaseline.siluMultiply, softmax: DormouseCPUBaseline.softmax,
-    attendLatent: DormouseCPUBaseline.attendLatent)
+    multiplyVectors: DormouseCPUBaseline.multiplyVectors,
+    multiplyMatrix: DormouseCPUBaseline.multiplyMatrix,
+    multiplyMatrixScratch: DormouseCPUBaseline.multiplyMatrixScratch,
+    multiplyTransposed: DormouseCPUBaseline.multiplyTransposed,
+    dequantize: DormouseCPUBaseline.dequantize,
+    dot: DormouseCPUBaseline.dot,
+    addScaled: DormouseCPUBaseline.addScaled,
+    rmsNorm: DormouseCPUBaseline.rmsNorm,
+    siluMultiply: DormouseCPUBaseline.siluMultiply,
+    softmax: DormouseCPUBaseline.softmax,
+    attendLatent: DormouseCPUBaseline.attendLatent,
+    attendLatentScratch: DormouseCPUBaseline.attendLatentScratch,
+    readAll: DormouseCPUBaseline.readAll,
+    multiplyAndAdd: DormouseCPUBaseline.multiplyAndAdd,
+    vectorLength: DormouseCPUBaseline.vectorLength)
+
+  #if arch(x86_64)
+    private static let avx2 = KernelTable(
+      multiplyVectors: DormouseCPUAVX2.multiplyVectors,
+      multiplyMatrix: DormouseCPUAVX2.multiplyMatrix,
+      multiplyMatrixScratch: DormouseCPUAVX2.multiplyMatrixScratch,
+      multiplyTransposed: DormouseCPUAVX2.multiplyTransposed,
+      dequantize: DormouseCPUAVX2.dequantize,
+      dot: DormouseCPUAVX2.dot,
+      addScaled: DormouseCPUAVX2.addScaled,
+      rmsNorm: DormouseCPUAVX2.rmsNorm,
+      siluMultiply: DormouseCPUAVX2.siluMultiply,
+      softmax: DormouseCPUAVX2.softmax,
+      attendLatent: DormouseCPUAVX2.attendLatent,
+      attendLatentScratch: DormouseCPUAVX2.attendLatentScratch,
+      readAll: DormouseCPUAVX2.readAll,
+      multiplyAndAdd: DormouseCPUAVX2.multiplyAndAdd,
+      vectorLength: DormouseCPUAVX2.vectorLength)
+
+    private static let avx512 = KernelTable(
+      multiplyVectors: DormouseCPUAVX512.multiplyVectors,
+      multiplyMatrix: DormouseCPUAVX512.multiplyMatrix,
+      multiplyMatrixScratch: DormouseCPUAVX512.multiplyMatrixScratch,
+      multiplyTransposed: DormouseCPUAVX512.multiplyTransposed,
+      dequantize: DormouseCPUAVX512.dequantize,
+      dot: DormouseCPUAVX512.dot,
+      addScaled: DormouseCPUAVX512.addScaled,
+      rmsNorm: DormouseCPUAVX512.rmsNorm,
+      siluMultiply: DormouseCPUAVX512.siluMultiply,
+      softmax: DormouseCPUAVX512.softmax,
+      attendLatent: DormouseCPUAVX512.attendLatent,
+      attendLatentScratch: DormouseCPUAVX512.attendLatentScratch,
+      readAll: DormouseCPUAVX512.readAll,
+      multiplyAndAdd: DormouseCPUAVX512.multiplyAndAdd,
+      vectorLength: DormouseCPUAVX512.vectorLength)
+  #elseif arch(arm64)
+    private static let neon = KernelTable(
+      multiplyVectors: DormouseCPUNEON.multiplyVectors,
+      multiplyMatrix: DormouseCPUNEON.multiplyMatrix,
+      multiplyMatrixScratch: DormouseCPUNEON.multiplyMatrixScratch,
+      multiplyTransposed: DormouseCPUNEON.multiplyTransposed,
+      dequantize: DormouseCPUNEON.dequantize,
+      dot: DormouseCPUNEON.dot,
+      addScaled: DormouseCPUNEON.addScaled,
+      rmsNorm: DormouseCPUNEON.rmsNorm,
+      siluMultiply: DormouseCPUNEON.siluMultiply,
+      softmax: DormouseCPUNEON.softmax,
+      attendLatent: DormouseCPUNEON.attendLatent,
+      attendLatentScratch: DormouseCPUNEON.attendLatentScratch,
+      readAll: DormouseCPUNEON.readAll,
+      multiplyAndAdd: DormouseCPUNEON.multiplyAndAdd,
+      vectorLength: DormouseCPUNEON.vectorLength)
+  #endif
 }
 
 extension WeightMatrix {

@@ -1,4 +1,3 @@
-internal import CPlatform
 public import DormouseSupport
 import Glibc
 
@@ -8,16 +7,39 @@ public struct MachineLimits: Sendable {
   ///
   /// - Parameters:
   ///   - byteCount: size of the buffer read, which must be well over the last cache.
-  ///   - repetitions: passes over it; the median counts.
+  ///   - repetitions: passes over it, after one to warm up; the median counts.
   /// - Throws: `Failure(.outOfMemory)`.
   public static func measureReadBandwidth(
     kernels: Kernels, pool: ThreadPool, byteCount: Int = 256 << 20, repetitions: Int = 5
   ) throws(Failure) -> Double {
-    0
+    let buffer = try AlignedBuffer(byteCount: max(blockSize, byteCount), for: "read bandwidth")
+    guard let base = buffer.bytes.baseAddress else { return 0 }
+    // Pages that were never written are all the same page of zeroes, which the cache holds.
+    memset(base, 1, buffer.bytes.count)
+    let blocks = buffer.bytes.count / blockSize
+    let seconds = medianSeconds(repetitions) {
+      pool.run(blocks) { block, _ in _ = kernels.table.readAll(base + block * blockSize, blockSize) }
+    }
+    return Double(blocks * blockSize) / seconds / 1e9
   }
 
-  /// Float32 multiplications and additions `pool` does a second, in 10^9: the limit of prefill.
+  /// Float32 multiplications and additions that `pool` does a second, in 10^9: the limit of prefill.
   public static func measureArithmetic(kernels: Kernels, pool: ThreadPool, repetitions: Int = 5) -> Double {
-    0
+    let iterations = 1 << 20
+    let seconds = medianSeconds(repetitions) {
+      pool.run(pool.threadCount) { _, _ in _ = kernels.table.multiplyAndAdd(iterations, 0.999_999, 1e-7) }
+    }
+    let perThread = Double(iterations * 12 * 2 * kernels.table.vectorLength())
+    return perThread * Double(pool.threadCount) / seconds / 1e9
+  }
+
+  /// What a thread reads at a time.
+  private static let blockSize = 1 << 20
+
+  private static func medianSeconds(_ repetitions: Int, _ body: () -> Void) -> Double {
+    body()
+    let clock = ContinuousClock()
+    let times = (0..<max(1, repetitions)).map { _ in clock.measure(body) / .seconds(1) }.sorted()
+    return max(times[times.count / 2], 1e-9)
   }
 }

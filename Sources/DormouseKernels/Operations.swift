@@ -1,3 +1,4 @@
+internal import CPlatform
 public import DormouseSupport
 
 extension Kernels {
@@ -13,7 +14,19 @@ extension Kernels {
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
-    table.multiply(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride)
+    if count >= Kernels.matrixCount, let scratch = scratch(table.multiplyMatrixScratch(w.columns, count)) {
+      table.multiplyMatrix(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
+    } else {
+      table.multiplyVectors(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride)
+    }
+  }
+
+  /// From this many rows of x on it pays to decode blocks of weights first.
+  private static let matrixCount = 8
+
+  /// Memory of this thread for `count` floats, until its next use; nil when there is none.
+  private func scratch(_ count: Int) -> UnsafeMutablePointer<Float>? {
+    platform_scratch(count * MemoryLayout<Float>.stride)?.bindMemory(to: Float.self, capacity: count)
   }
 
   /// `y[c] = sum over r in rows of x[r - rows.lowerBound] * w[r, c]`: the absorbed query. Overwrites y: [w.columns].
@@ -69,12 +82,15 @@ extension Kernels {
   /// - Parameters:
   ///   - query: [heads, rank + rope].
   ///   - rows: [count, rank + rope] of `rowType` (float32 or bfloat16), `rowStride` elements between rows.
-  ///   - out: [heads, rank]; zero when `count` is 0.
+  ///   - out: [heads, rank]; zero when `count` is 0, NaN when there is no memory for a block of rows.
   public func attendLatent(
     query: UnsafePointer<Float>, heads: Int, rows: UnsafeRawPointer, rowType: ElementType, rowStride: Int, count: Int,
     rank: Int, rope: Int, scale: Float, into out: UnsafeMutablePointer<Float>
   ) {
-    table.attendLatent(query, heads, rows, rowType.platform, rowStride, count, rank, rope, scale, out)
+    guard let scratch = scratch(table.attendLatentScratch(heads, rank, rope)) else {
+      return out.update(repeating: .nan, count: heads * rank)
+    }
+    table.attendLatent(query, heads, rows, rowType.platform, rowStride, count, rank, rope, scale, out, scratch)
   }
 
   /// `y[i, r] = sum over c of w[r, c] * x[i, c]` for the whole matrix, blocks of rows shared out over `pool`.

@@ -1,27 +1,70 @@
 import DormouseKernels
 import DormouseSupport
+import Glibc
 import Testing
 
-@Suite struct KernelsTests {
-  @Test func baselineIsAlwaysThere() throws {
-    #expect(try Kernels.make(.baseline).instructionSet == .baseline)
+/// How an instruction set is listed, chosen and forced. Serial: the choice belongs to the process.
+@Suite(.serialized) struct KernelsTests {
+  @Test func listsWhatIsBuiltAndUsable() throws {
+    #expect(Kernels.built().contains(.baseline))
+    #expect(Kernels.usable().allSatisfy { Kernels.built().contains($0) })
+    for set in Kernels.usable() { #expect(try Kernels.make(set).instructionSet == set) }
+    #if arch(x86_64)
+      #expect(Kernels.built() == [.baseline, .avx2, .avx512])
+    #elseif arch(arm64)
+      #expect(Kernels.built() == [.baseline, .neon])
+    #endif
   }
 
-  @Test func multipliesAndAttends() throws {
-    let kernels = try Kernels.make(.baseline)
-    let pool = try ThreadPool(threadCount: 2)
-    let w: [Float] = [1, 2, 3, 4, 5, 6]
-    let x: [Float] = [1, 1, 1, 0, 1, 2]
-    var y = [Float](repeating: 0, count: 4)
-    w.withUnsafeBytes { bytes in
-      let matrix = WeightMatrix(elementType: .float32, rows: 2, columns: 3, data: bytes.baseAddress!)
-      kernels.multiply(matrix, x: x, count: 2, into: &y, pool: pool)
+  @Test func refusesWhatIsNotThere() {
+    for set in InstructionSet.allCases where !Kernels.usable().contains(set) {
+      #expect {
+        try Kernels.make(set)
+      } throws: {
+        ($0 as? Failure)?.status == .unsupported && "\($0)".contains(set.rawValue)
+      }
+      #expect(throws: Failure.self) { try Kernels.force(set) }
     }
-    #expect(y == [6, 15, 8, 17])
-    var out = [Float](repeating: 0, count: 2)
-    kernels.attendLatent(
-      query: [1, 0, 0], heads: 1, rows: w, rowType: .float32, rowStride: 3, count: 2, rank: 2, rope: 1, scale: 0,
-      into: &out)
-    #expect(out == [2.5, 3.5])
+  }
+
+  /// Instruction sets differ in how they round: without FMA a product of its own rounds, so the sum betrays which ran.
+  @Test func runsTheForcedSet() throws {
+    defer { try? Kernels.force(nil) }
+    for set in Kernels.usable() {
+      try Kernels.force(set)
+      let kernels = try Kernels.selected()
+      #expect(kernels.instructionSet == set)
+      let x: Float = 1 + 0x1p-23
+      let remainder = kernels.dot([x, -1], [x, 1 + 0x1p-22], count: 2)
+      #if arch(x86_64)
+        #expect((remainder == 0) == (set == .baseline))
+      #endif
+    }
+    try Kernels.force(nil)
+    #expect(try Kernels.selected().instructionSet == Kernels.usable().last)
+  }
+
+  @Test func obeysTheEnvironment() throws {
+    defer { unsetenv("DORMOUSE_ISA") }
+    setenv("DORMOUSE_ISA", "baseline", 1)
+    #expect(try Kernels.selected().instructionSet == .baseline)
+    for name in ["sse9", "", "AVX2"] {
+      setenv("DORMOUSE_ISA", name, 1)
+      #expect {
+        try Kernels.selected()
+      } throws: {
+        ($0 as? Failure)?.status == .unsupported && "\($0)".contains("\"\(name)\"")
+      }
+    }
+  }
+
+  @Test func measuresTheMachine() throws {
+    let pool = try ThreadPool(threadCount: 2)
+    for kernels in usableKernels {
+      let speed = try MachineLimits.measureReadBandwidth(
+        kernels: kernels, pool: pool, byteCount: 4 << 20, repetitions: 1)
+      #expect(speed > 0.01 && speed < 10_000)
+      #expect(MachineLimits.measureArithmetic(kernels: kernels, pool: pool, repetitions: 1) > 0.1)
+    }
   }
 }

@@ -1,6 +1,7 @@
 // What Swift cannot say itself: variadic system calls and processor features. No logic lives here.
 #ifndef DORMOUSE_PLATFORM_H
 #define DORMOUSE_PLATFORM_H
+#include <stddef.h>
 #include <stdint.h>
 
 // futex(2) on a 32-bit word private to this process.
@@ -24,6 +25,10 @@ int32_t platform_affinity_count(void);
 void platform_set_thread_role(const void *pool, int32_t worker);
 const void *platform_thread_pool(void);
 int32_t platform_thread_worker(void);
+
+// Scratch memory of the calling thread: at least byte_count bytes, aligned to 64, contents undefined, valid until the
+// thread's next call. Freed when the thread ends. NULL when there is no memory.
+void *platform_scratch(size_t byte_count);
 
 // Names the calling thread for debuggers; cut to 15 bytes.
 void platform_name_thread(const char *name);

@@ -1,0 +1,165 @@
+internal import CPlatform
+
+/// How stored elements become floats. All conversions are exact.
+protocol Format {
+  static var byteCount: Int { get }
+  /// A vector of elements from index `i` on. A NaN of a format that must be watched comes out as a finite number.
+  static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector
+  /// The same, NaN included.
+  static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector
+  static func loadOne(_ p: UnsafeRawPointer, _ i: Int) -> Float
+  /// Notes in `seen` what the four vectors from index `i` on hold, for `foundNaN`.
+  static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout ByteVector)
+  static func foundNaN(_ seen: ByteVector) -> Bool
+}
+
+extension Format {
+  @inline(__always) static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector { load(p, i) }
+  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout ByteVector) {}
+  @inline(__always) static func foundNaN(_ seen: ByteVector) -> Bool { false }
+}
+
+enum Float32Format: Format {
+  @inline(__always) static var byteCount: Int { 4 }
+
+  @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
+    p.loadUnaligned(fromByteOffset: i &* 4, as: FloatVector.self)
+  }
+
+  @inline(__always) static func loadOne(_ p: UnsafeRawPointer, _ i: Int) -> Float {
+    p.loadUnaligned(fromByteOffset: i &* 4, as: Float.self)
+  }
+}
+
+enum BFloat16Format: Format {
+  @inline(__always) static var byteCount: Int { 2 }
+
+  @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
+    floats(widenWords(p + i &* 2) &<< IntVector(repeating: 16))
+  }
+
+  @inline(__always) static func loadOne(_ p: UnsafeRawPointer, _ i: Int) -> Float {
+    Float(bitPattern: UInt32(p.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self)) &<< 16)
+  }
+}
+
+enum Float16Format: Format {
+  @inline(__always) static var byteCount: Int { 2 }
+
+  @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
+    #if ISA_AVX512
+      _mm512_cvtph_ps((p + i &* 2).loadUnaligned(as: __m256i.self))
+    #elseif ISA_AVX2
+      _mm256_cvtph_ps((p + i &* 2).loadUnaligned(as: __m128i.self))
+    #else
+      widenHalves(widenWords(p + i &* 2))
+    #endif
+  }
+
+  /// The exponent moves from bias 15 to bias 127 by a multiplication, which is exact for subnormals as well; only
+  /// infinity and NaN need their exponent set.
+  @inline(__always) static func widenHalves(_ words: IntVector) -> FloatVector {
+    let magnitude = words & IntVector(repeating: 0x7FFF)
+    let scaled = bits(floats(magnitude &<< IntVector(repeating: 13)) * splat(0x1p112))
+    let isSpecial =
+      ((magnitude &+ IntVector(repeating: 0x400)) &<< IntVector(repeating: 16)) &>> IntVector(repeating: 31)
+    let sign = (words &<< IntVector(repeating: 16)) & intSplat(0x8000_0000)
+    return floats(scaled | (isSpecial & intSplat(0x7F80_0000)) | sign)
+  }
+
+  @inline(__always) static func loadOne(_ p: UnsafeRawPointer, _ i: Int) -> Float {
+    let word = UInt32(p.loadUnaligned(fromByteOffset: i &* 2, as: UInt16.self))
+    let sign = (word & 0x8000) &<< 16
+    let magnitude = (word & 0x7FFF) &<< 13
+    let value = Float(bitPattern: magnitude) * 0x1p112
+    let special: UInt32 = word & 0x7C00 == 0x7C00 ? 0x7F80_0000 : 0
+    return Float(bitPattern: value.bitPattern | special | sign)
+  }
+}
+
+/// The seven magnitude bits, moved to bit 20, read as a float32 of 2^-120 times the value, subnormals too: one exact
+/// multiplication restores it, and keeps the whole range of activations and scales. 0x7F and 0xFF, the NaN, would
+/// read as 480; `watch` finds them by their bytes at a quarter of the cost of looking at each vector.
+enum Float8Format: Format {
+  @inline(__always) static var byteCount: Int { 1 }
+  @inline(__always) private static var rebias: Float { 0x1p120 }
+  @inline(__always) private static var signAndMagnitude: IntVector { intSplat(0x87F0_0000) }
+
+  @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
+    floats((widenBytes(p + i) &<< IntVector(repeating: 20)) & signAndMagnitude) * splat(rebias)
+  }
+
+  /// Adding one at bit 20 carries into bit 27 for the NaN alone.
+  @inline(__always) static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
+    let moved = (widenBytes(p + i) &<< IntVector(repeating: 20)) & signAndMagnitude
+    let carried = (moved & intSplat(0x07F0_0000)) &+ intSplat(0x0010_0000)
+    let isNaN = (carried &<< IntVector(repeating: 4)) &>> IntVector(repeating: 31)
+    return floats(moved | isNaN) * splat(rebias)
+  }
+
+  @inline(__always) static func loadOne(_ p: UnsafeRawPointer, _ i: Int) -> Float {
+    let byte = UInt32(p.load(fromByteOffset: i, as: UInt8.self))
+    if byte & 0x7F == 0x7F { return .nan }
+    return Float(bitPattern: (byte & 0x80) &<< 24 | (byte & 0x7F) &<< 20) * rebias
+  }
+
+  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout ByteVector) {
+    let signed = (p + i).loadUnaligned(as: ByteVector.self) | ByteVector(repeating: 0x80)
+    seen = largerBytes(seen, signed)
+  }
+
+  @inline(__always) static func foundNaN(_ seen: ByteVector) -> Bool {
+    var i = 0
+    while i < ByteVector.scalarCount {
+      if seen[i] == 0xFF { return true }
+      i &+= 1
+    }
+    return false
+  }
+}
+
+/// Unsigned 16-bit words, one vector of them, as 32-bit integers.
+@inline(__always) func widenWords(_ p: UnsafeRawPointer) -> IntVector {
+  #if ISA_AVX512
+    unsafeBitCast(_mm512_cvtepu16_epi32(p.loadUnaligned(as: __m256i.self)), to: IntVector.self)
+  #elseif ISA_AVX2
+    unsafeBitCast(_mm256_cvtepu16_epi32(p.loadUnaligned(as: __m128i.self)), to: IntVector.self)
+  #else
+    IntVector(truncatingIfNeeded: p.loadUnaligned(as: SIMD4<UInt16>.self))
+  #endif
+}
+
+/// Signed bytes, one vector of them, as 32-bit integers.
+@inline(__always) func widenBytes(_ p: UnsafeRawPointer) -> IntVector {
+  #if ISA_AVX512
+    unsafeBitCast(_mm512_cvtepi8_epi32(p.loadUnaligned(as: __m128i.self)), to: IntVector.self)
+  #elseif ISA_AVX2
+    unsafeBitCast(_mm256_cvtepi8_epi32(_mm_loadu_si64(p)), to: IntVector.self)
+  #else
+    IntVector(truncatingIfNeeded: p.loadUnaligned(as: SIMD4<Int8>.self))
+  #endif
+}
+
+@inline(__always) func largerBytes(_ a: ByteVector, _ b: ByteVector) -> ByteVector {
+  #if ISA_AVX512
+    unsafeBitCast(
+      _mm512_max_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: ByteVector.self)
+  #elseif ISA_AVX2
+    unsafeBitCast(
+      _mm256_max_epu8(unsafeBitCast(a, to: __m256i.self), unsafeBitCast(b, to: __m256i.self)), to: ByteVector.self)
+  #else
+    b.replacing(with: a, where: a .> b)
+  #endif
+}
+
+/// The scale of block `column` of the grid row that matrix row `row` belongs to; 1 without scales.
+@inline(__always) func scale(_ w: platform_matrix, _ row: Int, block column: Int) -> Float {
+  guard let scales = w.scales else { return 1 }
+  let index = (w.first_row &+ row) / w.row_block &* w.scale_columns &+ column
+  if w.scale_type == Int32(PLATFORM_SCALE_FLOAT32) {
+    return scales.loadUnaligned(fromByteOffset: index &* 4, as: Float.self)
+  }
+  let exponent = UInt32(scales.load(fromByteOffset: index, as: UInt8.self))
+  if exponent == 0 { return 0x1p-127 }
+  return exponent == 255 ? .nan : Float(bitPattern: exponent &<< 23)
+}

@@ -1,0 +1,1 @@
+../CPUKernels/Vectors.swift

@@ -9,6 +9,7 @@ public import DormouseSupport
 public final class ChatTemplate: Sendable {
   private let file: String
   private let program: TemplateProgram
+  private let limits: TemplateLimits
   /// The template to use when tools are given, of a model that ships one apart.
   private let toolTemplate: ChatTemplate?
 
@@ -21,13 +22,14 @@ public final class ChatTemplate: Sendable {
     try self.init(source: source, file: file, toolSource: nil)
   }
 
-  init(source: String, file: String, toolSource: String?) throws(Failure) {
+  init(
+    source: String, file: String, toolSource: String?, limits: TemplateLimits = TemplateLimits()
+  ) throws(Failure) {
     self.file = file
-    program = try withContext(file) { () throws(Failure) in
-      try TemplateParser.parse(source, limits: TemplateLimits())
-    }
+    self.limits = limits
+    program = try withContext(file) { () throws(Failure) in try TemplateParser.parse(source, limits: limits) }
     toolTemplate = try toolSource.map { (source) throws(Failure) in
-      try ChatTemplate(source: source, file: "\(file) (tool_use)")
+      try ChatTemplate(source: source, file: "\(file) (tool_use)", toolSource: nil, limits: limits)
     }
   }
 
@@ -63,7 +65,7 @@ public final class ChatTemplate: Sendable {
           }
         })
     }
-    let budget = TemplateBudget(limits: TemplateLimits(), inputLength: inputLength)
+    let budget = TemplateBudget(limits: limits, inputLength: inputLength)
     let evaluator = TemplateEvaluator(program: program, context: context, budget: budget)
     do {
       return try evaluator.run().promptRuns

@@ -23,8 +23,8 @@ struct TemplateLimits: Sendable {
 
 /// Counts what a running template costs.
 final class TemplateBudget {
-  static let step = 16
-  static let element = 4
+  static let step = 64
+  static let element = 16
 
   let limits: TemplateLimits
   private let textLength: Int

@@ -28,8 +28,8 @@ install: ## install into PREFIX (/usr/local), under DESTDIR
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
 
-bench: build ## measure prefill and decode of MODEL
-	@.build/release/dormouse bench $(MODEL) --prompt 512 --gen 64
+bench: build ## measure prefill and decode beside the machine's limits
+	@Benchmarks/run.sh
 
 format: ## format the Swift sources
 	@swift format format --in-place --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift

@@ -187,14 +187,18 @@ final class TemplateEvaluator {
   func runLoop(_ state: TemplateLoopState) throws(Failure) {
     let loop = state.loop
     let variable = loopName.map { (name: $0, value: add(.loop(state))) }
+    // As in the reference, `else` runs unless the body once came to its end.
+    var isComplete = false
     while let item = try advance(state) {
       try budget.spend(TemplateBudget.step)
       let scope = TemplateScope(parent: state.scope)
       if let variable { scope.set(variable.name, variable.value) }
       try assign(loop.target, item, scope)
-      if try execute(loop.body, scope) == .breakLoop { break }
+      let flow = try execute(loop.body, scope)
+      if flow == .breakLoop { break }
+      isComplete = isComplete || flow == .normal
     }
-    if state.index0 < 0 { _ = try execute(loop.otherwise, TemplateScope(parent: state.scope)) }
+    if !isComplete { _ = try execute(loop.otherwise, TemplateScope(parent: state.scope)) }
   }
 
   /// The number of the name `loop`; nil when the template never uses it.

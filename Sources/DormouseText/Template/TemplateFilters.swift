@@ -148,7 +148,8 @@ extension TemplateEvaluator {
   private func truncate(_ text: TemplateText, _ arguments: TemplateCallArguments) throws(Failure) -> TemplateText {
     let values = try arguments.bind(["length", "killwords", "end", "leeway"], of: "truncate")
     let length = try integer(values[0], "length") ?? 255
-    let end = try values[2].map { (value) throws(Failure) in try requireText(value, "truncate") }
+    let end =
+      try values[2].map { (value) throws(Failure) in try requireText(value, "truncate") }
       ?? TemplateText("...", isMarkup: true)
     let leeway = values[3].map(\.isNone) == false ? try integer(values[3], "leeway") ?? 5 : 5
     guard length >= end.count, leeway >= 0 else { throw failure("truncate: length or leeway is too small") }
@@ -225,7 +226,8 @@ extension TemplateEvaluator {
   /// `int(string, base)`; nil for what Python refuses.
   static func parseInteger(_ string: String, base: Int) -> Int? {
     guard base == 0 || (2...36).contains(base) else { return nil }
-    var scalars = Array(TemplateText(string, isMarkup: false).stripped(left: true, right: true) { $0.isPythonSpace }.scalars)
+    var scalars = Array(
+      TemplateText(string, isMarkup: false).stripped(left: true, right: true) { $0.isPythonSpace }.scalars)
     var isNegative = false
     if let first = scalars.first, first == "-" || first == "+" {
       isNegative = first == "-"

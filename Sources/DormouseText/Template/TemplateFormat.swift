@@ -130,7 +130,9 @@ extension TemplateEvaluator {
     case "d", "i", "u":
       specification.type = "d"
       if case .undefined(let undefined) = value { throw failure(undefined.message) }
-      guard let number = value.number else { throw failure("%d format: a real number is required, not \(typeName(of: value))") }
+      guard let number = value.number else {
+        throw failure("%d format: a real number is required, not \(typeName(of: value))")
+      }
       guard let whole = value.integerValue ?? Int(exactly: number.rounded(.towardZero)) else {
         throw Failure(.unsupported, "an integer does not fit 64 bits")
       }

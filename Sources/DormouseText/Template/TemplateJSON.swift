@@ -10,7 +10,9 @@ extension TemplateValue {
   /// The value of a JSON document; its strings are markup or content.
   ///
   /// - Parameter inputLength: grows by the characters of all strings.
-  static func make(_ json: JSON, isMarkup: Bool, inputLength: inout Int, depth: Int = 0) throws(Failure) -> TemplateValue {
+  static func make(_ json: JSON, isMarkup: Bool, inputLength: inout Int, depth: Int = 0) throws(Failure)
+    -> TemplateValue
+  {
     guard depth < TemplateLimits().valueDepth else {
       throw Failure(.invalidArgument, "the input is nested more than \(TemplateLimits().valueDepth) deep")
     }

@@ -60,7 +60,8 @@ extension TemplateEvaluator {
       "unsupported operand type(s) for \(operation.rawValue): '\(typeName(of: left))' and '\(typeName(of: right))'")
   }
 
-  private func calculateWhole(_ operation: TemplateOperator, _ left: Int, _ right: Int) throws(Failure) -> TemplateValue {
+  private func calculateWhole(_ operation: TemplateOperator, _ left: Int, _ right: Int) throws(Failure) -> TemplateValue
+  {
     switch operation {
     case .add: return try whole(left.addingReportingOverflow(right))
     case .subtract: return try whole(left.subtractingReportingOverflow(right))

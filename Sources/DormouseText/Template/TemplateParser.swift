@@ -147,9 +147,11 @@ struct TemplateParser {
       return .filterBlock(filter, body: try parseBlock("endfilter").body)
     case "with": return try parseWith()
     case "print": return try parsePrint()
-    case "generation": return .scope(try withLoops(0) { (parser) throws(Failure) in
-      try parser.parseBlock("endgeneration").body
-    })
+    case "generation":
+      return .scope(
+        try withLoops(0) { (parser) throws(Failure) in
+          try parser.parseBlock("endgeneration").body
+        })
     case "break", "continue":
       guard loops > 0 else { throw failure("'\(name)' outside a loop") }
       return name == "break" ? .breakLoop : .continueLoop
@@ -162,7 +164,8 @@ struct TemplateParser {
     case "include", "import", "from", "extends", "block", "autoescape", "do", "trans", "debug":
       Failure(.unsupported, "line \(line): the tag '\(name)' is not supported in a chat template")
     default:
-      Failure(name.hasPrefix("end") || name == "else" || name == "elif" ? .malformed : .unsupported,
+      Failure(
+        name.hasPrefix("end") || name == "else" || name == "elif" ? .malformed : .unsupported,
         "line \(line): unknown tag '\(name)'")
     }
   }

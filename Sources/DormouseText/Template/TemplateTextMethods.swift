@@ -160,7 +160,8 @@ extension TemplateEvaluator {
     _ text: TemplateText, _ old: TemplateText, _ new: TemplateText, limit: Int
   ) throws(Failure) -> TemplateText {
     let limit = limit < 0 ? Int.max : limit
-    let positions = old.isEmpty
+    let positions =
+      old.isEmpty
       ? Array((0...text.count).prefix(limit)) : text.positions(of: old, limit: limit)
     guard !positions.isEmpty else { return text }
     try budget.spendProduct(positions.count, new.count, isText: true)
@@ -221,8 +222,11 @@ extension TemplateEvaluator {
   ) throws(Failure) -> TemplateText {
     let values = try arguments.bind(["width", "fillchar"], of: name)
     guard let width = try integer(values[0], "width") else { throw failure("\(name)() needs a width") }
-    let fill = name == "zfill" ? TemplateText("0", isMarkup: true)
-      : try values[1].map { (value) throws(Failure) in try requireText(value, name) } ?? TemplateText(" ", isMarkup: true)
+    let fill =
+      name == "zfill"
+      ? TemplateText("0", isMarkup: true)
+      : try values[1].map { (value) throws(Failure) in try requireText(value, name) }
+        ?? TemplateText(" ", isMarkup: true)
     guard fill.count == 1 else { throw failure("the fill character must be exactly one character long") }
     let missing = width > text.count ? width - text.count : 0
     // Python puts the odd character of center() to the left when the width is odd.

@@ -98,7 +98,7 @@ extension TemplateText {
     return result
   }
 
-  /// The words between white space, at most `limit` cuts from the left; the rest keeps its inner white space.
+  /// The words between white space, at most `limit` cuts from the left; the rest keeps its white space.
   func words(limit: Int) -> [TemplateText] {
     var result: [TemplateText] = []
     var index = 0
@@ -106,7 +106,7 @@ extension TemplateText {
       while index < count, self[index].isPythonSpace { index += 1 }
       guard index < count else { return result }
       guard result.count < limit else {
-        result.append(slice(index..<count).stripped(left: false, right: true, where: { $0.isPythonSpace }))
+        result.append(slice(index..<count))
         return result
       }
       let start = index
@@ -123,7 +123,7 @@ extension TemplateText {
       while end > 0, self[end - 1].isPythonSpace { end -= 1 }
       guard end > 0 else { return result.reversed() }
       guard result.count < limit else {
-        result.append(slice(0..<end).stripped(left: true, right: false, where: { $0.isPythonSpace }))
+        result.append(slice(0..<end))
         return result.reversed()
       }
       let last = end

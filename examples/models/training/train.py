@@ -1,6 +1,6 @@
 """Trains dormouse-tiny from scratch, or resumes a checkpoint.
 
-    python train.py --steps 4000 --out run
+    python train.py --steps 2000 --out run
 
 The rate warms up, stays, and falls along a cosine over the last 45 % of the steps. Step k draws its
 conversations from a generator seeded with k, so a resumed run equals an uninterrupted one, and a run may be resumed
@@ -59,7 +59,7 @@ def by_length(document):
 
 
 def pack(documents):
-    """One packed row of documents in order of length: input ids, packing, positions that predict a said token, and those tokens."""
+    """Documents in order of length as one row: ids, packing, the positions before said tokens, and those tokens."""
     ids = torch.tensor([i for document, _ in documents for i in document])
     said = torch.tensor([s for _, mask in documents for s in mask])
     packing = Packing(torch.tensor([len(document) for document, _ in documents]))

@@ -32,10 +32,10 @@ bench: build ## measure prefill and decode beside the machine's limits
 	@Benchmarks/run.sh
 
 format: ## format the Swift sources
-	@swift format format --in-place --recursive --parallel Sources Tests Benchmarks examples Package.swift
+	@swift format format --in-place --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift
 
 lint: ## check the format of the Swift sources
-	@swift format lint --strict --recursive --parallel Sources Tests Benchmarks examples Package.swift
+	@swift format lint --strict --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift
 
 fuzz: ## fuzz each parser of untrusted files for FUZZ_SECONDS (30)
 	@Tests/steps/fuzz.sh $(FUZZ_SECONDS)

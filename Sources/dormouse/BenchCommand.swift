@@ -208,7 +208,8 @@ private struct BenchReport: Encodable {
 
   private func rate(_ phase: Phase) -> String {
     let all = phase.all_tokens_per_second
-    return "\(Units.decimal(phase.tokens_per_second, digits: 1)) tokens/s (\(phase.tokens) tokens at depth \(phase.depth); "
+    return
+      "\(Units.decimal(phase.tokens_per_second, digits: 1)) tokens/s (\(phase.tokens) tokens at depth \(phase.depth); "
       + "\(Units.decimal(all.min() ?? 0, digits: 1)) to \(Units.decimal(all.max() ?? 0, digits: 1)))"
   }
 

@@ -18,7 +18,8 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "How the latent cache is held.")
   var cache: CacheChoice?
 
-  @Option(help: ArgumentHelp("Most bytes for weights, working memory and cache; K, M and G may follow.", valueName: "bytes"))
+  @Option(
+    help: ArgumentHelp("Most bytes for weights, working memory and cache; K, M and G may follow.", valueName: "bytes"))
   var memory: ByteCount?
 
   @Option(help: "Read weights into memory, or map the files.")

@@ -9,7 +9,9 @@ enum Console {
   static func write(_ bytes: [UInt8]) throws(CommandFailure) {
     var done = 0
     while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(STDOUT_FILENO, $0.baseAddress?.advanced(by: done), $0.count - done) }
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(STDOUT_FILENO, $0.baseAddress?.advanced(by: done), $0.count - done)
+      }
       if count > 0 {
         done += count
       } else if errno == EPIPE {
@@ -34,7 +36,9 @@ enum Console {
     let bytes = Array(text.utf8)
     var done = 0
     while done < bytes.count {
-      let count = bytes.withUnsafeBytes { Glibc.write(STDERR_FILENO, $0.baseAddress?.advanced(by: done), $0.count - done) }
+      let count = bytes.withUnsafeBytes {
+        Glibc.write(STDERR_FILENO, $0.baseAddress?.advanced(by: done), $0.count - done)
+      }
       if count <= 0, errno != EINTR { return }
       done += max(0, count)
     }

@@ -21,7 +21,7 @@ struct Conversation {
       do {
         let answer = try answerer.answer(.messages(try JSONDocument.line(messages)))
         messages.append(Message(role: "assistant", content: answer))
-      } catch where error.exitStatus == ExitStatus.interrupted {
+      } catch  where error.exitStatus == ExitStatus.interrupted {
         // An answer cut short is forgotten with its question; the chat goes on.
         Interrupt.shared.reset()
         messages.removeLast()

@@ -103,7 +103,8 @@ struct ModelFacts {
   init(_ engine: OpenEngine) throws(CommandFailure) {
     let info = try JSONDocument.read(
       JSONValue.self, Array(try engine.info().utf8), name: "the document about the model")
-    guard let size = info["vocabulary_size"]?.integer, let vocabularySize = Int(exactly: size), vocabularySize > 0 else {
+    guard let size = info["vocabulary_size"]?.integer, let vocabularySize = Int(exactly: size), vocabularySize > 0
+    else {
       throw CommandFailure(message: "the document about the model has no vocabulary_size")
     }
     self.vocabularySize = vocabularySize

@@ -14,7 +14,8 @@ enum JSONDocument {
   }
 
   /// - Parameter name: what the document is, for the message when it does not fit `Value`.
-  static func read<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8], name: String) throws(CommandFailure) -> Value {
+  static func read<Value: Decodable>(_ type: Value.Type, _ bytes: [UInt8], name: String) throws(CommandFailure) -> Value
+  {
     do {
       return try JSONDecoder().decode(type, from: Data(bytes))
     } catch let error as DecodingError {

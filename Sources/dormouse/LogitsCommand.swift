@@ -61,7 +61,8 @@ struct LogitsCommand: ParsableCommand {
 
   private func report(_ tokens: Int, _ vocabulary: Int) throws(CommandFailure) {
     if output.json {
-      try Console.write(line: JSONDocument.line(Report(output: outputFile, tokens: tokens, vocabulary_size: vocabulary)))
+      try Console.write(
+        line: JSONDocument.line(Report(output: outputFile, tokens: tokens, vocabulary_size: vocabulary)))
     } else {
       Console.message("\(outputFile): logits [\(tokens), \(vocabulary)]")
     }

@@ -16,11 +16,13 @@ struct RunCommand: ParsableCommand {
 
   @Option(
     name: [.short, .customLong("prompt")], parsing: .unconditional,
-    help: ArgumentHelp("What to answer; - reads stdin and, but for --raw, drops its last line break.", valueName: "text"))
+    help: ArgumentHelp(
+      "What to answer; - reads stdin and, but for --raw, drops its last line break.", valueName: "text"))
   var prompt: String?
 
   @Option(
-    help: ArgumentHelp("A JSON file of messages; - reads stdin.", valueName: "file"), completion: .file(extensions: ["json"]))
+    help: ArgumentHelp("A JSON file of messages; - reads stdin.", valueName: "file"),
+    completion: .file(extensions: ["json"]))
   var messages: String?
 
   @Option(parsing: .unconditional, help: ArgumentHelp("Instructions ahead of the chat.", valueName: "text"))
@@ -38,15 +40,20 @@ struct RunCommand: ParsableCommand {
   @Option(help: ArgumentHelp("A video for the prompt (not in this version).", valueName: "file"), completion: .file())
   var video: [String] = []
 
-  @Option(help: ArgumentHelp("A recording for the prompt (not in this version).", valueName: "file"), completion: .file())
+  @Option(
+    help: ArgumentHelp("A recording for the prompt (not in this version).", valueName: "file"), completion: .file())
   var audio: [String] = []
 
   func validate() throws {
     if prompt != nil, messages != nil { throw ValidationError("-p and --messages exclude each other.") }
     if raw, prompt == nil { throw ValidationError("--raw needs a text to continue: give it with -p.") }
     if raw, system != nil { throw ValidationError("--raw uses no template, so there is no place for --system.") }
-    if parseSpecial, !raw { throw ValidationError("--parse-special goes with --raw: a chat's control tokens are its template's.") }
-    if messages != nil, system != nil { throw ValidationError("with --messages, put the system message into the file.") }
+    if parseSpecial, !raw {
+      throw ValidationError("--parse-special goes with --raw: a chat's control tokens are its template's.")
+    }
+    if messages != nil, system != nil {
+      throw ValidationError("with --messages, put the system message into the file.")
+    }
     if prompt == nil, messages == nil, !Console.isInputATerminal {
       throw ValidationError("there is no prompt: give -p TEXT, -p - for stdin, or --messages FILE.")
     }
@@ -85,7 +92,8 @@ struct RunCommand: ParsableCommand {
     var text = prompt == "-" ? try Console.readInput() : Array(prompt.utf8)
     if raw { return .raw(text) }
     if prompt == "-", text.last == UInt8(ascii: "\n") { text.removeLast() }
-    let messages = Message.start(system: system) + [Message(role: "user", content: String(decoding: text, as: UTF8.self))]
+    let messages =
+      Message.start(system: system) + [Message(role: "user", content: String(decoding: text, as: UTF8.self))]
     return .messages(try JSONDocument.line(messages))
   }
 }

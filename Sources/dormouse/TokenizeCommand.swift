@@ -26,7 +26,9 @@ struct TokenizeCommand: ParsableCommand {
   var skipSpecial = false
 
   func validate() throws {
-    if decode, addSpecial || parseSpecial { throw ValidationError("--decode takes neither --add-special nor --parse-special.") }
+    if decode, addSpecial || parseSpecial {
+      throw ValidationError("--decode takes neither --add-special nor --parse-special.")
+    }
     if skipSpecial, !decode { throw ValidationError("--skip-special goes with --decode.") }
   }
 

@@ -18,6 +18,7 @@ class Terminal:
             os.execv(command[0], command)
 
     def wait_for(self, text, seconds=60, since=0):
+        """Where the text ends on the screen."""
         end = time.monotonic() + seconds
         while text not in self.screen[since:]:
             left = end - time.monotonic()
@@ -27,7 +28,7 @@ class Terminal:
                     self.screen += os.read(self.file, 65536).decode("utf-8", "replace")
                 except OSError:  # the other side is closed
                     assert text in self.screen[since:], self.screen
-        return len(self.screen)
+        return self.screen.index(text, since) + len(text)
 
     def type(self, text):
         os.write(self.file, text.encode())

@@ -29,7 +29,6 @@ def test_tokens_there_and_back(tiny):
         ids = tiny.tokenize(text)
         assert all(isinstance(token, int) for token in ids)
         assert tiny.detokenize(ids) == text
-    assert tiny.detokenize_bytes(tiny.tokenize("é")[:1]) in (b"\xc3", "é".encode())
     assert tiny.detokenize(tiny.tokenize(b"\xff")) == "\ufffd"
 
 
@@ -142,9 +141,9 @@ with dormouse.Engine({str(tiny_path)!r}) as engine, engine.session() as session:
     rows = session.prefill_logits([1, 2, 3])
     assert isinstance(rows, list) and len(rows) == 3 and session.logits() == rows[2]
 with dormouse.Router(n_routed_experts=4, num_experts_per_tok=2, scoring_func="softmax", topk_method="greedy",
-                     norm_topk_prob=True, routed_scaling_factor=1.0) as router:
+                     norm_topk_prob=False, routed_scaling_factor=1.0) as router:
     ids, weights = router.route([[0.5, 3, -1, 2]])
-    assert ids == [[1, 3]] and abs(sum(weights[0]) - 1) < 1e-6
+    assert ids == [[1, 3]] and abs(weights[0][0] - 0.681067) < 1e-5
 data = memoryview(array("f", [1, 2, 3, -1, 0, 1])).cast("B").cast("f", [2, 3])
 assert dormouse.multiply(data, [[1, 1, 2]]) == [[9, 1]]
 assert dormouse.multiply(data, memoryview(array("f", [1, 1, 2])).cast("B").cast("f", [1, 3]).toreadonly()) == [[9, 1]]

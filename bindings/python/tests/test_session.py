@@ -79,7 +79,7 @@ def test_logits(bare):
     with bare.session() as expanded, bare.session(attention="absorbed") as absorbed:
         logits = expanded.prefill_logits(ids)
         assert logits.dtype == numpy.float32 and logits.shape == (8, bare.info()["vocabulary_size"])
-        assert numpy.array_equal(expanded.logits(), logits[-1])
+        numpy.testing.assert_allclose(expanded.logits(), logits[-1], rtol=1e-4, atol=1e-5)
         steps = numpy.concatenate([absorbed.prefill_logits([token]) for token in ids])
         assert numpy.linalg.norm(steps - logits) <= 1e-5 * numpy.linalg.norm(logits)
         expanded.truncate(2)

@@ -92,6 +92,44 @@ def text(name: str, *arguments: Any) -> bytes:
     return bytes(filled(ctypes.c_char, name, *arguments))
 
 
+class Worker:
+    """A thread for one piece of work, which Ctrl-C in the waiting thread does not lose.
+
+    Thread.join forgets a running thread when an exception hits it (python/cpython#89437), hence an event of our own.
+    """
+
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+        self._is_wanted = True
+        self._is_done = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="dormouse", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def wait(self) -> None:
+        self._is_done.wait()
+
+    def stop(self, cancel: Callable[[], None]) -> None:
+        """Cancels the work, and waits until it is over."""
+        self._is_wanted = False
+        # Interrupted while it was starting, the thread may be off or not; a late one finds that nothing is wanted.
+        if self._thread.ident is None:
+            self._is_done.wait(1)
+            return
+        while not self._is_done.is_set():
+            # A cancel that came before the call began, or between two steps, found nothing to stop: say it again.
+            cancel()
+            self._is_done.wait(0.05)
+
+    def _run(self) -> None:
+        try:
+            if self._is_wanted:
+                self._work()
+        finally:
+            self._is_done.set()
+
+
 def interruptible(work: Callable[[], _Result], cancel: Callable[[], None]) -> _Result:
     """Runs a blocking call so that Ctrl-C is heard: signals reach the main thread only while it runs Python."""
     if threading.current_thread() is not threading.main_thread():
@@ -105,14 +143,12 @@ def interruptible(work: Callable[[], _Result], cancel: Callable[[], None]) -> _R
         except BaseException as failure:  # handed to the caller below
             failures.append(failure)
 
-    worker = threading.Thread(target=run, name="dormouse", daemon=True)
-    worker.start()
+    worker = Worker(run)
     try:
-        worker.join()
+        worker.start()
+        worker.wait()
     except BaseException:
-        while worker.is_alive():  # a cancel that came before the call began found nothing to stop: say it again
-            cancel()
-            worker.join(0.05)
+        worker.stop(cancel)
         raise
     if failures:
         raise failures[0]

@@ -97,15 +97,11 @@ class Engine:
         )
         return list(filled(ctypes.c_int32, "engine_tokenize", self._handle.pointer, data, len(data), flags))
 
-    def detokenize_bytes(self, tokens: Sequence[int], *, skip_special: bool = False) -> bytes:
-        """The bytes of a list of ids, which may end within a character."""
-        ids = _arrays.tokens(tokens)
-        flags = _abi.DETOKENIZE_SKIP_SPECIAL if skip_special else 0
-        return text("engine_detokenize", self._handle.pointer, ids, len(ids), flags)
-
     def detokenize(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
         """The text of a list of ids; what is not UTF-8 becomes U+FFFD."""
-        return self.detokenize_bytes(tokens, skip_special=skip_special).decode("utf-8", "replace")
+        ids = _arrays.tokens(tokens)
+        flags = _abi.DETOKENIZE_SKIP_SPECIAL if skip_special else 0
+        return text("engine_detokenize", self._handle.pointer, ids, len(ids), flags).decode("utf-8", "replace")
 
     def render_messages(self, messages: Messages, **fields: Any) -> str:
         """The prompt that the model's template makes of a chat.

@@ -6,14 +6,13 @@ import atexit
 import ctypes
 import json
 import queue
-import threading
 import weakref
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional, Sequence, Tuple, Type, Union
 
 from . import _abi, _arrays
-from ._library import Handle, call, filled, interruptible, library
+from ._library import Handle, Worker, call, filled, interruptible, library
 
 if TYPE_CHECKING:
     from .engine import Engine, Messages
@@ -191,7 +190,7 @@ class Stream(Iterator[Event]):
         self._has_log_probabilities = has_log_probabilities
         self._events: "queue.SimpleQueue[Union[Event, BaseException, None]]" = queue.SimpleQueue()
         self._answer = Answer()
-        self._worker: Optional[threading.Thread] = None
+        self._worker: Optional[Worker] = None
         self._is_closed = False
         self._is_done = False
         self._function = _abi.event_fn(self._receive)
@@ -202,8 +201,8 @@ class Stream(Iterator[Event]):
     def __next__(self) -> Event:
         if self._is_done or self._is_closed:
             raise StopIteration
-        self._start()
         try:
+            self._start()
             item = self._events.get()
         except BaseException:
             self.close()
@@ -212,7 +211,8 @@ class Stream(Iterator[Event]):
             self._answer.add(item)
             return item
         self._is_done = True
-        self._join()
+        if self._worker is not None:
+            self._worker.wait()
         if item is not None:
             raise item
         raise StopIteration
@@ -233,8 +233,7 @@ class Stream(Iterator[Event]):
             return
         self._is_closed = True
         if self._worker is not None and not self._is_done:
-            self._cancel()
-            self._join()
+            self._worker.stop(self._cancel)
 
     def __enter__(self) -> "Stream":
         return self
@@ -247,16 +246,8 @@ class Stream(Iterator[Event]):
     def _start(self) -> None:
         if self._worker is None:
             _working.add(self)
-            self._worker = threading.Thread(target=self._work, name="dormouse", daemon=True)
+            self._worker = Worker(self._work)
             self._worker.start()
-
-    def _join(self) -> None:
-        worker = self._worker
-        while worker is not None and worker.is_alive():
-            if self._is_closed and not self._is_done:
-                # A cancel that came between two steps of the library found nothing to stop: say it again.
-                self._cancel()
-            worker.join(0.05)
 
     def _work(self) -> None:
         try:

@@ -9,14 +9,14 @@ protocol Format {
   static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector
   static func loadOne(_ p: UnsafeRawPointer, _ i: Int) -> Float
   /// Notes in `seen` what the four vectors from index `i` on hold, for `foundNaN`.
-  static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout ByteVector)
-  static func foundNaN(_ seen: ByteVector) -> Bool
+  static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector)
+  static func foundNaN(_ seen: IntVector) -> Bool
 }
 
 extension Format {
   @inline(__always) static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector { load(p, i) }
-  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout ByteVector) {}
-  @inline(__always) static func foundNaN(_ seen: ByteVector) -> Bool { false }
+  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector) {}
+  @inline(__always) static func foundNaN(_ seen: IntVector) -> Bool { false }
 }
 
 enum Float32Format: Format {
@@ -103,18 +103,17 @@ enum Float8Format: Format {
     return Float(bitPattern: (byte & 0x80) &<< 24 | (byte & 0x7F) &<< 20) * rebias
   }
 
-  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout ByteVector) {
-    let signed = (p + i).loadUnaligned(as: ByteVector.self) | ByteVector(repeating: 0x80)
+  /// Keeps the largest byte with its sign bit set: 0xFF for a NaN.
+  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector) {
+    let signed = (p + i).loadUnaligned(as: IntVector.self) | intSplat(0x8080_8080)
     seen = largerBytes(seen, signed)
   }
 
-  @inline(__always) static func foundNaN(_ seen: ByteVector) -> Bool {
-    var i = 0
-    while i < ByteVector.scalarCount {
-      if seen[i] == 0xFF { return true }
-      i &+= 1
-    }
-    return false
+  /// A byte of 0xFF is a zero once inverted, and only a zero borrows into its top bit.
+  @inline(__always) static func foundNaN(_ seen: IntVector) -> Bool {
+    let inverted = seen ^ intSplat(0xFFFF_FFFF)
+    let borrows = (inverted &- intSplat(0x0101_0101)) & seen & intSplat(0x8080_8080)
+    return anyBit(borrows)
   }
 }
 
@@ -124,6 +123,8 @@ enum Float8Format: Format {
     unsafeBitCast(_mm512_cvtepu16_epi32(p.loadUnaligned(as: __m256i.self)), to: IntVector.self)
   #elseif ISA_AVX2
     unsafeBitCast(_mm256_cvtepu16_epi32(p.loadUnaligned(as: __m128i.self)), to: IntVector.self)
+  #elseif arch(x86_64)
+    unsafeBitCast(_mm_unpacklo_epi16(_mm_loadu_si64(p), _mm_setzero_si128()), to: IntVector.self)
   #else
     IntVector(truncatingIfNeeded: p.loadUnaligned(as: SIMD4<UInt16>.self))
   #endif
@@ -135,20 +136,31 @@ enum Float8Format: Format {
     unsafeBitCast(_mm512_cvtepi8_epi32(p.loadUnaligned(as: __m128i.self)), to: IntVector.self)
   #elseif ISA_AVX2
     unsafeBitCast(_mm256_cvtepi8_epi32(_mm_loadu_si64(p)), to: IntVector.self)
+  #elseif arch(x86_64)
+    // Each byte in all four places of its lane, then shifted down from the top one.
+    let four = _mm_loadu_si32(p)
+    let pairs = _mm_unpacklo_epi8(four, four)
+    return unsafeBitCast(_mm_unpacklo_epi16(pairs, pairs), to: IntVector.self) &>> IntVector(repeating: 24)
   #else
     IntVector(truncatingIfNeeded: p.loadUnaligned(as: SIMD4<Int8>.self))
   #endif
 }
 
-@inline(__always) func largerBytes(_ a: ByteVector, _ b: ByteVector) -> ByteVector {
+/// The larger of each pair of unsigned bytes.
+@inline(__always) func largerBytes(_ a: IntVector, _ b: IntVector) -> IntVector {
   #if ISA_AVX512
     unsafeBitCast(
-      _mm512_max_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: ByteVector.self)
+      _mm512_max_epu8(unsafeBitCast(a, to: __m512i.self), unsafeBitCast(b, to: __m512i.self)), to: IntVector.self)
   #elseif ISA_AVX2
     unsafeBitCast(
-      _mm256_max_epu8(unsafeBitCast(a, to: __m256i.self), unsafeBitCast(b, to: __m256i.self)), to: ByteVector.self)
+      _mm256_max_epu8(unsafeBitCast(a, to: __m256i.self), unsafeBitCast(b, to: __m256i.self)), to: IntVector.self)
+  #elseif arch(x86_64)
+    unsafeBitCast(
+      _mm_max_epu8(unsafeBitCast(a, to: __m128i.self), unsafeBitCast(b, to: __m128i.self)), to: IntVector.self)
   #else
-    b.replacing(with: a, where: a .> b)
+    unsafeBitCast(
+      pointwiseMax(unsafeBitCast(a, to: SIMD16<UInt8>.self), unsafeBitCast(b, to: SIMD16<UInt8>.self)),
+      to: IntVector.self)
   #endif
 }
 

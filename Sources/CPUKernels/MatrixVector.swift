@@ -54,7 +54,7 @@ private struct VectorJob {
 
   /// One row times one vector. With scales, each block's sum is multiplied by its scale once.
   @inline(__always) func rowTimesOne<F: Format>(_: F.Type, _ row: UnsafeRawPointer, _ r: Int, _ x: Floats) -> Float {
-    var seen = ByteVector()
+    var seen = IntVector(repeating: 0)
     var tail: Float = 0
     var total = zero
     if w.scales == nil {
@@ -78,7 +78,7 @@ private struct VectorJob {
   /// Columns `begin..<end` of a row times x: whole vectors as the result, the last columns in `tail`.
   @inline(__always) func partial<F: Format>(
     _: F.Type, _ row: UnsafeRawPointer, _ x: Floats, _ begin: Int, _ end: Int, _ tail: inout Float,
-    _ seen: inout ByteVector
+    _ seen: inout IntVector
   ) -> FloatVector {
     var s0 = zero
     var s1 = zero

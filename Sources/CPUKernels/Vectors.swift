@@ -6,15 +6,12 @@ internal import CPlatform
 #if ISA_AVX512
   typealias FloatVector = SIMD16<Float>
   typealias IntVector = SIMD16<Int32>
-  typealias ByteVector = SIMD64<UInt8>
 #elseif ISA_AVX2
   typealias FloatVector = SIMD8<Float>
   typealias IntVector = SIMD8<Int32>
-  typealias ByteVector = SIMD32<UInt8>
 #else
   typealias FloatVector = SIMD4<Float>
   typealias IntVector = SIMD4<Int32>
-  typealias ByteVector = SIMD16<UInt8>
 #endif
 
 typealias Floats = UnsafePointer<Float>
@@ -117,4 +114,17 @@ typealias MutableFloats = UnsafeMutablePointer<Float>
     i &+= 1
   }
   return top
+}
+
+@inline(__always) func anyBit(_ v: IntVector) -> Bool {
+  #if ISA_AVX512
+    let eight = v.lowHalf | v.highHalf
+    let four = eight.lowHalf | eight.highHalf
+  #elseif ISA_AVX2
+    let four = v.lowHalf | v.highHalf
+  #else
+    let four = v
+  #endif
+  let two = four.lowHalf | four.highHalf
+  return two.x | two.y != 0
 }

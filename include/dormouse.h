@@ -315,9 +315,10 @@ DORMOUSE_API dormouse_status dormouse_session_chat(dormouse_session *session, co
 /* The MoE router of the DeepSeek family. */
 typedef struct dormouse_router dormouse_router;
 
-/* config_json, with the names of the model's config.json: "n_routed_experts", "num_experts_per_tok" (required),
-   "scoring_func" ("softmax" or "sigmoid"), "topk_method" ("greedy", "group_limited_greedy" or "noaux_tc"), "n_group",
-   "topk_group", "norm_topk_prob", "routed_scaling_factor". Thread: any. */
+/* config_json, with the names of the model's config.json: "n_routed_experts", "num_experts_per_tok",
+   "routed_scaling_factor"; "topk_method" ("greedy", "group_limited_greedy" or "noaux_tc"; without it "scoring_func"
+   "sigmoid" means noaux_tc and everything else greedy); "n_group" and "topk_group" for the methods with groups;
+   "norm_topk_prob" for noaux_tc. Other members of a config.json are ignored. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_router_create(dormouse_router **out, const char *config_json,
                                                     dormouse_error *error);
 /* Thread: one call at a time per router. */

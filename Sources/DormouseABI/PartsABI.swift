@@ -15,8 +15,8 @@ public func dormouse_router_create(
   boundary(error) { () throws(Failure) in
     let out = try require(out, "out")
     out.pointee = nil
-    let json = try readConfiguration(config_json)
-    out.pointee = Handle.make(RouterPart(router: try Router(json: json, name: "config_json")))
+    let configuration = try RouterConfiguration(try readConfiguration(config_json))
+    out.pointee = Handle.make(RouterPart(router: Router(configuration)))
   }
 }
 
@@ -78,7 +78,7 @@ public func dormouse_latent_cache_create(
   boundary(error) { () throws(Failure) in
     let out = try require(out, "out")
     out.pointee = nil
-    out.pointee = Handle.make(try LatentCachePart(json: try readConfiguration(config_json)))
+    out.pointee = Handle.make(try LatentCachePart(try readConfiguration(config_json)))
   }
 }
 
@@ -139,23 +139,16 @@ private final class LatentCachePart {
   let cache: LatentCache
   private let kernels: Kernels
 
-  /// - Parameter json: the object that `dormouse_latent_cache_create` describes.
-  init(json: JSON) throws(Failure) {
-    var fields = try JSONFields(json, name: "config_json")
-    func required(_ key: String, _ range: ClosedRange<Int64>) throws(Failure) -> Int {
-      guard let value = try fields.integer(key, in: range) else {
-        throw Failure(.invalidArgument, "config_json: '\(key)' is missing")
-      }
-      return Int(value)
-    }
-    let rank = try required("kv_lora_rank", 1...Int64(Int32.max))
-    let rope = try required("qk_rope_head_dim", 0...Int64(Int32.max))
-    let capacity = try required("capacity", 1...Int64(Int32.max))
-    let type = try fields.string("type") ?? "f32"
+  /// - Parameter fields: the object that `dormouse_latent_cache_create` describes.
+  init(_ fields: JSONFields) throws(Failure) {
+    try fields.refuseMembers(besides: ["kv_lora_rank", "qk_rope_head_dim", "capacity", "type"])
+    let rank = try fields.integer("kv_lora_rank", 1...Int(Int32.max))
+    let rope = try fields.integer("qk_rope_head_dim", 0...Int(Int32.max))
+    let capacity = try fields.integer("capacity", 1...Int(Int32.max))
+    let type = try fields.optionalString("type") ?? "f32"
     guard let rowType = ["f32": ElementType.float32, "bf16": .bfloat16][type] else {
-      throw Failure(.invalidArgument, "config_json: 'type' is '\(type)'; expected f32 or bf16")
+      throw fields.wrong("type", .string(type), expected: "f32 or bf16")
     }
-    try fields.refuseUnknown()
     kernels = try Kernels.selected()
     cache = try LatentCache(
       layerCount: 1, kvLoraRank: rank, qkRopeHeadDimension: rope, capacity: capacity, rowType: rowType)
@@ -174,6 +167,6 @@ private final class LatentCachePart {
   }
 }
 
-private func readConfiguration(_ text: UnsafePointer<CChar>?) throws(Failure) -> JSON {
-  try JSON.parse(argument: try readString(text, "config_json"), name: "config_json")
+private func readConfiguration(_ text: UnsafePointer<CChar>?) throws(Failure) -> JSONFields {
+  try JSONFields(argument: try readString(text, "config_json"), name: "config_json")
 }

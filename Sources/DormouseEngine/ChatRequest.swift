@@ -16,23 +16,17 @@ struct ChatRequest {
     if value.arrayValue != nil {
       messages = value
     } else {
-      var fields = try JSONFields(value, name: "messages_json")
+      let fields = try JSONFields(value, file: "messages_json", status: .invalidArgument)
+      try fields.refuseMembers(besides: ["messages", "tools", "add_generation_prompt", "template_variables"])
       guard let list = fields.value("messages") else {
-        throw Failure(.invalidArgument, "messages_json has no 'messages'")
+        throw Failure(.invalidArgument, "messages_json: messages is missing; expected an array of messages")
       }
       messages = list
-      if let extra = fields.value("template_variables") {
-        guard let object = extra.objectValue else { throw fields.wrong("template_variables", extra, "an object") }
-        variables = variables.merging(object)
-      }
-      if let generates = try fields.boolean("add_generation_prompt") {
+      if let extra = try fields.fields("template_variables") { variables = variables.merging(extra.object) }
+      if let generates = try fields.optionalBoolean("add_generation_prompt") {
         variables["add_generation_prompt"] = .bool(generates)
       }
-      if let tools = fields.value("tools") {
-        guard tools.arrayValue != nil else { throw fields.wrong("tools", tools, "an array") }
-        variables["tools"] = tools
-      }
-      try fields.refuseUnknown()
+      if let tools = try fields.optionalArray("tools") { variables["tools"] = .array(tools) }
     }
     try checkMessages()
   }

@@ -10,6 +10,10 @@ struct GenerationRequest: Sendable, Equatable {
   var logProbabilityAlternatives: Int?
   var ignoresEndTokens = false
 
+  private static let knownMembers = [
+    "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
+    "frequency_penalty", "logit_bias", "seed", "stop", "logprobs", "ignore_eos",
+  ]
   static let maximumStopStrings = 16
   static let maximumAlternatives = 20
 
@@ -23,44 +27,45 @@ struct GenerationRequest: Sendable, Equatable {
     var request = GenerationRequest()
     request.sampling = defaults
     guard let json else { return request }
-    var fields = try JSONFields(try JSON.parse(argument: json, name: "config_json"), name: "config_json")
-    try request.sampling.read(&fields)
-    request.sampling.logitBias = try readLogitBias(&fields, vocabularySize: vocabularySize)
-    request.maxTokens = try fields.integer("max_tokens", in: 1...Int64(Int32.max)).map { Int($0) }
-    request.stop = try readStop(&fields)
-    if let count = try fields.integer("logprobs", in: -1...Int64(maximumAlternatives)), count != 0 {
-      request.logProbabilityAlternatives = max(0, Int(count))
+    let fields = try JSONFields(argument: json, name: "config_json")
+    try fields.refuseMembers(besides: knownMembers)
+    try request.sampling.read(fields)
+    request.sampling.logitBias = try readLogitBias(fields, vocabularySize: vocabularySize)
+    request.maxTokens = try fields.optionalInteger("max_tokens", 1...Int(Int32.max))
+    request.stop = try readStop(fields)
+    if let count = try fields.optionalInteger("logprobs", -1...maximumAlternatives), count != 0 {
+      request.logProbabilityAlternatives = max(0, count)
     }
-    request.ignoresEndTokens = try fields.boolean("ignore_eos") ?? false
-    try fields.refuseUnknown()
+    request.ignoresEndTokens = try fields.optionalBoolean("ignore_eos") ?? false
     return request
   }
 
-  private static func readStop(_ fields: inout JSONFields) throws(Failure) -> [String] {
-    let stop = try fields.strings("stop") ?? []
+  private static func readStop(_ fields: JSONFields) throws(Failure) -> [String] {
+    let stop = try fields.optionalStrings("stop") ?? []
     guard stop.count <= maximumStopStrings else {
-      throw Failure(.invalidArgument, "config_json: 'stop' holds \(stop.count) strings, at most \(maximumStopStrings)")
+      throw Failure(
+        .invalidArgument, "config_json: stop holds \(stop.count) strings; expected at most \(maximumStopStrings)")
     }
     guard !stop.contains("") else {
-      throw Failure(.invalidArgument, "config_json: 'stop' holds an empty string")
+      throw Failure(.invalidArgument, "config_json: stop holds an empty string")
     }
     return stop
   }
 
-  private static func readLogitBias(_ fields: inout JSONFields, vocabularySize: Int) throws(Failure) -> [Int32: Float] {
+  private static func readLogitBias(_ fields: JSONFields, vocabularySize: Int) throws(Failure) -> [Int32: Float] {
     guard let value = fields.value("logit_bias") else { return [:] }
     guard let object = value.objectValue else {
-      throw fields.wrong("logit_bias", value, "an object of token ids")
+      throw fields.wrong("logit_bias", value, expected: "an object of token ids")
     }
     var biases: [Int32: Float] = [:]
     for (key, bias) in object {
       guard let token = Int32(key), token >= 0, token < vocabularySize else {
         throw Failure(
           .invalidArgument,
-          "config_json: 'logit_bias' names '\(key)', which is not a token id below \(vocabularySize)")
+          "config_json: logit_bias names '\(key)'; expected token ids below \(vocabularySize)")
       }
       guard let number = bias.doubleValue, (-100...100).contains(number) else {
-        throw fields.wrong("logit_bias", bias, "numbers from -100 to 100")
+        throw fields.wrong("logit_bias", bias, expected: "numbers from -100 to 100")
       }
       biases[token] = Float(number)
     }
@@ -70,14 +75,17 @@ struct GenerationRequest: Sendable, Equatable {
 
 extension SamplingParameters {
   /// Overwrites what `fields` holds.
-  mutating func read(_ fields: inout JSONFields) throws(Failure) {
-    temperature = try fields.number("temperature", in: 0...100) ?? temperature
-    topK = try fields.integer("top_k", in: 0...Int64(Int32.max)).map { Int($0) } ?? topK
-    topP = try fields.number("top_p", in: 0...1, not: 0) ?? topP
-    minP = try fields.number("min_p", in: 0...1) ?? minP
-    repetitionPenalty = try fields.number("repetition_penalty", in: 0...100, not: 0) ?? repetitionPenalty
-    presencePenalty = try fields.number("presence_penalty", in: -100...100) ?? presencePenalty
-    frequencyPenalty = try fields.number("frequency_penalty", in: -100...100) ?? frequencyPenalty
-    seed = try fields.integer("seed", in: .min ... .max).map { UInt64(bitPattern: $0) } ?? seed
+  mutating func read(_ fields: JSONFields) throws(Failure) {
+    func number(_ key: String, _ range: ClosedRange<Double>, _ excluded: Double? = nil) throws(Failure) -> Float? {
+      try fields.optionalNumber(key, range, except: excluded).map { Float($0) }
+    }
+    temperature = try number("temperature", 0...100) ?? temperature
+    topK = try fields.optionalInteger("top_k", 0...Int(Int32.max)) ?? topK
+    topP = try number("top_p", 0...1, 0) ?? topP
+    minP = try number("min_p", 0...1) ?? minP
+    repetitionPenalty = try number("repetition_penalty", 0...100, 0) ?? repetitionPenalty
+    presencePenalty = try number("presence_penalty", -100...100) ?? presencePenalty
+    frequencyPenalty = try number("frequency_penalty", -100...100) ?? frequencyPenalty
+    seed = try fields.optionalInteger("seed", .min ... .max).map { UInt64(bitPattern: Int64($0)) } ?? seed
   }
 }

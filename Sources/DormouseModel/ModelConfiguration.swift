@@ -84,7 +84,7 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   /// - Parameter file: how the document is called in failures.
   public init(json: JSON, file: String = "config.json") throws(Failure) {
-    let fields = try ConfigurationFields(json, file: file)
+    let fields = try JSONFields(json, file: file)
     architecture = try Self.architecture(fields)
     try Self.requireKnownFeatures(fields)
     vocabularySize = try fields.integer("vocab_size", 1...(1 << 24))
@@ -117,7 +117,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   static let widthRange = 1...(1 << 20)
   static let positionRange = 1...(1 << 31)
 
-  private func checkDimensions(_ fields: ConfigurationFields) throws(Failure) {
+  private func checkDimensions(_ fields: JSONFields) throws(Failure) {
     guard qkRopeHeadDimension % 2 == 0 else {
       throw fields.wrong(
         "qk_rope_head_dim", .integer(Int64(qkRopeHeadDimension)),
@@ -135,7 +135,7 @@ public struct ModelConfiguration: Sendable, Equatable {
 // MARK: - Features
 
 extension ModelConfiguration {
-  private static func architecture(_ fields: ConfigurationFields) throws(Failure) -> Architecture {
+  private static func architecture(_ fields: JSONFields) throws(Failure) -> Architecture {
     let name = try fields.string("model_type")
     guard let architecture = Architecture(rawValue: name) else {
       throw fields.unsupported(
@@ -145,7 +145,7 @@ extension ModelConfiguration {
   }
 
   /// Features of which Dormouse has one value only.
-  private static func requireKnownFeatures(_ fields: ConfigurationFields) throws(Failure) {
+  private static func requireKnownFeatures(_ fields: JSONFields) throws(Failure) {
     if let activation = try fields.optionalString("hidden_act"), activation != "silu" {
       throw fields.unsupported("hidden_act", .string(activation), supported: "silu")
     }
@@ -154,7 +154,7 @@ extension ModelConfiguration {
     }
   }
 
-  private static func queryRank(_ fields: ConfigurationFields) throws(Failure) -> Int? {
+  private static func queryRank(_ fields: JSONFields) throws(Failure) -> Int? {
     guard fields.has("q_lora_rank") else {
       throw Failure(
         .malformed, "\(fields.file): q_lora_rank is missing; expected an integer, or null for a direct q_proj")
@@ -163,7 +163,7 @@ extension ModelConfiguration {
   }
 
   private static func router(
-    _ fields: ConfigurationFields, _ architecture: Architecture
+    _ fields: JSONFields, _ architecture: Architecture
   ) throws(Failure) -> RouterConfiguration {
     switch architecture {
     case .deepseekV2:
@@ -174,7 +174,7 @@ extension ModelConfiguration {
   }
 
   private static func feedForward(
-    _ fields: ConfigurationFields, _ architecture: Architecture, layers: Int
+    _ fields: JSONFields, _ architecture: Architecture, layers: Int
   ) throws(Failure) -> [FeedForward] {
     if let types = try fields.optionalArray("mlp_layer_types") {
       return try feedForward(fields, types, layers: layers)
@@ -187,7 +187,7 @@ extension ModelConfiguration {
   }
 
   private static func feedForward(
-    _ fields: ConfigurationFields, _ types: [JSON], layers: Int
+    _ fields: JSONFields, _ types: [JSON], layers: Int
   ) throws(Failure) -> [FeedForward] {
     guard types.count == layers else {
       throw Failure(
@@ -207,7 +207,7 @@ extension ModelConfiguration {
 
   /// The class of deepseek_v2 always turns neighbours; the others read `rope_interleave`.
   private static func interleaved(
-    _ fields: ConfigurationFields, _ architecture: Architecture
+    _ fields: JSONFields, _ architecture: Architecture
   ) throws(Failure) -> Bool {
     let interleaved = try fields.optionalBoolean("rope_interleave") ?? true
     guard interleaved || architecture != .deepseekV2 else {
@@ -217,14 +217,14 @@ extension ModelConfiguration {
   }
 
   /// transformers 5 writes the same number under its own name.
-  private static func nextTokenLayers(_ fields: ConfigurationFields) throws(Failure) -> Int {
+  private static func nextTokenLayers(_ fields: JSONFields) throws(Failure) -> Int {
     let range = 0...layerRange.upperBound
     let published = try fields.optionalInteger("num_nextn_predict_layers", range)
     let native = try fields.optionalInteger("num_mtp_layers", range)
     return published ?? native ?? 0
   }
 
-  private static func quantization(_ document: ConfigurationFields) throws(Failure) -> BlockQuantization? {
+  private static func quantization(_ document: JSONFields) throws(Failure) -> BlockQuantization? {
     guard let fields = try document.fields("quantization_config") else { return nil }
     try require(fields, "quant_method", "fp8", isOptional: false)
     try require(fields, "fmt", "e4m3", isOptional: true)
@@ -249,7 +249,7 @@ extension ModelConfiguration {
   }
 
   private static func require(
-    _ fields: ConfigurationFields, _ key: String, _ supported: String, isOptional: Bool
+    _ fields: JSONFields, _ key: String, _ supported: String, isOptional: Bool
   ) throws(Failure) {
     let value = isOptional ? try fields.optionalString(key) ?? supported : try fields.string(key)
     guard value == supported else { throw fields.unsupported(key, .string(value), supported: supported) }

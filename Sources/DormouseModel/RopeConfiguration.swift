@@ -83,7 +83,7 @@ extension RopeConfiguration {
 
   /// Reads both spellings: the hub's `rope_theta` and `rope_scaling`, and transformers 5's `rope_parameters`. As in
   /// transformers, `rope_scaling` wins where both stand, and a theta inside it wins over one beside it.
-  init(_ fields: ConfigurationFields, maximumPositions: Int) throws(Failure) {
+  init(_ fields: JSONFields, maximumPositions: Int) throws(Failure) {
     var parameters = try fields.fields("rope_scaling")
     if parameters?.object.isEmpty ?? true { parameters = try fields.fields("rope_parameters") }
     let outer = try fields.optionalNumber("rope_theta", Self.thetaRange)
@@ -103,7 +103,7 @@ extension RopeConfiguration {
   /// transformers' `RotaryEmbeddingConfigMixin.default_theta`.
   private static let defaultTheta = 10_000.0
 
-  private static func requireFullRotation(_ fields: ConfigurationFields) throws(Failure) {
+  private static func requireFullRotation(_ fields: JSONFields) throws(Failure) {
     guard let value = fields.value("partial_rotary_factor") else { return }
     guard value.doubleValue == 1 else {
       throw fields.unsupported("partial_rotary_factor", value, supported: "1, since qk_rope_head_dim sets the size")
@@ -113,7 +113,7 @@ extension RopeConfiguration {
 
 extension RopeConfiguration.YaRN {
   fileprivate init(
-    _ fields: ConfigurationFields, document: ConfigurationFields, maximumPositions: Int
+    _ fields: JSONFields, document: JSONFields, maximumPositions: Int
   ) throws(Failure) {
     let key = "original_max_position_embeddings"
     factor = try fields.number("factor", 1...1e6)
@@ -133,7 +133,7 @@ extension RopeConfiguration.YaRN {
 
   /// 0 and null stand for the default, as in transformers.
   private static func beta(
-    _ fields: ConfigurationFields, _ key: String, default standard: Double
+    _ fields: JSONFields, _ key: String, default standard: Double
   ) throws(Failure) -> Double {
     let value = try fields.optionalNumber(key, 0...1e6) ?? 0
     return value == 0 ? standard : value

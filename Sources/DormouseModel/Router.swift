@@ -11,16 +11,6 @@ public struct Router: Sendable {
 
   public init(_ configuration: RouterConfiguration) { self.configuration = configuration }
 
-  /// - Parameters:
-  ///   - json: an object as `RouterConfiguration.init(json:source:)` reads it, given by a caller.
-  ///   - name: the argument's name.
-  /// - Throws: `Failure(.invalidArgument)` or `Failure(.unsupported)`.
-  public init(json: JSON, name: String = "router") throws(Failure) {
-    do throws(Failure) { configuration = try RouterConfiguration(json: json, source: name) } catch {
-      throw error.status == .malformed ? Failure(.invalidArgument, error.message) : error
-    }
-  }
-
   /// Routes `count` tokens.
   /// - Parameters:
   ///   - logits: [count, experts].

@@ -31,13 +31,12 @@ public struct RouterConfiguration: Sendable, Equatable {
 
   static let expertRange = 1...65536
 
-  /// Reads the router's fields from a JSON object: `scoring_func`, `topk_method`, `n_group`, `topk_group`, `top_k` or
+  /// Reads the router's fields alone: `scoring_func`, `topk_method`, `n_group`, `topk_group`, `top_k` or
   /// `num_experts_per_tok`, `norm_topk_prob`, `routed_scaling_factor`, `n_routed_experts`.
   ///
-  /// - Throws: `Failure(.malformed)` naming the field, or `Failure(.unsupported)` for an unknown method or scoring
+  /// - Throws: a `Failure` of the fields' status naming the field, or `Failure(.unsupported)` for an unknown method or scoring
   ///   function, and for `norm_topk_prob` with a softmax method.
-  public init(json: JSON, source: String = "router") throws(Failure) {
-    let fields = try ConfigurationFields(json, file: source)
+  public init(_ fields: JSONFields) throws(Failure) {
     let scoring = try fields.optionalString("scoring_func")
     let fallback: Method = scoring == "sigmoid" ? .noAuxiliaryLoss : .greedy
     try self.init(fields, defaultMethod: fallback, allowed: Method.allCases)
@@ -46,7 +45,7 @@ public struct RouterConfiguration: Sendable, Equatable {
   /// - Parameters:
   ///   - defaultMethod: the method of a document without `topk_method`.
   ///   - allowed: the methods that the architecture has.
-  init(_ fields: ConfigurationFields, defaultMethod: Method, allowed: [Method]) throws(Failure) {
+  init(_ fields: JSONFields, defaultMethod: Method, allowed: [Method]) throws(Failure) {
     method = try RouterConfiguration.method(fields, defaultMethod: defaultMethod, allowed: allowed)
     expertCount = try fields.integer("n_routed_experts", RouterConfiguration.expertRange)
     let perTokenKey = fields.has("top_k") && !fields.has("num_experts_per_tok") ? "top_k" : "num_experts_per_tok"
@@ -60,13 +59,13 @@ public struct RouterConfiguration: Sendable, Equatable {
 
   /// DeepSeek's own code for V2 renormalises and then leaves the scale out, the class of transformers ignores the field:
   /// no published checkpoint sets it, and neither reading would be more than a guess.
-  private static func normalizesWeights(_ fields: ConfigurationFields, _ method: Method) throws(Failure) -> Bool {
+  private static func normalizesWeights(_ fields: JSONFields, _ method: Method) throws(Failure) -> Bool {
     if method == .noAuxiliaryLoss { return try fields.boolean("norm_topk_prob") }
     guard try fields.optionalBoolean("norm_topk_prob") ?? false else { return false }
     throw fields.unsupported("norm_topk_prob", .bool(true), supported: "false with \(method.rawValue)")
   }
 
-  private mutating func readGroups(_ fields: ConfigurationFields, perTokenKey: String) throws(Failure) {
+  private mutating func readGroups(_ fields: JSONFields, perTokenKey: String) throws(Failure) {
     groupCount = try fields.integer("n_group", 1...expertCount)
     selectedGroupCount = try fields.integer("topk_group", 1...groupCount)
     guard expertCount % groupCount == 0 else {
@@ -87,7 +86,7 @@ public struct RouterConfiguration: Sendable, Equatable {
   }
 
   private static func method(
-    _ fields: ConfigurationFields, defaultMethod: Method, allowed: [Method]
+    _ fields: JSONFields, defaultMethod: Method, allowed: [Method]
   ) throws(Failure) -> Method {
     var method = defaultMethod
     if let name = try fields.optionalString("topk_method") {

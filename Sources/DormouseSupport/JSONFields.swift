@@ -1,88 +1,159 @@
-/// Reads a JSON object that a caller gave, field by field: each one checked for type and range, and in the end for
-/// members that nobody asked for.
+/// Reads one object of a JSON document field by field; every failure names the document, the field, the value found
+/// and what was expected.
 public struct JSONFields {
-  private let object: JSONObject
-  /// What the object is, for messages.
-  private let name: String
-  /// The status of failures: the caller's mistake, or a file's.
+  public let object: JSONObject
+  /// The document, as it stands in front of every sentence: a path, or an argument's name.
+  public let file: String
+  /// The path of this object inside the document, with its final dot; empty for the document itself.
+  public let path: String
+  /// Of failures: `malformed` for a file, `invalidArgument` for what a caller gave.
   private let status: Status
-  private var known: Set<String> = []
 
-  public init(_ value: JSON, name: String, status: Status = .invalidArgument) throws(Failure) {
-    guard let object = value.objectValue else {
-      throw Failure(status, "\(name) must be a JSON object, not \(value.typeName)")
+  public init(_ value: JSON, file: String, path: String = "", status: Status = .malformed) throws(Failure) {
+    guard case .object(let object) = value else {
+      let name = path.isEmpty ? "the document" : String(path.dropLast())
+      throw Failure(status, "\(file): \(name) is \(value.typeName); expected an object")
     }
     self.object = object
-    self.name = name
+    self.file = file
+    self.path = path
     self.status = status
   }
 
-  /// The member as it stands; nil when it is missing or null.
-  public mutating func value(_ key: String) -> JSON? {
-    known.insert(key)
+  /// Reads the object that a caller gave as the argument `name`.
+  public init(argument text: String, name: String, limits: JSON.Limits = JSON.Limits()) throws(Failure) {
+    try self.init(
+      JSON.parse(argument: text, name: name, limits: limits), file: name, status: .invalidArgument)
+  }
+
+  /// The member called `key`; nil when it is missing or null.
+  public func value(_ key: String) -> JSON? {
     guard let value = object[key], !value.isNull else { return nil }
     return value
   }
 
-  public mutating func boolean(_ key: String) throws(Failure) -> Bool? {
+  /// Whether the member stands in the document, null or not.
+  public func has(_ key: String) -> Bool { object[key] != nil }
+
+  public func fields(_ key: String) throws(Failure) -> JSONFields? {
     guard let value = value(key) else { return nil }
-    guard let result = value.boolValue else { throw wrong(key, value, "true or false") }
-    return result
+    return try JSONFields(value, file: file, path: "\(path)\(key).", status: status)
   }
 
-  public mutating func integer(_ key: String, in range: ClosedRange<Int64>) throws(Failure) -> Int64? {
-    guard let value = value(key) else { return nil }
-    guard let result = value.integerValue, range.contains(result) else {
-      throw wrong(key, value, "an integer from \(range.lowerBound) to \(range.upperBound)")
+  public func integer(_ key: String, _ range: ClosedRange<Int>) throws(Failure) -> Int {
+    guard let value = try optionalInteger(key, range) else {
+      throw absent(key, expected: JSONFields.words(range))
     }
-    return result
+    return value
   }
 
-  public mutating func number(_ key: String, in range: ClosedRange<Double>, not excluded: Double? = nil) throws(Failure)
-    -> Float?
-  {
+  public func optionalInteger(_ key: String, _ range: ClosedRange<Int>) throws(Failure) -> Int? {
     guard let value = value(key) else { return nil }
-    guard let result = value.doubleValue, range.contains(result), result != excluded else {
+    guard let integer = value.integerValue, let number = Int(exactly: integer), range.contains(number) else {
+      throw wrong(key, value, expected: JSONFields.words(range))
+    }
+    return number
+  }
+
+  public func number(_ key: String, _ range: ClosedRange<Double>) throws(Failure) -> Double {
+    guard let value = try optionalNumber(key, range) else {
+      throw absent(key, expected: JSONFields.words(range))
+    }
+    return value
+  }
+
+  /// - Parameter excluded: a border of the range that does not belong to it.
+  public func optionalNumber(
+    _ key: String, _ range: ClosedRange<Double>, except excluded: Double? = nil
+  ) throws(Failure) -> Double? {
+    guard let value = value(key) else { return nil }
+    guard let number = value.doubleValue, range.contains(number), number != excluded else {
       let exception = excluded.map { " except \($0)" } ?? ""
-      throw wrong(key, value, "a number from \(range.lowerBound) to \(range.upperBound)\(exception)")
+      throw wrong(key, value, expected: JSONFields.words(range) + exception)
     }
-    return Float(result)
+    return number
   }
 
-  public mutating func string(_ key: String) throws(Failure) -> String? {
+  public func boolean(_ key: String) throws(Failure) -> Bool {
+    guard let value = try optionalBoolean(key) else { throw absent(key, expected: "true or false") }
+    return value
+  }
+
+  public func optionalBoolean(_ key: String) throws(Failure) -> Bool? {
     guard let value = value(key) else { return nil }
-    guard let result = value.stringValue else { throw wrong(key, value, "a string") }
-    return result
+    guard let boolean = value.boolValue else { throw wrong(key, value, expected: "true or false") }
+    return boolean
+  }
+
+  public func string(_ key: String) throws(Failure) -> String {
+    guard let value = try optionalString(key) else { throw absent(key, expected: "a string") }
+    return value
+  }
+
+  public func optionalString(_ key: String) throws(Failure) -> String? {
+    guard let value = value(key) else { return nil }
+    guard let string = value.stringValue else { throw wrong(key, value, expected: "a string") }
+    return string
+  }
+
+  public func optionalArray(_ key: String) throws(Failure) -> [JSON]? {
+    guard let value = value(key) else { return nil }
+    guard let array = value.arrayValue else { throw wrong(key, value, expected: "an array") }
+    return array
   }
 
   /// A string, or an array of strings.
-  public mutating func strings(_ key: String) throws(Failure) -> [String]? {
+  public func optionalStrings(_ key: String) throws(Failure) -> [String]? {
     guard let value = value(key) else { return nil }
-    if let single = value.stringValue { return [single] }
-    guard let values = value.arrayValue else { throw wrong(key, value, "a string or an array of strings") }
-    var result: [String] = []
-    for element in values {
-      guard let string = element.stringValue else { throw wrong(key, element, "a string or an array of strings") }
-      result.append(string)
+    var strings: [String] = []
+    for element in value.arrayValue ?? [value] {
+      guard let string = element.stringValue else {
+        throw wrong(key, element, expected: "a string or an array of strings")
+      }
+      strings.append(string)
     }
-    return result
+    return strings
   }
 
-  /// Throws when the object has a member that was never asked for.
-  public func refuseUnknown() throws(Failure) {
-    for key in object.keys where !known.contains(key) {
-      let names = known.sorted().joined(separator: ", ")
-      throw Failure(status, "\(name) has an unknown member '\(key)'; known are: \(names)")
+  /// Throws when the object has a member that is not among `known`.
+  public func refuseMembers(besides known: [String]) throws(Failure) {
+    for key in object.keys where !known.contains(where: { ExactString($0) == ExactString(key) }) {
+      throw Failure(
+        status, "\(file): \(path)\(key) is not a known member; known: \(known.joined(separator: ", "))")
     }
   }
 
-  public func wrong(_ key: String, _ value: JSON, _ expected: String) -> Failure {
-    Failure(status, "\(name): '\(key)' must be \(expected), not \(JSONFields.excerpt(value))")
+  /// The value is well formed but Dormouse does not have what it asks for.
+  public func unsupported(_ key: String, _ value: JSON, supported: String) -> Failure {
+    let found = JSONFields.shown(value)
+    return Failure(.unsupported, "\(file): \(path)\(key) is \(found), which is not supported; supported: \(supported)")
   }
 
-  /// A value as it goes into a message: short.
-  static func excerpt(_ value: JSON) -> String {
-    let text = value.text()
-    return text.count > 60 ? text.prefix(57) + "..." : text
+  public func wrong(_ key: String, _ value: JSON, expected: String) -> Failure {
+    let found = JSONFields.shown(value)
+    return Failure(status, "\(file): \(path)\(key) is \(found); expected \(expected)")
+  }
+
+  private func absent(_ key: String, expected: String) -> Failure {
+    let what = has(key) ? "null" : "missing"
+    return Failure(status, "\(file): \(path)\(key) is \(what); expected \(expected)")
+  }
+
+  private static func words(_ range: ClosedRange<Int>) -> String {
+    "an integer from \(range.lowerBound) to \(range.upperBound)"
+  }
+
+  private static func words(_ range: ClosedRange<Double>) -> String {
+    "a number from \(range.lowerBound) to \(range.upperBound)"
+  }
+
+  /// A value as it stands in a sentence; arrays and objects by their type, long strings shortened.
+  private static func shown(_ value: JSON) -> String {
+    switch value {
+    case .array, .object: return value.typeName
+    case .string(let text) where text.utf8.count > 80:
+      return "\(JSON.string(String(String.UnicodeScalarView(text.unicodeScalars.prefix(40)))).text())..."
+    default: return value.text()
+    }
   }
 }

@@ -99,3 +99,9 @@ import Testing
     #expect { try Router(json: JSON.parse(document)) } throws: { "\($0)".contains(mention) }
   }
 }
+
+extension Router {
+  fileprivate init(json: JSON) throws {
+    self.init(try RouterConfiguration(try JSONFields(json, file: "router")))
+  }
+}

@@ -1,6 +1,6 @@
 """Trains dormouse-tiny from scratch, or resumes a checkpoint.
 
-    python train.py --steps 2000 --out run
+    python train.py --steps 2000 --until 1600 --out run
 
 The rate warms up, stays, and falls along a cosine over the last 45 % of the steps. Step k draws its
 conversations from a generator seeded with k, so a resumed run equals an uninterrupted one, and a run may be resumed
@@ -131,6 +131,7 @@ def save(path, model, optimizer, step):
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--steps", type=int, required=True)
+    parser.add_argument("--until", type=int, help="stop early, the schedule being that of --steps")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=7)
@@ -151,8 +152,8 @@ def main():
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
 
-    start, tokens = time.time(), 0
-    for step in range(first, arguments.steps):
+    start, tokens, last = time.time(), 0, arguments.until or arguments.steps
+    for step in range(first, last):
         share = rate_share(step, arguments.steps)
         for group in optimizer.param_groups:
             group["lr"] = PEAK_RATE * share
@@ -168,7 +169,7 @@ def main():
         if done % 20 == 0:
             speed = tokens / (time.time() - start)
             print(f"step {done} loss {loss:.4f} imbalance {imbalance:.1f} tokens/s {speed:.0f}", flush=True)
-        if done % 200 == 0 or done == arguments.steps:
+        if done % 200 == 0 or done == last:
             save(checkpoint, model, optimizer, done)
             score, by_task = examine(model, encoder, questions)
             print(f"step {done} held-out {score:.4f} {json.dumps(by_task)}", flush=True)

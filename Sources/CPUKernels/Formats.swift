@@ -164,14 +164,22 @@ enum Float8Format: Format {
   #endif
 }
 
-/// The scale of block `column` of the grid row that matrix row `row` belongs to; 1 without scales.
-@inline(__always) func scale(_ w: platform_matrix, _ row: Int, block column: Int) -> Float {
-  guard let scales = w.scales else { return 1 }
-  let index = (w.first_row &+ row) / w.row_block &* w.scale_columns &+ column
+// No struct for what follows: one that other files see has value witnesses, weak code named alike in every module.
+
+/// Where the scales of a matrix row begin in the grid, nil without scales: the division is done once a row.
+@inline(__always) func rowScales(_ w: platform_matrix, _ row: Int) -> UnsafeRawPointer? {
+  guard let scales = w.scales else { return nil }
+  let size = w.scale_type == Int32(PLATFORM_SCALE_FLOAT32) ? 4 : 1
+  return scales + (w.first_row &+ row) / w.row_block &* w.scale_columns &* size
+}
+
+/// The scale of a row's block of columns `block`; 1 without scales.
+@inline(__always) func scale(_ w: platform_matrix, _ rowScales: UnsafeRawPointer?, _ block: Int) -> Float {
+  guard let rowScales else { return 1 }
   if w.scale_type == Int32(PLATFORM_SCALE_FLOAT32) {
-    return scales.loadUnaligned(fromByteOffset: index &* 4, as: Float.self)
+    return rowScales.loadUnaligned(fromByteOffset: block &* 4, as: Float.self)
   }
-  let exponent = UInt32(scales.load(fromByteOffset: index, as: UInt8.self))
+  let exponent = UInt32(rowScales.load(fromByteOffset: block, as: UInt8.self))
   if exponent == 0 { return 0x1p-127 }
   return exponent == 255 ? .nan : Float(bitPattern: exponent &<< 23)
 }

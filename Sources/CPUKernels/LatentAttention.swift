@@ -130,25 +130,20 @@ private struct Attention {
     let o = out + h &* rank
     var c = 0
     while c &+ 2 &* lanes <= rank {
-      var s = InlineArray<8, FloatVector>(repeating: zero)
-      for j in 0..<4 {
-        s[2 &* j] = load(o + (j &* rank &+ c))
-        s[2 &* j &+ 1] = load(o + (j &* rank &+ c &+ lanes))
-      }
+      var (h0, h1) = (HeadSums(o + c), HeadSums(o + (rank &+ c)))
+      var (h2, h3) = (HeadSums(o + (2 &* rank &+ c)), HeadSums(o + (3 &* rank &+ c)))
       for t in 0..<known {
         let row = block + (t &* stride &+ c)
-        let v0 = load(row)
-        let v1 = load(row + lanes)
-        for j in 0..<4 {
-          let weight = splat(p[j &* rowBlock &+ t])
-          s[2 &* j] = fused(weight, v0, s[2 &* j])
-          s[2 &* j &+ 1] = fused(weight, v1, s[2 &* j &+ 1])
-        }
+        let (v0, v1) = (load(row), load(row + lanes))
+        h0.add(p[t], v0, v1)
+        h1.add(p[rowBlock &+ t], v0, v1)
+        h2.add(p[2 &* rowBlock &+ t], v0, v1)
+        h3.add(p[3 &* rowBlock &+ t], v0, v1)
       }
-      for j in 0..<4 {
-        store(s[2 &* j], o + (j &* rank &+ c))
-        store(s[2 &* j &+ 1], o + (j &* rank &+ c &+ lanes))
-      }
+      h0.put(o + c)
+      h1.put(o + (rank &+ c))
+      h2.put(o + (2 &* rank &+ c))
+      h3.put(o + (3 &* rank &+ c))
       c &+= 2 &* lanes
     }
     for j in 0..<4 { accumulateRest(h &+ j, known, from: c) }
@@ -175,5 +170,26 @@ private struct Attention {
 
   @inline(__always) func finish() {
     for h in 0..<heads { scaleRow(out + h &* rank, splat(1 / totals[h])) }
+  }
+}
+
+/// Two vectors of a head's output while rows are added to it.
+private struct HeadSums {
+  private var s0: FloatVector
+  private var s1: FloatVector
+
+  @inline(__always) init(_ p: MutableFloats) {
+    s0 = load(p)
+    s1 = load(p + lanes)
+  }
+
+  @inline(__always) mutating func add(_ weight: Float, _ v0: FloatVector, _ v1: FloatVector) {
+    s0 = fused(splat(weight), v0, s0)
+    s1 = fused(splat(weight), v1, s1)
+  }
+
+  @inline(__always) func put(_ p: MutableFloats) {
+    store(s0, p)
+    store(s1, p + lanes)
   }
 }

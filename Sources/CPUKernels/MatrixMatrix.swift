@@ -5,10 +5,13 @@ private let depthBlock = 1024
 /// Rows of x in a block: as many rows of `depthBlock` columns stay in the second cache.
 private let countBlock = 96
 
+/// Floats between rows of a block in scratch memory: rows a power of two apart would share a few sets of the cache.
+@inline(__always) private func strideOf(depth: Int) -> Int { depth &+ 16 }
+
 /// Floats of scratch memory that `multiplyMatrix` needs.
 @inline(never) public func multiplyMatrixScratch(_ columns: Int, _ count: Int) -> Int {
-  let depth = padded(columns < depthBlock ? columns : depthBlock)
-  return depth &* (4 &+ (count < countBlock ? count : countBlock))
+  let stride = strideOf(depth: padded(columns < depthBlock ? columns : depthBlock))
+  return stride &* (4 &+ (count < countBlock ? count : countBlock))
 }
 
 /// `y[i, r - first] = sum over c of w[r, c] * x[i, c]`, for many x: each block of weights is decoded once for many x.
@@ -52,14 +55,15 @@ private struct MatrixJob {
     repeat {
       let end = w.columns &- begin < depthBlock ? w.columns : begin &+ depthBlock
       let depth = padded(end &- begin)
-      let weights = scratch  // [4, depth]
-      let panel = scratch + 4 &* depth  // [count, depth]
-      for i in 0..<count { copyPadded(x + (i &* xStride &+ begin), end &- begin, panel + i &* depth, depth) }
+      let stride = strideOf(depth: depth)
+      let weights = scratch  // [4, stride]
+      let panel = scratch + 4 &* stride  // [count, stride]
+      for i in 0..<count { copyPadded(x + (i &* xStride &+ begin), end &- begin, panel + i &* stride, depth) }
       var r = first
       while r < last {
-        for j in 0..<4 { decodePadded(F.self, r &+ j, begin, end, weights + j &* depth, depth) }
+        for j in 0..<4 { decodePadded(F.self, r &+ j, begin, end, weights + j &* stride, depth) }
         let known = last &- r < 4 ? last &- r : 4
-        tiles(weights, depth, panel, depth, count, depth) { i, four in
+        tiles(weights, stride, panel, stride, count, depth) { i, four in
           put(four, known, y + (i &* yStride &+ r &- first), isFirst: begin == 0)
         }
         r &+= 4

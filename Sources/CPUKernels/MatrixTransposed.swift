@@ -39,14 +39,15 @@ public import CPlatform
       var factors = SIMD4(x[r &- first], x[r &- first &+ 1], x[r &- first &+ 2], x[r &- first &+ 3])
       if w.scales != nil {
         factors *= SIMD4(
-          scale(w, r, block: block), scale(w, r &+ 1, block: block), scale(w, r &+ 2, block: block),
-          scale(w, r &+ 3, block: block))
+          scale(w, rowScales(w, r), block), scale(w, rowScales(w, r &+ 1), block),
+          scale(w, rowScales(w, r &+ 2), block),
+          scale(w, rowScales(w, r &+ 3), block))
       }
       addFour(F.self, data + r &* stride, stride, factors, begin, end, y)
       r &+= 4
     }
     while r < last {
-      addOne(F.self, data + r &* stride, x[r &- first] * scale(w, r, block: block), begin, end, y)
+      addOne(F.self, data + r &* stride, x[r &- first] * scale(w, rowScales(w, r), block), begin, end, y)
       r &+= 1
     }
     begin = end
@@ -98,12 +99,13 @@ public import CPlatform
     decodeScaled(F.self, start, from, to, 1, y)
     return
   }
+  let scales = rowScales(w, row)
   var begin = from
   while begin < to {
     let block = begin / w.column_block
     let inside = begin &- block &* w.column_block
     let end = w.column_block &- inside < to &- begin ? begin &+ (w.column_block &- inside) : to
-    decodeScaled(F.self, start, begin, end, scale(w, row, block: block), y + (begin &- from))
+    decodeScaled(F.self, start, begin, end, scale(w, scales, block), y + (begin &- from))
     begin = end
   }
 }

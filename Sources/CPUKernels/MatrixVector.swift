@@ -60,11 +60,12 @@ private struct VectorJob {
     if w.scales == nil {
       total = partial(F.self, row, x, 0, w.columns, &tail, &seen)
     } else {
+      let scales = rowScales(w, r)
       var begin = 0
       var block = 0
       while begin < w.columns {
         let end = w.column_block < w.columns &- begin ? begin &+ w.column_block : w.columns
-        let factor = scale(w, r, block: block)
+        let factor = scale(w, scales, block)
         var rest: Float = 0
         total = fused(partial(F.self, row, x, begin, end, &rest, &seen), splat(factor), total)
         tail = fused(rest, factor, tail)
@@ -114,6 +115,7 @@ private struct VectorJob {
       total.add(F.self, row, x, xStride, 0, w.columns)
       return total.sums
     }
+    let scales = rowScales(w, r)
     var result = SIMD4<Float>(repeating: 0)
     var begin = 0
     var block = 0
@@ -121,7 +123,7 @@ private struct VectorJob {
       let end = w.column_block < w.columns &- begin ? begin &+ w.column_block : w.columns
       var part = FourSums()
       part.add(F.self, row, x, xStride, begin, end)
-      let factor = splat(scale(w, r, block: block))
+      let factor = splat(scale(w, scales, block))
       total.s0 = fused(part.s0, factor, total.s0)
       total.s1 = fused(part.s1, factor, total.s1)
       total.s2 = fused(part.s2, factor, total.s2)

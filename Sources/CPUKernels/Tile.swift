@@ -1,14 +1,45 @@
 // The innermost loop of matrix products and of attention scores: four rows of one matrix against a few of another,
 // both row-major in float32, vectors along the rows. Its sums stay in registers for the whole depth.
 
-/// Rows of the second matrix in a tile: four times this many sums, plus what is being multiplied, fill the registers.
+/// Rows of the second matrix in a tile: four times this many sums, and what is being multiplied, stay in registers (of
+/// AVX-512's 32 the compiler keeps only about 20 free of spills).
 #if ISA_AVX512
-  @inline(__always) var tileWidth: Int { 6 }
-  typealias TileSums = InlineArray<24, FloatVector>
+  @inline(__always) var tileWidth: Int { 4 }
 #else
   @inline(__always) var tileWidth: Int { 3 }
-  typealias TileSums = InlineArray<12, FloatVector>
 #endif
+
+/// The sums of four rows with one row. Named, because an array's would go through memory.
+private struct TileColumn {
+  var s0 = zero
+  var s1 = zero
+  var s2 = zero
+  var s3 = zero
+
+  @inline(__always) mutating func add(_ four: TileRows, _ v: FloatVector) {
+    s0 = fused(four.a0, v, s0)
+    s1 = fused(four.a1, v, s1)
+    s2 = fused(four.a2, v, s2)
+    s3 = fused(four.a3, v, s3)
+  }
+
+  @inline(__always) var sums: SIMD4<Float> { laneSums(s0, s1, s2, s3) }
+}
+
+/// One vector of each of four rows.
+private struct TileRows {
+  let a0: FloatVector
+  let a1: FloatVector
+  let a2: FloatVector
+  let a3: FloatVector
+
+  @inline(__always) init(_ a: Floats, _ stride: Int) {
+    a0 = load(a)
+    a1 = load(a + stride)
+    a2 = load(a + 2 &* stride)
+    a3 = load(a + 3 &* stride)
+  }
+}
 
 /// `count` rounded up to whole vectors.
 @inline(__always) func padded(_ count: Int) -> Int { (count &+ lanes &- 1) / lanes &* lanes }
@@ -18,41 +49,58 @@
 @inline(__always) func wideTile(
   _ a: Floats, _ aStride: Int, _ b: Floats, _ bStride: Int, _ depth: Int, _ finish: (Int, SIMD4<Float>) -> Void
 ) {
-  var s = TileSums(repeating: zero)
+  var (c0, c1, c2) = (TileColumn(), TileColumn(), TileColumn())
+  #if ISA_AVX512
+    var c3 = TileColumn()
+  #endif
   var k = 0
   while k < depth {
-    let a0 = load(a + k)
-    let a1 = load(a + (aStride &+ k))
-    let a2 = load(a + (2 &* aStride &+ k))
-    let a3 = load(a + (3 &* aStride &+ k))
-    for j in 0..<tileWidth {
-      let v = load(b + (j &* bStride &+ k))
-      s[4 &* j] = fused(a0, v, s[4 &* j])
-      s[4 &* j &+ 1] = fused(a1, v, s[4 &* j &+ 1])
-      s[4 &* j &+ 2] = fused(a2, v, s[4 &* j &+ 2])
-      s[4 &* j &+ 3] = fused(a3, v, s[4 &* j &+ 3])
-    }
+    let p = b + k
+    #if ISA_AVX512
+      let four = TileRows(a + k, aStride)
+      c0.add(four, load(p))
+      c1.add(four, load(p + bStride))
+      c2.add(four, load(p + 2 &* bStride))
+      c3.add(four, load(p + 3 &* bStride))
+    #else
+      // Row by row: of 16 registers, 12 hold sums, 3 hold b, and 1 is left for a.
+      let (v0, v1, v2) = (load(p), load(p + bStride), load(p + 2 &* bStride))
+      let a0 = load(a + k)
+      c0.s0 = fused(a0, v0, c0.s0)
+      c1.s0 = fused(a0, v1, c1.s0)
+      c2.s0 = fused(a0, v2, c2.s0)
+      let a1 = load(a + (aStride &+ k))
+      c0.s1 = fused(a1, v0, c0.s1)
+      c1.s1 = fused(a1, v1, c1.s1)
+      c2.s1 = fused(a1, v2, c2.s1)
+      let a2 = load(a + (2 &* aStride &+ k))
+      c0.s2 = fused(a2, v0, c0.s2)
+      c1.s2 = fused(a2, v1, c1.s2)
+      c2.s2 = fused(a2, v2, c2.s2)
+      let a3 = load(a + (3 &* aStride &+ k))
+      c0.s3 = fused(a3, v0, c0.s3)
+      c1.s3 = fused(a3, v1, c1.s3)
+      c2.s3 = fused(a3, v2, c2.s3)
+    #endif
     k &+= lanes
   }
-  for j in 0..<tileWidth { finish(j, laneSums(s[4 &* j], s[4 &* j &+ 1], s[4 &* j &+ 2], s[4 &* j &+ 3])) }
+  finish(0, c0.sums)
+  finish(1, c1.sums)
+  finish(2, c2.sums)
+  #if ISA_AVX512
+    finish(3, c3.sums)
+  #endif
 }
 
 /// The same for one row of `b`.
 @inline(__always) func narrowTile(_ a: Floats, _ aStride: Int, _ b: Floats, _ depth: Int) -> SIMD4<Float> {
-  var s0 = zero
-  var s1 = zero
-  var s2 = zero
-  var s3 = zero
+  var column = TileColumn()
   var k = 0
   while k < depth {
-    let v = load(b + k)
-    s0 = fused(load(a + k), v, s0)
-    s1 = fused(load(a + (aStride &+ k)), v, s1)
-    s2 = fused(load(a + (2 &* aStride &+ k)), v, s2)
-    s3 = fused(load(a + (3 &* aStride &+ k)), v, s3)
+    column.add(TileRows(a + k, aStride), load(b + k))
     k &+= lanes
   }
-  return laneSums(s0, s1, s2, s3)
+  return column.sums
 }
 
 /// All rows `0..<count` of `b`.

@@ -35,7 +35,7 @@ import Testing
       let kernels = try Kernels.selected()
       #expect(kernels.instructionSet == set)
       let x: Float = 1 + 0x1p-23
-      let remainder = kernels.dot([x, -1], [x, 1 + 0x1p-22], count: 2)
+      let remainder = kernels.dot([-1, x], [1 + 0x1p-22, x], count: 2)
       #if arch(x86_64)
         #expect((remainder == 0) == (set == .baseline))
       #endif

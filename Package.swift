@@ -1,16 +1,15 @@
 // swift-tools-version:6.2
 import PackageDescription
 
-/// Kernels are 100 times slower without optimisation: these targets have it in debug builds and tests too.
-let optimized: SwiftSetting = .unsafeFlags(["-O"])
+/// Kernels are 100 times slower without optimisation: these targets have it in debug builds and tests too. Whole-module
+/// (into an object a file, as the package manager expects), since a debug build inlines nothing across files otherwise.
+let optimized: SwiftSetting = .unsafeFlags(["-O", "-wmo", "-num-threads", "1"])
 
-/// One copy of the kernel sources for each instruction set; `flags` go to the compiler's code generation. A debug build
-/// would compile file by file, and inline nothing across: the whole module at once (into an object a file, as the
-/// package manager expects) is 20 times faster there.
+/// One copy of the kernel sources for each instruction set; `flags` go to the compiler's code generation.
 func kernels(_ name: String, define: String, flags: [String]) -> Target {
   .target(
     name: name, dependencies: ["CPlatform"],
-    swiftSettings: [optimized, .unsafeFlags(["-wmo", "-num-threads", "1"]), .define(define)]
+    swiftSettings: [optimized, .define(define)]
       + (flags.isEmpty ? [] : [.unsafeFlags(flags.flatMap { ["-Xcc", $0] })]))
 }
 

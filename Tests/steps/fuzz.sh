@@ -19,7 +19,7 @@ fuzz() {
 failed=""
 finish() { # name process
   if wait "$2"; then
-    echo "fuzz $1: $(grep -c . "$folder/$1.log" >/dev/null && sed -n 's/^Done \([0-9]* runs\).*/\1/p' "$folder/$1.log")"
+    echo "fuzz $1: $(sed -n 's/^Done \([0-9]* runs\).*/\1/p' "$folder/$1.log")"
   else
     tail -n 30 "$folder/$1.log" >&2
     failed="$failed $1"

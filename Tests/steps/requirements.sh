@@ -2,7 +2,7 @@
 # Installs the Debian packages that are missing. Usage: requirements.sh build|test
 set -eu
 
-packages="libjson-c-dev libpcre2-dev"
+packages="git libjson-c-dev libpcre2-dev"
 if [ "${1:-test}" = test ]; then
   packages="$packages gcc g++ binutils pkg-config cmake make python3 python3-venv"
 fi

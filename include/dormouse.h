@@ -133,10 +133,11 @@ DORMOUSE_API dormouse_status dormouse_engine_open(dormouse_engine **out, const c
 /* Sessions keep what they need alive. Thread: any. */
 DORMOUSE_API void dormouse_engine_free(dormouse_engine *engine);
 
-/* What the model is, as a JSON object: model_type, parameters {total, active}, weight_types, modalities,
-   layers, vocabulary_size, context_length, cache {values_per_token, bytes_per_token, plain_attention_bytes_per_token},
-   weights {bytes, bytes_per_token}, experts, instruction_set, threads, text {tokenizer, chat_template}.
-   docs/configuration.md lists every member. Thread: any. */
+/* What the model is, as a JSON object: path, model_type, parameters {total, active}, modalities, layers, hidden_size,
+   vocabulary_size, context_length, attention, experts, cache {values_per_token, bytes_per_token {bf16, f32},
+   plain_attention_bytes_per_token {bf16, f32}}, weights {bytes, bytes_per_token, types, tensors},
+   text {tokenizer, chat_template}, instruction_set, threads. docs/configuration.md says what each member holds; more
+   may come. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity, size_t *length,
                                                   const dormouse_engine *engine, dormouse_error *error);
 
@@ -168,9 +169,9 @@ DORMOUSE_API dormouse_status dormouse_engine_detokenize(char *buffer, size_t cap
                                                         const dormouse_engine *engine, const int32_t *tokens,
                                                         size_t token_count, uint32_t flags, dormouse_error *error);
 
-/* The text of a chat as the model's own template renders it. messages_json is an array of messages
-   ({"role": ..., "content": ...}), or an object {"messages": [...], "tools": [...], "add_generation_prompt": true,
-   "template_variables": {...}}. Thread: any. */
+/* The text of a chat as the model's own template renders it. messages_json is an array of messages ({"role": ...,
+   "content": a text, or an array of {"type": "text", "text": ...}}), or an object {"messages": [...], "tools": [...],
+   "add_generation_prompt": true, "template_variables": {...}}. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_render_messages(char *buffer, size_t capacity, size_t *length,
                                                              const dormouse_engine *engine, const char *messages_json,
                                                              dormouse_error *error);

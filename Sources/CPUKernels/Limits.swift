@@ -26,16 +26,27 @@
 @inline(never) public func multiplyAndAdd(_ iterations: Int, _ factor: Float, _ term: Float) -> Float {
   let x = splat(factor)
   let t = splat(term)
-  var s = InlineArray<12, FloatVector>(repeating: zero)
-  for j in 0..<12 { s[j] = splat(Float(j)) }
+  // Twelve names and no array: an array of vectors would bring a specialisation that several modules share.
+  var (s0, s1, s2, s3) = (splat(0), splat(1), splat(2), splat(3))
+  var (s4, s5, s6, s7) = (splat(4), splat(5), splat(6), splat(7))
+  var (s8, s9, s10, s11) = (splat(8), splat(9), splat(10), splat(11))
   var i = 0
   while i < iterations {
-    for j in 0..<12 { s[j] = fused(s[j], x, t) }
+    s0 = fused(s0, x, t)
+    s1 = fused(s1, x, t)
+    s2 = fused(s2, x, t)
+    s3 = fused(s3, x, t)
+    s4 = fused(s4, x, t)
+    s5 = fused(s5, x, t)
+    s6 = fused(s6, x, t)
+    s7 = fused(s7, x, t)
+    s8 = fused(s8, x, t)
+    s9 = fused(s9, x, t)
+    s10 = fused(s10, x, t)
+    s11 = fused(s11, x, t)
     i &+= 1
   }
-  var total = zero
-  for j in 0..<12 { total += s[j] }
-  return sum(total)
+  return sum(((s0 + s1) + (s2 + s3)) + ((s4 + s5) + (s6 + s7)) + ((s8 + s9) + (s10 + s11)))
 }
 
 /// Floats in a vector of this instruction set.

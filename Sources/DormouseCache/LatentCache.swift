@@ -135,7 +135,8 @@ public final class LatentCache {
     guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(layer: layer) else {
       throw Failure(
         .invalidArgument,
-        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in layer \(layer) of \(layerCount)")
+        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in layer \(layer) of \(layerCount)"
+      )
     }
     kernels.attendLatent(
       query: query, heads: heads, rows: rows, rowType: rowType, rowStride: rowWidth, count: count, rank: kvLoraRank,

@@ -28,42 +28,53 @@ struct ChatRequest {
       }
       if let tools = try fields.optionalArray("tools") { variables["tools"] = .array(tools) }
     }
-    try checkMessages()
+    messages = try ChatRequest.flattened(messages)
   }
 
-  private func checkMessages() throws(Failure) {
+  /// Checks each message, and joins a content of text parts into one string: templates of text models concatenate
+  /// contents and know no parts.
+  private static func flattened(_ messages: JSON) throws(Failure) -> JSON {
     guard let list = messages.arrayValue, !list.isEmpty else {
-      throw Failure(.invalidArgument, "messages_json: 'messages' must be an array with at least one message")
+      throw Failure(.invalidArgument, "messages_json: messages must be an array with at least one message")
     }
+    var result: [JSON] = []
     for (index, message) in list.enumerated() {
       let place = "messages_json: message \(index)"
-      guard message.objectValue != nil else {
+      guard var object = message.objectValue else {
         throw Failure(.invalidArgument, "\(place) must be an object, not \(message.typeName)")
       }
       guard message["role"]?.stringValue != nil else {
-        throw Failure(.invalidArgument, "\(place): 'role' must be a string")
+        throw Failure(.invalidArgument, "\(place): role must be a string")
       }
-      try checkContent(message["content"], place)
+      if let parts = message["content"]?.arrayValue { object["content"] = .string(try joined(parts, place)) }
+      try checkContent(object["content"], place)
+      result.append(.object(object))
     }
+    return .array(result)
   }
 
-  /// A string, null (an assistant's message that only calls tools), or an array of parts; only text parts so far.
-  private func checkContent(_ content: JSON?, _ place: String) throws(Failure) {
+  /// A string, or null: an assistant's message that only calls tools.
+  private static func checkContent(_ content: JSON?, _ place: String) throws(Failure) {
     guard let content, !content.isNull, content.stringValue == nil else { return }
-    guard let parts = content.arrayValue else {
-      throw Failure(
-        .invalidArgument, "\(place): 'content' must be a string or an array of parts, not \(content.typeName)")
-    }
+    throw Failure(
+      .invalidArgument, "\(place): content must be a string or an array of parts, not \(content.typeName)")
+  }
+
+  /// The texts of parts; other kinds of parts are refused by name.
+  private static func joined(_ parts: [JSON], _ place: String) throws(Failure) -> String {
+    var text = ""
     for (index, part) in parts.enumerated() {
       guard let type = part["type"]?.stringValue else {
-        throw Failure(.invalidArgument, "\(place), part \(index): 'type' must be a string")
+        throw Failure(.invalidArgument, "\(place), part \(index): type must be a string")
       }
       guard type == "text" else {
         throw Failure(.unsupported, "\(place), part \(index): this version has no '\(type)' parts, only 'text'")
       }
-      guard part["text"]?.stringValue != nil else {
-        throw Failure(.invalidArgument, "\(place), part \(index): 'text' must be a string")
+      guard let piece = part["text"]?.stringValue else {
+        throw Failure(.invalidArgument, "\(place), part \(index): text must be a string")
       }
+      text += piece
     }
+    return text
   }
 }

@@ -74,7 +74,8 @@ public final class Model: Sendable {
     _ folder: ModelFolder, options: ModelOptions = ModelOptions(), pool: ThreadPool, kernels: Kernels,
     progress: Progress? = nil
   ) throws(Failure) {
-    let store = try folder.checkpoint.load(folder.tensorNames, residency: options.residency, pool: pool, progress: progress)
+    let store = try folder.checkpoint.load(
+      folder.tensorNames, residency: options.residency, pool: pool, progress: progress)
     var binding = Binding(folder.configuration, folder.checkpoint, store: store)
     configuration = folder.configuration
     weights = try binding.weights()

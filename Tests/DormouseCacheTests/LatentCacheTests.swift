@@ -124,7 +124,8 @@ private struct Golden {
   init() throws {
     let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
     checkpoint = try Checkpoint(folder: parts.joined(separator: "/") + "/Fixtures/attention/golden.safetensors")
-    store = try checkpoint.load(checkpoint.tensorNames, residency: .memory, pool: try ThreadPool(threadCount: 1), progress: nil)
+    store = try checkpoint.load(
+      checkpoint.tensorNames, residency: .memory, pool: try ThreadPool(threadCount: 1), progress: nil)
   }
 
   func shape(_ name: String) throws -> [Int] { try #require(checkpoint.description(of: name)).shape }

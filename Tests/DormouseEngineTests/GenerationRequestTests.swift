@@ -65,6 +65,7 @@ import Testing
     let object = try ChatRequest(
       json: #"{"messages": [{"role": "user", "content": [{"type": "text", "text": "hi"}]}], "tools": [{}],"#
         + #" "add_generation_prompt": false, "template_variables": {"thinking": true}}"#)
+    #expect(object.messages == [["role": "user", "content": "hi"]])
     #expect(object.variables["add_generation_prompt"] == false)
     #expect(object.variables["thinking"] == true)
     #expect(object.variables["tools"] == [[:]])
@@ -72,9 +73,9 @@ import Testing
 
   @Test(arguments: [
     ("[]", "at least one message"), ("{}", "messages is missing"), (#"[1]"#, "message 0 must be an object"),
-    (#"[{"content": "x"}]"#, "'role'"), (#"[{"role": "user", "content": 5}]"#, "'content'"),
-    (#"[{"role": "user", "content": [{"text": "x"}]}]"#, "'type'"),
-    (#"[{"role": "user", "content": [{"type": "text"}]}]"#, "'text' must be a string"),
+    (#"[{"content": "x"}]"#, "role must"), (#"[{"role": "user", "content": 5}]"#, "content must"),
+    (#"[{"role": "user", "content": [{"text": "x"}]}]"#, "type must"),
+    (#"[{"role": "user", "content": [{"type": "text"}]}]"#, "text must be a string"),
     (#"{"messages": [{"role": "user", "content": "x"}], "tools": 1}"#, "tools is"),
     (#"{"messages": [{"role": "user", "content": "x"}], "stream": true}"#, "stream is not a known member"),
   ])

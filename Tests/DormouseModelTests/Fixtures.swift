@@ -42,7 +42,8 @@ struct TensorFile {
 
   init(_ path: String) throws {
     checkpoint = try Checkpoint(folder: path)
-    store = try checkpoint.load(checkpoint.tensorNames, residency: .memory, pool: try ThreadPool(threadCount: 1), progress: nil)
+    store = try checkpoint.load(
+      checkpoint.tensorNames, residency: .memory, pool: try ThreadPool(threadCount: 1), progress: nil)
   }
 
   var names: [String] { checkpoint.tensorNames }

@@ -210,7 +210,8 @@ CASES = [
          "BF16", "theta 1e6"],
         glm(attention(40, 5, 24, 16, 12, 4, 16), experts(8, 4, 1, 12, scale=1.8), layers=3, dense=1, width=56,
             rms_norm_eps=1e-5, num_nextn_predict_layers=1, rope_theta=1000000, torch_dtype="bfloat16"),
-        element_type="BF16", hidden_states=True, latent_gain=0.01, embedding_deviation=0.02, query_gain=0.8, norm_spread=0.4,
+        element_type="BF16", hidden_states=True, latent_gain=0.01, embedding_deviation=0.02,
+        query_gain=0.8, norm_spread=0.4,
     ),
     Case(
         "glm-layer-types",

@@ -65,7 +65,7 @@ def worst_position(logits, exact):
 
 
 def attempt(case, seed, folder):
-    """One checkpoint from one seed: written, run and checked. None when a margin or effect is too small or an error too large."""
+    """One checkpoint from one seed: written, run and checked; None and the reason when a check fails."""
     stored = publish.store(case, publish.draw(case, seed))
     shutil.rmtree(folder, ignore_errors=True)
     publish.write(folder, case, stored)

@@ -5,11 +5,9 @@ import Testing
 
 /// Logits and greedy continuations against transformers on every golden checkpoint.
 @Suite struct ParityTests {
-  /// ||a - b|| / ||b|| over the logits of all positions.
+  /// ||a - b|| / ||b|| over the logits of any one position. The goldens, which are float32 too, are within 2.5e-6 of
+  /// the exact logits (`worst_position` in `models/manifest.json`).
   static let bound = 1e-5
-  /// The same of one position alone. float32 leaves the goldens themselves up to 1.2e-5 from the exact logits at their
-  /// worst position (good-v3-group8, against `plain.py` in float64), so no two implementations can come closer there.
-  static let positionBound = 4e-5
 
   struct Golden {
     let ids: [Int32]
@@ -64,11 +62,9 @@ import Testing
   }
 
   static func expectEqual(_ logits: [Float], _ golden: [Float], vocabulary: Int, _ what: String) {
-    let error = relativeError(logits, golden)
-    #expect(error <= bound, "\(what): \(error)")
     for start in stride(from: 0, to: golden.count, by: vocabulary) {
       let error = relativeError(logits[start..<start + vocabulary], golden[start..<start + vocabulary])
-      #expect(error <= positionBound, "\(what), position \(start / vocabulary): \(error)")
+      #expect(error <= bound, "\(what), position \(start / vocabulary): \(error)")
     }
   }
 

@@ -37,7 +37,7 @@ class Weights:
         self.put(name, array)
 
     def norm(self, name, size):
-        self.put(name, self.random.uniform(0.4, 1.6, size))
+        self.put(name, self.random.uniform(1 - self.case.norm_spread, 1 + self.case.norm_spread, size))
 
     def mlp(self, prefix, width, gain):
         hidden = self.config["hidden_size"]
@@ -66,15 +66,15 @@ class Weights:
         hidden, heads, rank, query = c["hidden_size"], c["num_attention_heads"], c["kv_lora_rank"], c["q_lora_rank"]
         nope, rope, value = c["qk_nope_head_dim"], c["qk_rope_head_dim"], c["v_head_dim"]
         if query is None:
-            self.matrix(prefix + "q_proj.weight", heads * (nope + rope), hidden, 1.6)
+            self.matrix(prefix + "q_proj.weight", heads * (nope + rope), hidden, self.case.query_gain)
         else:
             self.matrix(prefix + "q_a_proj.weight", query, hidden, self.case.latent_gain)
             self.bias(prefix + "q_a_proj.bias", query)
             self.norm(prefix + "q_a_layernorm.weight", query)
-            self.matrix(prefix + "q_b_proj.weight", heads * (nope + rope), query, 1.6)
+            self.matrix(prefix + "q_b_proj.weight", heads * (nope + rope), query, self.case.query_gain)
         self.matrix(prefix + "kv_a_proj_with_mqa.weight", rank + rope, hidden, 1.0)
         self.out[prefix + "kv_a_proj_with_mqa.weight"][:rank] *= self.case.latent_gain
-        self.out[prefix + "kv_a_proj_with_mqa.weight"][rank:] *= 1.6
+        self.out[prefix + "kv_a_proj_with_mqa.weight"][rank:] *= self.case.rope_gain
         self.bias(prefix + "kv_a_proj_with_mqa.bias", rank + rope)
         self.norm(prefix + "kv_a_layernorm.weight", rank)
         self.matrix(prefix + "kv_b_proj.weight", heads * (nope + value), rank, 1.3)

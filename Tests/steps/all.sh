@@ -3,6 +3,7 @@
 set -u
 cd "$(dirname "$0")/../.."
 prefix="$PWD/.build/test-prefix"
+mkdir -p .build
 failed=""
 start=$(date +%s)
 
@@ -57,6 +58,7 @@ base "installation" Tests/steps/install.sh "" "$prefix"
 base "Python environment" Tests/steps/python-environment.sh
 export DORMOUSE_PREFIX="$prefix" DORMOUSE_BIN="$prefix/bin/dormouse"
 step "Swift tests" quietly 1 swift test
+step "parity on every instruction set" Tests/steps/parity.sh
 step "kernel objects" quietly 1 Tests/check-kernel-objects.sh .build/release
 step "kernels for Arm" quietly 1 Tests/check-neon.sh
 step "C ABI" python_tests Tests/ABITests

@@ -39,10 +39,7 @@ module_flags() {
 
 sources=$root/Sources
 swiftc=$(command -v swiftc)
-# The package manager writes this map for its own builds.
-mkdir -p CPlatform
-printf 'module CPlatform { umbrella "%s" export * }\n' "$sources/CPlatform/include" > CPlatform/module.modulemap
-flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I CPlatform
+flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
   -I $sources/CJSON -I $sources/CPCRE2"
 "$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fsanitize=address,fuzzer-no-link -I "$sources/CPlatform/include" \
   -c "$sources"/CPlatform/*.c -o CPlatform.o

@@ -11,7 +11,7 @@ public func fuzzConfiguration(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int3
     checkModel(try ModelConfiguration(json: json, file: "config.json"))
   } catch { checkSentence(error) }
   do throws(Failure) {
-    checkRouter(try RouterConfiguration(json: json))
+    checkRouter(try RouterConfiguration(try JSONFields(json, file: "router")))
   } catch { checkSentence(error) }
   return 0
 }

@@ -10,7 +10,10 @@ extension Engine {
     var document: JSONObject = JSONObject([
       "path": .string(folder),
       "model_type": .string(configuration.architecture.rawValue),
-      "parameters": ["total": .size(parameters.total), "active": .size(parameters.active)],
+      "parameters": [
+        "total": .size(parameters.total), "active": .size(parameters.active),
+        "active_in_layers": .size(parameters.active - parameters.tables),
+      ],
       "modalities": ["text"],
       "layers": .size(configuration.hiddenLayerCount),
       "hidden_size": .size(configuration.hiddenSize),

@@ -5,6 +5,8 @@ public struct ParameterCount: Sendable, Equatable {
   public internal(set) var total: Int
   /// Those that one token meets: everything but the routed experts it was not sent to. Embedding and head count.
   public internal(set) var active: Int
+  /// Those of embedding and head, once where they are tied; a prompt's tokens, but the last, meet the rest alone.
+  public internal(set) var tables: Int
 }
 
 extension ModelConfiguration {
@@ -29,7 +31,7 @@ extension ModelConfiguration {
         CheckedSize.product(hiddenLayerCount - sparseLayers, dense, of: what), of: what)
     }
     return ParameterCount(
-      total: try count(experts: router.expertCount), active: try count(experts: router.expertsPerToken))
+      total: try count(experts: router.expertCount), active: try count(experts: router.expertsPerToken), tables: tables)
   }
 
   /// Attention with the two norms of its layer.

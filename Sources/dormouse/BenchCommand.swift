@@ -175,8 +175,9 @@ private struct BenchReport: Encodable {
       weight_bytes_per_second = decode.tokens_per_second * Double(bytes)
       share_of_bandwidth = weight_bytes_per_second.flatMap { BenchReport.share($0, machine.bytesPerSecond) }
     }
-    if let prefill, let active = facts.activeParameters {
-      // A multiplication and an addition for each weight in use.
+    if let prefill, let active = facts.activeParametersInLayers {
+      // A multiplication and an addition for each weight in use; the head sees the last token alone. Attention's own
+      // products with the cache are not counted.
       operations_per_second = prefill.tokens_per_second * Double(active) * 2
       share_of_arithmetic = operations_per_second.flatMap { BenchReport.share($0, machine.operationsPerSecond) }
     }

@@ -95,7 +95,8 @@ struct InfoCommand: ParsableCommand {
 /// What other commands must know about an open model.
 struct ModelFacts {
   var vocabularySize: Int
-  var activeParameters: UInt64?
+  /// Of the layers alone: what each token of a prompt meets.
+  var activeParametersInLayers: UInt64?
   var weightBytesPerToken: UInt64?
   var instructionSet: String?
   var threads: Int?
@@ -108,7 +109,7 @@ struct ModelFacts {
       throw CommandFailure(message: "the document about the model has no vocabulary_size")
     }
     self.vocabularySize = vocabularySize
-    activeParameters = info["parameters", "active"]?.integer
+    activeParametersInLayers = info["parameters", "active_in_layers"]?.integer
     weightBytesPerToken = info["weights", "bytes_per_token"]?.integer
     instructionSet = info["instruction_set"]?.string
     threads = info["threads"]?.integer.flatMap { Int(exactly: $0) }

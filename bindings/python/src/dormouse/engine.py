@@ -10,10 +10,8 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type,
 
 from . import _abi, _arrays
 from ._library import Handle, call, filled, interruptible, text
+from ._messages import Messages, messages_json
 from .session import Session
-
-Messages = Union[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]
-"""A list of messages, an object {"messages": [...], "tools": [...]}, or either as JSON."""
 
 _RESIDENCY = {
     None: _abi.RESIDENCY_DEFAULT, "memory": _abi.RESIDENCY_MEMORY, "mapped": _abi.RESIDENCY_MAPPED,
@@ -196,16 +194,3 @@ def _unsigned(name: str, value: int, bits: int) -> int:
     if not 0 <= value < 1 << bits:
         raise ValueError(f"{name} is {value}, not 0 to 2^{bits} - 1")
     return value
-
-
-def messages_json(messages: Messages, fields: Mapping[str, Any]) -> bytes:
-    """The document of messages that the library takes."""
-    if isinstance(messages, str):
-        if not fields:
-            return messages.encode("utf-8")
-        messages = json.loads(messages)
-    if isinstance(messages, Mapping):
-        document: Any = {**messages, **fields}
-    else:
-        document = {"messages": list(messages), **fields}
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass")

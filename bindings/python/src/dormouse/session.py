@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional,
 
 from . import _abi, _arrays
 from ._library import Handle, Worker, call, filled, interruptible, library
+from ._messages import Messages, messages_json
 
 if TYPE_CHECKING:
-    from .engine import Engine, Messages
+    from .engine import Engine
 
 _KINDS = {_abi.EVENT_PROMPT: "prompt", _abi.EVENT_TOKEN: "token", _abi.EVENT_END: "end"}
 _FINISH = {_abi.FINISH_STOP: "stop", _abi.FINISH_LENGTH: "length", _abi.FINISH_CONTEXT: "context"}
@@ -145,13 +146,11 @@ class Session:
         ids = _arrays.tokens(prompt)
         return self._answer("session_generate", (ids, len(ids)), config, stream)
 
-    def chat(self, messages: "Messages", *, stream: bool = True, tools: Any = None, **config: Any) -> Any:
+    def chat(self, messages: Messages, *, stream: bool = True, tools: Any = None, **config: Any) -> Any:
         """Answers a chat; of the growing list of messages only what is new is computed.
 
         `tools`, `add_generation_prompt` and `template_variables` go to the template, the rest is as for `generate`.
         """
-        from .engine import messages_json
-
         fields: Dict[str, Any] = {} if tools is None else {"tools": tools}
         for name in ("add_generation_prompt", "template_variables"):
             if name in config:

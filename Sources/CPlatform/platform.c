@@ -71,7 +71,14 @@ static pthread_key_t scratch_key;
 static int scratch_key_made;
 static pthread_once_t scratch_once = PTHREAD_ONCE_INIT;
 
-static void make_scratch_key(void) { scratch_key_made = pthread_key_create(&scratch_key, free) == 0; }
+// Destructors of the host's keys may run after this one and still call the library: they must not find what was freed.
+static void free_scratch(void *memory) {
+  free(memory);
+  scratch = NULL;
+  scratch_size = 0;
+}
+
+static void make_scratch_key(void) { scratch_key_made = pthread_key_create(&scratch_key, free_scratch) == 0; }
 
 // A host may unload this library before its threads end: their buffers then stay, and no destructor is called that is
 // no longer there.

@@ -35,14 +35,16 @@ public struct Kernels: Sendable {
   /// - Throws: `Failure(.unsupported)` for a name that is unknown or not usable here.
   public static func selected() throws(Failure) -> Kernels {
     if let forced = forcedSet.withLock({ $0 }) { return try make(forced) }
-    if let text = getenv(environmentName) {
-      let name = String(cString: text)
-      guard let set = InstructionSet(rawValue: name) else {
-        throw Failure(.unsupported, "DORMOUSE_ISA is \"\(name)\": expected one of \(names(usable()))")
-      }
-      return try withContext("DORMOUSE_ISA") { () throws(Failure) in try make(set) }
+    return try selected(by: getenv(environmentName).map { String(cString: $0) })
+  }
+
+  /// - Parameter name: the value of `DORMOUSE_ISA`; nil where it is not set.
+  static func selected(by name: String?) throws(Failure) -> Kernels {
+    guard let name else { return try make(usable().last ?? .baseline) }
+    guard let set = InstructionSet(rawValue: name) else {
+      throw Failure(.unsupported, "DORMOUSE_ISA is \"\(name)\": expected one of \(names(usable()))")
     }
-    return try make(usable().last ?? .baseline)
+    return try withContext("DORMOUSE_ISA") { () throws(Failure) in try make(set) }
   }
 
   /// Makes `selected()` return `set` in this process from now on; nil lifts it. Engines open already keep theirs.

@@ -20,6 +20,8 @@ public struct MachineLimits: Sendable {
     let seconds = medianSeconds(repetitions) {
       pool.run(blocks) { block, _ in _ = kernels.table.readAll(base + block * blockSize, blockSize) }
     }
+    // The pointer alone does not keep the memory.
+    withExtendedLifetime(buffer) {}
     return Double(blocks * blockSize) / seconds / 1e9
   }
 

@@ -1,7 +1,8 @@
-import DormouseKernels
 import DormouseSupport
 import Glibc
 import Testing
+
+@testable import DormouseKernels
 
 /// How an instruction set is listed, chosen and forced. Serial: the choice belongs to the process.
 @Suite(.serialized) struct KernelsTests {
@@ -44,14 +45,13 @@ import Testing
     #expect(try Kernels.selected().instructionSet == Kernels.usable().last)
   }
 
+  /// Changing the environment itself would race with the tests that open engines meanwhile.
   @Test func obeysTheEnvironment() throws {
-    defer { unsetenv("DORMOUSE_ISA") }
-    setenv("DORMOUSE_ISA", "baseline", 1)
-    #expect(try Kernels.selected().instructionSet == .baseline)
+    #expect(try Kernels.selected(by: nil).instructionSet == Kernels.usable().last)
+    #expect(try Kernels.selected(by: "baseline").instructionSet == .baseline)
     for name in ["sse9", "", "AVX2"] {
-      setenv("DORMOUSE_ISA", name, 1)
       #expect {
-        try Kernels.selected()
+        try Kernels.selected(by: name)
       } throws: {
         ($0 as? Failure)?.status == .unsupported && "\($0)".contains("\"\(name)\"")
       }
@@ -67,4 +67,54 @@ import Testing
       #expect(MachineLimits.measureArithmetic(kernels: kernels, pool: pool, repetitions: 1) > 0.1)
     }
   }
+
+  /// A host may call from the destructors of its own thread-specific data, after the kernels' scratch memory was freed.
+  @Test func worksUntilTheThreadIsGone() throws {
+    var key = pthread_key_t()
+    multiplyMatrix(into: nil)  // the kernels' own key comes first, and so does its destructor
+    try #require(pthread_key_create(&key) { multiplyMatrix(into: $0) } == 0)
+    defer { pthread_key_delete(key) }
+    let result = UnsafeMutablePointer<Float>.allocate(capacity: 1)
+    defer { result.deallocate() }
+    result.initialize(to: 0)
+    let start = Unmanaged.passRetained(ThreadStart(key: key, result: result))
+    var thread = pthread_t()
+    pthread_create(
+      &thread, nil,
+      { argument in
+        guard let argument else { return nil }
+        let start = Unmanaged<ThreadStart>.fromOpaque(argument).takeRetainedValue()
+        multiplyMatrix(into: nil)
+        pthread_setspecific(start.key, start.result)
+        return nil
+      }, start.toOpaque())
+    pthread_join(thread, nil)
+    #expect(result.pointee == 64)
+  }
+}
+
+private final class ThreadStart {
+  let key: pthread_key_t
+  let result: UnsafeMutablePointer<Float>
+
+  init(key: pthread_key_t, result: UnsafeMutablePointer<Float>) {
+    self.key = key
+    self.result = result
+  }
+}
+
+/// A product of ones that needs scratch memory; its first element goes to `result`, a `Float`.
+private func multiplyMatrix(into result: UnsafeMutableRawPointer?) {
+  guard let kernels = try? Kernels.make(.baseline) else { return }
+  let ones = [Float](repeating: 1, count: 16 * 64)
+  var product = [Float](repeating: 0, count: 16 * 16)
+  ones.withUnsafeBufferPointer { ones in
+    product.withUnsafeMutableBufferPointer { product in
+      guard let source = ones.baseAddress, let target = product.baseAddress else { return }
+      let matrix = WeightMatrix(
+        elementType: .float32, rows: 16, columns: 64, data: UnsafeRawPointer(source), scales: nil)
+      kernels.multiply(matrix, rows: 0..<16, x: source, xStride: 64, count: 16, into: target, yStride: 16)
+    }
+  }
+  result?.storeBytes(of: product[0], as: Float.self)
 }

@@ -138,10 +138,17 @@ public final class LatentCache {
         "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in layer \(layer) of \(layerCount)"
       )
     }
+    // No caller has a query beyond the address space; twice its bytes cover the kernel's own memory for these heads.
+    guard heads <= Int.max / 8 / (rowWidth + LatentCache.headOverhead) else {
+      throw Failure(.invalidArgument, "latent cache: attention of \(heads) heads, whose queries no memory holds")
+    }
     kernels.attendLatent(
       query: query, heads: heads, rows: rows, rowType: rowType, rowStride: rowWidth, count: count, rank: kvLoraRank,
       rope: qkRopeHeadDimension, scale: scale, into: out)
   }
+
+  /// At least what the kernels add to a head's row: its padding and its scores.
+  private static let headOverhead = 256
 
   /// The upper half of a float32, rounded to nearest, ties to even; a NaN stays a NaN.
   private static func bfloat16(_ value: Float) -> UInt16 {

@@ -31,7 +31,6 @@ public final class Session: @unchecked Sendable {
     decoder = try Decoder(model: model, options: decoderOptions)
     attention = options.attention
     self.engine = engine
-    tokens.reserveCapacity(contextLength)
   }
 
   /// The number of tokens in the session.

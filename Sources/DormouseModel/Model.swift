@@ -28,14 +28,18 @@ public struct ModelFolder: Sendable {
     tensorNames = binding.source.names
     floatByteCount = binding.source.floatByteCount
     var byType: [TensorType: Int] = [:]
+    var total = 0
     for name in tensorNames {
       guard let tensor = checkpoint.description(of: name) else { continue }
+      // Sparse files may claim more bytes than there are numbers for.
+      total =
+        try CheckedSize.sum(total, tensor.byteCount, floatByteCount, of: "\(path): the weights' size") - floatByteCount
       byType[tensor.type, default: 0] += tensor.byteCount
     }
     byteCountByType = byType.map { ($0.key, $0.value) }.sorted {
       ($0.byteCount, $1.type.rawValue) > ($1.byteCount, $0.type.rawValue)
     }
-    weightByteCount = byType.values.reduce(0, +)
+    weightByteCount = total
   }
 }
 

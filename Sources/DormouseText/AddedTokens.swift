@@ -119,6 +119,8 @@ struct AddedTokenMatcher: Sendable {
       if entry.token.stripsLeft {
         var start = match.lowerBound
         while start > piece.start, let length = WhiteSpace.length(in: bytes, before: start) { start -= length }
+        // White space that the token before has stripped is gone, and a token of nothing else with it.
+        guard end < match.upperBound else { continue }
         match = max(start, end)..<match.upperBound
       }
       if entry.token.stripsRight {

@@ -53,7 +53,7 @@ struct TiktokenFile {
   }
 
   private static func vocabulary(_ bytes: [UInt8]) throws(Failure) -> Vocabulary {
-    let lines = bytes.split { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
+    let lines = bytes.split(maxSplits: Vocabulary.idLimit) { $0 == UInt8(ascii: "\n") || $0 == UInt8(ascii: "\r") }
     guard !lines.isEmpty, lines.count <= Vocabulary.idLimit - reservedCount else {
       throw Failure(
         .malformed, "the file has \(lines.count) tokens, expected 1 to \(Vocabulary.idLimit - reservedCount)")

@@ -114,6 +114,19 @@ import Testing
       try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, layer: 0, kernels: kernels, into: &out)
     }
   }
+
+  /// Nobody has a query of that many heads: the sizes are refused before they are computed with.
+  @Test(arguments: [Int.max, Int.max / 2 + 1, Int.max / 28 + 1, -1, .min])
+  func impossibleHeadCountsFail(_ heads: Int) throws {
+    let cache = try Self.cache()
+    try Self.append(cache, [Float](repeating: 0, count: 2 * 7), count: 1)
+    var out = [Float](repeating: 0, count: 5)
+    let kernels = try Kernels.selected()
+    let failure = #expect(throws: Failure.self) {
+      try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: heads, scale: 1, layer: 0, kernels: kernels, into: &out)
+    }
+    #expect(failure?.status == .invalidArgument)
+  }
 }
 
 /// The tensors of `Fixtures/attention/golden.safetensors`.

@@ -27,6 +27,23 @@ import Testing
     }
   }
 
+  /// One token's stripping may take what another begins with.
+  @Test func strippingTokensMayMeet() throws {
+    let path = "\(TokenizerFixtures.folder)/mixed/tokenizer.json"
+    var document = try #require(try File.readJSON(path).objectValue)
+    let first = try #require(try Tokenizer(folder: "\(TokenizerFixtures.folder)/mixed").vocabularySize)
+    let added = try #require(document["added_tokens"]?.arrayValue)
+    let meeting: [JSON] = [
+      ["id": .integer(Int64(first)), "content": "<l>", "rstrip": true, "normalized": false],
+      ["id": .integer(Int64(first + 1)), "content": "  ", "lstrip": true, "normalized": false],
+    ]
+    document["added_tokens"] = .array(added + meeting)
+    let tokenizer = try Tokenizer(json: Array(JSON.object(document).text().utf8), configuration: nil, file: "t")
+    let ids = try tokenizer.encode("<l>     a", parseSpecial: true, addSpecialTokens: false)
+    #expect(ids.first == Int32(first))
+    #expect(ids.count == 2)
+  }
+
   @Test func unknownIdsAreNamedWhenDecoding() throws {
     let tokenizer = try TokenizerFixtures.tokenizer("deepseek-v3")
     for id in [Int32(-1), Int32(tokenizer.vocabularySize), .max, .min] {

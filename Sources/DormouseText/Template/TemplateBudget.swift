@@ -63,6 +63,10 @@ final class TemplateBudget {
   func spendProduct(_ count: Int, _ size: Int, isText: Bool) throws(Failure) {
     let (product, overflow) = count.multipliedReportingOverflow(by: size)
     let total = overflow ? Int.max : max(product, 0)
-    if isText { try spendText(total) } else { try spend(min(total, Int.max / 8) * TemplateBudget.element) }
+    if isText {
+      try spendText(total)
+    } else {
+      try spend(min(total, Int.max / TemplateBudget.element) * TemplateBudget.element)
+    }
   }
 }

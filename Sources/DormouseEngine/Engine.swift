@@ -2,6 +2,7 @@ import DormouseKernels
 import DormouseModel
 import DormouseSupport
 import DormouseText
+import Synchronization
 
 /// One opened model, immutable and shared by its sessions.
 public final class Engine: Sendable {
@@ -11,7 +12,8 @@ public final class Engine: Sendable {
   let text: TextResources
   let memoryBudget: MemoryBudget
   private let model: Model?
-  private let checkedFolder: ModelFolder?
+  /// Configuration and headers, once they have been read.
+  private let checkedFolder: Mutex<ModelFolder?>
   private let weightsReservation: MemoryBudget.Reservation?
 
   /// Opens the model at `path`: a folder, or a file in it.
@@ -25,7 +27,7 @@ public final class Engine: Sendable {
     if options.withoutWeights {
       model = nil
       weightsReservation = nil
-      checkedFolder = nil
+      checkedFolder = Mutex(nil)
     } else {
       let modelFolder = try ModelFolder(folder, log: options.log)
       weightsReservation = try memoryBudget.reserve(
@@ -33,7 +35,7 @@ public final class Engine: Sendable {
       model = try Model(
         modelFolder, options: ModelOptions(residency: options.residency), pool: pool, kernels: kernels,
         progress: options.progress)
-      checkedFolder = modelFolder
+      checkedFolder = Mutex(modelFolder)
     }
   }
 
@@ -52,10 +54,18 @@ public final class Engine: Sendable {
     return model
   }
 
-  /// Configuration and headers; read now where the engine has no weights.
+  /// Configuration and headers; read at the first call where the engine has no weights, which takes seconds for the
+  /// hundred thousand tensors of a large model.
   func modelFolder() throws(Failure) -> ModelFolder {
-    if let checkedFolder { return checkedFolder }
-    return try ModelFolder(folder)
+    let outcome: Result<ModelFolder, Failure> = checkedFolder.withLock { checked in
+      if let checked { return .success(checked) }
+      do throws(Failure) {
+        let modelFolder = try ModelFolder(folder)
+        checked = modelFolder
+        return .success(modelFolder)
+      } catch { return .failure(error) }
+    }
+    return try outcome.get()
   }
 
   static func makePool(threadCount: Int) throws(Failure) -> ThreadPool {

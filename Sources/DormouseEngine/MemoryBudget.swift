@@ -23,7 +23,7 @@ final class MemoryBudget: Sendable {
     if let available {
       throw Failure(
         .outOfMemory,
-        "\(purpose()) takes \(byteCount) bytes; memory_limit (\(limit ?? 0) bytes) leaves \(available)")
+        "\(purpose()): \(byteCount) bytes are needed; memory_limit (\(limit ?? 0) bytes) leaves \(available)")
     }
     return Reservation(budget: self, byteCount: byteCount)
   }

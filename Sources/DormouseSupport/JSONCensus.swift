@@ -9,6 +9,9 @@ struct JSONCensus {
   private(set) var members = 0
   /// Arrays and objects.
   private(set) var containers = 0
+  /// All values at most: one more than there are commas in each container, and the document itself.
+  var values: Int { commas + containers + 1 }
+  private var commas = 0
   /// The values, in document order, of the integers that json-c gives as its smallest or largest one.
   private(set) var extremeIntegers: [JSON] = []
   private var problem: (offset: Int, sentence: String)?
@@ -30,6 +33,7 @@ struct JSONCensus {
         checkNumber(index..<end)
         index = end - 1
       case UInt8(ascii: "{"), UInt8(ascii: "["): containers += 1
+      case UInt8(ascii: ","): commas += 1
       case UInt8(ascii: ":"):
         members += 1
         if holdsNul(lastString) { note(lastString.lowerBound, "the key holds a NUL character") }

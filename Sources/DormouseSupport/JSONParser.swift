@@ -10,10 +10,16 @@ extension JSON {
     /// Arrays and objects in all. An empty one costs two bytes of text and up to a kilobyte of memory.
     public var containers: Int
 
-    public init(bytes: Int = 16 << 20, depth: Int = 64, containers: Int = 1_000_000) {
+    /// Values of every kind. A number costs two bytes of text and about a hundred of memory.
+    public var values: Int
+
+    public init(
+      bytes: Int = 16 << 20, depth: Int = 64, containers: Int = 1_000_000, values: Int = 8_000_000
+    ) {
       self.bytes = bytes
       self.depth = depth
       self.containers = containers
+      self.values = values
     }
   }
 
@@ -31,6 +37,10 @@ extension JSON {
       throw Failure(
         .malformed,
         "the JSON document has \(census.containers) arrays and objects, more than the limit of \(limits.containers)")
+    }
+    guard census.values <= limits.values else {
+      throw Failure(
+        .malformed, "the JSON document has \(census.values) values, more than the limit of \(limits.values)")
     }
     // json-c writes to its first level even where it was given none.
     guard let tokener = json_tokener_new_ex(Int32(clamping: max(limits.depth, 1))) else {

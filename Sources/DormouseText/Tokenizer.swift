@@ -40,8 +40,8 @@ public final class Tokenizer: Sendable {
 // MARK: - Encoding
 
 extension Tokenizer {
-  /// Bytes of a text at most.
-  static let textLimit = 1 << 30
+  /// Bytes of a text at most: a text without any place to split costs about forty bytes of memory for each.
+  static let textLimit = 64 << 20
 
   /// The ids of `text`.
   /// - Parameters:

@@ -64,11 +64,13 @@ import Testing
     #expect(throws: Failure.self) { try JSON.parse(nested(1_000_000)) }
   }
 
-  @Test func bytesAndContainersAreLimited() throws {
+  @Test func bytesContainersAndValuesAreLimited() throws {
     #expect { try JSON.parse("[1,2]", limits: JSON.Limits(bytes: 4)) } throws: { "\($0)".contains("limit of 4") }
     let limits = JSON.Limits(containers: 3)
     #expect(try JSON.parse(#"[{"[{[{":1},[]]"#, limits: limits) == [["[{[{": 1], []])
     #expect { try JSON.parse("[[],[],[]]", limits: limits) } throws: { "\($0)".contains("4 arrays and objects") }
+    #expect(try JSON.parse("[1,2,3]", limits: JSON.Limits(values: 4)) == [1, 2, 3])
+    #expect { try JSON.parse("[1,2,3,4]", limits: JSON.Limits(values: 4)) } throws: { "\($0)".contains("5 values") }
     let flood = "[" + String(repeating: "[],", count: 2_000_000) + "0]"
     #expect { try JSON.parse(flood) } throws: { "\($0)".contains("more than the limit") }
   }

@@ -273,7 +273,7 @@ extension TemplateEvaluator {
     var members: [TemplateValue] = []
     var first: Int?
     for case .integer(let index) in order {
-      if let current = first, !keys[current].equals(keys[index]) {
+      if let current = first, try !equal(keys[current], keys[index]) {
         groups.append(try .tuple([found[current], try .list(members)]))
         (members, first) = ([], nil)
       }

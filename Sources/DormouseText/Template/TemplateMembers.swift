@@ -203,11 +203,11 @@ extension TemplateEvaluator {
       guard !arguments.positional.isEmpty else { throw failure("no items for cycling given") }
       return arguments.positional[max(state.index0, 0) % arguments.positional.count]
     case .loop(let state):
-      let isSame = state.lastChanged.map { last in
-        last.count == arguments.positional.count && zip(last, arguments.positional).allSatisfy { $0.equals($1) }
-      }
+      let last = state.lastChanged
       state.lastChanged = arguments.positional
-      return .bool(isSame != true)
+      guard let last, last.count == arguments.positional.count else { return .bool(true) }
+      for (left, right) in zip(last, arguments.positional) where try !equal(left, right) { return .bool(true) }
+      return .bool(false)
     case .cycler(let cycler):
       if name == "reset" {
         cycler.position = 0

@@ -171,23 +171,13 @@ extension TemplateEvaluator {
   }
 
   func equal(_ left: TemplateValue, _ right: TemplateValue) throws(Failure) -> Bool {
-    try budget.spend(min(size(left), size(right)))
+    try budget.spend(min(left.weight, right.weight))
     return left.equals(right)
   }
 
   private func isLess(_ left: TemplateValue, _ right: TemplateValue) throws(Failure) -> Bool {
-    try budget.spend(min(size(left), size(right)))
+    try budget.spend(min(left.weight, right.weight))
     return try left.isLess(than: right)
-  }
-
-  /// Roughly what a look at the whole value costs.
-  private func size(_ value: TemplateValue) -> Int {
-    switch value {
-    case .text(let text): text.count / 8
-    case .sequence(let sequence): sequence.items.count * TemplateBudget.element
-    case .dictionary(let dictionary): dictionary.count * TemplateBudget.element
-    default: 0
-    }
   }
 
   func contains(_ container: TemplateValue, _ value: TemplateValue) throws(Failure) -> Bool {

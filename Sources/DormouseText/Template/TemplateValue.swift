@@ -62,6 +62,24 @@ enum TemplateValue: Sendable {
     }
   }
 
+  /// What a look at the whole value costs, in the budget's units. Values share parts, so a few steps can make one that
+  /// would take forever to walk; hence the weight of parts is summed when a value is made, and saturates.
+  var weight: Int {
+    switch self {
+    case .text(let text): TemplateBudget.element + text.count / 8
+    case .sequence(let sequence): sequence.weight
+    case .dictionary(let dictionary): dictionary.weight
+    default: TemplateBudget.element
+    }
+  }
+
+  /// The weight of a value with these parts.
+  static func weight(of parts: [TemplateValue]) -> Int {
+    parts.reduce(TemplateBudget.element) { min($0 + $1.weight, heaviest) }
+  }
+
+  private static let heaviest = 1 << 40
+
   /// The name of the type in Python.
   var typeName: String {
     switch self {
@@ -117,11 +135,13 @@ final class TemplateSequence: Sendable {
   let items: [TemplateValue]
   let kind: Kind
   let depth: Int
+  let weight: Int
 
   init(_ items: [TemplateValue], _ kind: Kind) throws(Failure) {
     self.items = items
     self.kind = kind
     depth = try TemplateSequence.depth(of: items)
+    weight = TemplateValue.weight(of: items)
   }
 
   static func depth(of items: [TemplateValue]) throws(Failure) -> Int {
@@ -138,6 +158,7 @@ final class TemplateDictionary: Sendable {
   let keys: [TemplateValue]
   let values: [TemplateValue]
   let depth: Int
+  let weight: Int
   private let index: [TemplateKey: Int]
 
   static func make(_ members: [(key: TemplateValue, value: TemplateValue)]) throws(Failure) -> TemplateDictionary {
@@ -162,6 +183,7 @@ final class TemplateDictionary: Sendable {
     self.keys = keys
     self.values = values
     self.depth = depth
+    weight = TemplateValue.weight(of: keys + values)
     self.index = index
   }
 
@@ -195,8 +217,14 @@ final class TemplateDictionary: Sendable {
 struct TemplateKey: Hashable {
   private let value: TemplateValue
 
+  /// Units that hashing a key may cost; texts are not held to it.
+  private static let heaviest = 1 << 14
+
   init(_ value: TemplateValue) throws(Failure) {
     self.value = value
+    if case .sequence(let sequence) = value, sequence.weight > TemplateKey.heaviest {
+      throw Failure(.malformed, "a \(value.typeName) of this size can't be a key")
+    }
     guard TemplateKey.canHash(value) else {
       throw Failure(.invalidArgument, "unhashable type: '\(value.typeName)'")
     }

@@ -17,4 +17,18 @@ import Testing
       (error as? Failure)?.status == .malformed
     }
   }
+
+  /// Values share parts: sixty doublings are a few objects, and a walk over all of 2^60 leaves would never end.
+  @Test(arguments: [
+    "{{ ns.x == ns.x }}", "{{ ns.x < ns.x }}", "{{ ns.x in [ns.x] }}", "{{ [ns.x, ns.x]|sort }}",
+    "{{ {ns.t: 1} }}", "{{ [ns.t]|unique|list }}",
+  ])
+  func sharedPartsAreCountedAsOftenAsTheyStand(expression: String) {
+    let doubling =
+      "{% set ns = namespace(x=[1], t=(1,)) %}{% for i in range(60) %}"
+      + "{% set ns.x = [ns.x, ns.x] %}{% set ns.t = (ns.t, ns.t) %}{% endfor %}"
+    #expect { try TemplateFixtures.render(doubling + expression) } throws: { error in
+      (error as? Failure)?.status == .malformed
+    }
+  }
 }

@@ -211,7 +211,9 @@ extension TemplateEvaluator {
     _ items: [TemplateValue], _ keys: [TemplateValue], isReversed: Bool
   ) throws(Failure) -> [TemplateValue] {
     var longest = 1
-    for key in keys { if case .text(let text) = key { longest = max(longest, text.count / 8) } }
+    for key in keys {
+      longest = max(longest, key.textValue.map { $0.count / 8 } ?? key.weight / TemplateBudget.element)
+    }
     try budget.spendProduct(items.count * (Int.bitWidth - items.count.leadingZeroBitCount + 1), longest, isText: false)
     return try items.sorted(by: keys, descending: isReversed)
   }

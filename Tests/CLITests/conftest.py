@@ -2,10 +2,14 @@
 
 import json
 import os
+import signal
 import subprocess
 from pathlib import Path
 
 import pytest
+
+# Where the tests run in the background, interrupts come ignored, and programs started from here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 MODELS = REPOSITORY / "Tests" / "Fixtures" / "models"

@@ -3,8 +3,12 @@
 from pathlib import Path
 
 import pytest
+import signal
 
 from dormouse import Engine
+
+# Where the tests run in the background, interrupts come ignored, and programs started from here would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 MODELS = REPOSITORY / "Tests" / "Fixtures" / "models"

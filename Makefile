@@ -3,6 +3,7 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 30
+BENCH ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
@@ -28,8 +29,8 @@ install: ## install into PREFIX (/usr/local), under DESTDIR
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
 
-bench: build ## measure prefill and decode beside the machine's limits
-	@Benchmarks/run.sh
+bench: build ## time Dormouse beside llama.cpp; BENCH="--quick" or other options of Benchmarks/run.sh --help
+	@Benchmarks/run.sh $(BENCH)
 
 format: ## format the Swift sources
 	@swift format format --in-place --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift

@@ -7,7 +7,7 @@ BENCH ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install bench format lint fuzz
+.PHONY: help demo build test install bench accuracy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -29,8 +29,11 @@ install: ## install into PREFIX (/usr/local), under DESTDIR
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
 
-bench: build ## time Dormouse beside llama.cpp; BENCH="--quick" or other options of Benchmarks/run.sh --help
-	@Benchmarks/run.sh $(BENCH)
+bench: build ## time Dormouse beside llama.cpp; BENCH="--help" lists options, BENCH="--quick" is a quick look
+	@Benchmarks/run.sh compare $(BENCH)
+
+accuracy: build ## measure what int8 and int4 weights cost in accuracy
+	@Benchmarks/run.sh accuracy
 
 format: ## format the Swift sources
 	@swift format format --in-place --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift

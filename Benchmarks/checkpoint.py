@@ -38,6 +38,23 @@ class Shard:
             raise ValueError(f"{self.expected[0][0]} was announced and never written")
 
 
+def read(path: Path) -> dict[str, np.ndarray]:
+    """The tensors of a safetensors file, bfloat16 and fp8 as their bits.
+
+    Raises ValueError for a file that is none.
+    """
+    data = path.read_bytes()
+    length = struct.unpack("<Q", data[:8])[0] if len(data) >= 8 else 0
+    if not 0 < length <= len(data) - 8:
+        raise ValueError(f"{path} is no safetensors file")
+    tensors = {}
+    for name, entry in json.loads(data[8 : 8 + length]).items():
+        if name != "__metadata__":
+            begin, end = (8 + length + offset for offset in entry["data_offsets"])
+            tensors[name] = np.frombuffer(data[begin:end], TYPES[entry["dtype"]]).reshape(entry["shape"])
+    return tensors
+
+
 class Folder:
     """A model folder of several shards."""
 

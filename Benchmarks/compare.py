@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bench_model
+import figures
 import machine
 import model_writer
 import report
@@ -88,7 +89,7 @@ def needed_models(arguments: argparse.Namespace) -> list[str]:
     """Names for `model_writer`, without twice the same."""
     names = ["fp8" if kind == "fp8" else "bf16" for kind in arguments.weights]
     if not arguments.no_peer:
-        names += [report.PEER_OF[kind] for kind in arguments.weights if kind in report.PEER_OF]
+        names += [figures.PEER_OF[kind] for kind in arguments.weights if kind in figures.PEER_OF]
     return list(dict.fromkeys(names))
 
 
@@ -111,8 +112,8 @@ def compare(session: Session, arguments: argparse.Namespace) -> None:
             for prompt in arguments.prompts:
                 workload = Workload(prompt=prompt, gen=arguments.gen)
                 runs = [lambda: session.dormouse("compare", kind, workload)]
-                if kind in report.PEER_OF and not arguments.no_peer:
-                    runs.insert(number % 2, lambda: session.peer("compare", report.PEER_OF[kind], workload))
+                if kind in figures.PEER_OF and not arguments.no_peer:
+                    runs.insert(number % 2, lambda: session.peer("compare", figures.PEER_OF[kind], workload))
                 for run in runs:
                     run()
 
@@ -128,8 +129,8 @@ def sweep(session: Session, arguments: argparse.Namespace, series: str) -> None:
     for kind in arguments.weights:
         for workload, threads in _places(arguments, series):
             session.dormouse(series, kind, workload, threads=threads)
-            if kind in report.PEER_OF and not arguments.no_peer and workload.depth <= arguments.peer_depth:
-                session.peer(series, report.PEER_OF[kind], workload, threads=threads)
+            if kind in figures.PEER_OF and not arguments.no_peer and workload.depth <= arguments.peer_depth:
+                session.peer(series, figures.PEER_OF[kind], workload, threads=threads)
 
 
 def _places(arguments: argparse.Namespace, series: str) -> Iterator[tuple[Workload, int]]:

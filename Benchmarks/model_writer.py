@@ -6,9 +6,10 @@ The same numbers go into a Hugging Face folder in bf16 and, when asked for, into
 """
 
 import argparse
+import contextlib
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -141,22 +142,29 @@ def missing(models: Path, layers: int, names: list[str]) -> list[str]:
     return [name for name in names if not path_of(models, layers, name).exists()]
 
 
+@contextlib.contextmanager
+def unfinished(folder: Path) -> Iterator[Path]:
+    """A new folder beside `folder` to write into, which is gone afterwards, whatever happens."""
+    path = folder.with_name(folder.name + ".unfinished")
+    shutil.rmtree(path, ignore_errors=True)
+    path.mkdir(parents=True)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+
+
 def write_missing(models: Path, shape: bench_model.Shape, names: list[str], progress: Callable[[str], None]) -> None:
     """Writes those of `names` ("bf16", "fp8", "Q8_0", "Q4_0") that are not there; all of a model or nothing of it."""
     names = missing(models, shape.layers, names)
     if not names:
         return
-    unfinished = models / f"{shape.layers}-layers.unfinished"
-    shutil.rmtree(unfinished, ignore_errors=True)
-    unfinished.mkdir(parents=True)
-    try:
-        write_all(shape, *_targets(unfinished, shape, names), progress)
+    with unfinished(models / f"{shape.layers}-layers") as folder:
+        write_all(shape, *_targets(folder, shape, names), progress)
         for name in names:
             final = path_of(models, shape.layers, name)
             final.parent.mkdir(parents=True, exist_ok=True)
-            (unfinished / final.name).rename(final)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+            (folder / final.name).rename(final)
 
 
 def _targets(folder: Path, shape: bench_model.Shape, names: list[str]) -> tuple[list, list]:

@@ -7,7 +7,7 @@ import matplotlib
 matplotlib.use("svg")
 import matplotlib.pyplot as plt  # noqa: E402
 
-import report  # noqa: E402
+import figures  # noqa: E402
 
 # Text stays text, and the same results give the same file.
 plt.rcParams.update({
@@ -28,10 +28,10 @@ SWEEPS = {
 
 def write_all(results: dict, folder: Path) -> list[Path]:
     """Writes those plots for which there are figures; returns their files."""
-    runs = results["runs"]
+    runs = figures.undisturbed(results["runs"])
     folder.mkdir(parents=True, exist_ok=True)
     written = []
-    found = [ratio for ratio in report.ratios(runs) if ratio.value is not None]
+    found = [ratio for ratio in figures.ratios(runs) if ratio.value is not None]
     if found:
         written.append(_save(_ratios(found), folder / "performance-ratios.svg"))
     for series in SWEEPS:
@@ -47,7 +47,7 @@ def _save(figure, path: Path) -> Path:
     return path
 
 
-def _ratios(found: list[report.Ratio]):
+def _ratios(found: list[figures.Ratio]):
     figure, axes = plt.subplots(figsize=(7.5, 0.42 * len(found) + 1.2))
     places = range(len(found))
     axes.barh(
@@ -92,6 +92,6 @@ def _sweep(series: str, runs: list[dict]):
 
 def _line(axes, engine: str, weights: str, points: list[tuple[float, float]]) -> None:
     """The peer's lines are dashed, in the colour of the weights that they are held against."""
-    own = next((mine for mine, peer in report.PEER_OF.items() if peer == weights), weights)
+    own = next((mine for mine, peer in figures.PEER_OF.items() if peer == weights), weights)
     style = "-" if engine == "Dormouse" else "--"
     axes.plot(*zip(*points), style, marker="o", markersize=4, color=COLOURS.get(own, GREY), label=f"{engine} {weights}")

@@ -1,6 +1,8 @@
 #!/bin/sh
-# Makes the benchmark's own Python environment and runs compare.py in it. Usage: run.sh [options of compare.py]
+# Makes the benchmark's own Python environment and runs a command in it. Usage: run.sh compare|accuracy [its options]
 set -eu
+command=${1:-compare}
+[ $# = 0 ] || shift
 here=$(cd "$(dirname "$0")" && pwd)
 environment="$here/../.build/benchmark-venv"
 python="$environment/bin/python"
@@ -10,4 +12,4 @@ if ! cmp -s "$here/requirements.txt" "$environment/installed.txt"; then
   "$python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
   cp "$here/requirements.txt" "$environment/installed.txt"
 fi
-exec "$python" "$here/compare.py" "$@"
+exec "$python" "$here/$command.py" "$@"

@@ -1,7 +1,8 @@
-"""Ratios, shares and tables from measurements."""
+"""Ratios and shares from measurements, and the tables of them."""
 
 import pytest
 
+import figures
 import report
 
 
@@ -32,7 +33,7 @@ def results(runs, **values):
 
 
 def ratio(runs, name, weights):
-    (found,) = [entry for entry in report.ratios(runs) if (entry.figure.name, entry.figure.weights) == (name, weights)]
+    (found,) = [entry for entry in figures.ratios(runs) if (entry.figure.name, entry.figure.weights) == (name, weights)]
     return found
 
 
@@ -54,7 +55,7 @@ def test_a_figure_needs_both_sides():
     runs = [run("llama.cpp", "Q8_0", 512, decode=20), run("Dormouse", "int8", 512, refusal="not yet")]
     found = ratio(runs, "decode", "int8")
     assert (found.peer, found.dormouse, found.value, found.is_reached) == (20, None, None, None)
-    assert [entry.figure.weights for entry in report.ratios(runs)] == ["int8"] * 3
+    assert [entry.figure.weights for entry in figures.ratios(runs)] == ["int8"] * 3
 
 
 def test_workloads_and_sweeps_are_kept_apart():
@@ -64,15 +65,28 @@ def test_workloads_and_sweeps_are_kept_apart():
     assert ratio(runs, "decode at depth 4,096", "int8").dormouse == 30
 
 
+def test_disturbed_runs_give_way():
+    runs = [
+        run("llama.cpp", "Q8_0", 512, decode=1, disturbance=0.5),
+        run("llama.cpp", "Q8_0", 512, decode=9, disturbance=0),
+    ]
+    alone = run("Dormouse", "int8", 512, decode=2, disturbance=0.5)
+    assert figures.undisturbed([*runs, alone]) == [runs[1], alone]
+    avx2 = run("Dormouse", "int8", 512, decode=2, disturbance=0, details={"instruction_set": "avx2"})
+    assert figures.undisturbed([alone, avx2]) == [alone, avx2]
+    refused = run("Dormouse", "int8", 512, refusal="not yet", disturbance=0)
+    assert figures.undisturbed([alone, refused]) == [alone, refused]
+
+
 def test_shares():
     details = {
         "weight_bytes_per_second": 4e10, "share_of_bandwidth": 0.8, "operations_per_second": 1e11,
         "share_of_arithmetic": 0.5, "machine_bytes_per_second": 5e10, "machine_operations_per_second": 2e11,
     }  # fmt: skip
     runs = [run("Dormouse", "int8", 512, decode=50, prefill=300, details=details)]
-    (shares,) = report.shares(runs)
+    (shares,) = figures.shares(runs)
     assert (shares.bandwidth, shares.share_of_bandwidth, shares.arithmetic) == (40, 0.8, 100)
-    assert report.limits(runs) == {"bandwidth": [50], "arithmetic": [200]}
+    assert figures.limits(runs) == {"bandwidth": [50], "arithmetic": [200]}
 
 
 def test_the_whole_report():
@@ -86,6 +100,10 @@ def test_the_whole_report():
         "NOT IDLE: in 1 of 2 runs", "up to 30 %",
     ]:  # fmt: skip
         assert words in text
+    runs.append(
+        run("Dormouse", "int8", 128, series="depth", decode=7.25, prefill=3.5, details={"instruction_set": "neon"})
+    )
+    assert "| depth: Dormouse int8 | neon |" in report.text(results(runs)) and "7.25 |" in report.text(results(runs))
     assert "NOT IDLE" not in report.text(results(runs[:1])) and "interrupted" not in report.text(results(runs[:1]))
     assert report.text(results([]))
 

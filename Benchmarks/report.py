@@ -106,8 +106,8 @@ def _sweep_table(runs: list[dict]) -> str:
     rows = [
         [
             f"{run['series']}: {run['engine']} {run['weights']}", _instruction_set(run),
-            str(run["threads"]), f"{run['workload']['depth']:,}", str(run["workload"]["prompt"]), number(run["prefill"]),
-            number(run["decode"] if run["workload"]["gen"] > 1 else None),
+            str(run["threads"]), f"{run['workload']['depth']:,}", str(run["workload"]["prompt"]),
+            number(run["prefill"]), number(run["decode"] if run["workload"]["gen"] > 1 else None),
         ]
         for run in runs if run["series"] != "compare" and not run["refusal"]
     ]  # fmt: skip

@@ -74,7 +74,8 @@ struct Report {
     }
     write(
       "\(pad(figure.name, 44))\(pad(figure.set, 10))\(pad("\(figure.threads)", 9))"
-        + "\(pad(decimal(figure.gigabytesPerSecond), 8, right: true))\(pad(percent(figure.shareOfReading), 12, right: true))"
+        + "\(pad(decimal(figure.gigabytesPerSecond), 8, right: true))"
+        + "\(pad(percent(figure.shareOfReading), 12, right: true))"
         + "\(pad(decimal(figure.gigaoperationsPerSecond), 10, right: true))"
         + "\(pad(percent(figure.shareOfArithmetic), 9, right: true))")
   }

@@ -7,6 +7,7 @@ the machine idle. Results go to a JSON file after every run, so an interrupt (Ct
 """
 
 import argparse
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -168,6 +169,7 @@ def main() -> int:
     if reason:
         print(f"benchmark: {reason}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the engine's process too
     session = None
     try:
         model_writer.write_missing(

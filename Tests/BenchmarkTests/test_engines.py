@@ -104,9 +104,12 @@ def stage(tmp_path):
     """A stand-in for the dormouse command, a model that is there in name, and the options to measure with."""
     binary = tmp_path / "dormouse"
     binary.write_text(
-        f"#!{sys.executable}\nimport json, sys, time\nwords = sys.argv\n"
+        f"#!{sys.executable}\nimport json, os, sys, time\nwords = sys.argv\n"
         "if 'int4' in words: sys.exit('dormouse: no int4 today')\n"
-        "if 'int8' in words: open(sys.path[0] + '/asleep', 'w'); time.sleep(60)\n"
+        "if 'int8' in words:\n"
+        "  open(sys.path[0] + '/awake', 'w').write(str(os.getpid()))\n"
+        "  os.rename(sys.path[0] + '/awake', sys.path[0] + '/asleep')\n"
+        "  time.sleep(60)\n"
         "print(json.dumps({'decode': {'tokens_per_second': 2}, 'load_seconds': 1}))\n"
     )
     binary.chmod(0o755)
@@ -128,7 +131,8 @@ def test_results_are_written_after_every_run(stage, tmp_path):
     ]  # fmt: skip
 
 
-def test_an_interrupt_keeps_what_is_finished(stage, tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_what_is_finished(stage, tmp_path, number):
     program = (
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "import compare, report, machine\n"
@@ -143,10 +147,12 @@ def test_an_interrupt_keeps_what_is_finished(stage, tmp_path):
     until = time.monotonic() + 30
     while not (tmp_path / "asleep").exists() and process.poll() is None and time.monotonic() < until:
         time.sleep(0.01)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(number)
     output, messages = process.communicate(timeout=30)
     assert process.returncode == 130, messages
     assert "interrupted: these are the figures up to there" in output and "Traceback" not in messages
+    with pytest.raises(ProcessLookupError):  # the engine is gone too
+        os.kill(int((tmp_path / "asleep").read_text()), 0)
     (file,) = (tmp_path / "out").glob("*.json")
     results = json.loads(file.read_text())
     assert [run["weights"] for run in results["runs"]] == ["native"] and not results["finished"]

@@ -3,10 +3,10 @@ import Glibc
 
 /// What this machine can do at best, measured: the figures that a benchmark's results stand beside.
 ///
-/// Neighbours on the same host share the memory system: on the virtual machine this was written on, two threads read 34
-/// or 57 GB/s for seconds or minutes at a time, with nothing else awake and no time stolen, whatever the loop, the size
-/// of the pages or their place. A figure is therefore good for the seconds around it: measure beside what it is compared
-/// with.
+/// Neighbours on the same host share the memory system: on the virtual machine this was written on, two threads read
+/// 34 or 57 GB/s for seconds or minutes at a time, with nothing else awake and no time stolen, whatever the loop, the
+/// size of the pages or their place. A figure is therefore good for the seconds around it: measure beside what it is
+/// compared with.
 public struct MachineLimits: Sendable {
   /// Bytes of ordinary memory that `pool` reads a second, in GB (10^9): the limit of decoding.
   ///

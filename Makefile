@@ -29,10 +29,14 @@ install: ## install into PREFIX (/usr/local), under DESTDIR
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
 
-bench: build ## time Dormouse beside llama.cpp; BENCH="--help" lists options, BENCH="--quick" is a quick look
+bench: ## time Dormouse beside llama.cpp; BENCH="--help" lists options, BENCH="--quick" is a quick look
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
 	@Benchmarks/run.sh compare $(BENCH)
 
-accuracy: build ## measure what int8 and int4 weights cost in accuracy
+accuracy: ## measure what int8 and int4 weights cost in accuracy
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
 	@Benchmarks/run.sh accuracy
 
 format: ## format the Swift sources

@@ -18,14 +18,15 @@ struct Options {
 
     Measures single kernels beside what the machine can do at best: GB/s of weights read beside the read bandwidth,
     GFLOP/s beside the peak of fused multiplications and additions. Weights are walked over matrix by matrix and are
-    larger than the caches, as in decoding; each figure is the median of all passes in --seconds (0.3).
+    larger than the caches, as in decoding; each figure is the median of all passes in --seconds (0.3). The limit of
+    reading is measured before and after each figure, with the same threads.
 
       --only TEXT[,TEXT]   cases whose name holds one of the texts; repeated, all of the options must agree
       --set NAME[,NAME]    instruction sets (baseline, avx2, avx512, neon); default: all usable
       --threads N[,N]      default: 1,2
       --bytes MIB          weights walked over, in MiB; default: 256
       --seconds S          for each figure; default: 0.3
-      --json               JSON Lines: an object for each limit and each figure
+      --json               JSON Lines: an object for each figure
       --list               names of the cases, and nothing measured
     """
 

@@ -40,47 +40,38 @@ struct Report {
 
   func begin() {
     guard !json else { return }
-    write(
-      "\(pad("case", 44))\(pad("set", 10))\(pad("threads", 9))\(pad("GB/s", 8, right: true))"
-        + "\(pad("of reading", 12, right: true))\(pad("GFLOP/s", 10, right: true))\(pad("of peak", 9, right: true))")
-  }
-
-  func limits(_ limits: Limits, set: String, threads: Int) {
-    if json {
-      return write(
-        line([
-          ("kind", .string("limits")), ("set", .string(set)), ("threads", .integer(Int64(threads))),
-          ("gigabytes_per_second", .number(limits.gigabytesPerSecond)),
-          ("gigaflop_per_second", .number(limits.gigaoperationsPerSecond)),
-        ]))
-    }
-    write(
-      "\(pad("limits", 44))\(pad(set, 10))\(pad("\(threads)", 9))"
-        + "\(pad(decimal(limits.gigabytesPerSecond), 8, right: true))\(pad("", 12))"
-        + "\(pad(decimal(limits.gigaoperationsPerSecond), 10, right: true))")
+    row("case", "set", "threads", ["GB/s", "of limit", "GFLOP/s", "of limit"])
   }
 
   func figure(_ figure: Figure) {
-    if json {
-      return write(
-        line([
-          ("kind", .string("figure")), ("name", .string(figure.name)), ("set", .string(figure.set)),
-          ("threads", .integer(Int64(figure.threads))), ("passes", .integer(Int64(figure.passes))),
-          ("gigabytes_per_second", .number(figure.gigabytesPerSecond)),
-          ("share_of_reading", .number(figure.shareOfReading)),
-          ("gigaflop_per_second", .number(figure.gigaoperationsPerSecond)),
-          ("share_of_arithmetic", .number(figure.shareOfArithmetic)),
-        ]))
-    }
-    write(
-      "\(pad(figure.name, 44))\(pad(figure.set, 10))\(pad("\(figure.threads)", 9))"
-        + "\(pad(decimal(figure.gigabytesPerSecond), 8, right: true))"
-        + "\(pad(percent(figure.shareOfReading), 12, right: true))"
-        + "\(pad(decimal(figure.gigaoperationsPerSecond), 10, right: true))"
-        + "\(pad(percent(figure.shareOfArithmetic), 9, right: true))")
+    guard !json else { return Output.write(line(figure), to: STDOUT_FILENO) }
+    row(
+      figure.name, figure.set, "\(figure.threads)",
+      [
+        decimal(figure.gigabytesPerSecond),
+        "\(percent(figure.shareOfReading)) of \(decimal(figure.limits.gigabytesPerSecond))",
+        decimal(figure.gigaoperationsPerSecond),
+        "\(percent(figure.shareOfArithmetic)) of \(decimal(figure.limits.gigaoperationsPerSecond))",
+      ])
   }
 
-  func write(_ line: String) { Output.write(line, to: STDOUT_FILENO) }
+  private func row(_ name: String, _ set: String, _ threads: String, _ values: [String]) {
+    let widths = [8, 16, 10, 17]
+    let cells = zip(values, widths).map { pad($0, $1, right: true) }
+    Output.write(pad(name, 42) + pad(set, 10) + pad(threads, 8) + cells.joined(), to: STDOUT_FILENO)
+  }
+
+  private func line(_ figure: Figure) -> String {
+    line([
+      ("name", .string(figure.name)), ("set", .string(figure.set)), ("threads", .integer(Int64(figure.threads))),
+      ("passes", .integer(Int64(figure.passes))), ("gigabytes_per_second", .number(figure.gigabytesPerSecond)),
+      ("machine_gigabytes_per_second", .number(figure.limits.gigabytesPerSecond)),
+      ("share_of_reading", .number(figure.shareOfReading)),
+      ("gigaflop_per_second", .number(figure.gigaoperationsPerSecond)),
+      ("machine_gigaflop_per_second", .number(figure.limits.gigaoperationsPerSecond)),
+      ("share_of_arithmetic", .number(figure.shareOfArithmetic)),
+    ])
+  }
 
   private func line(_ members: [(String, JSON)]) -> String {
     let fields = members.map { "\(JSON.string($0.0).text()):\($0.1.text())" }

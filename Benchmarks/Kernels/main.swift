@@ -10,15 +10,20 @@ private struct Run {
   private struct Machine {
     var kernels: Kernels
     var pool: ThreadPool
-    var limits: Limits
+    var arithmetic: Double
   }
+
+  /// Passes over memory before and after each figure.
+  private static let readPasses = 3
 
   func measure(_ cases: [Case]) throws(Failure) {
     report.begin()
     let machines = try makeMachines()
+    guard let widest = machines.map(\.pool).max(by: { $0.threadCount < $1.threadCount }) else { return }
+    let probe = try ReadProbe(pool: widest, byteCount: ReadProbe.defaultByteCount(widest))
     for measured in cases {
       let pass = try measured.prepare()
-      for machine in machines { report.figure(figure(of: measured, machine, pass)) }
+      for machine in machines { report.figure(figure(of: measured, machine, probe, pass)) }
     }
   }
 
@@ -28,23 +33,29 @@ private struct Run {
       let pool = try ThreadPool(threadCount: threads)
       for set in Kernels.usable() where options.sets.isEmpty || options.sets.contains(set.rawValue) {
         let kernels = try Kernels.make(set)
-        let limits = Limits(
-          gigabytesPerSecond: try MachineLimits.measureReadBandwidth(kernels: kernels, pool: pool),
-          gigaoperationsPerSecond: MachineLimits.measureArithmetic(kernels: kernels, pool: pool))
-        report.limits(limits, set: set.rawValue, threads: threads)
-        machines.append(Machine(kernels: kernels, pool: pool, limits: limits))
+        let arithmetic = MachineLimits.measureArithmetic(kernels: kernels, pool: pool)
+        machines.append(Machine(kernels: kernels, pool: pool, arithmetic: arithmetic))
       }
     }
     return machines
   }
 
-  private func figure(of measured: Case, _ machine: Machine, _ pass: (Kernels, ThreadPool) -> Void) -> Figure {
+  /// The limit of reading is measured before and after, since neighbours on the host move it from second to second.
+  private func figure(
+    of measured: Case, _ machine: Machine, _ probe: ReadProbe, _ pass: (Kernels, ThreadPool) -> Void
+  ) -> Figure {
+    func reading() -> Double {
+      probe.measure(kernels: machine.kernels, pool: machine.pool, repetitions: Run.readPasses)
+    }
+    let before = reading()
     let times = seconds { pass(machine.kernels, machine.pool) }
+    let after = reading()
     let median = max(times[times.count / 2], 1e-9)
     return Figure(
       name: measured.name, set: machine.kernels.instructionSet.rawValue, threads: machine.pool.threadCount,
       gigabytesPerSecond: measured.work.bytes / median / 1e9,
-      gigaoperationsPerSecond: measured.work.operations / median / 1e9, passes: times.count, limits: machine.limits)
+      gigaoperationsPerSecond: measured.work.operations / median / 1e9, passes: times.count,
+      limits: Limits(gigabytesPerSecond: (before + after) / 2, gigaoperationsPerSecond: machine.arithmetic))
   }
 
   /// The times of passes that together take `options.seconds`, three at the least, after one to warm up; sorted.

@@ -40,9 +40,8 @@ def test_figures(bench, case):
 
 
 def test_a_vector_counts_two_operations_a_weight(bench):
-    _, line = map(
-        json.loads, bench("--only", "vector/bfloat16/2048x1408", "--set", "baseline", *QUICK).stdout.splitlines()
-    )
+    result = bench("--only", "vector/bfloat16/2048x1408", "--set", "baseline", *QUICK)
+    line = json.loads(result.stdout)
     assert line["gigaflop_per_second"] == pytest.approx(line["gigabytes_per_second"])
 
 

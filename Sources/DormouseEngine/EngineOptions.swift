@@ -10,6 +10,7 @@ public struct EngineOptions: Sendable {
   /// 0: what the machine allows.
   public var threadCount = 0
   public var residency = Checkpoint.Residency.memory
+  public var precision = WeightPrecision.native
   /// Bytes for weights, working memory and the caches of all sessions; nil: no limit.
   public var memoryLimit: UInt64?
   public var progress: Progress?

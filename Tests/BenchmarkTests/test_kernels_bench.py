@@ -23,7 +23,14 @@ QUICK = ["--bytes", "1", "--seconds", "0.001", "--threads", "2", "--json"]
 
 
 @pytest.mark.parametrize(
-    "case", ["vector/bfloat16/1408x2048", "batch/float8E4M3/1408x2048/x3", "attention/bfloat16/heads16/rows1024"]
+    "case",
+    [
+        "vector/bfloat16/1408x2048",
+        "batch/float8E4M3/1408x2048/x3",
+        "attention/bfloat16/heads16/rows1024",
+        "vector/int4/2048x1408",
+        "matrix/int8/1408x2048/x32",
+    ],
 )
 def test_figures(bench, case):
     result = bench("--only", case, *QUICK)

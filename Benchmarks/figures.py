@@ -43,6 +43,7 @@ class Ratio:
     figure: Figure
     peer: float | None
     dormouse: float | None
+    most: float | None = None  # the ratio if decoding read at the machine's bandwidth; None for the other metrics
 
     @property
     def value(self) -> float | None:
@@ -95,15 +96,23 @@ def ratios(runs: list[dict]) -> list[Ratio]:
         peer = PEER_OF[figure.weights]
         if tried.isdisjoint({(figure.weights, figure.prompt), (peer, figure.prompt)}):
             continue
-        arguments = (figure.prompt, figure.metric)
-        result.append(
-            Ratio(
-                figure,
-                value_of(runs, "llama.cpp", peer, *arguments),
-                value_of(runs, "Dormouse", figure.weights, *arguments),
-            )
-        )
+        other = value_of(runs, "llama.cpp", peer, figure.prompt, figure.metric)
+        own = value_of(runs, "Dormouse", figure.weights, figure.prompt, figure.metric)
+        rate = fastest_decode(runs, figure) if figure.metric == "decode" else None
+        result.append(Ratio(figure, other, own, rate / other if rate and other else None))
     return result
+
+
+def fastest_decode(runs: list[dict], figure: Figure) -> float | None:
+    """Tokens a second if Dormouse read its weights and the cache's rows at the bandwidth measured beside."""
+    rates = []
+    for run in runs:
+        details = run["details"]
+        if run["series"] == "compare" and run["engine"] == "Dormouse" and details:
+            if (run["weights"], run["workload"]["prompt"]) == (figure.weights, figure.prompt):
+                size = details.get("weight_bytes_per_token", 0) + details.get("cache_bytes_per_token", 0)
+                rates += [details["machine_bytes_per_second"] / size] if size else []
+    return median(rates)
 
 
 @dataclass(frozen=True)

@@ -80,11 +80,16 @@ def _ratio_table(found: list[Ratio]) -> str:
             f"{ratio.figure.name}, {ratio.figure.weights} vs {PEER_OF[ratio.figure.weights]}",
             number(ratio.peer), number(ratio.dormouse),
             "-" if ratio.value is None else f"{ratio.value:.2f}x",
-            "-" if ratio.figure.target is None else f"{ratio.figure.target:.2f}x", marks[ratio.is_reached],
+            "-" if ratio.figure.target is None else f"{ratio.figure.target:.2f}x",
+            "-" if ratio.most is None else f"{ratio.most:.2f}x", marks[ratio.is_reached],
         ]
         for ratio in found
     ]  # fmt: skip
-    return table(["tokens/s", "llama.cpp", "Dormouse", "ratio", "target", "reached"], rows) if rows else ""
+    return (
+        table(["tokens/s", "llama.cpp", "Dormouse", "ratio", "target", "bandwidth allows", "reached"], rows)
+        if rows
+        else ""
+    )
 
 
 def _share_table(found: list[Shares]) -> str:

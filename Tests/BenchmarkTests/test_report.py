@@ -51,6 +51,16 @@ def test_times_are_compared_the_other_way_round():
     assert ratio(runs, "load, seconds", "int4").value == 1.5
 
 
+def test_decoding_has_a_limit():
+    """2 GB a token at 100 GB/s are 50 tokens a second: 2.5 times what the peer reached."""
+    details = {"weight_bytes_per_token": 1.5e9, "cache_bytes_per_token": 0.5e9, "machine_bytes_per_second": 1e11}
+    runs = [run("llama.cpp", "Q8_0", 512, decode=20, prefill=9)]
+    runs += [run("Dormouse", "int8", 512, decode=40, prefill=9, details=details)]
+    assert ratio(runs, "decode", "int8").most == 2.5
+    assert ratio(runs, "prefill 512", "int8").most is None
+    assert "2.50x" in report.text(results(runs))
+
+
 def test_a_figure_needs_both_sides():
     runs = [run("llama.cpp", "Q8_0", 512, decode=20), run("Dormouse", "int8", 512, refusal="not yet")]
     found = ratio(runs, "decode", "int8")

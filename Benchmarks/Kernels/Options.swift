@@ -1,5 +1,7 @@
 /// What the command line asks for.
 struct Options {
+  static let mostThreads = 64
+
   /// Instruction sets to measure; empty: every usable one.
   var sets: [String] = []
   /// A case is measured when its name holds, for each of these, one of the alternatives.
@@ -18,12 +20,12 @@ struct Options {
 
     Measures single kernels beside what the machine can do at best: GB/s of weights read beside the read bandwidth,
     GFLOP/s beside the peak of fused multiplications and additions. Weights are walked over matrix by matrix and are
-    larger than the caches, as in decoding; each figure is the median of all passes in --seconds (0.3). The limit of
+    larger than the caches, as in decoding; activations are rounded beforehand where a type wants it. Each figure is the median of all passes in --seconds (0.3). The limit of
     reading is measured before and after each figure, with the same threads.
 
       --only TEXT[,TEXT]   cases whose name holds one of the texts; repeated, all of the options must agree
       --set NAME[,NAME]    instruction sets (baseline, avx2, avx512, neon); default: all usable
-      --threads N[,N]      default: 1,2
+      --threads N[,N]      1 to 64; default: 1,2
       --bytes MIB          weights walked over, in MiB; default: 256
       --seconds S          for each figure; default: 0.3
       --json               JSON Lines: an object for each figure
@@ -61,7 +63,7 @@ struct Options {
     case "--only": only.append(parts)
     case "--set": sets = parts
     case "--threads":
-      threads = parts.compactMap { Int($0) }.filter { (1...1024).contains($0) }
+      threads = parts.compactMap { Int($0) }.filter { (1...Options.mostThreads).contains($0) }
       return threads.count == parts.count
     case "--bytes":
       guard let mebibytes = Int(value), (1...65536).contains(mebibytes) else { return false }

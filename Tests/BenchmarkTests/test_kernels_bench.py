@@ -62,7 +62,17 @@ def test_filters(bench):
 
 
 @pytest.mark.parametrize(
-    "words", ["--only nothing", "--set abacus", "--threads 0", "--threads two", "--seconds", "--bytes 0", "--fast"]
+    "words",
+    [
+        "--only nothing",
+        "--set abacus",
+        "--threads 0",
+        "--threads two",
+        "--threads 65",
+        "--seconds",
+        "--bytes 0",
+        "--fast",
+    ],
 )
 def test_wrong_usage(bench, words):
     result = bench(*words.split())

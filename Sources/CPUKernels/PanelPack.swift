@@ -1,100 +1,182 @@
 public import CPlatform
 
-/// Packs sixteen rows of weights into a panel (`platform_panels`).
+/// Floats of scratch memory that `packPanel` needs: the panel by columns, and its scales.
+@inline(never) public func packPanelScratch(_ groups: Int) -> Int { groups &* 33 &* 16 }
+
+/// Packs sixteen rows of weights into a panel (`platform_panels`). Each row has a lane of its own throughout.
 ///
 /// A group's scale is chosen for the least squared error: of int8 the one that makes its greatest magnitude 127, of
 /// int4 the best of several. A group with a NaN or an infinity gets a scale of NaN, so that it shows in the product.
 ///
 /// rows: [16, 32 * groups] with `stride` floats between them, zero where the matrix has no more rows or columns;
-/// scratch: [groups] floats; panel: `panelByteCount(type, groups)` bytes.
+/// scratch: `packPanelScratch(groups)` floats; panel: `panelByteCount(type, groups)` bytes.
 @inline(never) public func packPanel(
   _ type: Int32, _ groups: Int, _ rows: UnsafePointer<Float>, _ stride: Int, _ panel: UnsafeMutableRawPointer,
   _ scratch: UnsafeMutablePointer<Float>
 ) {
-  var r = 0
-  while r < 16 {
-    let packing = RowPacking(groups: groups, row: rows + r &* stride, number: r, panel: panel, scales: scratch)
-    if type == Int32(PLATFORM_PANELS_INT4) { packing.packFour() } else { packing.packEight() }
-    r &+= 1
+  let packing = Packing(groups: groups, panel: panel, columns: scratch, scales: scratch + groups &* 32 &* 16)
+  packing.turn(rows, stride)
+  if type == Int32(PLATFORM_PANELS_INT4) {
+    for g in 0..<groups { packing.put(fourBitScale(packing.group(g)), g) }
+    packing.storeFactors()
+    for g in 0..<groups { packing.storeFour(g, packing.storeScales(g)) }
+  } else {
+    for g in 0..<groups { packing.put(eightBitScale(packing.group(g)), g) }
+    packing.storeFactors()
+    for g in 0..<groups { packing.storeEight(g, packing.storeScales(g)) }
   }
 }
 
-private struct RowPacking {
+private struct Packing {
   let groups: Int
-  let row: Floats
-  /// 0...15.
-  let number: Int
   let panel: UnsafeMutableRawPointer
-  /// [groups]: the scales before they are rounded.
+  /// [32 * groups, 16 rows].
+  let columns: MutableFloats
+  /// [groups, 16 rows], before they are rounded.
   let scales: MutableFloats
 
-  @inline(__always) func group(_ g: Int) -> (SixteenFloats, SixteenFloats) {
-    (loadSixteen(row + g &* 32), loadSixteen(row + (g &* 32 &+ 16)))
+  @inline(__always) func group(_ g: Int) -> Floats { Floats(columns + g &* 32 &* 16) }
+
+  @inline(__always) func turn(_ rows: Floats, _ stride: Int) {
+    for r in 0..<16 {
+      let row = rows + r &* stride
+      for c in 0..<groups &* 32 { columns[c &* 16 &+ r] = row[c] }
+    }
   }
 
-  @inline(__always) func packEight() {
-    for g in 0..<groups {
-      let (a, b) = group(g)
-      let top = greatestMagnitude(a, b)
-      scales[g] = top < .infinity ? top / 127 : .nan
+  @inline(__always) func put(_ scale: SixteenFloats, _ g: Int) {
+    UnsafeMutableRawPointer(scales + g &* 16).storeBytes(of: scale, as: SixteenFloats.self)
+  }
+
+  /// The powers of two that make each row's greatest scale 2^14 to 2^15, within float16 with room to spare.
+  @inline(__always) func storeFactors() {
+    for r in 0..<16 {
+      var top: Float = 0
+      for g in 0..<groups {
+        let magnitude = scales[g &* 16 &+ r].magnitude
+        if magnitude < .infinity && magnitude > top { top = magnitude }
+      }
+      // From here on down the inverse would be infinite: such a row is nothing but zeroes.
+      let exponent = top >= 0x1p-110 ? Int32(truncatingIfNeeded: top.bitPattern &>> 23) &- 127 &- 14 : 0
+      panel.storeBytes(of: UInt32(bitPattern: (exponent &+ 127) &<< 23), toByteOffset: r &* 4, as: UInt32.self)
     }
-    let factor = storeFactor()
-    for g in 0..<groups {
-      let scale = storeScale(g, factor)
-      let (a, b) = group(g)
-      let inverse = sixteen(scale > 0 && scale < .infinity ? 1 / scale : 0)
-      let values = SIMD32(lowHalf: bytes(a * inverse), highHalf: bytes(b * inverse))
-      let steps = unsafeBitCast(values, to: SIMD8<Int32>.self)
-      let out = panel + (panelHeadByteCount(groups) &+ g &* Int8Panels.groupByteCount &+ number &* 4)
-      for step in 0..<8 { out.storeBytes(of: steps[step], toByteOffset: step &* 64, as: Int32.self) }
+  }
+
+  /// Rounds a group's scales to float16 and returns the inverse of what they stand for now; 0 where there is none.
+  @inline(__always) func storeScales(_ g: Int) -> SixteenFloats {
+    var inverses = sixteen(0)
+    for r in 0..<16 {
+      let factor = panel.load(fromByteOffset: r &* 4, as: Float.self)
+      let at = panel + (64 &+ g &* 32 &+ r &* 2)
+      at.storeBytes(of: halfBits(scales[g &* 16 &+ r] / factor), as: UInt16.self)
+      let scale = Float16Format.loadOne(at, 0) * factor
+      if scale != 0 && scale.isFinite { inverses[r] = 1 / scale }
     }
+    return inverses
   }
 
   /// Rounded and moved up by 128. The scale was rounded, too: 127 may have become 127.06, but not 127.5.
-  @inline(__always) func bytes(_ v: SixteenFloats) -> SIMD16<UInt8> {
-    narrow(roundedSixteen(v) &+ SixteenInts(repeating: 128))
-  }
-
-  @inline(__always) func packFour() {
-    for g in 0..<groups {
-      let (a, b) = group(g)
-      scales[g] = bestFourBitScale(a, b)
-    }
-    let factor = storeFactor()
-    for g in 0..<groups {
-      let scale = storeScale(g, factor)
-      let (a, b) = group(g)
-      let inverse = sixteen(scale != 0 && scale.isFinite ? 1 / scale : 0)
-      let codes = SIMD32(lowHalf: narrow(nearestCodes(a * inverse)), highHalf: narrow(nearestCodes(b * inverse)))
-      let steps = unsafeBitCast(codes, to: SIMD8<UInt32>.self)
-      let out = panel + (panelHeadByteCount(groups) &+ g &* Int4Panels.groupByteCount &+ number &* 4)
-      for pair in 0..<4 {
-        let both = steps[2 &* pair] | steps[2 &* pair &+ 1] &<< 4
-        out.storeBytes(of: both, toByteOffset: pair &* 64, as: UInt32.self)
+  @inline(__always) func storeEight(_ g: Int, _ inverse: SixteenFloats) {
+    let x = group(g)
+    let out = panel + (panelHeadByteCount(groups) &+ g &* Int8Panels.groupByteCount)
+    for step in 0..<8 {
+      var bytes = SixteenInts(repeating: 0)
+      for j in 0..<4 {
+        let value = roundedSixteen(loadSixteen(x + (step &* 4 &+ j) &* 16) * inverse) &+ SixteenInts(repeating: 128)
+        bytes |= (value & SixteenInts(repeating: 255)) &<< SixteenInts(repeating: Int32(truncatingIfNeeded: 8 &* j))
       }
+      out.storeBytes(of: bytes, toByteOffset: step &* 64, as: SixteenInts.self)
     }
   }
 
-  /// The power of two that makes the row's greatest scale 2^14 to 2^15, within float16 with room to spare.
-  @inline(__always) func storeFactor() -> Float {
-    var top: Float = 0
-    for g in 0..<groups where scales[g].magnitude < .infinity && scales[g].magnitude > top { top = scales[g].magnitude }
-    // From here on down the inverse would be infinite: such a row is nothing but zeroes.
-    let exponent = top >= 0x1p-110 ? Int32(truncatingIfNeeded: top.bitPattern &>> 23) &- 127 &- 14 : 0
-    let factor = Float(bitPattern: UInt32(bitPattern: (exponent &+ 127) &<< 23))
-    panel.storeBytes(of: factor, toByteOffset: number &* 4, as: Float.self)
-    return factor
-  }
-
-  /// Rounds a group's scale to float16 and returns what it stands for now.
-  @inline(__always) func storeScale(_ g: Int, _ factor: Float) -> Float {
-    let bits = halfBits(scales[g] / factor)
-    panel.storeBytes(of: bits, toByteOffset: 64 &+ g &* 32 &+ number &* 2, as: UInt16.self)
-    return withUnsafeBytes(of: bits) { $0.baseAddress.map { Float16Format.loadOne($0, 0) } ?? 0 } * factor
+  @inline(__always) func storeFour(_ g: Int, _ inverse: SixteenFloats) {
+    let x = group(g)
+    let out = panel + (panelHeadByteCount(groups) &+ g &* Int4Panels.groupByteCount)
+    for pair in 0..<4 {
+      var bytes = SixteenInts(repeating: 0)
+      for j in 0..<4 {
+        let low = nearestCodes(loadSixteen(x + (pair &* 8 &+ j) &* 16) * inverse)
+        let high = nearestCodes(loadSixteen(x + (pair &* 8 &+ 4 &+ j) &* 16) * inverse)
+        let shift = SixteenInts(repeating: Int32(truncatingIfNeeded: 8 &* j))
+        bytes |= (low | high &<< SixteenInts(repeating: 4)) &<< shift
+      }
+      out.storeBytes(of: bytes, toByteOffset: pair &* 64, as: SixteenInts.self)
+    }
   }
 }
 
-// MARK: - Four bits
+// MARK: - Scales
+
+/// The greatest magnitude of each row of a group [32, 16]; NaN or infinity if there is one.
+@inline(__always) private func greatestMagnitudes(_ x: Floats) -> SixteenFloats {
+  // Magnitudes order as their bits do, and a NaN is above infinity.
+  let mask = SixteenInts(repeating: 0x7FFF_FFFF)
+  var top = SixteenInts(repeating: 0)
+  for c in 0..<32 {
+    let magnitude = unsafeBitCast(loadSixteen(x + c &* 16), to: SixteenInts.self) & mask
+    top = top.replacing(with: magnitude, where: magnitude .> top)
+  }
+  return unsafeBitCast(top, to: SixteenFloats.self)
+}
+
+@inline(__always) private func eightBitScale(_ x: Floats) -> SixteenFloats {
+  var scale = greatestMagnitudes(x) * sixteen(1.0 / 127)
+  for r in 0..<16 where !(scale[r] < .infinity) { scale[r] = .nan }
+  return scale
+}
+
+/// The scale of the least squared error among those that four first guesses lead to: the levels reach further down than
+/// up, so both signs are tried, and the greatest weight need not be met exactly. For fixed levels v the best scale is
+/// `sum x v / sum v v`, which lowers the error by `(sum x v)^2 / sum v v`.
+@inline(__always) private func fourBitScale(_ x: Floats) -> SixteenFloats {
+  let tops = greatestMagnitudes(x)
+  var norms = sixteen(0)
+  for r in 0..<16 where tops[r] >= 1e-30 && tops[r] < .infinity { norms[r] = 127 / tops[r] }
+  var (a, b, c, d) = (Guess(1 / 0.95), Guess(1 / 1.05), Guess(-1 / 0.95), Guess(-1 / 1.05))
+  for column in 0..<32 {
+    // Within -127...127, so that no square is out of range.
+    let normed = loadSixteen(x + column &* 16) * norms
+    a.add(normed)
+    b.add(normed)
+    c.add(normed)
+    d.add(normed)
+  }
+  var result = sixteen(0)
+  for r in 0..<16 {
+    guard tops[r] < .infinity else {
+      result[r] = .nan
+      continue
+    }
+    guard norms[r] > 0 else { continue }
+    result[r] = better(better(a.outcome(r), b.outcome(r)), better(c.outcome(r), d.outcome(r))).scale / norms[r]
+  }
+  return result
+}
+
+@inline(__always) private func better(
+  _ a: (gain: Float, scale: Float), _ b: (gain: Float, scale: Float)
+) -> (gain: Float, scale: Float) { b.gain > a.gain ? b : a }
+
+/// What a first guess of the scale leads to.
+private struct Guess {
+  private let inverse: Float
+  private var products = sixteen(0)
+  private var squares = sixteen(0)
+
+  @inline(__always) init(_ inverse: Float) { self.inverse = inverse }
+
+  @inline(__always) mutating func add(_ x: SixteenFloats) {
+    let level = nearestLevels(x * sixteen(inverse))
+    products = fused(x, level, products)
+    squares = fused(level, level, squares)
+  }
+
+  @inline(__always) func outcome(_ r: Int) -> (gain: Float, scale: Float) {
+    (products[r] * products[r] / squares[r], products[r] / squares[r])
+  }
+}
+
+// MARK: - Levels
 
 /// The codes of the levels nearest to `v`.
 @inline(__always) private func nearestCodes(_ v: SixteenFloats) -> SixteenInts {
@@ -131,51 +213,6 @@ private struct RowPacking {
 /// Half-way between a code's level and the one below.
 @inline(__always) private func border(_ code: Int) -> Float {
   Float(Int4Panels.level(code) &+ Int4Panels.level(code &- 1)) * 0.5
-}
-
-/// The scale of the least squared error among those that six first guesses lead to: the levels reach further down than
-/// up, so both signs are tried, and the greatest weight need not be met exactly. For fixed levels v the best scale is
-/// `sum x v / sum v v`, which lowers the error by `(sum x v)^2 / sum v v`.
-@inline(__always) private func bestFourBitScale(_ a: SixteenFloats, _ b: SixteenFloats) -> Float {
-  let top = greatestMagnitude(a, b)
-  guard top < .infinity else { return .nan }
-  guard top >= 1e-30 else { return 0 }
-  var best: Float = 0
-  var gain: Float = -1
-  var guess = 0
-  while guess < 6 {
-    let reach: Float = guess % 3 == 0 ? 0.9 : guess % 3 == 1 ? 0.975 : 1.05
-    let scale = (guess < 3 ? top : -top) / 127 * reach
-    let inverse = sixteen(1 / scale)
-    let (v, w) = (nearestLevels(a * inverse), nearestLevels(b * inverse))
-    // In units of the greatest weight, so that no square is out of range.
-    let unit = sixteen(1 / top)
-    let product = sumSixteen(fused(a * unit, v, b * unit * w))
-    let square = sumSixteen(fused(v, v, w * w))
-    if product * product > gain * square {
-      gain = product * product / square
-      best = product / square * top
-    }
-    guess &+= 1
-  }
-  return best
-}
-
-@inline(__always) private func sumSixteen(_ v: SixteenFloats) -> Float {
-  let eight = v.lowHalf + v.highHalf
-  let four = eight.lowHalf + eight.highHalf
-  let two = four.lowHalf + four.highHalf
-  return two.x + two.y
-}
-
-// MARK: - Numbers
-
-@inline(__always) private func narrow(_ v: SixteenInts) -> SIMD16<UInt8> {
-  #if ISA_AVX512
-    unsafeBitCast(_mm512_cvtepi32_epi8(unsafeBitCast(v, to: __m512i.self)), to: SIMD16<UInt8>.self)
-  #else
-    SIMD16<UInt8>(truncatingIfNeeded: v)
-  #endif
 }
 
 /// The nearest float16, ties to even: moving the exponent down first lets subnormal ones round by themselves.

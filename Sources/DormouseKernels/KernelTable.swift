@@ -20,6 +20,7 @@ struct KernelTable: Sendable {
   let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
   let multiplyPanels: @Sendable (platform_panels, Int, Int, platform_activations, Int, MutableFloats, Int) -> Void
   let packPanel: @Sendable (Int32, Int, Floats, Int, UnsafeMutableRawPointer, MutableFloats) -> Void
+  let packPanelScratch: @Sendable (Int) -> Int
   let unpackRow: @Sendable (platform_panels, Int, Int, MutableFloats) -> Void
   let quantizeActivations:
     @Sendable (Floats, Int, UnsafeMutablePointer<Int8>, MutableFloats, UnsafeMutablePointer<Int32>) -> Void
@@ -70,6 +71,7 @@ extension KernelTable {
     multiplyMatrixScratch: DormouseCPUBaseline.multiplyMatrixScratch,
     multiplyPanels: DormouseCPUBaseline.multiplyPanels,
     packPanel: DormouseCPUBaseline.packPanel,
+    packPanelScratch: DormouseCPUBaseline.packPanelScratch,
     unpackRow: DormouseCPUBaseline.unpackRow,
     quantizeActivations: DormouseCPUBaseline.quantizeActivations,
     multiplyTransposed: DormouseCPUBaseline.multiplyTransposed,
@@ -92,6 +94,7 @@ extension KernelTable {
       multiplyMatrixScratch: DormouseCPUAVX2.multiplyMatrixScratch,
       multiplyPanels: DormouseCPUAVX2.multiplyPanels,
       packPanel: DormouseCPUAVX2.packPanel,
+      packPanelScratch: DormouseCPUAVX2.packPanelScratch,
       unpackRow: DormouseCPUAVX2.unpackRow,
       quantizeActivations: DormouseCPUAVX2.quantizeActivations,
       multiplyTransposed: DormouseCPUAVX2.multiplyTransposed,
@@ -113,6 +116,7 @@ extension KernelTable {
       multiplyMatrixScratch: DormouseCPUAVX512.multiplyMatrixScratch,
       multiplyPanels: DormouseCPUAVX512.multiplyPanels,
       packPanel: DormouseCPUAVX512.packPanel,
+      packPanelScratch: DormouseCPUAVX512.packPanelScratch,
       unpackRow: DormouseCPUAVX512.unpackRow,
       quantizeActivations: DormouseCPUAVX512.quantizeActivations,
       multiplyTransposed: DormouseCPUAVX512.multiplyTransposed,
@@ -134,6 +138,7 @@ extension KernelTable {
       multiplyMatrixScratch: DormouseCPUNEON.multiplyMatrixScratch,
       multiplyPanels: DormouseCPUNEON.multiplyPanels,
       packPanel: DormouseCPUNEON.packPanel,
+      packPanelScratch: DormouseCPUNEON.packPanelScratch,
       unpackRow: DormouseCPUNEON.unpackRow,
       quantizeActivations: DormouseCPUNEON.quantizeActivations,
       multiplyTransposed: DormouseCPUNEON.multiplyTransposed,

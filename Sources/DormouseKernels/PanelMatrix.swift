@@ -82,7 +82,8 @@ extension Kernels {
     let packed = PanelMatrix(type: type, rows: w.rows, columns: w.columns, data: UnsafeRawPointer(target))
     let stride = packed.groups * PanelMatrix.groupColumns
     let buffer = try AlignedBuffer(
-      byteCount: (PanelMatrix.panelRows * stride + packed.groups) * MemoryLayout<Float>.stride, for: "packing weights")
+      byteCount: (PanelMatrix.panelRows * stride + table.packPanelScratch(packed.groups)) * MemoryLayout<Float>.stride,
+      for: "packing weights")
     guard let rows = buffer.bound(to: Float.self).baseAddress else { return }
     for panel in panels.clamped(to: 0..<packed.panelCount) {
       for index in 0..<PanelMatrix.panelRows {

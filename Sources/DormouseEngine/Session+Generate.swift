@@ -71,8 +71,8 @@ private struct Generation {
     counts.promptDone = reused
   }
 
-  /// Once the first tokens have come, a token allocates nothing, save for log-probabilities (their arrays) and penalties
-  /// (a set that grows with the tokens seen).
+  /// Once the first tokens have come, a greedy token allocates nothing. Otherwise there are, a token, the temporary
+  /// memory of the sort of candidates and the arrays of log-probabilities, and for penalties a set of tokens that grows.
   /// - Returns: 0, or the value with which `onEvent` stopped the work.
   mutating func run(_ onEvent: EventHandler) throws(Failure) -> Int32 {
     var stop = try readPrompt(onEvent)

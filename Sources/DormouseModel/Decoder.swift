@@ -29,6 +29,8 @@ public final class Decoder {
   public init(model: Model, options: DecoderOptions = DecoderOptions()) throws(Failure) {
     let c = model.configuration
     let sizes = try DecoderSizes(c, options)
+    try Kernels.reserveThreadScratch(
+      c.threadScratchByteCount(model.kernels, chunk: sizes.chunk), pool: model.pool)
     self.model = model
     chunk = sizes.chunk
     cache = try LatentCache(

@@ -32,22 +32,25 @@ struct Crowding {
 
   /// Tells of a join that waited from `start` to `now`, nanoseconds, for workers that were not running.
   mutating func stalled(from start: UInt64, to now: UInt64) {
-    if now - firstStall > Crowding.memory {
+    if Crowding.span(from: firstStall, to: now) > Crowding.memory {
       firstStall = start
       stalled = 0
     }
-    stalled += now - start
+    stalled &+= Crowding.span(from: start, to: now)
     guard stalled > Crowding.tolerance else { return }
     // Trouble right after a pause: the next one is longer.
-    let isRelapse = end > 0 && now - end < pause
+    let isRelapse = end > 0 && Crowding.span(from: end, to: now) < pause
     pause = isRelapse ? min(2 * pause, Crowding.longestPause) : Crowding.shortestPause
-    end = now + pause
+    end = now &+ pause
     isPausing = true
     stalled = 0
   }
 
   /// Nanoseconds of the monotonic clock.
   static func now() -> UInt64 { nanoseconds(CLOCK_MONOTONIC) }
+
+  /// Nanoseconds between two times; 0 where the second is not later.
+  static func span(from start: UInt64, to end: UInt64) -> UInt64 { end > start ? end - start : 0 }
 
   static func nanoseconds(_ clock: clockid_t) -> UInt64 {
     var time = timespec()

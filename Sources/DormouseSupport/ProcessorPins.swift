@@ -13,7 +13,10 @@ final class ProcessorPins: Sendable {
 
   private static let counts = Mutex<[Int32: Int]>([:])
 
-  init(threadCount: Int) { processors = ProcessorPins.claim(threadCount, of: ProcessorPins.available()) }
+  /// - Parameter available: the processors to choose from.
+  init(threadCount: Int, available: [Int32] = ProcessorPins.affinity()) {
+    processors = ProcessorPins.claim(threadCount, of: available)
+  }
 
   deinit {
     ProcessorPins.counts.withLock { counts in
@@ -37,7 +40,7 @@ final class ProcessorPins: Sendable {
   }
 
   /// The processors of the process's affinity mask.
-  private static func available() -> [Int32] {
+  static func affinity() -> [Int32] {
     let capacity = max(0, platform_affinity_count())
     var processors = [Int32](repeating: 0, count: Int(capacity))
     let count = platform_affinity(&processors, capacity)

@@ -85,6 +85,25 @@ public final class ThreadPool: @unchecked Sendable {
     }
   }
 
+  /// Runs `body(worker)` once on each of the pool's threads, the caller's among them, and returns when all are done: to
+  /// prepare what belongs to a thread. Inside a body of a pool it runs on the calling thread alone.
+  public func onEveryThread(_ body: (_ worker: Int) -> Void) {
+    guard platform_thread_pool() == nil else { return body(Int(platform_thread_worker())) }
+    let arrived = Atomic<Int>(0)
+    oneCaller.withLock { _ in
+      platform_set_thread_role(identity, 0)
+      // A thread that waits for all others takes no second task.
+      shared.run(
+        threadCount,
+        { _, worker in
+          body(worker)
+          arrived.add(1, ordering: .sequentiallyConsistent)
+          while arrived.load(ordering: .sequentiallyConsistent) < threadCount { sched_yield() }
+        }, workerCount: workers.count)
+      platform_set_thread_role(nil, 0)
+    }
+  }
+
   /// Processors that this process may use: its affinity mask, and its control group's quota rounded up; at least 1.
   public static func defaultThreadCount() -> Int { min(ProcessorCount.available(), maximumThreadCount) }
 

@@ -155,7 +155,7 @@ final class ThreadPoolState: @unchecked Sendable {
     }
     isCallerAsleep.store(false, ordering: .relaxed)
     let now = Crowding.now()
-    if workerTimes.longest() < (now - start) / 2 { crowding.stalled(from: start, to: now) }
+    if workerTimes.longest() < Crowding.span(from: start, to: now) / 2 { crowding.stalled(from: start, to: now) }
   }
 
   /// One iteration of a waiting loop: after a while it lets others on this thread's processor run now and then.
@@ -193,10 +193,7 @@ private struct WorkerTimes {
 
   /// Nanoseconds that the busiest worker has run since `start`.
   func longest() -> UInt64 {
-    zip(clocks, times).reduce(0) { longest, worker in
-      let now = Crowding.nanoseconds(worker.0)
-      return now > worker.1 ? max(longest, now - worker.1) : longest
-    }
+    zip(clocks, times).reduce(0) { max($0, Crowding.span(from: $1.1, to: Crowding.nanoseconds($1.0))) }
   }
 }
 

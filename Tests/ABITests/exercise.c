@@ -154,6 +154,12 @@ static void opening(const char *folder) {
   options.reserved = 1;
   FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
   options.reserved = 0;
+  options.pin_threads = 2;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.pin_threads = 1;
+  options.reserved_2 = 1;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.reserved_2 = 0;
   options.memory_limit = 1;
   FAILS(DORMOUSE_ERROR_OUT_OF_MEMORY, dormouse_engine_open(&engine, folder, &options, &error));
   options.memory_limit = 0;

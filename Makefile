@@ -3,10 +3,11 @@
 PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 30
+BENCH ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install bench format lint fuzz
+.PHONY: help demo build test install bench accuracy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -28,8 +29,15 @@ install: ## install into PREFIX (/usr/local), under DESTDIR
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
 
-bench: build ## measure prefill and decode beside the machine's limits
-	@Benchmarks/run.sh
+bench: ## time Dormouse beside llama.cpp; BENCH="--help" lists options, BENCH="--quick" is a quick look
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
+	@Benchmarks/run.sh compare $(BENCH)
+
+accuracy: ## measure what int8 and int4 weights cost in accuracy
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
+	@Benchmarks/run.sh accuracy
 
 format: ## format the Swift sources
 	@swift format format --in-place --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift

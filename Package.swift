@@ -52,6 +52,7 @@ let package = Package(
   products: [
     .library(name: "Dormouse", type: .dynamic, targets: ["DormouseLibrary"]),
     .executable(name: "dormouse", targets: ["dormouse"]),
+    .executable(name: "dormouse-kernels-bench", targets: ["dormouse-kernels-bench"]),
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2")
@@ -90,6 +91,9 @@ let package = Package(
         "CDormouse", "DormouseABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: [commandLine]),
+    .executableTarget(
+      name: "dormouse-kernels-bench", dependencies: ["DormouseKernels", "DormouseSupport"], path: "Benchmarks/Kernels",
+      swiftSettings: [.unsafeFlags(["-O"])]),
     .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
     .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels"]),
     .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseWeights"]),

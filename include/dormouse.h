@@ -101,8 +101,8 @@ enum { /* dormouse_engine_options.residency */
 enum { /* dormouse_engine_options.weights */
   DORMOUSE_WEIGHTS_DEFAULT = 0, /* native */
   DORMOUSE_WEIGHTS_NATIVE = 1,  /* as the files hold them: f32, f16, bf16, fp8 blocks */
-  DORMOUSE_WEIGHTS_INT8 = 2,    /* not in this version: UNSUPPORTED */
-  DORMOUSE_WEIGHTS_INT4 = 3     /* not in this version: UNSUPPORTED */
+  DORMOUSE_WEIGHTS_INT8 = 2,    /* packed while loading: 8 bits and a scale for each group of 32 */
+  DORMOUSE_WEIGHTS_INT4 = 3     /* packed while loading: 4 bits and a scale for each group of 32 */
 };
 
 typedef struct dormouse_engine_options {
@@ -140,7 +140,7 @@ DORMOUSE_API void dormouse_engine_free(dormouse_engine *engine);
 
 /* What the model is, as a JSON object: path, model_type, parameters {total, active, active_in_layers}, modalities,
    layers, hidden_size, vocabulary_size, context_length, attention, experts, cache {values_per_token, bytes_per_token
-   {bf16, f32}, plain_attention_bytes_per_token {bf16, f32}}, weights {bytes, bytes_per_token, types, tensors},
+   {bf16, f32}, plain_attention_bytes_per_token {bf16, f32}}, weights {precision, bytes, bytes_per_token, types, tensors},
    text {tokenizer, chat_template}, instruction_set, threads. docs/configuration.md says what each member holds; more
    may come. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity, size_t *length,

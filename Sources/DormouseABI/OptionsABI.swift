@@ -24,9 +24,9 @@ extension EngineOptions {
     default: throw invalidMember("dormouse_engine_options.residency", options.residency)
     }
     switch options.weights {
-    case 0, Int32(DORMOUSE_WEIGHTS_NATIVE): break
-    case Int32(DORMOUSE_WEIGHTS_INT8), Int32(DORMOUSE_WEIGHTS_INT4):
-      throw Failure(.unsupported, "this version has native weights only, not int8 or int4")
+    case 0, Int32(DORMOUSE_WEIGHTS_NATIVE): precision = .native
+    case Int32(DORMOUSE_WEIGHTS_INT8): precision = .int8
+    case Int32(DORMOUSE_WEIGHTS_INT4): precision = .int4
     default: throw invalidMember("dormouse_engine_options.weights", options.weights)
     }
     memoryLimit = options.memory_limit == 0 ? nil : options.memory_limit

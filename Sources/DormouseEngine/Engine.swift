@@ -11,6 +11,7 @@ public final class Engine: Sendable {
   let pool: ThreadPool
   let text: TextResources
   let memoryBudget: MemoryBudget
+  let precision: WeightPrecision
   private let model: Model?
   /// Configuration and headers, once they have been read.
   private let checkedFolder: Mutex<ModelFolder?>
@@ -24,12 +25,13 @@ public final class Engine: Sendable {
     pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
     memoryBudget = MemoryBudget(limit: options.memoryLimit)
     text = try TextResources(folder: folder)
+    precision = options.precision
     if options.withoutWeights {
       model = nil
       weightsReservation = nil
       checkedFolder = Mutex(nil)
     } else {
-      let modelFolder = try ModelFolder(folder, log: options.log)
+      let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
       weightsReservation = try memoryBudget.reserve(
         UInt64(clamping: modelFolder.weightByteCount + modelFolder.floatByteCount), for: "\(folder): the weights")
       model = try Model(
@@ -60,7 +62,7 @@ public final class Engine: Sendable {
     let outcome: Result<ModelFolder, Failure> = checkedFolder.withLock { checked in
       if let checked { return .success(checked) }
       do throws(Failure) {
-        let modelFolder = try ModelFolder(folder)
+        let modelFolder = try ModelFolder(folder, precision: precision)
         checked = modelFolder
         return .success(modelFolder)
       } catch { return .failure(error) }

@@ -72,6 +72,7 @@ extension Engine {
     var types = JSONObject()
     for entry in modelFolder.byteCountByType { types[entry.type.rawValue] = .size(entry.byteCount) }
     return [
+      "precision": .string(modelFolder.precision.rawValue),
       "bytes": .size(modelFolder.weightByteCount),
       "bytes_per_token": .size(modelFolder.byteCountPerToken),
       "types": .object(types),

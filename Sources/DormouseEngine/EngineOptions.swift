@@ -12,6 +12,7 @@ public struct EngineOptions: Sendable {
   /// Whether each thread of the engine's own is bound to one processor.
   public var pinsThreads = false
   public var residency = Checkpoint.Residency.memory
+  public var precision = WeightPrecision.native
   /// Bytes for weights, working memory and the caches of all sessions; nil: no limit.
   public var memoryLimit: UInt64?
   public var progress: Progress?

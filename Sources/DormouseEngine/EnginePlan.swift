@@ -3,7 +3,7 @@ import DormouseSupport
 
 /// The memory that an engine and one session take, in bytes, known before anything is loaded.
 public struct EnginePlan: Sendable {
-  /// Weights as the files hold them, and the small tensors that are converted to float32.
+  /// Weights, packed or as the files hold them, and the small tensors that are converted to float32.
   public let weightBytes: UInt64
   /// The session's latent cache at its full context.
   public let cacheBytes: UInt64

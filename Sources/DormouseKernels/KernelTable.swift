@@ -18,6 +18,11 @@ struct KernelTable: Sendable {
   let multiplyVectors: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int) -> Void
   let multiplyMatrix: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
+  let multiplyPanels: @Sendable (platform_panels, Int, Int, platform_activations, Int, MutableFloats, Int) -> Void
+  let packPanel: @Sendable (Int32, Int, Floats, Int, UnsafeMutableRawPointer, MutableFloats) -> Void
+  let unpackRow: @Sendable (platform_panels, Int, Int, MutableFloats) -> Void
+  let quantizeActivations:
+    @Sendable (Floats, Int, UnsafeMutablePointer<Int8>, MutableFloats, UnsafeMutablePointer<Int32>) -> Void
   let multiplyTransposed: @Sendable (platform_matrix, Int, Int, Floats, MutableFloats) -> Void
   let dequantize: @Sendable (platform_matrix, Int, MutableFloats) -> Void
   let dot: @Sendable (Floats, Floats, Int) -> Float
@@ -56,10 +61,17 @@ extension KernelTable {
     #endif
   }
 
+  /// Bytes of a panel: the layout is the same for every set.
+  static let panelByteCount: @Sendable (Int32, Int) -> Int = DormouseCPUBaseline.panelByteCount
+
   private static let baseline = KernelTable(
     multiplyVectors: DormouseCPUBaseline.multiplyVectors,
     multiplyMatrix: DormouseCPUBaseline.multiplyMatrix,
     multiplyMatrixScratch: DormouseCPUBaseline.multiplyMatrixScratch,
+    multiplyPanels: DormouseCPUBaseline.multiplyPanels,
+    packPanel: DormouseCPUBaseline.packPanel,
+    unpackRow: DormouseCPUBaseline.unpackRow,
+    quantizeActivations: DormouseCPUBaseline.quantizeActivations,
     multiplyTransposed: DormouseCPUBaseline.multiplyTransposed,
     dequantize: DormouseCPUBaseline.dequantize,
     dot: DormouseCPUBaseline.dot,
@@ -78,6 +90,10 @@ extension KernelTable {
       multiplyVectors: DormouseCPUAVX2.multiplyVectors,
       multiplyMatrix: DormouseCPUAVX2.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX2.multiplyMatrixScratch,
+      multiplyPanels: DormouseCPUAVX2.multiplyPanels,
+      packPanel: DormouseCPUAVX2.packPanel,
+      unpackRow: DormouseCPUAVX2.unpackRow,
+      quantizeActivations: DormouseCPUAVX2.quantizeActivations,
       multiplyTransposed: DormouseCPUAVX2.multiplyTransposed,
       dequantize: DormouseCPUAVX2.dequantize,
       dot: DormouseCPUAVX2.dot,
@@ -95,6 +111,10 @@ extension KernelTable {
       multiplyVectors: DormouseCPUAVX512.multiplyVectors,
       multiplyMatrix: DormouseCPUAVX512.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX512.multiplyMatrixScratch,
+      multiplyPanels: DormouseCPUAVX512.multiplyPanels,
+      packPanel: DormouseCPUAVX512.packPanel,
+      unpackRow: DormouseCPUAVX512.unpackRow,
+      quantizeActivations: DormouseCPUAVX512.quantizeActivations,
       multiplyTransposed: DormouseCPUAVX512.multiplyTransposed,
       dequantize: DormouseCPUAVX512.dequantize,
       dot: DormouseCPUAVX512.dot,
@@ -112,6 +132,10 @@ extension KernelTable {
       multiplyVectors: DormouseCPUNEON.multiplyVectors,
       multiplyMatrix: DormouseCPUNEON.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUNEON.multiplyMatrixScratch,
+      multiplyPanels: DormouseCPUNEON.multiplyPanels,
+      packPanel: DormouseCPUNEON.packPanel,
+      unpackRow: DormouseCPUNEON.unpackRow,
+      quantizeActivations: DormouseCPUNEON.quantizeActivations,
       multiplyTransposed: DormouseCPUNEON.multiplyTransposed,
       dequantize: DormouseCPUNEON.dequantize,
       dot: DormouseCPUNEON.dot,

@@ -5,14 +5,21 @@ import DormouseWeights
 /// Finds every tensor of a model by its published name and checks its shape and type.
 struct Binding {
   let configuration: ModelConfiguration
+  let precision: WeightPrecision
   let names: TensorNames
   var source: TensorSource
 
-  /// - Parameter store: the loaded tensors; nil to check headers only.
-  init(_ configuration: ModelConfiguration, _ checkpoint: Checkpoint, store: TensorStore?) {
+  /// - Parameters:
+  ///   - store: the loaded tensors; nil to check headers only.
+  ///   - panels: memory for the packed matrices, which `source.packingJobs` then fill.
+  init(
+    _ configuration: ModelConfiguration, _ checkpoint: Checkpoint, precision: WeightPrecision = .native,
+    store: TensorStore? = nil, panels: AlignedBuffer? = nil
+  ) {
     self.configuration = configuration
+    self.precision = precision
     names = TensorNames(checkpoint)
-    source = TensorSource(checkpoint, store: store, configuration.quantization)
+    source = TensorSource(checkpoint, store: store, panels: panels, configuration.quantization)
   }
 
   mutating func weights() throws(Failure) -> ModelWeights {
@@ -22,11 +29,19 @@ struct Binding {
     var layers: [LayerWeights] = []
     for index in 0..<configuration.hiddenLayerCount { layers.append(try layer(index)) }
     let norm = try source.vector(names.finalNorm, count: hidden)
-    let head =
+    // A head that is the embedding stays as it is, since it would be there twice.
+    let head: Weight =
       configuration.tiesWordEmbeddings
-      ? embedding : try source.matrix(names.head, rows: vocabulary, columns: hidden)
+      ? .rows(embedding) : try weight(names.head, rows: vocabulary, columns: hidden, .head)
     return ModelWeights(
-      embedding: embedding, layers: layers, finalNorm: norm, head: head, store: source.store, floats: source.floats)
+      embedding: embedding, layers: layers, finalNorm: norm, head: head, store: source.store, panels: source.panels,
+      floats: source.floats)
+  }
+
+  private mutating func weight(
+    _ name: String, rows: Int, columns: Int, _ part: WeightPart
+  ) throws(Failure) -> Weight {
+    try source.weight(name, rows: rows, columns: columns, as: precision.packedType(of: part))
   }
 
   private mutating func layer(_ index: Int) throws(Failure) -> LayerWeights {
@@ -48,31 +63,36 @@ struct Binding {
     let heads = c.attentionHeadCount
     return AttentionWeights(
       query: try query(layer),
-      latent: try linear(layer, "kv_a_proj_with_mqa", rows: c.latentWidth, columns: c.hiddenSize),
+      latent: try linear(
+        layer, "kv_a_proj_with_mqa", rows: c.latentWidth, columns: c.hiddenSize, .latentProjection),
       latentNorm: try source.vector(names.attention(layer, "kv_a_layernorm.weight"), count: c.kvLoraRank),
       expansion: try source.matrix(
         names.attention(layer, "kv_b_proj.weight"), rows: heads * (c.qkNopeHeadDimension + c.vHeadDimension),
         columns: c.kvLoraRank),
-      output: try linear(layer, "o_proj", rows: c.hiddenSize, columns: heads * c.vHeadDimension))
+      output: try linear(
+        layer, "o_proj", rows: c.hiddenSize, columns: heads * c.vHeadDimension, .outputProjection))
   }
 
   private mutating func query(_ layer: Int) throws(Failure) -> QueryWeights {
     let rows = configuration.attentionHeadCount * configuration.qkHeadDimension
     guard let rank = configuration.qLoraRank else {
       return .direct(
-        try source.matrix(names.attention(layer, "q_proj.weight"), rows: rows, columns: configuration.hiddenSize))
+        try weight(
+          names.attention(layer, "q_proj.weight"), rows: rows, columns: configuration.hiddenSize, .queryProjection))
     }
     return .lowRank(
-      down: try linear(layer, "q_a_proj", rows: rank, columns: configuration.hiddenSize),
+      down: try linear(layer, "q_a_proj", rows: rank, columns: configuration.hiddenSize, .queryProjection),
       norm: try source.vector(names.attention(layer, "q_a_layernorm.weight"), count: rank),
-      up: try source.matrix(names.attention(layer, "q_b_proj.weight"), rows: rows, columns: rank))
+      up: try weight(names.attention(layer, "q_b_proj.weight"), rows: rows, columns: rank, .queryProjection))
   }
 
   /// One of the three projections that `attention_bias` gives a bias.
-  private mutating func linear(_ layer: Int, _ part: String, rows: Int, columns: Int) throws(Failure) -> Linear {
-    let weight = try source.matrix(names.attention(layer, "\(part).weight"), rows: rows, columns: columns)
+  private mutating func linear(
+    _ layer: Int, _ name: String, rows: Int, columns: Int, _ part: WeightPart
+  ) throws(Failure) -> Linear {
+    let weight = try weight(names.attention(layer, "\(name).weight"), rows: rows, columns: columns, part)
     guard configuration.attentionBias else { return Linear(weight: weight, bias: nil) }
-    return Linear(weight: weight, bias: try source.vector(names.attention(layer, "\(part).bias"), count: rows))
+    return Linear(weight: weight, bias: try source.vector(names.attention(layer, "\(name).bias"), count: rows))
   }
 
   // MARK: - Feed-forward
@@ -80,9 +100,9 @@ struct Binding {
   private mutating func gated(_ prefix: String, width: Int) throws(Failure) -> GatedWeights {
     let hidden = configuration.hiddenSize
     return GatedWeights(
-      gate: try source.matrix("\(prefix)gate_proj.weight", rows: width, columns: hidden),
-      up: try source.matrix("\(prefix)up_proj.weight", rows: width, columns: hidden),
-      down: try source.matrix("\(prefix)down_proj.weight", rows: hidden, columns: width))
+      gate: try weight("\(prefix)gate_proj.weight", rows: width, columns: hidden, .feedForward),
+      up: try weight("\(prefix)up_proj.weight", rows: width, columns: hidden, .feedForward),
+      down: try weight("\(prefix)down_proj.weight", rows: hidden, columns: width, .feedForward))
   }
 
   private mutating func experts(_ layer: Int) throws(Failure) -> ExpertsWeights {
@@ -115,13 +135,14 @@ struct Binding {
   /// transformers' own layout: gate_up_proj [experts, 2 * width, hidden], down_proj [experts, hidden, width].
   private mutating func fusedExperts(_ layer: Int, count: Int, width: Int) throws(Failure) -> [GatedWeights] {
     let hidden = configuration.hiddenSize
-    let gateUp = try source.matrices(
-      names.feedForward(layer, "experts.gate_up_proj"), count: count, rows: 2 * width, columns: hidden)
-    let down = try source.matrices(
-      names.feedForward(layer, "experts.down_proj"), count: count, rows: hidden, columns: width)
-    return zip(gateUp, down).map { gateUp, down in
-      GatedWeights(gate: gateUp.slice(rows: 0..<width), up: gateUp.slice(rows: width..<2 * width), down: down)
-    }
+    let type = precision.packedType(of: .feedForward)
+    let gateUp = try source.weights(
+      names.feedForward(layer, "experts.gate_up_proj"), count: count, rows: 2 * width, columns: hidden,
+      parts: [0..<width, width..<2 * width], as: type)
+    let down = try source.weights(
+      names.feedForward(layer, "experts.down_proj"), count: count, rows: hidden, columns: width,
+      parts: [0..<hidden], as: type)
+    return zip(gateUp, down).map { gateUp, down in GatedWeights(gate: gateUp[0], up: gateUp[1], down: down[0]) }
   }
 }
 

@@ -36,7 +36,7 @@ public final class Decoder {
     cache = try LatentCache(
       layerCount: c.hiddenLayerCount, kvLoraRank: c.kvLoraRank, qkRopeHeadDimension: c.qkRopeHeadDimension,
       capacity: sizes.contextLength, rowType: options.cacheType)
-    scratch = try Scratch(c, chunk: chunk, threadCount: model.pool.threadCount)
+    scratch = try Scratch(c, precision: model.precision, chunk: chunk, threadCount: model.pool.threadCount)
     queue = ProductQueue(
       kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + 1)
     layer = DecoderLayer(
@@ -141,7 +141,9 @@ public final class Decoder {
     let hidden = model.configuration.hiddenSize
     let head = Linear(weight: model.weights.head, bias: nil)
     layer.normalize(model.weights.finalNorm, tokens.upperBound)
-    queue.run(head, x: scratch.normed + tokens.lowerBound * hidden, count: tokens.count, y: logits)
+    let normed = queue.prepare(
+      scratch.normed + tokens.lowerBound * hidden, columns: hidden, count: tokens.count, in: scratch.quantizedInput)
+    queue.run(head, x: normed, count: tokens.count, y: logits)
     for index in 0..<tokens.count * head.weight.rows where !logits[index].isFinite {
       throw Failure(
         .numerical,

@@ -10,10 +10,11 @@ final class FeedForward {
   private struct Job {
     let weights: GatedWeights
     /// [count, hidden].
-    let x: UnsafePointer<Float>
-    /// [count, width].
+    let x: Activations
+    /// [count, width]; `gate` rounded, too, for packed matrices.
     let gate: UnsafeMutablePointer<Float>
     let up: UnsafeMutablePointer<Float>
+    let quantizedGate: QuantizedRows?
     /// [count, hidden].
     let y: UnsafeMutablePointer<Float>
     let count: Int
@@ -43,8 +44,7 @@ final class FeedForward {
     switch weights {
     case .dense(let weights):
       begin(rows: weights.width, count: count)
-      add(
-        weights, x: scratch.normed, gate: scratch.wideGate, up: scratch.wideUp, y: scratch.update, count: count)
+      addWide(weights, x: prepareInput(count), y: scratch.update, count: count)
       runJobs()
     case .experts(let weights): runExperts(weights, count: count)
     }
@@ -56,32 +56,42 @@ final class FeedForward {
     route(weights, count: count)
     groupByExpert(count: count)
     let e = scratch.experts
-    // One token's row is every expert's input; more of them are gathered behind each other.
-    if count > 1 { gather(count: count) }
+    let input = prepareInput(count)
+    let isPacked = weights.experts.first?.gate.isPacked ?? false
+    // Packed experts find their tokens' rounded rows by number, and one token's row is every expert's input; else rows
+    // are gathered behind each other.
+    let isGathered = count > 1 && !isPacked
+    if isGathered { gather(count: count) }
     let slots = count * router.configuration.expertsPerToken
     let active = min(weights.experts.count, slots)
     begin(rows: active * expertWidth + (weights.shared?.width ?? 0), count: slots / active)
-    if let shared = weights.shared {
-      add(shared, x: scratch.normed, gate: scratch.wideGate, up: scratch.wideUp, y: e.shared, count: count)
-    }
+    if let shared = weights.shared { addWide(shared, x: input, y: e.shared, count: count) }
     for expert in 0..<weights.experts.count {
       let first = Int(e.firstSlots[expert])
       let slots = Int(e.firstSlots[expert + 1]) - first
       guard slots > 0 else { continue }
       let rows = e.rows + first * hidden
+      var x = isGathered ? Activations(floats: rows, stride: hidden) : input
+      if isPacked { x.quantized?.indices = UnsafePointer(e.tokens + first) }
       add(
-        weights.experts[expert], x: count > 1 ? rows : scratch.normed, gate: e.gate + first * expertWidth,
-        up: e.up + first * expertWidth, y: rows, count: slots)
+        weights.experts[expert], x: x, gate: e.gate + first * expertWidth, up: e.up + first * expertWidth,
+        quantizedGate: e.quantizedGate.map { $0 + first * e.quantizedRowByteCount }, y: rows, count: slots)
     }
     runJobs()
     combine(count: count, hasShared: weights.shared != nil)
+  }
+
+  private func prepareInput(_ count: Int) -> Activations {
+    queue.prepare(scratch.normed, columns: hidden, count: count, in: scratch.quantizedInput)
   }
 
   private func route(_ weights: ExpertsWeights, count: Int) {
     let e = scratch.experts
     let experts = weights.router.rows
     let perToken = router.configuration.expertsPerToken
-    queue.run(Linear(weight: weights.router, bias: nil), x: scratch.normed, count: count, y: e.routerLogits)
+    queue.run(
+      Linear(weight: .rows(weights.router), bias: nil), x: Activations(floats: scratch.normed, stride: hidden),
+      count: count, y: e.routerLogits)
     // Each worker has scores of its own to work in; one token isn't worth waking anybody.
     let block = 8
     let tasks = CheckedSize.ceilingQuotient(count, block)
@@ -96,11 +106,12 @@ final class FeedForward {
     if tasks == 1 { select(0, 0) } else { queue.pool.run(tasks, select) }
   }
 
-  /// Counting sort: `firstSlots` and `slots` from `ids`, tokens in order within an expert.
+  /// Counting sort: `firstSlots`, `slots` and `tokens` from `ids`, tokens in order within an expert.
   private func groupByExpert(count: Int) {
     let e = scratch.experts
     let experts = router.configuration.expertCount
-    let pairs = count * router.configuration.expertsPerToken
+    let perToken = router.configuration.expertsPerToken
+    let pairs = count * perToken
     e.firstSlots.update(repeating: 0, count: experts + 1)
     for pair in 0..<pairs { e.firstSlots[Int(e.ids[pair])] += 1 }
     var next: Int32 = 0
@@ -112,6 +123,7 @@ final class FeedForward {
     for pair in 0..<pairs {
       let expert = Int(e.ids[pair])
       e.slots[pair] = e.firstSlots[expert]
+      e.tokens[Int(e.firstSlots[expert])] = Int32(truncatingIfNeeded: pair / perToken)
       e.firstSlots[expert] += 1
     }
     // Filling moved every start to the next expert's: move them back.
@@ -153,12 +165,25 @@ final class FeedForward {
     blocks = TaskBlocks(rows: rows, rowCost: 2 * hidden * count, threads: queue.pool.threadCount)
   }
 
+  /// A dense network or the shared experts, whose results go through the wide buffers.
+  private func addWide(
+    _ weights: GatedWeights, x: Activations, y: UnsafeMutablePointer<Float>, count: Int
+  ) {
+    add(
+      weights, x: x, gate: scratch.wideGate, up: scratch.wideUp, quantizedGate: scratch.quantizedWide, y: y,
+      count: count)
+  }
+
   private func add(
-    _ weights: GatedWeights, x: UnsafePointer<Float>, gate: UnsafeMutablePointer<Float>,
-    up: UnsafeMutablePointer<Float>, y: UnsafeMutablePointer<Float>, count: Int
+    _ weights: GatedWeights, x: Activations, gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>,
+    quantizedGate: UnsafeMutableRawPointer?, y: UnsafeMutablePointer<Float>, count: Int
   ) {
     let first = blocks.add(weights.width)
-    jobs.append(Job(weights: weights, x: x, gate: gate, up: up, y: y, count: count, firstTask: first))
+    let quantized = quantizedGate.map { QuantizedRows(memory: $0, columns: weights.width, capacity: count) }
+    jobs.append(
+      Job(
+        weights: weights, x: x, gate: gate, up: up, quantizedGate: weights.down.isPacked ? quantized : nil, y: y,
+        count: count, firstTask: first))
   }
 
   private func runJobs() {
@@ -172,7 +197,8 @@ final class FeedForward {
     }
     queue.begin(rows: jobs.count * hidden, rowCost: (jobs.first?.weights.width ?? 0) * inputRows)
     for job in jobs {
-      queue.add(Linear(weight: job.weights.down, bias: nil), x: job.gate, count: job.count, y: job.y)
+      let x = Activations(floats: job.gate, stride: job.weights.width, quantized: job.quantizedGate)
+      queue.add(Linear(weight: job.weights.down, bias: nil), x: x, count: job.count, y: job.y)
     }
     queue.run()
   }
@@ -183,11 +209,14 @@ final class FeedForward {
     let width = job.weights.width
     let gate = job.gate + rows.lowerBound
     let up = job.up + rows.lowerBound
-    kernels.multiply(
-      job.weights.gate, rows: rows, x: job.x, xStride: hidden, count: job.count, into: gate, yStride: width)
-    kernels.multiply(job.weights.up, rows: rows, x: job.x, xStride: hidden, count: job.count, into: up, yStride: width)
+    kernels.multiply(job.weights.gate, rows: rows, x: job.x, count: job.count, into: gate, yStride: width)
+    kernels.multiply(job.weights.up, rows: rows, x: job.x, count: job.count, into: up, yStride: width)
     for row in 0..<job.count {
       kernels.siluMultiply(gate: gate + row * width, up: up + row * width, count: rows.count)
     }
+    // Ranges begin at whole groups, so that each task can round its own.
+    guard let quantized = job.quantizedGate else { return }
+    kernels.quantize(
+      gate, xStride: width, count: job.count, columns: rows.count, into: quantized, first: rows.lowerBound)
   }
 }

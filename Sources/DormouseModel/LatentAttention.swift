@@ -71,7 +71,9 @@ struct LatentAttention {
     } else {
       attendAbsorbed(pass, keys, scratch, queue)
     }
-    queue.run(pass.weights.output, x: scratch.attended, count: pass.count, y: scratch.update)
+    let attended = queue.prepare(
+      scratch.attended, columns: heads * value, count: pass.count, in: scratch.quantizedInput)
+    queue.run(pass.weights.output, x: attended, count: pass.count, y: scratch.update)
   }
 
   /// Everything that is computed from the hidden state: the latent, and the query or its low-rank form.
@@ -82,9 +84,10 @@ struct LatentAttention {
     case .direct(let weight): (query, target) = (Linear(weight: weight, bias: nil), scratch.query)
     case .lowRank(let down, _, _): (query, target) = (down, scratch.queryLatent)
     }
+    let normed = queue.prepare(scratch.normed, columns: hidden, count: pass.count, in: scratch.quantizedInput)
     queue.begin(rows: query.weight.rows + latentWidth, rowCost: hidden * pass.count)
-    queue.add(query, x: scratch.normed, count: pass.count, y: target)
-    queue.add(pass.weights.latent, x: scratch.normed, count: pass.count, y: scratch.latent)
+    queue.add(query, x: normed, count: pass.count, y: target)
+    queue.add(pass.weights.latent, x: normed, count: pass.count, y: scratch.latent)
     queue.run()
   }
 
@@ -104,8 +107,10 @@ struct LatentAttention {
   }
 
   private func projectQueriesUp(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
-    guard case .lowRank(_, _, let up) = pass.weights.query else { return }
-    queue.run(Linear(weight: up, bias: nil), x: scratch.queryLatent, count: pass.count, y: scratch.query)
+    guard case .lowRank(_, let norm, let up) = pass.weights.query else { return }
+    let latent = queue.prepare(
+      scratch.queryLatent, columns: norm.count, count: pass.count, in: scratch.quantizedInput)
+    queue.run(Linear(weight: up, bias: nil), x: latent, count: pass.count, y: scratch.query)
   }
 
   /// Rotates `rope` channels of a token of the chunk in place.

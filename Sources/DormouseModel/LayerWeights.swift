@@ -11,7 +11,7 @@ struct FloatVector: @unchecked Sendable {
 /// y = W x + b.
 struct Linear: Sendable {
   /// [outputs, inputs].
-  let weight: WeightMatrix
+  let weight: Weight
   /// [outputs].
   let bias: FloatVector?
 }
@@ -19,9 +19,9 @@ struct Linear: Sendable {
 /// From hidden state to queries [heads * (nope + rope)].
 enum QueryWeights: Sendable {
   /// q_proj [heads * (nope + rope), hidden].
-  case direct(WeightMatrix)
+  case direct(Weight)
   /// q_a_proj [qLoraRank, hidden], q_a_layernorm [qLoraRank], q_b_proj [heads * (nope + rope), qLoraRank].
-  case lowRank(down: Linear, norm: FloatVector, up: WeightMatrix)
+  case lowRank(down: Linear, norm: FloatVector, up: Weight)
 }
 
 struct AttentionWeights: Sendable {
@@ -39,10 +39,10 @@ struct AttentionWeights: Sendable {
 /// down(silu(gate x) * up x): a dense layer's network, an expert, or the shared experts in one.
 struct GatedWeights: Sendable {
   /// [width, hidden].
-  let gate: WeightMatrix
-  let up: WeightMatrix
+  let gate: Weight
+  let up: Weight
   /// [hidden, width].
-  let down: WeightMatrix
+  let down: Weight
 
   var width: Int { gate.rows }
 }
@@ -78,9 +78,11 @@ struct ModelWeights: Sendable {
   /// norm [hidden].
   let finalNorm: FloatVector
   /// lm_head [vocabulary, hidden], or the embedding.
-  let head: WeightMatrix
+  let head: Weight
   /// What the matrices point into.
   let store: TensorStore?
+  /// What the packed matrices point into.
+  let panels: AlignedBuffer?
   /// What the vectors and routers point into.
   let floats: [AlignedBuffer]
 }

@@ -7,44 +7,68 @@ public struct ModelFolder: Sendable {
   public let path: String
   public let configuration: ModelConfiguration
   public let checkpoint: Checkpoint
+  /// In what precision the weights will be held; sizes are those of this precision.
+  public let precision: WeightPrecision
   /// The tensors that the model uses.
   public let tensorNames: [String]
-  /// Bytes of those tensors in the files.
+  /// Bytes of the weights, packed or as the files have them.
   public let weightByteCount: Int
+  /// Of these, bytes of packed matrices.
+  public let packedByteCount: Int
   /// Bytes of the float32 copies that loading will make.
   public let floatByteCount: Int
-  /// Bytes of the used tensors by type, largest first.
+  /// Bytes of weights that decoding one token reads: everything once, but one row of the embedding, and of a layer's
+  /// routed experts those that the router picks.
+  public let byteCountPerToken: Int
+  /// Bytes of the used tensors in the files by type, largest first.
   public let byteCountByType: [(type: TensorType, byteCount: Int)]
+  /// Those of `tensorNames` that are loaded as the files have them.
+  let loadedNames: [String]
 
   /// - Parameter log: told about tensors that the model does not use.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
-  public init(_ path: String, log: Log = .silent) throws(Failure) {
+  public init(
+    _ path: String, precision: WeightPrecision = .native, log: Log = .silent
+  ) throws(Failure) {
     self.path = path
+    self.precision = precision
     configuration = try ModelConfiguration.load(folder: path)
     checkpoint = try Checkpoint(folder: path)
-    var binding = Binding(configuration, checkpoint, store: nil)
-    _ = try binding.weights()
+    var binding = Binding(configuration, checkpoint, precision: precision)
+    byteCountPerToken = try binding.weights().byteCountPerToken(configuration)
     binding.reportLeftovers(log)
     tensorNames = binding.source.names
+    loadedNames = binding.source.loadedNames
     floatByteCount = binding.source.floatByteCount
+    packedByteCount = binding.source.packedByteCount
+    byteCountByType = try ModelFolder.byteCountByType(tensorNames, checkpoint)
+    let loaded = try ModelFolder.byteCountByType(loadedNames, checkpoint)
+    // Sparse files may claim more bytes than there are numbers for.
+    let what = "\(path): the weights' size"
+    var total = packedByteCount
+    for entry in loaded { total = try CheckedSize.sum(total, entry.byteCount, of: what) }
+    _ = try CheckedSize.sum(total, floatByteCount, of: what)
+    weightByteCount = total
+  }
+
+  private static func byteCountByType(
+    _ names: [String], _ checkpoint: Checkpoint
+  ) throws(Failure) -> [(type: TensorType, byteCount: Int)] {
     var byType: [TensorType: Int] = [:]
-    var total = 0
-    for name in tensorNames {
+    for name in names {
       guard let tensor = checkpoint.description(of: name) else { continue }
-      // Sparse files may claim more bytes than there are numbers for.
-      total =
-        try CheckedSize.sum(total, tensor.byteCount, floatByteCount, of: "\(path): the weights' size") - floatByteCount
-      byType[tensor.type, default: 0] += tensor.byteCount
+      byType[tensor.type] = try CheckedSize.sum(
+        byType[tensor.type] ?? 0, tensor.byteCount, of: "\(checkpoint.folder): the weights' size")
     }
-    byteCountByType = byType.map { ($0.key, $0.value) }.sorted {
+    return byType.map { ($0.key, $0.value) }.sorted {
       ($0.byteCount, $1.type.rawValue) > ($1.byteCount, $0.type.rawValue)
     }
-    weightByteCount = total
   }
 }
 
 /// How a model's weights are held.
 public struct ModelOptions: Sendable {
+  /// Of the weights that are as the files have them; packed ones are in memory in any case.
   public var residency: Checkpoint.Residency
 
   public init(residency: Checkpoint.Residency = .mapped) { self.residency = residency }
@@ -55,8 +79,9 @@ public final class Model: Sendable {
   public let configuration: ModelConfiguration
   public let pool: ThreadPool
   public let kernels: Kernels
-  /// Bytes of the weights as they lie in the files, mapped or in memory.
-  public var weightByteCount: Int { weights.store?.byteCount ?? 0 }
+  public let precision: WeightPrecision
+  /// Bytes of the weights, packed or as they lie in the files, mapped or in memory.
+  public var weightByteCount: Int { (weights.store?.byteCount ?? 0) + (weights.panels?.bytes.count ?? 0) }
   /// Bytes of the float32 copies of norms, biases and routers.
   public var floatByteCount: Int { weights.floats.reduce(0) { $0 + $1.bytes.count } }
   let weights: ModelWeights
@@ -67,10 +92,11 @@ public final class Model: Sendable {
   ///   - progress: bytes of weights loaded; `false` cancels.
   /// - Throws: `Failure` naming file, and field or tensor.
   public static func open(
-    folder: String, options: ModelOptions = ModelOptions(), pool: ThreadPool, kernels: Kernels, log: Log = .silent,
-    progress: Progress? = nil
+    folder: String, precision: WeightPrecision = .native, options: ModelOptions = ModelOptions(), pool: ThreadPool,
+    kernels: Kernels, log: Log = .silent, progress: Progress? = nil
   ) throws(Failure) -> Model {
-    try Model(ModelFolder(folder, log: log), options: options, pool: pool, kernels: kernels, progress: progress)
+    let folder = try ModelFolder(folder, precision: precision, log: log)
+    return try Model(folder, options: options, pool: pool, kernels: kernels, progress: progress)
   }
 
   /// Loads the weights of a folder that was checked.
@@ -78,12 +104,47 @@ public final class Model: Sendable {
     _ folder: ModelFolder, options: ModelOptions = ModelOptions(), pool: ThreadPool, kernels: Kernels,
     progress: Progress? = nil
   ) throws(Failure) {
-    let store = try folder.checkpoint.load(
-      folder.tensorNames, residency: options.residency, pool: pool, progress: progress)
-    var binding = Binding(folder.configuration, folder.checkpoint, store: store)
+    let checkpoint = folder.checkpoint
+    let stored = try LoadingProgress(folder, progress)
+    let store = try checkpoint.load(
+      folder.loadedNames, residency: options.residency, pool: pool, progress: stored.ofStore)
+    var panels: AlignedBuffer?
+    if folder.packedByteCount > 0 {
+      panels = try AlignedBuffer(byteCount: folder.packedByteCount, for: "packed weights of \(folder.path)")
+    }
+    var binding = Binding(
+      folder.configuration, checkpoint, precision: folder.precision, store: store, panels: panels)
     configuration = folder.configuration
+    precision = folder.precision
     weights = try binding.weights()
+    if let panels {
+      let packer = try WeightPacker(binding.source.packingJobs, of: checkpoint, kernels: kernels)
+      try packer.run(into: panels.bytes, pool: pool, progress: stored.ofPanels)
+    }
     self.pool = pool
     self.kernels = kernels
+  }
+}
+
+/// One progress over the two parts of loading: tensors that are read as they are, then those that are packed.
+private struct LoadingProgress {
+  let ofStore: Progress?
+  let ofPanels: Progress?
+
+  init(_ folder: ModelFolder, _ progress: Progress?) throws(Failure) {
+    guard let progress, folder.packedByteCount > 0 else {
+      ofStore = progress
+      ofPanels = nil
+      return
+    }
+    var all: UInt64 = 0
+    for entry in folder.byteCountByType { all += UInt64(clamping: entry.byteCount) }
+    var stored: UInt64 = 0
+    for name in Set(folder.loadedNames) {
+      stored += UInt64(clamping: folder.checkpoint.description(of: name)?.byteCount ?? 0)
+    }
+    let (total, first) = (all, stored)
+    ofStore = { done, _ in progress(done, total) }
+    ofPanels = { done, _ in progress(min(first + done, total), total) }
   }
 }

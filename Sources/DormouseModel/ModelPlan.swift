@@ -47,7 +47,7 @@ struct DecoderSizes {
 
 /// The memory that a model and one decoder will take, known from headers before anything is loaded.
 public struct ModelPlan: Sendable, Equatable {
-  /// Weights as they lie in the files: mapped or in memory.
+  /// Weights, packed or as they lie in the files, mapped or in memory.
   public var weightByteCount: Int
   /// float32 copies of norms, biases and routers.
   public var floatByteCount: Int
@@ -73,7 +73,7 @@ extension ModelFolder {
     let cache = try LatentCache.byteCount(
       layerCount: c.hiddenLayerCount, kvLoraRank: c.kvLoraRank, qkRopeHeadDimension: c.qkRopeHeadDimension,
       capacity: sizes.contextLength, rowType: options.cacheType)
-    let scratch = try Scratch.byteCount(c, chunk: sizes.chunk, threadCount: threadCount)
+    let scratch = try Scratch.byteCount(c, precision: precision, chunk: sizes.chunk, threadCount: threadCount)
     let threadScratch = try CheckedSize.product(
       threadCount, c.threadScratchByteCount(kernels, chunk: sizes.chunk), of: "the threads' scratch memory")
     _ = try CheckedSize.sum(weightByteCount, floatByteCount, cache, scratch, threadScratch, of: "the memory plan")

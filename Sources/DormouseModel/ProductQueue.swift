@@ -8,13 +8,11 @@ import DormouseSupport
 final class ProductQueue {
   /// y = W x + b for `count` rows of x.
   private struct Product {
-    let weight: WeightMatrix
+    let weight: Weight
     let bias: FloatVector?
-    let x: UnsafePointer<Float>
-    let xStride: Int
+    let x: Activations
     let count: Int
     let y: UnsafeMutablePointer<Float>
-    let yStride: Int
     let firstTask: Int
   }
 
@@ -29,6 +27,20 @@ final class ProductQueue {
     products.reserveCapacity(capacity)
   }
 
+  /// The input of products: `count` rows [count, columns], rounded as well where the model has packed matrices.
+  ///
+  /// There is one place for rounded rows: the next call overwrites them.
+  func prepare(
+    _ x: UnsafePointer<Float>, columns: Int, count: Int, in memory: UnsafeMutableRawPointer?
+  ) -> Activations {
+    guard let memory else { return Activations(floats: x, stride: columns) }
+    let quantized = QuantizedRows(memory: memory, columns: columns, capacity: count)
+    pool.forEachToken(count) { token in
+      kernels.quantize(x + token * columns, xStride: columns, count: 1, columns: columns, into: quantized, row: token)
+    }
+    return Activations(floats: x, stride: columns, quantized: quantized)
+  }
+
   /// Starts a batch.
   /// - Parameters:
   ///   - rows: rows of all its weights together.
@@ -39,27 +51,16 @@ final class ProductQueue {
   }
 
   /// - Parameters:
-  ///   - x: [count, weight.columns], rows `xStride` floats apart.
-  ///   - y: [count, weight.rows], rows `yStride` floats apart.
-  func add(
-    _ weight: WeightMatrix, bias: FloatVector? = nil, x: UnsafePointer<Float>, xStride: Int, count: Int,
-    y: UnsafeMutablePointer<Float>, yStride: Int
-  ) {
-    let first = blocks.add(weight.rows)
+  ///   - x: [count, weight.columns], from `prepare`.
+  ///   - y: [count, weight.rows].
+  func add(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
+    let first = blocks.add(linear.weight.rows)
     products.append(
-      Product(
-        weight: weight, bias: bias, x: x, xStride: xStride, count: count, y: y, yStride: yStride, firstTask: first))
+      Product(weight: linear.weight, bias: linear.bias, x: x, count: count, y: y, firstTask: first))
   }
 
-  /// The product of one `Linear` with contiguous rows.
-  func add(_ linear: Linear, x: UnsafePointer<Float>, count: Int, y: UnsafeMutablePointer<Float>) {
-    add(
-      linear.weight, bias: linear.bias, x: x, xStride: linear.weight.columns, count: count, y: y,
-      yStride: linear.weight.rows)
-  }
-
-  /// A batch of one product with contiguous rows.
-  func run(_ linear: Linear, x: UnsafePointer<Float>, count: Int, y: UnsafeMutablePointer<Float>) {
+  /// A batch of one product.
+  func run(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
     begin(rows: linear.weight.rows, rowCost: linear.weight.columns * count)
     add(linear, x: x, count: count, y: y)
     run()
@@ -79,12 +80,11 @@ final class ProductQueue {
 
   private func multiply(_ product: Product, _ rows: Range<Int>) {
     let y = product.y + rows.lowerBound
-    kernels.multiply(
-      product.weight, rows: rows, x: product.x, xStride: product.xStride, count: product.count, into: y,
-      yStride: product.yStride)
+    let stride = product.weight.rows
+    kernels.multiply(product.weight, rows: rows, x: product.x, count: product.count, into: y, yStride: stride)
     guard let bias = product.bias else { return }
     for token in 0..<product.count {
-      kernels.addScaled(y + token * product.yStride, 1, bias.pointer + rows.lowerBound, count: rows.count)
+      kernels.addScaled(y + token * stride, 1, bias.pointer + rows.lowerBound, count: rows.count)
     }
   }
 }
@@ -99,8 +99,8 @@ struct TaskBlocks {
   private static let tasksPerThread = 4
   /// Multiplications that take a core a microsecond or two: what handing out a task costs, several times over.
   private static let leastCost = 1 << 14
-  /// A whole number of every kernel's row group.
-  private static let rowMultiple = 16
+  /// A whole number of every kernel's row group, and of the groups in which results are rounded for the next product.
+  private static let rowMultiple = 32
 
   init(rows: Int, rowCost: Int, threads: Int) {
     let even = CheckedSize.ceilingQuotient(rows, max(threads, 1) * TaskBlocks.tasksPerThread)

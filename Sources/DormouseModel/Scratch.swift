@@ -54,14 +54,19 @@ final class Scratch {
   let wideGate: UnsafeMutablePointer<Float>
   let wideUp: UnsafeMutablePointer<Float>
   let experts: ExpertsScratch
+  /// Where a model with packed matrices has rounded rows: [chunk] of the widest input, and of `wideGate`. Nil without.
+  let quantizedInput: UnsafeMutableRawPointer?
+  let quantizedWide: UnsafeMutableRawPointer?
   /// [vocabulary].
   let logits: UnsafeMutablePointer<Float>
   private let memory: AlignedBuffer
 
   var byteCount: Int { memory.bytes.count }
 
-  init(_ configuration: ModelConfiguration, chunk: Int, threadCount: Int) throws(Failure) {
-    let offsets = try ScratchOffsets(configuration, chunk: chunk, threadCount: threadCount)
+  init(
+    _ configuration: ModelConfiguration, precision: WeightPrecision, chunk: Int, threadCount: Int
+  ) throws(Failure) {
+    let offsets = try ScratchOffsets(configuration, precision, chunk: chunk, threadCount: threadCount)
     memory = try AlignedBuffer(byteCount: offsets.layout.byteCount(), for: "the decoder's scratch memory")
     guard let base = memory.bound(to: Float.self).baseAddress else {
       throw Failure(.internalError, "the decoder's scratch memory has no address")
@@ -82,13 +87,16 @@ final class Scratch {
     wideUp = base + offsets.wideUp
     logits = base + offsets.logits
     experts = ExpertsScratch(base, offsets)
+    let isPacked = precision != .native
+    quantizedInput = isPacked ? UnsafeMutableRawPointer(base + offsets.quantizedInput) : nil
+    quantizedWide = isPacked ? UnsafeMutableRawPointer(base + offsets.quantizedWide) : nil
   }
 
   /// Bytes that a decoder of these sizes takes beside its cache.
   static func byteCount(
-    _ configuration: ModelConfiguration, chunk: Int, threadCount: Int
+    _ configuration: ModelConfiguration, precision: WeightPrecision, chunk: Int, threadCount: Int
   ) throws(Failure) -> Int {
-    try ScratchOffsets(configuration, chunk: chunk, threadCount: threadCount).layout.byteCount()
+    try ScratchOffsets(configuration, precision, chunk: chunk, threadCount: threadCount).layout.byteCount()
   }
 }
 
@@ -105,6 +113,8 @@ struct ExpertsScratch {
   let weights: UnsafeMutablePointer<Float>
   /// [chunk, expertsPerToken]: the slot of each pair of token and expert.
   let slots: UnsafeMutablePointer<Int32>
+  /// [slots]: the token of each slot.
+  let tokens: UnsafeMutablePointer<Int32>
   /// [experts + 1]: the first slot of each expert.
   let firstSlots: UnsafeMutablePointer<Int32>
   /// [slots, hidden]: the experts' inputs, then their outputs.
@@ -114,6 +124,9 @@ struct ExpertsScratch {
   let up: UnsafeMutablePointer<Float>
   /// [chunk, hidden].
   let shared: UnsafeMutablePointer<Float>
+  /// `gate` rounded, in a model with packed matrices: `quantizedRowByteCount` bytes a slot. Nil without.
+  let quantizedGate: UnsafeMutableRawPointer?
+  let quantizedRowByteCount: Int
 
   fileprivate init(_ base: UnsafeMutablePointer<Float>, _ offsets: ScratchOffsets) {
     func integers(_ offset: Int) -> UnsafeMutablePointer<Int32> {
@@ -125,11 +138,14 @@ struct ExpertsScratch {
     ids = integers(offsets.ids)
     weights = base + offsets.weights
     slots = integers(offsets.slots)
+    tokens = integers(offsets.tokens)
     firstSlots = integers(offsets.firstSlots)
     rows = base + offsets.rows
     gate = base + offsets.gate
     up = base + offsets.up
     shared = base + offsets.shared
+    quantizedGate = offsets.isPacked ? UnsafeMutableRawPointer(base + offsets.quantizedGate) : nil
+    quantizedRowByteCount = offsets.quantizedRowByteCount
   }
 }
 
@@ -138,9 +154,13 @@ private struct ScratchOffsets {
   var layout = ScratchLayout()
   let hidden, normed, update, cosines, sines, queryLatent, query, latent, attended: Int
   let attention, attentionStride, wideGate, wideUp, logits: Int
-  let routerLogits, router, routerStride, ids, weights, slots, firstSlots, rows, gate, up, shared: Int
+  let routerLogits, router, routerStride, ids, weights, slots, tokens, firstSlots, rows, gate, up, shared: Int
+  let isPacked: Bool
+  let quantizedInput, quantizedWide, quantizedGate, quantizedRowByteCount: Int
 
-  init(_ c: ModelConfiguration, chunk: Int, threadCount: Int) throws(Failure) {
+  init(
+    _ c: ModelConfiguration, _ precision: WeightPrecision, chunk: Int, threadCount: Int
+  ) throws(Failure) {
     let heads = c.attentionHeadCount
     hidden = try layout.words(chunk, c.hiddenSize)
     normed = try layout.words(chunk, c.hiddenSize)
@@ -167,10 +187,18 @@ private struct ScratchOffsets {
     ids = try layout.words(chunk, perToken)
     weights = try layout.words(chunk, perToken)
     slots = try layout.words(chunk, perToken)
+    tokens = try layout.words(chunk, perToken)
     firstSlots = try layout.words(experts + 1)
     rows = try layout.words(chunk, perToken, c.hiddenSize)
     gate = try layout.words(chunk, perToken, c.moeIntermediateSize)
     up = try layout.words(chunk, perToken, c.moeIntermediateSize)
     shared = try layout.words(chunk, isSparse ? c.hiddenSize : 0)
+    isPacked = precision != .native
+    let rows = isPacked ? chunk : 0
+    let widest = max(c.hiddenSize, c.qLoraRank ?? 0, heads * c.vHeadDimension)
+    quantizedInput = try layout.words(QuantizedRows.byteCount(columns: widest, capacity: rows) / 4)
+    quantizedWide = try layout.words(QuantizedRows.byteCount(columns: wide, capacity: rows) / 4)
+    quantizedRowByteCount = try QuantizedRows.byteCount(columns: isSparse ? c.moeIntermediateSize : 0, capacity: 1)
+    quantizedGate = try layout.words(rows, perToken, quantizedRowByteCount / 4)
   }
 }

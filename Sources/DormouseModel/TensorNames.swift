@@ -25,9 +25,6 @@ struct TensorNames {
   /// name has no `.weight`.
   static func scale(of name: String) -> String { "\(name)_scale_inv" }
 
-  /// Whether a tensor is a routed expert's, or all experts' fused: `...mlp.experts...`.
-  static func isOfRoutedExpert(_ name: String) -> Bool { name.split(separator: ".").contains("experts") }
-
   /// What a tensor that the model does not use is.
   enum Leftover {
     /// A table that can be computed (`rotary_emb.inv_freq`), or a copy of the tied embedding.

@@ -10,24 +10,73 @@ struct TensorSource {
   let checkpoint: Checkpoint
   let store: TensorStore?
   let quantization: ModelConfiguration.BlockQuantization?
+  /// Where packed matrices will be; nil as long as nothing is loaded.
+  let panels: AlignedBuffer?
   /// Names asked for, in order.
   private(set) var names: [String] = []
+  /// Those of `names` that the store must have: what is packed is read on the way into its panels.
+  private(set) var loadedNames: [String] = []
+  /// What fills `panels`.
+  private(set) var packingJobs: [PackingJob] = []
+  /// Bytes of all packed matrices.
+  private(set) var packedByteCount = 0
   /// Float32 copies made.
   private(set) var floats: [AlignedBuffer] = []
   /// Bytes of all float32 copies, also when only checking.
   private(set) var floatByteCount = 0
 
-  init(_ checkpoint: Checkpoint, store: TensorStore?, _ quantization: ModelConfiguration.BlockQuantization?) {
+  init(
+    _ checkpoint: Checkpoint, store: TensorStore?, panels: AlignedBuffer?,
+    _ quantization: ModelConfiguration.BlockQuantization?
+  ) {
     self.checkpoint = checkpoint
     self.store = store
+    self.panels = panels
     self.quantization = quantization
   }
 
   func has(_ name: String) -> Bool { checkpoint.description(of: name) != nil }
 
+  /// A matrix of weights, packed as `type` says, or in the type the file has.
+  mutating func weight(_ name: String, rows: Int, columns: Int, as type: PackedType?) throws(Failure) -> Weight {
+    guard let type else { return .rows(try matrix(name, rows: rows, columns: columns)) }
+    let found = try description(name, shape: [rows, columns])
+    let matrix = try unloadedMatrix(found, leading: [], rows: rows, columns: columns)
+    return try pack(found, matrix: matrix, offset: 0, as: type)
+  }
+
+  /// `count` matrices fused into one tensor [count, rows, columns], each cut into the ranges of rows `parts`.
+  /// - Returns: the parts of each matrix.
+  mutating func weights(
+    _ name: String, count: Int, rows: Int, columns: Int, parts: [Range<Int>], as type: PackedType?
+  ) throws(Failure) -> [[Weight]] {
+    guard let type else {
+      return try matrices(name, count: count, rows: rows, columns: columns).map { matrix in
+        parts.map { .rows(matrix.slice(rows: $0)) }
+      }
+    }
+    let found = try description(name, shape: [count, rows, columns])
+    let first = try unloadedMatrix(found, leading: [count], rows: rows, columns: columns)
+    var result: [[Weight]] = []
+    for index in 0..<count {
+      var matrix = first
+      if let grid = first.scales {
+        matrix = first.scaled(by: grid, at: offset(index * gridRows(grid, rows) * grid.columns * byteCount(grid)))
+      }
+      var weights: [Weight] = []
+      for part in parts {
+        let start = (index * rows + part.lowerBound) * columns * matrix.elementType.byteCount
+        weights.append(try pack(found, matrix: matrix.slice(rows: part), offset: start, as: type))
+      }
+      result.append(weights)
+    }
+    return result
+  }
+
   /// A matrix of weights in the type the file has.
   mutating func matrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
     let found = try description(name, shape: [rows, columns])
+    loadedNames.append(name)
     let type = try elementType(found)
     let scales = type == .float8E4M3 ? try scales(of: name, leading: [], rows: rows, columns: columns) : nil
     return WeightMatrix(
@@ -37,15 +86,16 @@ struct TensorSource {
   /// `count` matrices fused into one tensor [count, rows, columns].
   mutating func matrices(_ name: String, count: Int, rows: Int, columns: Int) throws(Failure) -> [WeightMatrix] {
     let found = try description(name, shape: [count, rows, columns])
+    loadedNames.append(name)
     let type = try elementType(found)
     let grid = type == .float8E4M3 ? try scales(of: name, leading: [count], rows: rows, columns: columns) : nil
     let data = try bytes(name, found.byteCount)
     return (0..<count).map { index in
-      var scales = grid
-      if let grid { scales?.data = grid.data + offset(index * gridRows(grid, rows) * grid.columns * byteCount(grid)) }
-      return WeightMatrix(
+      let matrix = WeightMatrix(
         elementType: type, rows: rows, columns: columns,
-        data: data + offset(index * rows * columns * type.byteCount), scales: scales)
+        data: data + offset(index * rows * columns * type.byteCount), scales: nil)
+      guard let grid else { return matrix }
+      return matrix.scaled(by: grid, at: offset(index * gridRows(grid, rows) * grid.columns * byteCount(grid)))
     }
   }
 
@@ -59,6 +109,39 @@ struct TensorSource {
     let values = try floats(name, shape: [rows, columns])
     return WeightMatrix(
       elementType: .float32, rows: rows, columns: columns, data: UnsafeRawPointer(values.pointer), scales: nil)
+  }
+
+  // MARK: - Packing
+
+  /// What the file says of a matrix, the first of `leading` ones, without its bytes.
+  private mutating func unloadedMatrix(
+    _ tensor: TensorDescription, leading: [Int], rows: Int, columns: Int
+  ) throws(Failure) -> WeightMatrix {
+    let type = try elementType(tensor)
+    let scales =
+      type == .float8E4M3 ? try scales(of: tensor.name, leading: leading, rows: rows, columns: columns) : nil
+    return WeightMatrix(
+      elementType: type, rows: rows, columns: columns, data: TensorSource.nothing, scales: scales)
+  }
+
+  /// Gives a matrix that begins `offset` bytes into its tensor the next place among the panels.
+  private mutating func pack(
+    _ tensor: TensorDescription, matrix: WeightMatrix, offset: Int, as type: PackedType
+  ) throws(Failure) -> Weight {
+    let target = packedByteCount
+    let size = try PanelMatrix.byteCount(type, rows: matrix.rows, columns: matrix.columns)
+    packedByteCount = try CheckedSize.sum(target, size, of: "the packed weights' size")
+    var data = TensorSource.nothing
+    if let panels {
+      guard packedByteCount <= panels.bytes.count, let base = panels.bytes.baseAddress else {
+        throw Failure(.internalError, "\(checkpoint.folder): tensor \(tensor.name) has no place among the panels")
+      }
+      data = UnsafeRawPointer(base + target)
+      packingJobs.append(
+        PackingJob(
+          source: matrix, fileIndex: tensor.fileIndex, offset: tensor.offset + offset, type: type, target: target))
+    }
+    return .panels(PanelMatrix(type: type, rows: matrix.rows, columns: matrix.columns, data: data))
   }
 
   // MARK: - Checks
@@ -101,6 +184,7 @@ struct TensorSource {
     let shape = leading + [CheckedSize.ceilingQuotient(rows, quantization.rowBlock), gridColumns]
     let scaleName = TensorNames.scale(of: name)
     let found = try description(scaleName, shape: shape)
+    loadedNames.append(scaleName)
     let storage: BlockScales.Storage
     switch found.type {
     case .float32: storage = .float32
@@ -136,6 +220,7 @@ struct TensorSource {
 
   private mutating func floats(_ name: String, shape: [Int]) throws(Failure) -> FloatVector {
     let found = try description(name, shape: shape)
+    loadedNames.append(name)
     guard [.float32, .float16, .bfloat16].contains(found.type) else {
       throw wrong(found, "has type \(found.type.rawValue); expected F32, F16 or BF16", .unsupported)
     }
@@ -172,5 +257,14 @@ struct TensorSource {
     case 31: return fraction == 0 ? sign * .infinity : .nan
     default: return sign * (1 + fraction * 0x1p-10) * Float(sign: .plus, exponent: exponent - 15, significand: 1)
     }
+  }
+}
+
+extension WeightMatrix {
+  /// The same matrix with block scales that begin `offset` bytes into those of `grid`.
+  fileprivate func scaled(by grid: BlockScales, at offset: Int) -> WeightMatrix {
+    var scales = grid
+    scales.data = grid.data + offset
+    return WeightMatrix(elementType: elementType, rows: rows, columns: columns, data: data, scales: scales)
   }
 }

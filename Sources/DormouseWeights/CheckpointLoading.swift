@@ -14,7 +14,7 @@ extension Checkpoint {
     _ names: [String], residency: Residency, pool: ThreadPool, progress: Progress?
   ) throws(Failure) -> TensorStore {
     let tensors = try descriptions(of: names)
-    let files = try openFiles(of: tensors)
+    let files = try openFiles(Set(tensors.map(\.fileIndex)))
     var maps: [Int: MappedFile] = [:]
     if residency == .mapped {
       for (index, file) in files { maps[index] = try file.map() }
@@ -52,9 +52,11 @@ extension Checkpoint {
     return tensors.sorted { ($0.fileIndex, $0.offset) < ($1.fileIndex, $1.offset) }
   }
 
-  private func openFiles(of tensors: [TensorDescription]) throws(Failure) -> [Int: File] {
+  /// Opens files by their index.
+  /// - Throws: `Failure(.inputOutput)` for a file that has another size than when its header was read.
+  func openFiles(_ indices: Set<Int>) throws(Failure) -> [Int: File] {
     var opened: [Int: File] = [:]
-    for index in Set(tensors.map(\.fileIndex)) {
+    for index in indices {
       let file = try File(path: files[index])
       guard file.size == fileSizes[index] else {
         throw Failure(

@@ -1,5 +1,4 @@
 internal import DormouseSupport
-internal import Glibc
 internal import Synchronization
 
 /// Reads tensors from their files into memory, in pieces of a few megabytes taken by all threads of a pool.
@@ -34,13 +33,13 @@ struct TensorReader {
 
   /// Reads everything, or throws the first failure of any thread.
   func run(on pool: ThreadPool) throws(Failure) {
-    let state = State(total: total, progress: progress)
-    guard state.reportStart() else { throw State.cancelled }
+    let state = LoadingState(total: total, progress: progress)
+    guard state.reportStart() else { throw LoadingState.cancelled }
     pool.run(pool.threadCount) { task, _ in work(task, of: pool.threadCount, state) }
     try state.finish()
   }
 
-  private func work(_ task: Int, of taskCount: Int, _ state: State) {
+  private func work(_ task: Int, of taskCount: Int, _ state: LoadingState) {
     for step in 0..<lanes.count {
       let lane = lanes[(task * lanes.count / taskCount + step) % lanes.count]
       while !state.isStopped, let piece = lane.take() {
@@ -75,51 +74,5 @@ private final class Lane: Sendable {
   func take() -> Piece? {
     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
     return index < pieces.count ? pieces[index] : nil
-  }
-}
-
-/// What the threads of one load share.
-private final class State: @unchecked Sendable {
-  static let cancelled = Failure(.cancelled, "loading the weights was cancelled")
-
-  private let total: Int
-  private let progress: Progress?
-  private let caller = pthread_self()
-  private let done = Atomic<Int>(0)
-  private let stopped = Atomic<Bool>(false)
-  private let failure = Mutex<Failure?>(nil)
-  /// Bytes at the last call of `progress`; only the calling thread uses it.
-  private var reported = 0
-
-  init(total: Int, progress: Progress?) {
-    self.total = total
-    self.progress = progress
-  }
-
-  var isStopped: Bool { stopped.load(ordering: .relaxed) }
-
-  func reportStart() -> Bool { progress?(0, UInt64(total)) ?? true }
-
-  func add(_ count: Int) {
-    let now = done.wrappingAdd(count, ordering: .relaxed).newValue
-    guard pthread_equal(caller, pthread_self()) != 0, now - reported >= TensorReader.pieceByteCount else { return }
-    report(now)
-  }
-
-  func fail(_ error: Failure) {
-    failure.withLock { $0 = $0 ?? error }
-    stopped.store(true, ordering: .relaxed)
-  }
-
-  /// Called when all threads are done.
-  func finish() throws(Failure) {
-    if let failure = failure.withLock({ $0 }) { throw failure }
-    if reported < total { report(total) }
-    if let failure = failure.withLock({ $0 }) { throw failure }
-  }
-
-  private func report(_ now: Int) {
-    reported = now
-    if let progress, !progress(UInt64(now), UInt64(total)) { fail(State.cancelled) }
   }
 }

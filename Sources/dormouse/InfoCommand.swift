@@ -12,7 +12,7 @@ struct InfoCommand: ParsableCommand {
   func run() throws {
     let engine = try OpenEngine(model, withoutWeights: true)
     let info = try engine.info()
-    let plan = try engine.plan(model)
+    let plan = try engine.plan(OpenSession.settings(model))
     if output.json { return try Console.write(line: InfoCommand.joined(info, plan)) }
     let facts = try JSONDocument.read(JSONValue.self, Array(info.utf8), name: "the document about the model")
     let memory = try JSONDocument.read(JSONValue.self, Array(plan.utf8), name: "the memory plan")

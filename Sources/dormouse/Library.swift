@@ -105,9 +105,9 @@ final class OpenEngine {
     try Library.string { dormouse_engine_info($0, $1, $2, handle, $3) }
   }
 
-  /// The JSON document about memory.
-  func plan(_ options: ModelOptions) throws(CommandFailure) -> String {
-    var settings = OpenSession.settings(options)
+  /// The JSON document about memory, for a session with `settings`.
+  func plan(_ settings: dormouse_session_options) throws(CommandFailure) -> String {
+    var settings = settings
     return try Library.string { dormouse_engine_plan($0, $1, $2, handle, &settings, $3) }
   }
 

@@ -202,6 +202,38 @@ def test_bench(dormouse, tiny):
     assert report["threads"] == 1
     assert report["weight_bytes_per_token"] > 0 and report["machine_bytes_per_second"] > 1e8
     assert 0 < report["share_of_bandwidth"] and 0 < report["share_of_arithmetic"] < 1.5
+    # Before each repetition and after the last.
+    assert len(report["all_machine_bytes_per_second"]) == len(report["all_machine_operations_per_second"]) == 3
+    limits = report["all_machine_bytes_per_second"]
+    assert min(limits) <= report["machine_bytes_per_second"] <= max(limits)
+    assert report["load_seconds"] > 0 and (report["weights"], report["cache"]) == ("native", "f32")
+
+
+def test_bench_counts_the_cache(dormouse, tiny):
+    """A row in 16 bits takes half of one in 32, and a token reads as many as lie before it."""
+    options = ["--prompt", "16", "--gen", "8", "--reps", "1", "--threads", "1", "--json"]
+    (whole,) = dormouse("bench", tiny, *options).lines
+    (half,) = dormouse("bench", tiny, *options, "--cache", "bf16").lines
+    (deep,) = dormouse("bench", tiny, *options, "--depth", "20").lines
+    assert half["cache"] == "bf16" and half["cache_bytes"] * 2 == whole["cache_bytes"]
+    assert half["cache_bytes_per_token"] * 2 == whole["cache_bytes_per_token"]
+    # 16 and 4 rows, then 20 more.
+    assert deep["cache_bytes_per_token"] == 2 * whole["cache_bytes_per_token"]
+    for report in (whole, half, deep):
+        rate = report["decode"]["tokens_per_second"]
+        expected = rate * (report["weight_bytes_per_token"] + report["cache_bytes_per_token"])
+        assert math.isclose(report["bytes_per_second"], expected, rel_tol=1e-3)
+        assert math.isclose(report["weight_bytes_per_second"], rate * report["weight_bytes_per_token"], rel_tol=1e-6)
+
+
+def test_bench_of_packed_weights(dormouse, tiny):
+    options = ["--prompt", "4", "--gen", "2", "--reps", "1", "--json"]
+    sizes = {}
+    for weights in ["int8", "int4"]:
+        (report,) = dormouse("bench", tiny, "--weights", weights, *options).lines
+        assert report["weights"] == weights and report["decode"]["tokens_per_second"] > 0
+        sizes[weights] = report["weight_bytes_per_token"]
+    assert sizes["int4"] < 0.8 * sizes["int8"]
 
 
 def test_bench_needs_no_tokenizer(dormouse, bare):

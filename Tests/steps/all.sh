@@ -64,6 +64,7 @@ step "kernels for Arm" quietly 1 Tests/check-neon.sh
 step "C ABI" python_tests Tests/ABITests
 step "command line" python_tests Tests/CLITests
 step "Python" python_tests bindings/python/tests
+step "benchmark" python_tests Tests/BenchmarkTests
 step "C examples" Tests/steps/c-examples.sh "$prefix"
 step "Python and shell examples" Tests/steps/script-examples.sh "$prefix"
 step "fuzzing" Tests/steps/fuzz.sh "${FUZZ_SECONDS:-30}"

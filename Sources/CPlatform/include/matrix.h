@@ -1,5 +1,6 @@
-// What crosses between DormouseKernels and the targets that hold one instruction set each: a row-major weight matrix.
-// A C struct, because those targets share no Swift module (see docs of DormouseKernels/KernelTable.swift).
+// What crosses between DormouseKernels and the targets that hold one instruction set each: weight matrices, row-major
+// or packed, and activations rounded to bytes. C structs, because those targets share no Swift module (see docs of
+// DormouseKernels/KernelTable.swift).
 #ifndef DORMOUSE_MATRIX_H
 #define DORMOUSE_MATRIX_H
 #include <stddef.h>
@@ -33,5 +34,45 @@ typedef struct platform_matrix {
   int32_t type;
   int32_t scale_type;
 } platform_matrix;
+
+// Values of platform_panels.type.
+enum {
+  PLATFORM_PANELS_INT8 = 0,
+  PLATFORM_PANELS_INT4 = 1,
+};
+
+enum {
+  // Rows of a panel and columns of a group: one scale stands for each row of a group.
+  PLATFORM_PANEL_ROWS = 16,
+  PLATFORM_GROUP_COLUMNS = 32,
+};
+
+// A weight matrix packed for products of bytes: panels of 16 rows; rows and columns that fill up the last ones are zero.
+//
+// A panel is what follows, in this order, panel_stride bytes from the next one:
+//   factors   [16 rows] float32, powers of two that bring a row's scales into the range of float16
+//   scales    [groups][16 rows] float16, filled up to a multiple of 64 bytes
+//   elements  int8: [groups][8 steps][16 rows][4 columns] unsigned bytes, the value plus 128
+//             int4: [groups][4 pairs of steps][16 rows][4 columns] bytes; the lower four bits are the code of a column
+//             of the pair's first step, the upper four that of its second; a code is an index into the levels of
+//             CPUKernels/PanelFormats.swift
+// Element (r, c) is value * scale * factor; a step is 4 columns, 8 steps are a group of 32.
+typedef struct platform_panels {
+  const void *data;
+  ptrdiff_t groups;
+  ptrdiff_t panel_stride;
+  int32_t type;
+} platform_panels;
+
+// Rows of activations rounded to bytes, a scale for each group of 32 columns: element (t, c) is
+// values[t][c] * scales[t][c / 32]; columns that fill up the last group are zero. offsets[t][g] is -128 times the sum
+// of a group's values: what unsigned weights add too much.
+typedef struct platform_activations {
+  const int8_t *values;     // [count][32 * groups]
+  const float *scales;      // [count][groups]
+  const int32_t *offsets;   // [count][groups]
+  ptrdiff_t groups;
+  const int32_t *indices;   // which of these rows stand for rows 0, 1, 2, ...; NULL: they themselves
+} platform_activations;
 
 #endif

@@ -1,0 +1,204 @@
+public import CPlatform
+
+/// Rows of a panel.
+@inline(__always) private var panelRows: Int { 16 }
+
+/// `y[i, r - first] = sum over c of w[r, c] * x[i, c]` for rows of activations rounded to bytes.
+///
+/// Sums of a group's products are whole numbers; groups are added in float32 in their order. A row's result depends on
+/// nothing but that row of x and w, so it is the same bits alone and in any batch.
+///
+/// x: [count, w.columns], or rows of it that `indices` names; y: [count, last - first] with `yStride` floats between rows.
+@inline(never) public func multiplyPanels(
+  _ w: platform_panels, _ first: Int, _ last: Int, _ x: platform_activations, _ count: Int,
+  _ y: UnsafeMutablePointer<Float>, _ yStride: Int
+) {
+  let job = PanelJob(w: w, first: first, last: last, x: x, count: count, y: y, yStride: yStride)
+  if w.type == Int32(PLATFORM_PANELS_INT4) { job.run(Int4Panels.self) } else { job.run(Int8Panels.self) }
+}
+
+private struct PanelJob {
+  let w: platform_panels
+  let first: Int
+  let last: Int
+  let x: platform_activations
+  let count: Int
+  let y: MutableFloats
+  let yStride: Int
+
+  @inline(__always) func run<F: PanelFormat>(_: F.Type) {
+    guard let data = w.data else { return }
+    var panel = first / panelRows
+    while panel &* panelRows < last {
+      let p = data + panel &* w.panel_stride
+      var i = 0
+      #if ISA_AVX512
+        while i &+ 8 <= count {
+          eight(F.self, p, panel, i)
+          i &+= 8
+        }
+      #endif
+      while i &+ 4 <= count {
+        four(F.self, p, panel, i)
+        i &+= 4
+      }
+      while i < count {
+        one(F.self, p, panel, i)
+        i &+= 1
+      }
+      panel &+= 1
+    }
+  }
+
+  /// Where the activations of one row are.
+  @inline(__always) func row(_ i: Int) -> ActivationRow {
+    let i = x.indices == nil ? i : Int(x.indices[i])
+    return ActivationRow(
+      values: UnsafeRawPointer(x.values) + i &* x.groups &* 32, scales: x.scales + i &* x.groups,
+      offsets: x.offsets + i &* x.groups)
+  }
+
+  @inline(__always) func one<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+    let x0 = row(i)
+    var total0 = sixteen(0)
+    var elements = panelElements(panel, w.groups)
+    for g in 0..<w.groups {
+      if i == 0 { prefetch(elements, F.groupByteCount) }
+      var sums0 = firstSums(x0.offsets[g])
+      var pair = 0
+      while pair < 4 {
+        let (a, b) = F.steps(elements, pair)
+        let column = g &* 32 &+ pair &* 8
+        a.add(x0.four(column), to: &sums0)
+        b.add(x0.four(column &+ 4), to: &sums0)
+        pair &+= 1
+      }
+      let scales = sixteenHalves(panelScales(panel) + g &* 32)
+      total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
+      elements += F.groupByteCount
+    }
+    put(total0, panel, number, i)
+  }
+
+  @inline(__always) func four<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+    let (x0, x1, x2, x3) = (row(i), row(i &+ 1), row(i &+ 2), row(i &+ 3))
+    var (total0, total1, total2, total3) = (sixteen(0), sixteen(0), sixteen(0), sixteen(0))
+    var elements = panelElements(panel, w.groups)
+    for g in 0..<w.groups {
+      if i == 0 { prefetch(elements, F.groupByteCount) }
+      var (sums0, sums1) = (firstSums(x0.offsets[g]), firstSums(x1.offsets[g]))
+      var (sums2, sums3) = (firstSums(x2.offsets[g]), firstSums(x3.offsets[g]))
+      var pair = 0
+      while pair < 4 {
+        let (a, b) = F.steps(elements, pair)
+        let column = g &* 32 &+ pair &* 8
+        a.add(x0.four(column), to: &sums0)
+        a.add(x1.four(column), to: &sums1)
+        a.add(x2.four(column), to: &sums2)
+        a.add(x3.four(column), to: &sums3)
+        b.add(x0.four(column &+ 4), to: &sums0)
+        b.add(x1.four(column &+ 4), to: &sums1)
+        b.add(x2.four(column &+ 4), to: &sums2)
+        b.add(x3.four(column &+ 4), to: &sums3)
+        pair &+= 1
+      }
+      let scales = sixteenHalves(panelScales(panel) + g &* 32)
+      total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
+      total1 = fused(sixteenFloats(sums1), scales * sixteen(x1.scales[g]), total1)
+      total2 = fused(sixteenFloats(sums2), scales * sixteen(x2.scales[g]), total2)
+      total3 = fused(sixteenFloats(sums3), scales * sixteen(x3.scales[g]), total3)
+      elements += F.groupByteCount
+    }
+    put(total0, panel, number, i)
+    put(total1, panel, number, i &+ 1)
+    put(total2, panel, number, i &+ 2)
+    put(total3, panel, number, i &+ 3)
+  }
+
+  #if ISA_AVX512
+    @inline(__always) func eight<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+      let (x0, x1, x2, x3) = (row(i), row(i &+ 1), row(i &+ 2), row(i &+ 3))
+      let (x4, x5, x6, x7) = (row(i &+ 4), row(i &+ 5), row(i &+ 6), row(i &+ 7))
+      var (total0, total1, total2, total3) = (sixteen(0), sixteen(0), sixteen(0), sixteen(0))
+      var (total4, total5, total6, total7) = (sixteen(0), sixteen(0), sixteen(0), sixteen(0))
+      var elements = panelElements(panel, w.groups)
+      for g in 0..<w.groups {
+        if i == 0 { prefetch(elements, F.groupByteCount) }
+        var (sums0, sums1) = (firstSums(x0.offsets[g]), firstSums(x1.offsets[g]))
+        var (sums2, sums3) = (firstSums(x2.offsets[g]), firstSums(x3.offsets[g]))
+        var (sums4, sums5) = (firstSums(x4.offsets[g]), firstSums(x5.offsets[g]))
+        var (sums6, sums7) = (firstSums(x6.offsets[g]), firstSums(x7.offsets[g]))
+        var pair = 0
+        while pair < 4 {
+          let (a, b) = F.steps(elements, pair)
+          let column = g &* 32 &+ pair &* 8
+          a.add(x0.four(column), to: &sums0)
+          a.add(x1.four(column), to: &sums1)
+          a.add(x2.four(column), to: &sums2)
+          a.add(x3.four(column), to: &sums3)
+          a.add(x4.four(column), to: &sums4)
+          a.add(x5.four(column), to: &sums5)
+          a.add(x6.four(column), to: &sums6)
+          a.add(x7.four(column), to: &sums7)
+          b.add(x0.four(column &+ 4), to: &sums0)
+          b.add(x1.four(column &+ 4), to: &sums1)
+          b.add(x2.four(column &+ 4), to: &sums2)
+          b.add(x3.four(column &+ 4), to: &sums3)
+          b.add(x4.four(column &+ 4), to: &sums4)
+          b.add(x5.four(column &+ 4), to: &sums5)
+          b.add(x6.four(column &+ 4), to: &sums6)
+          b.add(x7.four(column &+ 4), to: &sums7)
+          pair &+= 1
+        }
+        let scales = sixteenHalves(panelScales(panel) + g &* 32)
+        total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
+        total1 = fused(sixteenFloats(sums1), scales * sixteen(x1.scales[g]), total1)
+        total2 = fused(sixteenFloats(sums2), scales * sixteen(x2.scales[g]), total2)
+        total3 = fused(sixteenFloats(sums3), scales * sixteen(x3.scales[g]), total3)
+        total4 = fused(sixteenFloats(sums4), scales * sixteen(x4.scales[g]), total4)
+        total5 = fused(sixteenFloats(sums5), scales * sixteen(x5.scales[g]), total5)
+        total6 = fused(sixteenFloats(sums6), scales * sixteen(x6.scales[g]), total6)
+        total7 = fused(sixteenFloats(sums7), scales * sixteen(x7.scales[g]), total7)
+        elements += F.groupByteCount
+      }
+      put(total0, panel, number, i)
+      put(total1, panel, number, i &+ 1)
+      put(total2, panel, number, i &+ 2)
+      put(total3, panel, number, i &+ 3)
+      put(total4, panel, number, i &+ 4)
+      put(total5, panel, number, i &+ 5)
+      put(total6, panel, number, i &+ 6)
+      put(total7, panel, number, i &+ 7)
+    }
+  #endif
+
+  /// Writes what the job's rows have of a panel's sums.
+  @inline(__always) func put(_ total: SixteenFloats, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+    let row = number &* panelRows
+    let values = total * panel.loadUnaligned(as: SixteenFloats.self)
+    let out = y + (i &* yStride &+ row &- first)
+    if row >= first, row &+ panelRows <= last {
+      UnsafeMutableRawPointer(out).storeBytes(of: values, as: SixteenFloats.self)
+    } else {
+      for j in 0..<panelRows where row &+ j >= first && row &+ j < last { out[j] = values[j] }
+    }
+  }
+
+  /// Panels follow each other in memory, so reading ahead warms the next one; an address past the end is harmless.
+  @inline(__always) func prefetch(_ elements: UnsafeRawPointer, _ byteCount: Int) {
+    var line = 0
+    while line < byteCount {
+      platform_prefetch(elements + (2048 &+ line))
+      line &+= 64
+    }
+  }
+}
+
+private struct ActivationRow {
+  let values: UnsafeRawPointer
+  let scales: Floats
+  let offsets: UnsafePointer<Int32>
+
+  /// Four neighbouring bytes.
+  @inline(__always) func four(_ column: Int) -> Int32 { values.loadUnaligned(fromByteOffset: column, as: Int32.self) }
+}

@@ -1,0 +1,121 @@
+internal import CPlatform
+public import DormouseSupport
+
+/// How the elements of a packed matrix are stored: groups of 32 columns, a scale for each group of a row.
+public enum PackedType: String, Sendable, CaseIterable {
+  /// -127...127 times the scale.
+  case int8
+  /// One of sixteen levels, unevenly spaced for normally distributed weights, times the scale.
+  case int4
+
+  /// The number of the type in `matrix.h`.
+  var platform: Int32 {
+    switch self {
+    case .int8: Int32(PLATFORM_PANELS_INT8)
+    case .int4: Int32(PLATFORM_PANELS_INT4)
+    }
+  }
+}
+
+/// A matrix [rows, columns] of few bits, packed in panels of 16 rows for products with activations rounded to bytes
+/// (`platform_panels` in `matrix.h` shows the layout, which is the same for every instruction set). The memory belongs
+/// to somebody else and begins at a multiple of 64.
+public struct PanelMatrix: @unchecked Sendable {
+  public let type: PackedType
+  public let rows: Int
+  public let columns: Int
+  public let data: UnsafeRawPointer
+
+  /// Rows of a panel. A range of rows that does not begin or end with a panel costs what the whole panels cost.
+  public static let panelRows = 16
+  /// Columns that share a scale.
+  public static let groupColumns = 32
+
+  public init(type: PackedType, rows: Int, columns: Int, data: UnsafeRawPointer) {
+    self.type = type
+    self.rows = max(0, rows)
+    self.columns = max(0, columns)
+    self.data = data
+  }
+
+  public var panelCount: Int { CheckedSize.ceilingQuotient(rows, PanelMatrix.panelRows) }
+  public var panelByteCount: Int { PanelMatrix.panelByteCount(type, groups: groups) }
+  public var byteCount: Int { panelCount * panelByteCount }
+
+  /// Bytes of a packed matrix, a multiple of 64.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public static func byteCount(_ type: PackedType, rows: Int, columns: Int) throws(Failure) -> Int {
+    let what = "the size of a packed matrix"
+    // A panel takes less than 1024 bytes for each group and its share of the head.
+    _ = try CheckedSize.product(CheckedSize.sum(columns, 64, of: what), 1024, of: what)
+    let groups = CheckedSize.ceilingQuotient(columns, groupColumns)
+    return try CheckedSize.product(
+      CheckedSize.ceilingQuotient(rows, panelRows), panelByteCount(type, groups: groups), of: what)
+  }
+
+  var groups: Int { CheckedSize.ceilingQuotient(columns, PanelMatrix.groupColumns) }
+
+  private static func panelByteCount(_ type: PackedType, groups: Int) -> Int {
+    KernelTable.panelByteCount(type.platform, groups)
+  }
+
+  /// The same matrix as the kernels see it.
+  var platform: platform_panels {
+    var result = platform_panels()
+    result.data = data
+    result.groups = groups
+    result.panel_stride = panelByteCount
+    result.type = type.platform
+    return result
+  }
+}
+
+extension Kernels {
+  /// Packs the panels `panels` of `w`, each of which covers 16 rows.
+  ///
+  /// Thread: any; panels may be packed side by side.
+  /// - Parameter target: where panel 0 of the whole matrix begins; `PanelMatrix.byteCount` bytes, a multiple of 64.
+  /// - Throws: `Failure(.outOfMemory)`.
+  public func pack(
+    _ w: WeightMatrix, panels: Range<Int>, as type: PackedType, into target: UnsafeMutableRawPointer
+  ) throws(Failure) {
+    let packed = PanelMatrix(type: type, rows: w.rows, columns: w.columns, data: UnsafeRawPointer(target))
+    let stride = packed.groups * PanelMatrix.groupColumns
+    let buffer = try AlignedBuffer(
+      byteCount: (PanelMatrix.panelRows * stride + packed.groups) * MemoryLayout<Float>.stride, for: "packing weights")
+    guard let rows = buffer.bound(to: Float.self).baseAddress else { return }
+    for panel in panels.clamped(to: 0..<packed.panelCount) {
+      for index in 0..<PanelMatrix.panelRows {
+        let row = panel * PanelMatrix.panelRows + index
+        if row < w.rows {
+          dequantize(w, row: row, into: rows + index * stride)
+        } else {
+          (rows + index * stride).update(repeating: 0, count: stride)
+        }
+      }
+      table.packPanel(
+        type.platform, packed.groups, rows, stride, target + panel * packed.panelByteCount,
+        rows + PanelMatrix.panelRows * stride)
+    }
+    withExtendedLifetime(buffer) {}
+  }
+
+  /// Row `row` of `w` in float32. y: [w.columns].
+  public func dequantize(_ w: PanelMatrix, row: Int, into y: UnsafeMutablePointer<Float>) {
+    guard row >= 0, row < w.rows else { return }
+    table.unpackRow(w.platform, row, w.columns, y)
+  }
+
+  /// `y[i, r - rows.lowerBound] = sum over c of w[r, c] * x[i, c]`; a row's result does not depend on the others.
+  ///
+  /// - Parameters:
+  ///   - rows: rows of `w`; those it does not have are left out.
+  ///   - y: [count, rows.count], `yStride` floats between rows.
+  public func multiply(
+    _ w: PanelMatrix, rows: Range<Int>, x: QuantizedRows, count: Int, into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    let rows = rows.clamped(to: 0..<w.rows)
+    guard count > 0, !rows.isEmpty else { return }
+    table.multiplyPanels(w.platform, rows.lowerBound, rows.upperBound, x.platform, count, y, yStride)
+  }
+}

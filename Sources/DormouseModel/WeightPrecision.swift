@@ -1,0 +1,35 @@
+import DormouseKernels
+
+/// In what precision a model's matrices are held.
+public enum WeightPrecision: String, Sendable, CaseIterable {
+  /// As the files have them.
+  case native
+  case int8
+  case int4
+
+  /// How the matrices of a part of the model are packed; nil for as the files have them.
+  ///
+  /// What never is packed, whatever the precision: the router, whose choice of experts a rounding would flip; norms and
+  /// biases; the embedding, of which a token reads a single row; and `kv_b_proj`, which attention needs both ways round.
+  /// `kv_a_proj_with_mqa` makes what the cache keeps for every later token, and is small: it has 8 bits in int4, too.
+  func packedType(of part: WeightPart) -> PackedType? {
+    switch self {
+    case .native: nil
+    case .int8: .int8
+    case .int4: part == .latentProjection ? .int8 : .int4
+    }
+  }
+}
+
+/// The parts of a model that differ in how much a rounding of their weights matters.
+enum WeightPart: Sendable {
+  /// kv_a_proj_with_mqa.
+  case latentProjection
+  /// q_proj, q_a_proj, q_b_proj.
+  case queryProjection
+  /// o_proj.
+  case outputProjection
+  /// Dense networks, experts, shared experts.
+  case feedForward
+  case head
+}

@@ -1,0 +1,100 @@
+public import DormouseKernels
+public import DormouseSupport
+
+/// A matrix of a checkpoint that is to be packed: where its bytes are, and where the panels go.
+public struct PackingJob: Sendable {
+  /// The matrix as the file has it; its data is not used, its scales are.
+  public let source: WeightMatrix
+  /// The file in `Checkpoint.files`, and where row 0 begins in it.
+  public let fileIndex: Int
+  public let offset: Int
+  public let type: PackedType
+  /// Bytes from the start of the packed memory.
+  public let target: Int
+
+  public init(source: WeightMatrix, fileIndex: Int, offset: Int, type: PackedType, target: Int) {
+    self.source = source
+    self.fileIndex = fileIndex
+    self.offset = offset
+    self.type = type
+    self.target = target
+  }
+}
+
+/// Reads matrices piece by piece and packs each piece, on all threads: beside the packed memory it takes a few megabytes
+/// a thread, whatever the size of the model.
+public struct WeightPacker {
+  private let jobs: [PackingJob]
+  private let pieces: [Piece]
+  private let files: [Int: File]
+  private let kernels: Kernels
+
+  /// Bytes of the files read at a time.
+  static let pieceByteCount = 2 << 20
+
+  /// Panels of one matrix.
+  private struct Piece {
+    let job: Int
+    let panels: Range<Int>
+  }
+
+  /// - Throws: `Failure(.notFound)` or `.inputOutput` for a file that is gone or has another size than when its header
+  ///   was read.
+  public init(_ jobs: [PackingJob], of checkpoint: Checkpoint, kernels: Kernels) throws(Failure) {
+    self.jobs = jobs
+    self.kernels = kernels
+    files = try checkpoint.openFiles(Set(jobs.map(\.fileIndex)))
+    var pieces: [Piece] = []
+    for (index, job) in jobs.enumerated() {
+      let perPanel = max(1, job.source.columns * job.source.elementType.byteCount * PanelMatrix.panelRows)
+      let count = CheckedSize.ceilingQuotient(job.source.rows, PanelMatrix.panelRows)
+      let step = max(1, WeightPacker.pieceByteCount / perPanel)
+      for first in stride(from: 0, to: count, by: step) {
+        pieces.append(Piece(job: index, panels: first..<min(first + step, count)))
+      }
+    }
+    self.pieces = pieces
+  }
+
+  /// Bytes of the files that are read.
+  public var sourceByteCount: Int { jobs.reduce(0) { $0 + $1.source.byteCount } }
+
+  /// - Parameters:
+  ///   - memory: as large as the jobs' targets need.
+  ///   - progress: called on this thread with bytes read and to read; returning `false` cancels.
+  /// - Throws: `Failure(.inputOutput)`, `.outOfMemory`, `.cancelled`; the memory then holds no model.
+  public func run(
+    into memory: UnsafeMutableRawBufferPointer, pool: ThreadPool, progress: Progress?
+  ) throws(Failure) {
+    let state = LoadingState(total: sourceByteCount, progress: progress)
+    guard state.reportStart() else { throw LoadingState.cancelled }
+    pool.run(pieces.count) { index, _ in
+      guard !state.isStopped else { return }
+      do throws(Failure) {
+        state.add(try pack(pieces[index], into: memory))
+      } catch { state.fail(error) }
+    }
+    try state.finish()
+  }
+
+  /// - Returns: bytes read.
+  private func pack(_ piece: Piece, into memory: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
+    let job = jobs[piece.job]
+    let first = piece.panels.lowerBound * PanelMatrix.panelRows
+    let part = job.source.slice(rows: first..<piece.panels.upperBound * PanelMatrix.panelRows)
+    let whole = PanelMatrix(type: job.type, rows: job.source.rows, columns: job.source.columns, data: job.source.data)
+    guard let file = files[job.fileIndex], job.target + whole.byteCount <= memory.count, let base = memory.baseAddress
+    else { throw Failure(.internalError, "packing: matrix \(piece.job) has no place") }
+    let bytes = try AlignedBuffer(byteCount: part.byteCount, for: "packing weights")
+    let rowByteCount = job.source.columns * job.source.elementType.byteCount
+    try file.read(into: bytes.bytes, at: job.offset + first * rowByteCount)
+    guard let data = bytes.bytes.baseAddress else { return 0 }
+    let loaded = WeightMatrix(
+      elementType: part.elementType, rows: part.rows, columns: part.columns, data: UnsafeRawPointer(data),
+      scales: part.scales)
+    try kernels.pack(
+      loaded, panels: 0..<piece.panels.count, as: job.type,
+      into: base + job.target + piece.panels.lowerBound * whole.panelByteCount)
+    return part.byteCount
+  }
+}

@@ -1,0 +1,100 @@
+import CDormouse
+
+/// What the machine can do at most.
+struct Machine {
+  var bytesPerSecond: Double
+  var operationsPerSecond: Double
+
+  /// - Parameter threads: 0: what the machine allows.
+  static func measure(threads: UInt32) throws(CommandFailure) -> Machine {
+    var machine = Machine(bytesPerSecond: 0, operationsPerSecond: 0)
+    try Library.call { dormouse_machine_measure(&machine.bytesPerSecond, &machine.operationsPerSecond, threads, $0) }
+    return machine
+  }
+}
+
+/// The timed work of `bench`.
+struct Benchmark {
+  let session: OpenSession
+  let vocabularySize: Int
+  let bench: BenchCommand
+
+  /// Seconds of each repetition, and the limits before each and after the last.
+  struct Measurements {
+    var prefill: [Double] = []
+    var decode: [Double] = []
+    var machine: [Machine] = []
+  }
+
+  /// Tokens that warm up: they touch the code and the working memory, and cost little.
+  private static let warmUpCount = 16
+
+  func run() throws(CommandFailure) -> Measurements {
+    var measurements = Measurements()
+    let bar = ProgressBar("measuring") { "\($0) of \($1)" }
+    defer { ProgressBar.clear() }
+    var random = RandomIDs(vocabularySize: vocabularySize)
+    try session.prefill(random.next(bench.depth)[...])
+    try warmUp(&random)
+    for repetition in 0..<bench.reps {
+      measurements.machine.append(try limits())
+      try session.truncate(bench.depth)
+      if bench.prompt > 0 { measurements.prefill.append(try prefill(random.next(bench.prompt))) }
+      if bench.gen > 0 {
+        measurements.decode.append(try decode(bench.gen, after: bench.prompt > 0 ? [] : random.next(1)))
+      }
+      bar.show(UInt64(repetition + 1), of: UInt64(bench.reps))
+    }
+    measurements.machine.append(try limits())
+    return measurements
+  }
+
+  private func warmUp(_ random: inout RandomIDs) throws(CommandFailure) {
+    if bench.prompt > 0 { try session.prefill(random.next(min(bench.prompt, Benchmark.warmUpCount))[...]) }
+    if bench.gen > 0 { _ = try decode(1, after: bench.prompt > 0 ? [] : random.next(1)) }
+  }
+
+  private func limits() throws(CommandFailure) -> Machine {
+    if Interrupt.shared.isRequested { throw .interrupted }
+    return try Machine.measure(threads: bench.model.threads ?? 0)
+  }
+
+  private func prefill(_ ids: [Int32]) throws(CommandFailure) -> Double {
+    let start = Clock.seconds()
+    try session.prefill(ids[...])
+    return Clock.seconds() - start
+  }
+
+  /// From the first token to the last but `count`: every one of them costs a step of the model and a choice.
+  private func decode(_ count: Int, after ids: [Int32]) throws(CommandFailure) -> Double {
+    var first: Double?
+    var last = 0.0
+    let configuration = #"{"max_tokens":\#(count + 1),"temperature":0,"ignore_eos":true}"#
+    try session.generate(.tokens(ids), configuration: configuration) { (event) throws(CommandFailure) in
+      guard event.kind == DORMOUSE_EVENT_TOKEN else { return }
+      last = Clock.seconds()
+      first = first ?? last
+      if Interrupt.shared.isRequested { throw .interrupted }
+    }
+    guard let first, last > first else { throw CommandFailure(message: "the model generated no tokens to time") }
+    return last - first
+  }
+}
+
+/// Token ids that are the same in every run: SplitMix64.
+struct RandomIDs {
+  private var state: UInt64 = 1
+  private let vocabularySize: UInt64
+
+  init(vocabularySize: Int) { self.vocabularySize = UInt64(max(1, vocabularySize)) }
+
+  mutating func next(_ count: Int) -> [Int32] {
+    (0..<count).map { _ in
+      state &+= 0x9E37_79B9_7F4A_7C15
+      var value = state
+      value = (value ^ (value >> 30)) &* 0xBF58_476D_1CE4_E5B9
+      value = (value ^ (value >> 27)) &* 0x94D0_49BB_1331_11EB
+      return Int32(truncatingIfNeeded: (value ^ (value >> 31)) % vocabularySize)
+    }
+  }
+}

@@ -1,0 +1,248 @@
+import DormouseKernels
+import DormouseSupport
+import Testing
+
+/// Packed matrices and rounded activations, against sums in double precision of what both stand for.
+@Suite struct PanelTests {
+  @Test(arguments: PackedType.allCases)
+  func multiplies(type: PackedType) throws {
+    for kernels in usableKernels {
+      for (rows, columns, count) in [
+        (1, 1, 1), (16, 32, 1), (15, 31, 2), (17, 33, 3), (37, 100, 13), (48, 64, 8), (5, 7, 4), (64, 1030, 9), (33, 96, 21),
+      ] {
+        let w = try PackedMatrix(type, rows, columns, kernels: kernels, seed: rows)
+        let x = try RoundedRows(Random.list(count * columns, seed: columns), columns: columns, kernels: kernels)
+        var y = [Float](repeating: .nan, count: count * rows)
+        kernels.multiply(w.matrix, rows: 0..<rows, x: x.rows, count: count, into: &y, yStride: rows)
+        for i in 0..<count {
+          for r in 0..<rows {
+            let (exact, size) = w.product(r, x, i)
+            #expect(abs(Double(y[i * rows + r]) - exact) <= 1e-6 * size, "\(kernels.instructionSet) \(rows)x\(columns)")
+          }
+        }
+      }
+    }
+  }
+
+  /// A row's result is the same bits alone, in any batch, and in any range of rows.
+  @Test(arguments: PackedType.allCases)
+  func resultsDoNotDependOnTheBatch(type: PackedType) throws {
+    let (rows, columns, count) = (37, 160, 23)
+    for kernels in usableKernels {
+      let w = try PackedMatrix(type, rows, columns, kernels: kernels, seed: 1)
+      let x = try RoundedRows(Random.list(count * columns, seed: 2), columns: columns, kernels: kernels)
+      var all = [Float](repeating: .nan, count: count * rows)
+      kernels.multiply(w.matrix, rows: 0..<rows, x: x.rows, count: count, into: &all, yStride: rows)
+      for i in 0..<count {
+        var one = [Float](repeating: .nan, count: 20)
+        kernels.multiply(w.matrix, rows: 7..<27, x: x.rows.dropFirst(i), count: 1, into: &one, yStride: 20)
+        #expect(one == Array(all[i * rows + 7..<i * rows + 27]), "\(kernels.instructionSet) row \(i)")
+      }
+    }
+  }
+
+  @Test func takesRowsByNumber() throws {
+    let (rows, columns) = (16, 64)
+    let numbers: [Int32] = [3, 0, 3, 2, 1, 1, 0, 2, 3]
+    for kernels in usableKernels {
+      let w = try PackedMatrix(.int8, rows, columns, kernels: kernels, seed: 5)
+      let x = try RoundedRows(Random.list(4 * columns, seed: 6), columns: columns, kernels: kernels)
+      var all = [Float](repeating: .nan, count: 4 * rows)
+      kernels.multiply(w.matrix, rows: 0..<rows, x: x.rows, count: 4, into: &all, yStride: rows)
+      var chosen = [Float](repeating: .nan, count: numbers.count * rows)
+      numbers.withUnsafeBufferPointer { buffer in
+        var picked = x.rows
+        picked.indices = buffer.baseAddress
+        kernels.multiply(w.matrix, rows: 0..<rows, x: picked, count: numbers.count, into: &chosen, yStride: rows)
+      }
+      for (i, number) in numbers.enumerated() {
+        let source = Int(number) * rows
+        #expect(Array(chosen[i * rows..<(i + 1) * rows]) == Array(all[source..<source + rows]))
+      }
+    }
+  }
+
+  /// int8 is within half a step of each weight, int4 below the error of rounding to sixteen even steps (Q4_0).
+  @Test func keepsCloseToTheWeights() throws {
+    let (rows, columns) = (64, 512)
+    for kernels in usableKernels {
+      let eight = try PackedMatrix(.int8, rows, columns, kernels: kernels, seed: 7, isNormal: true)
+      let four = try PackedMatrix(.int4, rows, columns, kernels: kernels, seed: 7, isNormal: true)
+      #expect(eight.relativeError < 0.006)
+      let even = evenSteps(four.source)
+      #expect(four.relativeError < 0.9 * relativeError(even, four.source))
+      for group in stride(from: 0, to: eight.source.count, by: 32) {
+        let top = eight.source[group..<group + 32].map(abs).max() ?? 0
+        for index in group..<group + 32 {
+          #expect(abs(eight.values[index] - eight.source[index]) <= top / 127 * 0.502)
+        }
+      }
+    }
+  }
+
+  /// What one set packs, another multiplies: a file of packed weights serves every processor.
+  @Test func layoutIsTheSameForEverySet() throws {
+    for packing in usableKernels {
+      let w = try PackedMatrix(.int4, 19, 70, kernels: packing, seed: 3)
+      for kernels in usableKernels {
+        var row = [Float](repeating: .nan, count: 70)
+        for r in 0..<19 {
+          kernels.dequantize(w.matrix, row: r, into: &row)
+          #expect(row == Array(w.values[r * 70..<(r + 1) * 70]))
+        }
+      }
+    }
+  }
+
+  @Test(arguments: PackedType.allCases)
+  func notANumberShows(type: PackedType) throws {
+    let (rows, columns) = (20, 64)
+    for kernels in usableKernels {
+      for bad in [Float.nan, .infinity, -.infinity] {
+        var source = Random.list(rows * columns, seed: 8)
+        source[3 * columns + 40] = bad
+        let w = try PackedMatrix(type, rows, columns, source: source, kernels: kernels)
+        let x = try RoundedRows([Float](repeating: 1, count: columns), columns: columns, kernels: kernels)
+        var y = [Float](repeating: 0, count: rows)
+        kernels.multiply(w.matrix, rows: 0..<rows, x: x.rows, count: 1, into: &y, yStride: rows)
+        #expect(y.indices.allSatisfy { y[$0].isNaN == ($0 == 3) })
+
+        var input = [Float](repeating: 1, count: columns)
+        input[63] = bad
+        let spoilt = try RoundedRows(input, columns: columns, kernels: kernels)
+        let good = try PackedMatrix(type, rows, columns, kernels: kernels, seed: 9)
+        kernels.multiply(good.matrix, rows: 0..<rows, x: spoilt.rows, count: 1, into: &y, yStride: rows)
+        #expect(y.allSatisfy { $0.isNaN })
+      }
+    }
+  }
+
+  /// Scales beyond float16 at both ends, and rows of nothing.
+  @Test(arguments: PackedType.allCases)
+  func keepsAnyMagnitude(type: PackedType) throws {
+    for kernels in usableKernels {
+      for scale: Float in [0, 1e-38, 1e-25, 1e-7, 1, 1e9, 1e30] {
+        let source = Random.list(5 * 64, seed: 10).map { $0 * scale }
+        let w = try PackedMatrix(type, 5, 64, source: source, kernels: kernels)
+        if scale >= 1e-25 { #expect(w.relativeError < (type == .int8 ? 0.01 : 0.12), "\(scale)") }
+        #expect(w.values.allSatisfy { $0.isFinite })
+      }
+    }
+  }
+
+  @Test func sizesAreChecked() throws {
+    let (small, ragged) = (
+      try PanelMatrix.byteCount(.int8, rows: 16, columns: 32), try PanelMatrix.byteCount(.int4, rows: 17, columns: 65)
+    )
+    #expect(small == 64 + 64 + 512)
+    #expect(ragged == 2 * (64 + 128 + 3 * 256))
+    #expect(throws: Failure.self) { _ = try PanelMatrix.byteCount(.int8, rows: 1 << 40, columns: 1 << 40) }
+    #expect(throws: Failure.self) { _ = try PanelMatrix.byteCount(.int8, rows: 1, columns: Int.max) }
+  }
+}
+
+/// Sixteen even steps as in GGUF's Q4_0: the weight of the greatest magnitude becomes -8.
+private func evenSteps(_ weights: [Float]) -> [Float] {
+  var result = weights
+  for group in stride(from: 0, to: weights.count, by: 32) {
+    let part = weights[group..<group + 32]
+    let scale = (part.max { abs($0) < abs($1) } ?? 0) / -8
+    for index in group..<group + 32 where scale != 0 {
+      result[index] = (min(max((weights[index] / scale).rounded(), -8), 7)) * scale
+    }
+  }
+  return result
+}
+
+private func relativeError(_ a: [Float], _ b: [Float]) -> Double {
+  var difference = 0.0
+  var norm = 0.0
+  for (x, y) in zip(a, b) {
+    difference += Double(x - y) * Double(x - y)
+    norm += Double(y) * Double(y)
+  }
+  return (difference / norm).squareRoot()
+}
+
+/// A packed matrix that owns its memory, the weights it was made of, and what it stands for.
+private struct PackedMatrix {
+  let matrix: PanelMatrix
+  let source: [Float]
+  let values: [Float]
+  private let memory: AlignedBuffer
+
+  init(
+    _ type: PackedType, _ rows: Int, _ columns: Int, kernels: Kernels, seed: Int, isNormal: Bool = false
+  ) throws {
+    var source = Random.list(rows * columns, seed: seed)
+    if isNormal {
+      // The sum of twelve uniform numbers is close enough to a normal one.
+      let many = Random.list(12 * rows * columns, seed: seed)
+      source = source.indices.map { i in many[12 * i..<12 * i + 12].reduce(0, +) / 2 }
+    }
+    try self.init(type, rows, columns, source: source, kernels: kernels)
+  }
+
+  init(_ type: PackedType, _ rows: Int, _ columns: Int, source: [Float], kernels: Kernels) throws {
+    memory = try AlignedBuffer(
+      byteCount: PanelMatrix.byteCount(type, rows: rows, columns: columns), for: "a test")
+    let target = try #require(memory.bytes.baseAddress)
+    let packed = PanelMatrix(type: type, rows: rows, columns: columns, data: UnsafeRawPointer(target))
+    let outcome: Result<Void, Failure> = source.withUnsafeBytes { bytes in
+      guard let data = bytes.baseAddress else { return .success(()) }
+      let w = WeightMatrix(elementType: .float32, rows: rows, columns: columns, data: data)
+      do throws(Failure) {
+        // In two parts, as threads would.
+        try kernels.pack(w, panels: 1..<packed.panelCount, as: type, into: target)
+        return .success(try kernels.pack(w, panels: 0..<1, as: type, into: target))
+      } catch { return .failure(error) }
+    }
+    try outcome.get()
+    var values = [Float](repeating: .nan, count: rows * columns)
+    values.withUnsafeMutableBufferPointer { buffer in
+      guard let base = buffer.baseAddress else { return }
+      for row in 0..<rows { kernels.dequantize(packed, row: row, into: base + row * columns) }
+    }
+    matrix = packed
+    self.source = source
+    self.values = values
+  }
+
+  var relativeError: Double { DormouseKernelsTests.relativeError(values, source) }
+
+  /// The exact product with a row of x, and the sum of its terms' magnitudes.
+  func product(_ row: Int, _ x: RoundedRows, _ i: Int) -> (exact: Double, size: Double) {
+    var exact = 0.0
+    var size = 0.0
+    for c in 0..<matrix.columns {
+      let term = Double(values[row * matrix.columns + c]) * x.values[i * matrix.columns + c]
+      exact += term
+      size += abs(term)
+    }
+    return (exact, size)
+  }
+}
+
+/// Rounded rows that own their memory, and what they stand for by the rule itself.
+private struct RoundedRows {
+  let rows: QuantizedRows
+  let values: [Double]
+  private let memory: AlignedBuffer
+
+  init(_ x: [Float], columns: Int, kernels: Kernels) throws {
+    let count = x.count / columns
+    memory = try AlignedBuffer(
+      byteCount: QuantizedRows.byteCount(columns: columns, capacity: count), for: "a test")
+    rows = QuantizedRows(memory: try #require(memory.bytes.baseAddress), columns: columns, capacity: count)
+    kernels.quantize(x, xStride: columns, count: count, columns: columns, into: rows)
+    var values: [Double] = []
+    for row in 0..<count {
+      for start in stride(from: 0, to: columns, by: 32) {
+        let group = x[row * columns + start..<row * columns + min(start + 32, columns)]
+        let top = group.map(abs).max() ?? 0
+        values += group.map { Double((Double($0) * Double(127 / top)).rounded(.toNearestOrEven)) * Double(top / 127) }
+      }
+    }
+    self.values = values
+  }
+}

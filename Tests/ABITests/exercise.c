@@ -148,8 +148,6 @@ static void opening(const char *folder) {
   options.residency = DORMOUSE_RESIDENCY_MAPPED;
   options.weights = -1;
   FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
-  options.weights = DORMOUSE_WEIGHTS_INT4;
-  FAILS(DORMOUSE_ERROR_UNSUPPORTED, dormouse_engine_open(&engine, folder, &options, &error));
   options.weights = DORMOUSE_WEIGHTS_NATIVE;
   options.reserved = 1;
   FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));

@@ -117,9 +117,14 @@ typedef struct dormouse_engine_options {
   void *progress_user_data;
   dormouse_log_fn log; /* NULL: silent */
   void *log_user_data;
+  uint32_t pin_threads; /* 1: each thread of the engine's own stays on one processor of the affinity mask, where the
+                           fewest threads of other pinned engines are; calling threads stay free. UNSUPPORTED when the
+                           system refuses. 0: the system places them */
+  uint32_t reserved_2;  /* 0 */
 } dormouse_engine_options;
 
-#define DORMOUSE_ENGINE_OPTIONS_INIT { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL }
+#define DORMOUSE_ENGINE_OPTIONS_INIT \
+  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
 
 /* Fills *options as DORMOUSE_ENGINE_OPTIONS_INIT does. Thread: any. */
 DORMOUSE_API void dormouse_engine_options_init(dormouse_engine_options *options);

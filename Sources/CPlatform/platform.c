@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "platform.h"
 
+#include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
 #include <sched.h>
@@ -38,12 +39,31 @@ uint32_t platform_cpu_features(void) {
   return features;
 }
 
+// The kernel refuses a set smaller than its own mask: 8192 bits cover its largest configuration.
+enum { most_processors = 8192 };
+typedef cpu_set_t processor_set[most_processors / CPU_SETSIZE];
+
 int32_t platform_affinity_count(void) {
-  // The kernel refuses a set smaller than its own mask: 8192 bits cover its largest configuration.
-  enum { processors = 8192 };
-  cpu_set_t set[processors / CPU_SETSIZE];
+  processor_set set;
   if (sched_getaffinity(0, sizeof(set), set) != 0) return 0;
   return CPU_COUNT_S(sizeof(set), set);
+}
+
+int32_t platform_affinity(int32_t *processors, int32_t capacity) {
+  processor_set set;
+  if (sched_getaffinity(0, sizeof(set), set) != 0) return 0;
+  int32_t count = 0;
+  for (int32_t processor = 0; processor < most_processors && count < capacity; processor++)
+    if (CPU_ISSET_S(processor, sizeof(set), set)) processors[count++] = processor;
+  return count;
+}
+
+int32_t platform_pin_thread(uintptr_t thread, int32_t processor) {
+  processor_set set;
+  if (processor < 0 || processor >= most_processors) return EINVAL;
+  CPU_ZERO_S(sizeof(set), set);
+  CPU_SET_S(processor, sizeof(set), set);
+  return pthread_setaffinity_np((pthread_t)thread, sizeof(set), set);
 }
 
 void platform_name_thread(const char *name) {
@@ -64,6 +84,19 @@ void platform_set_thread_role(const void *pool, int32_t worker) {
 const void *platform_thread_pool(void) { return thread_pool; }
 
 int32_t platform_thread_worker(void) { return thread_worker; }
+
+#define SWIFT_CALL __attribute__((swiftcall))
+
+SWIFT_CALL void platform_lend_closure(void *function, void *context, void *argument,
+                                      void (*use)(void *argument, const platform_closure *body)) {
+  platform_closure body = {function, context};
+  use(argument, &body);
+}
+
+void platform_call_closure(const platform_closure *body, intptr_t first, intptr_t second) {
+  typedef SWIFT_CALL void (*function)(intptr_t, intptr_t, __attribute__((swift_context)) void *);
+  ((function)body->function)(first, second, body->context);
+}
 
 static _Thread_local void *scratch;
 static _Thread_local size_t scratch_size;

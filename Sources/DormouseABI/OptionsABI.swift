@@ -7,11 +7,17 @@ import Synchronization
 extension EngineOptions {
   init(_ options: dormouse_engine_options) throws(Failure) {
     self.init()
-    guard options.flags & ~UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) == 0, options.reserved == 0 else {
-      throw Failure(.invalidArgument, "dormouse_engine_options: flags or reserved has bits that mean nothing")
+    guard options.flags & ~UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) == 0, options.reserved == 0, options.reserved_2 == 0
+    else {
+      throw Failure(.invalidArgument, "dormouse_engine_options: flags or a reserved member has bits that mean nothing")
     }
     withoutWeights = options.flags & UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) != 0
     threadCount = Int(options.thread_count)
+    switch options.pin_threads {
+    case 0: pinsThreads = false
+    case 1: pinsThreads = true
+    default: throw invalidMember("dormouse_engine_options.pin_threads", Int32(clamping: options.pin_threads))
+    }
     switch options.residency {
     case 0, Int32(DORMOUSE_RESIDENCY_MEMORY): residency = .memory
     case Int32(DORMOUSE_RESIDENCY_MAPPED): residency = .mapped

@@ -52,7 +52,7 @@ public func dormouse_session_prefill(
 ) -> dormouse_status {
   boundary(error) { () throws(Failure) in
     let session = try Handle.object(session, Session.self, "session")
-    try session.prefill(Array(try readArray(tokens, token_count, "tokens")))
+    try session.prefill(try readArray(tokens, token_count, "tokens"))
   }
 }
 

@@ -22,7 +22,7 @@ public final class Engine: Sendable {
   public init(path: String, options: EngineOptions) throws(Failure) {
     folder = try Engine.folder(of: path)
     kernels = try Kernels.selected()
-    pool = try Engine.makePool(threadCount: options.threadCount)
+    pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
     memoryBudget = MemoryBudget(limit: options.memoryLimit)
     text = try TextResources(folder: folder)
     precision = options.precision
@@ -70,12 +70,13 @@ public final class Engine: Sendable {
     return try outcome.get()
   }
 
-  static func makePool(threadCount: Int) throws(Failure) -> ThreadPool {
+  static func makePool(threadCount: Int, pinsThreads: Bool = false) throws(Failure) -> ThreadPool {
     guard (0...EngineOptions.maximumThreadCount).contains(threadCount) else {
       throw Failure(
         .invalidArgument, "thread_count is \(threadCount), more than \(EngineOptions.maximumThreadCount)")
     }
-    return try ThreadPool(threadCount: threadCount == 0 ? ThreadPool.defaultThreadCount() : threadCount)
+    return try ThreadPool(
+      threadCount: threadCount == 0 ? ThreadPool.defaultThreadCount() : threadCount, pinsThreads: pinsThreads)
   }
 }
 

@@ -9,6 +9,8 @@ public struct EngineOptions: Sendable {
   public var withoutWeights = false
   /// 0: what the machine allows.
   public var threadCount = 0
+  /// Whether each thread of the engine's own is bound to one processor.
+  public var pinsThreads = false
   public var residency = Checkpoint.Residency.memory
   public var precision = WeightPrecision.native
   /// Bytes for weights, working memory and the caches of all sessions; nil: no limit.

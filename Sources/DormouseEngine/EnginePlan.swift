@@ -7,13 +7,16 @@ public struct EnginePlan: Sendable {
   public let weightBytes: UInt64
   /// The session's latent cache at its full context.
   public let cacheBytes: UInt64
-  /// The session's working memory.
+  /// The session's working memory, its tokens, and what the engine's threads keep for the kernels.
   public let workingBytes: UInt64
 
-  init(_ plan: ModelPlan) {
+  /// - Parameter tokenBytes: what the session's list of tokens takes.
+  init(_ plan: ModelPlan, tokenBytes: Int) {
     weightBytes = UInt64(clamping: plan.weightByteCount + plan.floatByteCount)
     cacheBytes = UInt64(clamping: plan.cacheByteCount)
-    workingBytes = UInt64(clamping: plan.scratchByteCount)
+    workingBytes =
+      UInt64(clamping: plan.scratchByteCount) + UInt64(clamping: plan.threadScratchByteCount)
+      + UInt64(clamping: tokenBytes)
   }
 
   /// What a session adds to the weights.
@@ -34,8 +37,11 @@ extension Engine {
   /// The memory plan of the engine with one session.
   public func plan(for options: SessionOptions) throws(Failure) -> EnginePlan {
     let modelFolder = try modelFolder()
+    let decoderOptions = try decoderOptions(for: options, modelFolder)
+    let contextLength = decoderOptions.contextLength ?? modelFolder.configuration.maximumPositions
     return EnginePlan(
-      try modelFolder.plan(try decoderOptions(for: options, modelFolder), threadCount: pool.threadCount))
+      try modelFolder.plan(decoderOptions, threadCount: pool.threadCount, kernels: kernels),
+      tokenBytes: try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: "a session's tokens"))
   }
 
   /// The decoder's sizes for a session: a context that was not asked for is the model's, but not a huge one.

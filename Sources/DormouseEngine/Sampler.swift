@@ -30,15 +30,17 @@ struct Sampler {
 
   /// The next token. `logits` [vocabulary] must be finite and not empty.
   mutating func sample(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
+    let isGreedy = parameters.temperature < SamplingParameters.greedyTemperature
+    if isGreedy && !parameters.changesLogits { return Sampler.mostProbable(logits) }
     adjust(logits)
-    let token = parameters.temperature < SamplingParameters.greedyTemperature ? Sampler.mostProbable(adjusted) : draw()
+    let token = isGreedy ? Sampler.mostProbable(adjusted) : draw()
     record(token)
     return token
   }
 
   /// Counts a token of the answer for the penalties of later ones.
   private mutating func record(_ token: Int32) {
-    generatedCounts[token, default: 0] += 1
+    if parameters.countsTokens { generatedCounts[token, default: 0] += 1 }
     if parameters.repetitionPenalty != 1 { seen.insert(token) }
   }
 
@@ -50,7 +52,7 @@ struct Sampler {
       for token in seen { update(token) { $0 > 0 ? $0 / repetition : $0 * repetition } }
     }
     let (presence, frequency) = (parameters.presencePenalty, parameters.frequencyPenalty)
-    if presence != 0 || frequency != 0 {
+    if parameters.countsTokens {
       for (token, count) in generatedCounts { update(token) { $0 - presence - frequency * Float(count) } }
     }
     for (token, bias) in parameters.logitBias { update(token) { $0 + bias } }

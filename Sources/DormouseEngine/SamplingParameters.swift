@@ -21,6 +21,12 @@ struct SamplingParameters: Sendable, Equatable {
   var logitBias: [Int32: Float] = [:]
   var seed: UInt64 = 0
 
+  /// Whether it matters how often the answer holds a token.
+  var countsTokens: Bool { presencePenalty != 0 || frequencyPenalty != 0 }
+
+  /// Whether penalties or biases move the logits before a token is chosen.
+  var changesLogits: Bool { repetitionPenalty != 1 || countsTokens || !logitBias.isEmpty }
+
   /// Dividing by less would overflow, and change nothing.
   static let greedyTemperature: Float = 1e-6
 }

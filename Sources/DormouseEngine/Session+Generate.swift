@@ -71,6 +71,8 @@ private struct Generation {
     counts.promptDone = reused
   }
 
+  /// Once the first tokens have come, a greedy token allocates nothing. Otherwise there are, a token, the temporary
+  /// memory of the sort of candidates and the arrays of log-probabilities, and for penalties a set of tokens that grows.
   /// - Returns: 0, or the value with which `onEvent` stopped the work.
   mutating func run(_ onEvent: EventHandler) throws(Failure) -> Int32 {
     var stop = try readPrompt(onEvent)
@@ -82,15 +84,16 @@ private struct Generation {
       let logProbabilities = request.logProbabilityAlternatives.map {
         LogProbabilities(logits: session.logits, token: token, alternativeCount: $0)
       }
-      try session.append([token])
+      try session.append(token)
       counts.generatedTokens += 1
       counts.generationSeconds = Clock.now() - startOfPhase
       let isEnd = !request.ignoresEndTokens && session.engine.text.generation.endTokens.contains(token)
-      let piece = isEnd ? (text: [], isStopped: false) : output.append(token)
-      stop = onEvent(tokenEvent(token, logProbabilities, piece.text))
+      output.clear()
+      let isStopped = isEnd ? false : output.append(token)
+      stop = onEvent(tokenEvent(token, logProbabilities))
       if stop != 0 { return stop }
-      if let reason = finishReason(isEnd: isEnd, isStopped: piece.isStopped) {
-        return onEvent(endEvent(reason, isStopped: piece.isStopped))
+      if let reason = finishReason(isEnd: isEnd, isStopped: isStopped) {
+        return onEvent(endEvent(reason, isStopped: isStopped))
       }
       try session.ensureLogits { _ in }
     }
@@ -119,8 +122,8 @@ private struct Generation {
     return session.tokens.count >= session.contextLength ? .context : nil
   }
 
-  private func tokenEvent(_ token: Int32, _ probabilities: LogProbabilities?, _ text: [UInt8]) -> GenerationEvent {
-    var event = GenerationEvent(kind: .token, token: token, text: text, counts: counts)
+  private func tokenEvent(_ token: Int32, _ probabilities: LogProbabilities?) -> GenerationEvent {
+    var event = GenerationEvent(kind: .token, token: token, text: output.text, counts: counts)
     if let probabilities {
       event.logProbability = probabilities.chosen
       event.alternatives = probabilities.alternatives.map { .init(token: $0.token, logProbability: $0.logProbability) }
@@ -129,8 +132,9 @@ private struct Generation {
   }
 
   private mutating func endEvent(_ reason: GenerationEvent.FinishReason, isStopped: Bool) -> GenerationEvent {
-    let rest = isStopped ? (text: [], isStopped: true) : output.finish()
+    output.clear()
+    let isStopped = isStopped || output.finish()
     return GenerationEvent(
-      kind: .end, text: rest.text, finishReason: rest.isStopped ? .stop : reason, counts: counts)
+      kind: .end, text: output.text, finishReason: isStopped ? .stop : reason, counts: counts)
   }
 }

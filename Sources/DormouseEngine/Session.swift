@@ -29,6 +29,7 @@ public final class Session: @unchecked Sendable {
     reservation = try engine.memoryBudget.reserve(
       plan.sessionBytes, for: "a session of \(contextLength) tokens")
     decoder = try Decoder(model: model, options: decoderOptions)
+    tokens.reserveCapacity(contextLength)
     attention = options.attention
     self.engine = engine
   }
@@ -53,6 +54,11 @@ public final class Session: @unchecked Sendable {
 
   /// Appends tokens.
   public func prefill(_ newTokens: [Int32]) throws(Failure) {
+    try newTokens.withUnsafeBufferPointer { (newTokens) throws(Failure) in try prefill(newTokens) }
+  }
+
+  /// Appends the caller's tokens where they lie: one at a time, it allocates nothing.
+  public func prefill(_ newTokens: UnsafeBufferPointer<Int32>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
       try append(newTokens)
       try evaluate { _ in }
@@ -64,9 +70,9 @@ public final class Session: @unchecked Sendable {
     try state.exclusively { () throws(Failure) in
       try evaluate { _ in }
       let before = tokens.count
-      try append(newTokens)
+      try append(newTokens[...])
       guard !newTokens.isEmpty else { return }
-      do throws(Failure) { try forward(newTokens, .all(into: logits)) } catch {
+      do throws(Failure) { try forward(newTokens[...], .all(into: logits)) } catch {
         keep(before)
         throw error
       }
@@ -97,7 +103,7 @@ extension Session {
 
   /// Adds tokens at the end, to be evaluated later.
   /// - Throws: `Failure(.contextFull)` or, for an id outside the vocabulary, `Failure(.invalidArgument)`.
-  func append(_ newTokens: [Int32]) throws(Failure) {
+  func append(_ newTokens: some Collection<Int32>) throws(Failure) {
     guard newTokens.count <= contextLength - tokens.count else {
       throw Failure(
         .contextFull,
@@ -108,8 +114,11 @@ extension Session {
         .invalidArgument, "token \(index) is \(token), not an id of the vocabulary of \(vocabularySize)")
     }
     if !newTokens.isEmpty { hasLogits = false }
-    tokens += newTokens
+    tokens.append(contentsOf: newTokens)
   }
+
+  /// The same for one token.
+  func append(_ token: Int32) throws(Failure) { try append(CollectionOfOne(token)) }
 
   /// Forgets all but the first `length` tokens.
   func keep(_ length: Int) {
@@ -130,7 +139,7 @@ extension Session {
         try state.throwIfCancelling()
         let end = min(tokens.count, evaluatedCount + decoder.chunk)
         let isLast = end == tokens.count
-        try forward(Array(tokens[evaluatedCount..<end]), isLast ? .last : .none)
+        try forward(tokens[evaluatedCount..<end], isLast ? .last : .none)
         hasLogits = isLast
         try onChunk(end)
       }
@@ -154,7 +163,7 @@ extension Session {
     if decoder.position > length { try? decoder.truncate(to: length) }
   }
 
-  private func forward(_ newTokens: [Int32], _ request: LogitsRequest) throws(Failure) {
+  private func forward(_ newTokens: ArraySlice<Int32>, _ request: LogitsRequest) throws(Failure) {
     try decoder.forward(newTokens, logits: request, form: attention, isCancelled: { state.isCancelling })
   }
 }

@@ -3,25 +3,29 @@
 /// Text that might yet turn out to be the beginning of a stop string is withheld; everything else passes at once.
 struct StopStrings {
   private let stops: [[UInt8]]
+  /// Bytes of the longest of them.
+  private let longest: Int
   private var withheld: [UInt8] = []
 
   /// - Parameter stops: not empty strings.
-  init(_ stops: [String]) { self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty } }
+  init(_ stops: [String]) {
+    self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
+    longest = self.stops.map(\.count).max() ?? 0
+  }
 
-  /// Takes the next piece of whole characters.
-  /// - Returns: the text that is safe to pass on, and whether a stop string was found right behind it.
-  mutating func append(_ piece: [UInt8]) -> (text: [UInt8], isFound: Bool) {
-    guard !stops.isEmpty else { return (piece, false) }
-    withheld += piece
-    if let start = firstStop() {
-      let text = Array(withheld[..<start])
-      withheld = []
-      return (text, true)
+  /// Takes the next piece of whole characters, and adds what is safe to pass on to `text`.
+  /// - Returns: whether a stop string was found right behind it.
+  mutating func append(_ piece: [UInt8], to text: inout [UInt8]) -> Bool {
+    guard !stops.isEmpty else {
+      text += piece
+      return false
     }
-    let held = longestOpenSuffix()
-    let text = Array(withheld[..<(withheld.count - held)])
-    withheld.removeFirst(withheld.count - held)
-    return (text, false)
+    withheld += piece
+    let start = firstStop()
+    let passed = start ?? withheld.count - longestOpenSuffix()
+    text += withheld[..<passed]
+    withheld.removeFirst(start == nil ? passed : withheld.count)
+    return start != nil
   }
 
   /// What was withheld, when no more text comes.
@@ -37,7 +41,7 @@ struct StopStrings {
 
   /// The length of the longest end of the text that a stop string begins with.
   private func longestOpenSuffix() -> Int {
-    let longest = min(withheld.count, (stops.map(\.count).max() ?? 0) - 1)
+    let longest = min(withheld.count, longest - 1)
     guard longest > 0 else { return 0 }
     for length in stride(from: longest, through: 1, by: -1) {
       let suffix = withheld[(withheld.count - length)...]

@@ -5,6 +5,9 @@ import DormouseText
 struct TextOutput {
   private var stream: TokenStream?
   private var stops: StopStrings
+  /// What the last call found; its memory is used again, so an answer allocates only while its pieces grow.
+  private(set) var text: [UInt8] = []
+  private var piece: [UInt8] = []
 
   /// - Parameter tokenizer: nil for a model without one; then there is no text.
   init(tokenizer: Tokenizer?, stop: [String]) {
@@ -12,14 +15,27 @@ struct TextOutput {
     stops = StopStrings(stop)
   }
 
-  mutating func append(_ token: Int32) -> (text: [UInt8], isStopped: Bool) {
-    let found = stops.append(stream?.append(token) ?? [])
-    return (found.text, found.isFound)
+  /// Leaves in `text` what `token` completes.
+  /// - Returns: whether a stop string ends the answer.
+  mutating func append(_ token: Int32) -> Bool {
+    clear()
+    stream?.append(token, to: &piece)
+    return stops.append(piece, to: &text)
   }
 
-  /// What was withheld, when no more tokens come; an unfinished character may still complete a stop string.
-  mutating func finish() -> (text: [UInt8], isStopped: Bool) {
-    let last = stops.append(stream?.finish() ?? [])
-    return last.isFound ? (last.text, true) : (last.text + stops.finish(), false)
+  /// Leaves no text: for a token that is none.
+  mutating func clear() {
+    text.removeAll(keepingCapacity: true)
+    piece.removeAll(keepingCapacity: true)
+  }
+
+  /// Leaves in `text` what was withheld, when no more tokens come; an unfinished character may still complete a stop
+  /// string.
+  /// - Returns: whether it did.
+  mutating func finish() -> Bool {
+    clear()
+    if stops.append(stream?.finish() ?? [], to: &text) { return true }
+    text += stops.finish()
+    return false
   }
 }

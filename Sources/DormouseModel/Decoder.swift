@@ -29,6 +29,8 @@ public final class Decoder {
   public init(model: Model, options: DecoderOptions = DecoderOptions()) throws(Failure) {
     let c = model.configuration
     let sizes = try DecoderSizes(c, options)
+    try Kernels.reserveThreadScratch(
+      c.threadScratchByteCount(model.kernels, chunk: sizes.chunk), pool: model.pool)
     self.model = model
     chunk = sizes.chunk
     cache = try LatentCache(
@@ -66,13 +68,21 @@ public final class Decoder {
     _ tokens: [Int32], logits request: LogitsRequest, form: AttentionForm = .automatic,
     isCancelled: () -> Bool = { false }
   ) throws(Failure) {
+    try forward(tokens[...], logits: request, form: form, isCancelled: isCancelled)
+  }
+
+  /// The same for a part of an array, which is not copied.
+  public func forward(
+    _ tokens: ArraySlice<Int32>, logits request: LogitsRequest, form: AttentionForm = .automatic,
+    isCancelled: () -> Bool = { false }
+  ) throws(Failure) {
     let start = cache.length
     try check(tokens, request)
     do {
       var done = 0
       while done < tokens.count {
         let count = min(chunk, tokens.count - done)
-        try forward(tokens[done..<done + count], form, isCancelled)
+        try forward(tokens.dropFirst(done).prefix(count), form, isCancelled)
         try writeLogits(request, done: done, count: count, isLast: done + count == tokens.count)
         done += count
       }
@@ -82,7 +92,7 @@ public final class Decoder {
     }
   }
 
-  private func check(_ tokens: [Int32], _ request: LogitsRequest) throws(Failure) {
+  private func check(_ tokens: ArraySlice<Int32>, _ request: LogitsRequest) throws(Failure) {
     let vocabulary = model.configuration.vocabularySize
     guard !tokens.isEmpty else { throw Failure(.invalidArgument, "no tokens to compute") }
     try cache.requireRoom(for: tokens.count)

@@ -4,7 +4,7 @@ import DormouseSupport
 /// The absorbed form: q~ = q_nope W_kvb[nope rows], score = q~ . c + q_rope . k_rope, out = (p . c) W_kvb[value rows]^T.
 extension LatentAttention {
   /// Heads of one task at most: enough to read each latent row once for several heads.
-  private static let headsPerTask = 16
+  static let headsPerTask = 16
 
   struct AbsorbedScratch {
     var layout = ScratchLayout()

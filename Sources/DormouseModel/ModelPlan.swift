@@ -55,22 +55,42 @@ public struct ModelPlan: Sendable, Equatable {
   public var cacheByteCount: Int
   /// Scratch memory of one decoder.
   public var scratchByteCount: Int
+  /// What the pool's threads keep for the kernels, shared by all decoders.
+  public var threadScratchByteCount: Int
 
-  public var totalByteCount: Int { weightByteCount + floatByteCount + cacheByteCount + scratchByteCount }
+  public var totalByteCount: Int {
+    weightByteCount + floatByteCount + cacheByteCount + scratchByteCount + threadScratchByteCount
+  }
 }
 
 extension ModelFolder {
   /// - Throws: `Failure(.invalidArgument)` for sizes out of range, `Failure(.malformed)` for sums beyond 64 bits.
-  public func plan(_ options: DecoderOptions = DecoderOptions(), threadCount: Int) throws(Failure) -> ModelPlan {
+  public func plan(
+    _ options: DecoderOptions = DecoderOptions(), threadCount: Int, kernels: Kernels
+  ) throws(Failure) -> ModelPlan {
     let c = configuration
     let sizes = try DecoderSizes(c, options)
     let cache = try LatentCache.byteCount(
       layerCount: c.hiddenLayerCount, kvLoraRank: c.kvLoraRank, qkRopeHeadDimension: c.qkRopeHeadDimension,
       capacity: sizes.contextLength, rowType: options.cacheType)
     let scratch = try Scratch.byteCount(c, precision: precision, chunk: sizes.chunk, threadCount: threadCount)
-    _ = try CheckedSize.sum(weightByteCount, floatByteCount, cache, scratch, of: "the memory plan")
+    let threadScratch = try CheckedSize.product(
+      threadCount, c.threadScratchByteCount(kernels, chunk: sizes.chunk), of: "the threads' scratch memory")
+    _ = try CheckedSize.sum(weightByteCount, floatByteCount, cache, scratch, threadScratch, of: "the memory plan")
     return ModelPlan(
       weightByteCount: weightByteCount, floatByteCount: floatByteCount, cacheByteCount: cache,
-      scratchByteCount: scratch)
+      scratchByteCount: scratch, threadScratchByteCount: threadScratch)
+  }
+}
+
+extension ModelConfiguration {
+  /// Bytes that one thread keeps for the kernels when chunks have `chunk` tokens.
+  func threadScratchByteCount(_ kernels: Kernels, chunk: Int) -> Int {
+    let widest = max(
+      hiddenSize, intermediateSize, moeIntermediateSize * max(1, sharedExpertCount), qLoraRank ?? 0, latentWidth,
+      attentionHeadCount * vHeadDimension)
+    return kernels.threadScratchByteCount(
+      columns: widest, count: chunk, heads: min(attentionHeadCount, LatentAttention.headsPerTask), rank: kvLoraRank,
+      rope: qkRopeHeadDimension)
   }
 }

@@ -6,7 +6,9 @@ import Synchronization
 ///
 /// Tasks are claimed one by one from a counter, so uneven tasks balance themselves. `run` waits only for workers that
 /// took part: one that the system scheduled late misses a job, and does not hold it up. Waiting threads spin for a
-/// bounded time and then sleep in the kernel, so that an idle pool costs nothing and a busy machine loses little.
+/// bounded time, yielding to whoever else wants their processor, and then sleep in the kernel, so that an idle pool
+/// costs nothing and a busy machine loses little. Where other processes, or other pools of this one, keep stopping the
+/// workers, jobs run on their caller alone for a while (see `Crowding`).
 public final class ThreadPool: @unchecked Sendable {
   /// The calling thread and the workers.
   public let threadCount: Int
@@ -16,34 +18,44 @@ public final class ThreadPool: @unchecked Sendable {
   /// More threads than any machine of today has processors; a larger number is a caller's mistake.
   public static let maximumThreadCount = 4096
 
-  private let shared: SharedState
+  private let shared: ThreadPoolState
   private let oneCaller = Mutex<Void>(())
   private let workers: [pthread_t]
+  private let pins: ProcessorPins?
 
   /// Creates `threadCount - 1` workers, which block every signal.
   ///
   /// - Parameters:
   ///   - threadCount: threads that work in a `run`, its caller among them; 1 for no workers.
+  ///   - pinsThreads: whether each worker is bound to one processor of the process's affinity mask, where the fewest
+  ///     workers of other pools are; the calling threads are the host's and stay free.
   ///   - spinCount: iterations of a waiting loop before a thread sleeps.
   /// - Throws: `Failure(.invalidArgument)` for a count outside 1...`maximumThreadCount`, `Failure(.outOfMemory)` or
-  ///   `Failure(.internalError)` when the system refuses a thread; none is left behind then.
-  public init(threadCount: Int, spinCount: Int = ThreadPool.defaultSpinCount) throws(Failure) {
+  ///   `Failure(.internalError)` when the system refuses a thread, `Failure(.unsupported)` when it refuses to pin one;
+  ///   none is left behind then.
+  public init(
+    threadCount: Int, pinsThreads: Bool = false, spinCount: Int = ThreadPool.defaultSpinCount
+  ) throws(Failure) {
     guard threadCount >= 1, threadCount <= ThreadPool.maximumThreadCount else {
       throw Failure(
         .invalidArgument, "thread count \(threadCount): expected 1 to \(ThreadPool.maximumThreadCount)")
     }
-    let shared = SharedState(spinCount: max(0, spinCount))
+    let shared = ThreadPoolState(spinCount: max(0, spinCount))
+    let pins = pinsThreads ? ProcessorPins(threadCount: threadCount) : nil
     var created: [pthread_t] = []
-    for worker in 1..<max(1, threadCount) {
-      do {
+    do {
+      for worker in 1..<max(1, threadCount) {
         created.append(try ThreadPool.createThread(shared, worker: worker))
-      } catch {
-        ThreadPool.stop(shared, created)
-        throw error
+        try created.last.map { (thread) throws(Failure) in try pins?.pin(thread, worker: worker) }
       }
+    } catch {
+      ThreadPool.stop(shared, created)
+      throw error
     }
+    shared.watch(created)
     self.threadCount = threadCount
     self.shared = shared
+    self.pins = pins
     workers = created
   }
 
@@ -64,11 +76,30 @@ public final class ThreadPool: @unchecked Sendable {
     }
     oneCaller.withLock { _ in
       platform_set_thread_role(identity, 0)
-      if workers.isEmpty || count == 1 {
+      if workers.isEmpty || count == 1 || !shared.allowsSharing() {
         for task in 0..<count { body(task, 0) }
       } else {
-        withoutActuallyEscaping(body) { shared.run(count, $0, workerCount: workers.count) }
+        shared.run(count, body, workerCount: workers.count)
       }
+      platform_set_thread_role(nil, 0)
+    }
+  }
+
+  /// Runs `body(worker)` once on each of the pool's threads, the caller's among them, and returns when all are done: to
+  /// prepare what belongs to a thread. Inside a body of a pool it runs on the calling thread alone.
+  public func onEveryThread(_ body: (_ worker: Int) -> Void) {
+    guard platform_thread_pool() == nil else { return body(Int(platform_thread_worker())) }
+    let arrived = Atomic<Int>(0)
+    oneCaller.withLock { _ in
+      platform_set_thread_role(identity, 0)
+      // A thread that waits for all others takes no second task.
+      shared.run(
+        threadCount,
+        { _, worker in
+          body(worker)
+          arrived.add(1, ordering: .sequentiallyConsistent)
+          while arrived.load(ordering: .sequentiallyConsistent) < threadCount { sched_yield() }
+        }, workerCount: workers.count)
       platform_set_thread_role(nil, 0)
     }
   }
@@ -83,17 +114,17 @@ public final class ThreadPool: @unchecked Sendable {
 extension ThreadPool {
   /// What a new thread is handed.
   private final class Start {
-    let shared: SharedState
+    let shared: ThreadPoolState
     let worker: Int
 
-    init(_ shared: SharedState, _ worker: Int) {
+    init(_ shared: ThreadPoolState, _ worker: Int) {
       self.shared = shared
       self.worker = worker
     }
   }
 
   /// Signals stay with the host's own threads: the new thread inherits a mask that blocks all of them.
-  private static func createThread(_ shared: SharedState, worker: Int) throws(Failure) -> pthread_t {
+  private static func createThread(_ shared: ThreadPoolState, worker: Int) throws(Failure) -> pthread_t {
     let start = Unmanaged.passRetained(Start(shared, worker))
     var all = sigset_t()
     var before = sigset_t()
@@ -121,169 +152,8 @@ extension ThreadPool {
     return nil
   }
 
-  private static func stop(_ shared: SharedState, _ threads: [pthread_t]) {
+  private static func stop(_ shared: ThreadPoolState, _ threads: [pthread_t]) {
     shared.stop()
     for thread in threads { pthread_join(thread, nil) }
   }
-}
-
-/// What the caller of a run and the workers share.
-///
-/// `gate` holds, from the top, the number of the job, one bit "open", and the count of workers inside. A worker enters
-/// by adding 1 while the gate is open; the caller closes it when no task is left to claim, and waits until it is empty.
-private final class SharedState: @unchecked Sendable {
-  private static let openBit: UInt32 = 1 << 15
-  private static let insideMask: UInt32 = openBit - 1
-  private static let oneJob: UInt32 = 1 << 16
-
-  private let gate = Atomic<UInt32>(0)
-  private let nextTask = Atomic<Int>(0)
-  private let isStopped = Atomic<Bool>(false)
-  private let sleepers = Atomic<UInt32>(0)
-  /// Changes whenever a sleeping worker has a reason to look at the gate.
-  private let jobSignal = FutexWord()
-  /// Changes whenever the last worker leaves and the caller may be asleep.
-  private let leaveSignal = FutexWord()
-  private let isCallerAsleep = Atomic<Bool>(false)
-  private let spinCount: Int
-
-  // Written by the caller while the gate is closed and empty, read by workers inside.
-  private var taskCount = 0
-  private var body: ((Int, Int) -> Void)?
-
-  init(spinCount: Int) { self.spinCount = spinCount }
-
-  func run(_ count: Int, _ body: @escaping (Int, Int) -> Void, workerCount: Int) {
-    taskCount = count
-    self.body = body
-    nextTask.store(0, ordering: .relaxed)
-    let job = (gate.load(ordering: .relaxed) & ~(Self.oneJob - 1)) &+ Self.oneJob
-    gate.store(job | Self.openBit, ordering: .sequentiallyConsistent)
-    wakeSleepers(min(workerCount, count - 1))
-    runTasks(worker: 0)
-    gate.bitwiseAnd(~Self.openBit, ordering: .sequentiallyConsistent)
-    waitUntilEmpty()
-    self.body = nil
-  }
-
-  func workUntilStopped(worker: Int) {
-    var seen: UInt32 = 1  // no job: their numbers have no low bits
-    while let job = waitForJob(after: seen) {
-      seen = job
-      guard enter(job) else { continue }
-      runTasks(worker: worker)
-      leave()
-    }
-  }
-
-  func stop() {
-    isStopped.store(true, ordering: .sequentiallyConsistent)
-    jobSignal.change()
-    jobSignal.wake(.max)
-  }
-
-  /// Claims tasks until none is left. Not inlined, so that the body is released before the worker leaves the gate.
-  @inline(never) private func runTasks(worker: Int) {
-    guard let body else { return }
-    while true {
-      let task = nextTask.wrappingAdd(1, ordering: .relaxed).oldValue
-      guard task < taskCount else { return }
-      body(task, worker)
-    }
-  }
-
-  /// The number of the next open job, or nil when the pool stops.
-  private func waitForJob(after seen: UInt32) -> UInt32? {
-    var spins = 0
-    while true {
-      let signal = jobSignal.value
-      if isStopped.load(ordering: .acquiring) { return nil }
-      if let job = openJob(after: seen) { return job }
-      if spins < spinCount {
-        spins += 1
-        platform_pause()
-        continue
-      }
-      sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
-      // Looks again: the caller counts the sleepers only after it opened the gate.
-      if openJob(after: seen) == nil && !isStopped.load(ordering: .sequentiallyConsistent) {
-        jobSignal.wait(while: signal)
-      }
-      sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-      spins = 0
-    }
-  }
-
-  private func openJob(after seen: UInt32) -> UInt32? {
-    let state = gate.load(ordering: .sequentiallyConsistent)
-    let job = state & ~(Self.oneJob - 1)
-    return state & Self.openBit != 0 && job != seen ? job : nil
-  }
-
-  private func enter(_ job: UInt32) -> Bool {
-    var state = gate.load(ordering: .relaxed)
-    while state & Self.openBit != 0 && state & ~(Self.oneJob - 1) == job {
-      let (exchanged, original) = gate.weakCompareExchange(
-        expected: state, desired: state + 1, ordering: .acquiringAndReleasing)
-      if exchanged { return true }
-      state = original
-    }
-    return false
-  }
-
-  private func leave() {
-    let state = gate.wrappingSubtract(1, ordering: .sequentiallyConsistent).newValue
-    guard state & (Self.openBit | Self.insideMask) == 0 else { return }
-    guard isCallerAsleep.load(ordering: .sequentiallyConsistent) else { return }
-    leaveSignal.change()
-    leaveSignal.wake(1)
-  }
-
-  private func waitUntilEmpty() {
-    for _ in 0...spinCount {
-      if isEmpty { return }
-      platform_pause()
-    }
-    isCallerAsleep.store(true, ordering: .sequentiallyConsistent)
-    while true {
-      let signal = leaveSignal.value
-      if isEmpty { break }
-      leaveSignal.wait(while: signal)
-    }
-    isCallerAsleep.store(false, ordering: .relaxed)
-  }
-
-  private var isEmpty: Bool { gate.load(ordering: .sequentiallyConsistent) & Self.insideMask == 0 }
-
-  private func wakeSleepers(_ count: Int) {
-    jobSignal.change()
-    let sleeping = sleepers.load(ordering: .sequentiallyConsistent)
-    guard sleeping > 0 else { return }
-    jobSignal.wake(Int32(truncatingIfNeeded: count))
-  }
-}
-
-/// A number at a fixed address that threads can sleep on.
-private struct FutexWord: ~Copyable, @unchecked Sendable {
-  private let word: UnsafeMutablePointer<Atomic<UInt32>>
-
-  init() {
-    word = UnsafeMutablePointer<Atomic<UInt32>>.allocate(capacity: 1)
-    word.initialize(to: Atomic<UInt32>(0))
-  }
-
-  deinit {
-    word.deinitialize(count: 1)
-    word.deallocate()
-  }
-
-  var value: UInt32 { word.pointee.load(ordering: .sequentiallyConsistent) }
-
-  func change() { word.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent) }
-
-  func wait(while value: UInt32) { platform_futex_wait(address, value) }
-
-  func wake(_ count: Int32) { platform_futex_wake(address, count) }
-
-  private var address: UnsafePointer<UInt32> { UnsafeRawPointer(word).assumingMemoryBound(to: UInt32.self) }
 }

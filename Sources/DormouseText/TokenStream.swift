@@ -15,13 +15,17 @@ public struct TokenStream: Sendable {
   /// The text that `id` completes: whole characters, with U+FFFD for each maximal invalid subpart. Nothing for an id
   /// without a token, which a model with a padded output layer may name.
   public mutating func append(_ id: Int32) -> [UInt8] {
-    if skipsSpecial, tokenizer.isSpecial(id) { return [] }
-    guard let bytes = tokenizer.bytes(of: id) else { return [] }
-    pending += bytes
     var output: [UInt8] = []
+    append(id, to: &output)
+    return output
+  }
+
+  /// The same, added to `output`: allocates only where `output` has no room left.
+  public mutating func append(_ id: Int32, to output: inout [UInt8]) {
+    if skipsSpecial, tokenizer.isSpecial(id) { return }
+    tokenizer.appendBytes(of: id, to: &pending)
     let used = pending.withUnsafeBytes { UTF8Repair.append($0, to: &output) }
     pending.removeFirst(used)
-    return output
   }
 
   /// Ends the stream: U+FFFD for a character that was never completed. The stream can then begin anew.

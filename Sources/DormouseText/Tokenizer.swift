@@ -33,6 +33,9 @@ public final class Tokenizer: Sendable {
   /// The bytes that token `id` stands for, which may be part of a character; nil for an id without a token.
   public func bytes(of id: Int32) -> [UInt8]? { parts.vocabulary.withBytes(of: id) { Array($0) } }
 
+  /// Adds them to `output`; nothing for an id without a token.
+  func appendBytes(of id: Int32, to output: inout [UInt8]) { _ = parts.vocabulary.withBytes(of: id) { output += $0 } }
+
   /// Whether `id` is a control token that `decode(_:skipSpecial:)` can leave out.
   public func isSpecial(_ id: Int32) -> Bool { parts.specialIds.contains(id) }
 }

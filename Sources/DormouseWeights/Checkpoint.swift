@@ -43,7 +43,7 @@ public final class Checkpoint: Sendable {
       for tensor in try SafetensorsHeader(file: file, fileIndex: position).tensors {
         names.append(tensor.name)
         if let other = descriptions.updateValue(tensor, forKey: ExactString(tensor.name)) {
-          throw Failure(.malformed, "\(path): tensor \(quoted(tensor.name)) is also in \(files[other.fileIndex])")
+          throw Failure(.malformed, "\(path): tensor \(Excerpt.name(tensor.name)) is also in \(files[other.fileIndex])")
         }
       }
     }
@@ -74,7 +74,7 @@ public final class Checkpoint: Sendable {
       let file = found[ExactString(name)]?.fileIndex
       guard file != shard else { continue }
       let place = file.map { "which lies in \(files[$0])" } ?? "which no shard has"
-      throw Failure(.malformed, "\(path): \(files[shard]) should hold tensor \(quoted(name)), \(place)")
+      throw Failure(.malformed, "\(path): \(files[shard]) should hold tensor \(Excerpt.name(name)), \(place)")
     }
   }
 }

@@ -32,11 +32,12 @@ struct CheckpointIndex {
     entries.reserveCapacity(members.count)
     for (name, value) in members {
       guard let file = value.stringValue else {
-        throw Failure(.malformed, "weight_map: tensor \(quoted(name)) has \(value.typeName), not a file name")
+        throw Failure(.malformed, "weight_map: tensor \(Excerpt.name(name)) has \(value.typeName), not a file name")
       }
       guard isFileName(file) else {
         throw Failure(
-          .malformed, "weight_map: tensor \(quoted(name)): \(quoted(file)) is not the name of a file beside the index")
+          .malformed,
+          "weight_map: tensor \(Excerpt.name(name)): \(Excerpt.name(file)) is not the name of a file beside the index")
       }
       entries.append((name, file))
     }

@@ -45,7 +45,7 @@ extension Checkpoint {
     tensors.reserveCapacity(names.count)
     for name in names where seen.insert(ExactString(name)).inserted {
       guard let tensor = description(of: name) else {
-        throw Failure(.notFound, "\(folder): no file has a tensor \(quoted(name))")
+        throw Failure(.notFound, "\(folder): no file has a tensor \(Excerpt.name(name))")
       }
       tensors.append(tensor)
     }

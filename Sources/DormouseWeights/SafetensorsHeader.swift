@@ -82,7 +82,7 @@ public struct SafetensorsHeader: Sendable {
       } else {
         let reader = TensorEntryReader(dataOffset: dataOffset, dataSize: fileSize - dataOffset, fileIndex: fileIndex)
         tensors.append(
-          try withContext("tensor \(quoted(name))") { () throws(Failure) in try reader.read(value, name: name) })
+          try withContext("tensor \(Excerpt.name(name))") { () throws(Failure) in try reader.read(value, name: name) })
       }
     }
     self.tensors = try SafetensorsHeader.checkCover(tensors, from: dataOffset, to: fileSize)
@@ -95,7 +95,7 @@ public struct SafetensorsHeader: Sendable {
       throw Failure(.malformed, "\(metadataKey) is \(value.typeName), not an object of strings")
     }
     for (key, value) in members where value.stringValue == nil {
-      throw Failure(.malformed, "\(metadataKey): \(quoted(key)) is \(value.typeName), not a string")
+      throw Failure(.malformed, "\(metadataKey): \(Excerpt.name(key)) is \(value.typeName), not a string")
     }
   }
 
@@ -112,13 +112,14 @@ public struct SafetensorsHeader: Sendable {
       if tensor.offset < covered {
         throw Failure(
           .malformed,
-          "tensor \(quoted(tensor.name)) begins at byte \(begin) of the data and overlaps "
-            + "\(quoted(previous?.name ?? "")), which ends at byte \(covered - start)")
+          "tensor \(Excerpt.name(tensor.name)) begins at byte \(begin) of the data and overlaps "
+            + "\(Excerpt.name(previous?.name ?? "")), which ends at byte \(covered - start)")
       }
       if tensor.offset > covered {
         throw Failure(
           .malformed,
-          "no tensor covers bytes \(covered - start) to \(begin) of the data, before tensor \(quoted(tensor.name))")
+          "no tensor covers bytes \(covered - start) to \(begin) of the data, before tensor \(Excerpt.name(tensor.name))"
+        )
       }
       covered += tensor.byteCount
       previous = tensor
@@ -192,7 +193,7 @@ private struct TensorEntryReader {
   private func describe(_ value: JSON) -> String {
     switch value {
     case .integer, .number, .bool, .null: value.text()
-    case .string(let text): quoted(text)
+    case .string(let text): Excerpt.name(text)
     case .array, .object: value.typeName
     }
   }

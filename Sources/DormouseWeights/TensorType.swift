@@ -42,7 +42,7 @@ public enum TensorType: String, Sendable, CaseIterable {
       throw Failure(.unsupported, "type \(name) is not supported")
     }
     let known = allCases.map(\.rawValue).joined(separator: ", ")
-    throw Failure(.unsupported, "unknown type \(quoted(name)); known are \(known)")
+    throw Failure(.unsupported, "unknown type \(Excerpt.name(name)); known are \(known)")
   }
 }
 
@@ -58,19 +58,4 @@ public struct TensorDescription: Sendable, Equatable {
   public let offset: Int
   /// The product of `shape` and the bytes of an element.
   public let byteCount: Int
-}
-
-/// A name from a file in single quotes for an error message: shortened, and with control characters made visible, so
-/// that a hostile name can't steer a terminal.
-func quoted(_ name: String) -> String {
-  var text = "'"
-  for (index, scalar) in name.unicodeScalars.enumerated() {
-    if index == 200 { return text + "...'" }
-    switch scalar.properties.generalCategory {
-    case .control, .format, .lineSeparator, .paragraphSeparator:
-      text += "\\u{" + String(scalar.value, radix: 16) + "}"
-    default: text.unicodeScalars.append(scalar)
-    }
-  }
-  return text + "'"
 }

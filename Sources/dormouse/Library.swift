@@ -71,6 +71,7 @@ final class OpenEngine {
     dormouse_engine_options_init(&settings)
     settings.flags = withoutWeights ? UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) : 0
     settings.thread_count = options.threads ?? 0
+    settings.pin_threads = options.pin ? 1 : 0
     settings.weights = options.weights?.code ?? 0
     settings.residency = options.residency?.code ?? 0
     settings.memory_limit = options.memory?.bytes ?? 0

@@ -148,12 +148,16 @@ static void opening(const char *folder) {
   options.residency = DORMOUSE_RESIDENCY_MAPPED;
   options.weights = -1;
   FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
-  options.weights = DORMOUSE_WEIGHTS_INT4;
-  FAILS(DORMOUSE_ERROR_UNSUPPORTED, dormouse_engine_open(&engine, folder, &options, &error));
   options.weights = DORMOUSE_WEIGHTS_NATIVE;
   options.reserved = 1;
   FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
   options.reserved = 0;
+  options.pin_threads = 2;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.pin_threads = 1;
+  options.reserved_2 = 1;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.reserved_2 = 0;
   options.memory_limit = 1;
   FAILS(DORMOUSE_ERROR_OUT_OF_MEMORY, dormouse_engine_open(&engine, folder, &options, &error));
   options.memory_limit = 0;

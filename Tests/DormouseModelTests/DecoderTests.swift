@@ -88,7 +88,7 @@ import Testing
   func planIsKept(_ name: String) throws {
     let folder = try ModelFolder(Fixtures.path("models/\(name)"))
     let options = DecoderOptions(contextLength: 100, cacheType: .bfloat16, chunk: 32)
-    let plan = try folder.plan(options, threadCount: 2)
+    let plan = try folder.plan(options, threadCount: 2, kernels: Kernels.selected())
     let decoder = try Decoder(model: Fixtures.open(name, threads: 2), options: options)
     let c = folder.configuration
     #expect(plan.cacheByteCount == 100 * c.cacheByteCountPerToken(elementByteCount: 2))

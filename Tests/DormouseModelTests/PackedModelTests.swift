@@ -37,7 +37,7 @@ import Testing
   func planIsKept(_ name: String, _ precision: WeightPrecision) throws {
     let folder = try ModelFolder(Fixtures.path("models/\(name)"), precision: precision)
     let model = try Self.open(name, precision)
-    let plan = try folder.plan(DecoderOptions(contextLength: 64), threadCount: 2)
+    let plan = try folder.plan(DecoderOptions(contextLength: 64), threadCount: 2, kernels: Kernels.selected())
     #expect(model.weightByteCount == plan.weightByteCount)
     #expect(model.floatByteCount == plan.floatByteCount)
     let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 64))

@@ -1,7 +1,8 @@
-import DormouseSupport
 import Glibc
 import Synchronization
 import Testing
+
+@testable import DormouseSupport
 
 @Suite struct ThreadPoolTests {
   @Test(arguments: [1, 2, 3, 8], [0, 2000])
@@ -119,6 +120,35 @@ import Testing
     }
     #expect(workerRan.value > 0)
     #expect(blocked.value == workerRan.value)
+  }
+
+  @Test(arguments: [1, 2, 5]) func everyThreadIsReachedOnce(threadCount: Int) throws {
+    let pool = try ThreadPool(threadCount: threadCount)
+    for _ in 0..<50 {
+      let counts = (0..<threadCount).map { _ in Counter() }
+      pool.onEveryThread { counts[$0].add() }
+      #expect(counts.allSatisfy { $0.value == 1 })
+    }
+    let inside = Counter()
+    pool.run(3) { _, outer in pool.onEveryThread { if $0 == outer { inside.add() } } }
+    #expect(inside.value == 3)
+  }
+
+  @Test func pinnedWorkersStayOnOneProcessorOfTheMask() throws {
+    let allowed = ProcessorPins.affinity()
+    let pool = try ThreadPool(threadCount: 3, pinsThreads: true)
+    let masks = Mutex<[Int: [Int32]]>([:])
+    pool.onEveryThread { worker in
+      let mask = ProcessorPins.affinity()
+      masks.withLock { $0[worker] = mask }
+    }
+    let found = masks.withLock { $0 }
+    #expect(found[0] == allowed)
+    for worker in 1...2 {
+      let processors = try #require(found[worker])
+      #expect(processors.count == 1)
+      #expect(processors.allSatisfy(allowed.contains))
+    }
   }
 
   @Test func defaultThreadCountIsWithinTheMachine() {

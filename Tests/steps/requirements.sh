@@ -2,9 +2,10 @@
 # Installs the Debian packages that are missing. Usage: requirements.sh build|test
 set -eu
 
-packages="git libjson-c-dev libpcre2-dev"
+# g++ brings the headers and start files of C and C++, which Swift's compiler and linker want.
+packages="git g++ libjson-c-dev libpcre2-dev"
 if [ "${1:-test}" = test ]; then
-  packages="$packages gcc g++ binutils pkg-config cmake make python3 python3-venv"
+  packages="$packages gcc binutils pkg-config cmake make python3 python3-venv"
 fi
 
 if ! command -v swift >/dev/null 2>&1; then
@@ -15,6 +16,12 @@ fi
 if ! command -v dpkg-query >/dev/null 2>&1; then
   echo "== This is no Debian: make sure that you have what these of its packages hold: $packages"
   exit 0
+fi
+
+# A toolchain that was unpacked by hand may lack the libraries it stands on.
+tool="$(dirname "$(readlink -f "$(command -v swift)")")/swift-build"
+if ldd "$tool" 2>/dev/null | grep -q "not found"; then
+  packages="$packages libcurl4 libncurses6 libsqlite3-0 libxml2"
 fi
 
 missing=""

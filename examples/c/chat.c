@@ -1,7 +1,7 @@
 /* Answers questions with a model folder, one after another in one session.
 
      cc chat.c $(pkg-config --cflags --libs dormouse) -o chat
-     ./chat ../models/dormouse-tiny "What is 7 plus 5?" "7加5等于几?"                                            */
+     ./chat ../models/dormouse-tiny "What is 7 plus 5?" "8加5等于几?"                                            */
 #include <dormouse.h>
 #include <stdio.h>
 

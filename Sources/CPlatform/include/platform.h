@@ -21,6 +21,13 @@ uint32_t platform_cpu_features(void);
 // Processors that this process may be scheduled on (sched_getaffinity(2)); 0 when the system does not say.
 int32_t platform_affinity_count(void);
 
+// Writes the numbers of the processors that this process may be scheduled on, lowest first, to processors[capacity] and
+// returns how many there are, at most capacity; 0 when the system does not say.
+int32_t platform_affinity(int32_t *processors, int32_t capacity);
+
+// Binds a thread (a pthread_t) to one processor: 0, or an error number.
+int32_t platform_pin_thread(uintptr_t thread, int32_t processor);
+
 // Two words of the calling thread for the thread pool: which pool it works for now, and as which worker.
 void platform_set_thread_role(const void *pool, int32_t worker);
 const void *platform_thread_pool(void);
@@ -32,6 +39,20 @@ void *platform_scratch(size_t byte_count);
 
 // Names the calling thread for debuggers; cut to 15 bytes.
 void platform_name_thread(const char *name);
+
+// A Swift closure of the type (Int, Int) -> Void where its caller has it, with no copy on the heap. Swift's own way to
+// lend a closure to other threads, withoutActuallyEscaping, allocates at every call. The layout is that of Swift's
+// calling convention: a function, and what it finds in its context register.
+typedef struct platform_closure {
+  void *function;
+  void *context;
+} platform_closure;
+
+// platform_lend_closure(body, argument, use), which Swift declares itself since C can't spell its first parameter, calls
+// use(argument, &body); the closure is valid until use returns.
+
+// body(first, second). Thread: any, while the closure is lent.
+void platform_call_closure(const platform_closure *body, intptr_t first, intptr_t second);
 
 // Tells the core that this thread waits in a loop.
 static inline void platform_pause(void) {

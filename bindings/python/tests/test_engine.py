@@ -1,7 +1,9 @@
 """Engine: opening, documents, tokens, errors."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from conftest import MODELS
@@ -159,3 +161,17 @@ def test_missing_library_says_what_to_do(monkeypatch):
     )
     assert done.returncode == 1
     assert "make install" in done.stderr and "/nowhere/libdormouse.so.0" in done.stderr
+
+
+def test_threads_can_be_pinned(tiny_path):
+    """The engine's own thread stays on one of the processors that this process may use; the others are left alone."""
+
+    def masks():
+        return {int(task.name): os.sched_getaffinity(int(task.name)) for task in Path("/proc/self/task").iterdir()}
+
+    before = masks()
+    with Engine(tiny_path, threads=2, pin_threads=True) as engine:
+        engine.session().prefill([1, 2, 3])
+        new = [mask for task, mask in masks().items() if task not in before]
+        assert [len(mask) for mask in new] == [1] and new[0] <= os.sched_getaffinity(0)
+    assert os.sched_getaffinity(0) == before[os.getpid()]

@@ -81,6 +81,8 @@ class engine_options(ctypes.Structure):
         ("progress_user_data", c_void_p),
         ("log", log_fn),
         ("log_user_data", c_void_p),
+        ("pin_threads", c_uint32),
+        ("reserved_2", c_uint32),
     ]
 
 

@@ -28,6 +28,7 @@ _ATTENTION = {
 class Engine:
     """A model opened from its folder (or a file in it).
 
+    `pin_threads` binds each of the engine's own threads to one processor.
     `progress(done, total)` is told the bytes loaded, and `log(level, message)` what the library has to say (levels
     1 error to 4 debug); both may be called on any thread. What `progress` raises stops the loading and comes out here.
     """
@@ -37,6 +38,7 @@ class Engine:
         path: Union[str, "os.PathLike[str]"],
         *,
         threads: int = 0,
+        pin_threads: bool = False,
         residency: Optional[str] = None,
         weights: Optional[str] = None,
         memory_limit: int = 0,
@@ -57,6 +59,7 @@ class Engine:
             memory_limit=_unsigned("memory_limit", memory_limit, 64),
             progress=loading.function,
             log=self._log,
+            pin_threads=1 if pin_threads else 0,
         )
         self._handle = Handle("engine", loading.open(os.fsencode(path), options))
 

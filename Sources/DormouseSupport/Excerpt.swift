@@ -1,15 +1,14 @@
-internal import DormouseSupport
-
 /// What a file says, fit for a message: shortened, and with control characters made visible, so that a hostile file
 /// can't steer a terminal.
-enum Excerpt {
-  private static let limit = 120
+public enum Excerpt {
+  /// Unicode scalars of a text that are shown.
+  static let limit = 120
 
   /// A name in single quotes.
-  static func name(_ text: String) -> String { "'\(shortened(text))'" }
+  public static func name(_ text: String) -> String { "'\(shortened(text))'" }
 
   /// A value as JSON.
-  static func json(_ value: JSON) -> String { shortened(value.text()) }
+  public static func json(_ value: JSON) -> String { shortened(value.text()) }
 
   private static func shortened(_ text: String) -> String {
     var result = ""

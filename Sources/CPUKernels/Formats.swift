@@ -8,19 +8,33 @@ protocol Format {
   /// The same, NaN included.
   static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector
   static func loadOne(_ p: UnsafeRawPointer, _ i: Int) -> Float
-  /// Notes in `seen` what the four vectors from index `i` on hold, for `foundNaN`.
+  /// Vectors of floats that come from one vector of stored bytes.
+  static var parts: Int { get }
+  /// Whether parts are 2^-120 times the value.
+  static var isShifted: Bool { get }
+  /// Part `k` of the stored bytes at `p`, in the order that decodes fastest; NaN as in `load`.
+  static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector
+  /// Puts as many floats as `parts` vectors hold into the order of the parts: [parts, lanes].
+  static func order(_ from: Floats, _ to: MutableFloats)
+  /// Notes in `seen` what the vector of stored bytes `i` bytes from `p` on holds, for `foundNaN`.
   static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector)
   static func foundNaN(_ seen: IntVector) -> Bool
 }
 
 extension Format {
   @inline(__always) static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector { load(p, i) }
+  @inline(__always) static var isShifted: Bool { false }
   @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector) {}
   @inline(__always) static func foundNaN(_ seen: IntVector) -> Bool { false }
 }
 
 enum Float32Format: Format {
   @inline(__always) static var byteCount: Int { 4 }
+  @inline(__always) static var parts: Int { 1 }
+  @inline(__always) static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector { load(p, 0) }
+  @inline(__always) static func order(_ from: Floats, _ to: MutableFloats) {
+    store(vector(from), to)
+  }
 
   @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
     p.loadUnaligned(fromByteOffset: i &* 4, as: FloatVector.self)
@@ -33,6 +47,19 @@ enum Float32Format: Format {
 
 enum BFloat16Format: Format {
   @inline(__always) static var byteCount: Int { 2 }
+  @inline(__always) static var parts: Int { 2 }
+
+  /// Even elements, then odd ones: the halves of 32-bit words, each of which is the top half of a float.
+  @inline(__always) static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector {
+    let words = p.loadUnaligned(as: IntVector.self)
+    return floats(k == 0 ? words &<< IntVector(repeating: 16) : words & intSplat(0xFFFF_0000))
+  }
+
+  @inline(__always) static func order(_ from: Floats, _ to: MutableFloats) {
+    let (a, b) = (vector(from), vector(from + lanes))
+    store(evenLanes(a, b), to)
+    store(oddLanes(a, b), to + lanes)
+  }
 
   @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
     floats(widenWords(p + i &* 2) &<< IntVector(repeating: 16))
@@ -45,6 +72,12 @@ enum BFloat16Format: Format {
 
 enum Float16Format: Format {
   @inline(__always) static var byteCount: Int { 2 }
+  @inline(__always) static var parts: Int { 2 }
+  @inline(__always) static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector { load(p, k &* lanes) }
+  @inline(__always) static func order(_ from: Floats, _ to: MutableFloats) {
+    store(vector(from), to)
+    store(vector(from + lanes), to + lanes)
+  }
 
   @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
     #if ISA_AVX512
@@ -82,11 +115,31 @@ enum Float16Format: Format {
 /// read as 480; `watch` finds them by their bytes at a quarter of the cost of looking at each vector.
 enum Float8Format: Format {
   @inline(__always) static var byteCount: Int { 1 }
+  @inline(__always) static var parts: Int { 4 }
+  @inline(__always) static var isShifted: Bool { true }
   @inline(__always) private static var rebias: Float { 0x1p120 }
   @inline(__always) private static var signAndMagnitude: IntVector { intSplat(0x87F0_0000) }
 
   @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
     floats((widenBytes(p + i) &<< IntVector(repeating: 20)) & signAndMagnitude) * splat(rebias)
+  }
+
+  /// Every fourth element: byte `k` of the 32-bit words, moved to the top and then down with its sign.
+  @inline(__always) static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector {
+    let words = p.loadUnaligned(as: IntVector.self)
+    let top = k == 3 ? words : words &<< IntVector(repeating: 24 &- 8 &* Int32(truncatingIfNeeded: k))
+    return floats((top &>> IntVector(repeating: 4)) & signAndMagnitude)
+  }
+
+  @inline(__always) static func order(_ from: Floats, _ to: MutableFloats) {
+    let (a, b) = (vector(from), vector(from + lanes))
+    let (c, d) = (vector(from + 2 &* lanes), vector(from + 3 &* lanes))
+    let (even0, even1) = (evenLanes(a, b), evenLanes(c, d))
+    let (odd0, odd1) = (oddLanes(a, b), oddLanes(c, d))
+    store(evenLanes(even0, even1), to)
+    store(evenLanes(odd0, odd1), to + lanes)
+    store(oddLanes(even0, even1), to + 2 &* lanes)
+    store(oddLanes(odd0, odd1), to + 3 &* lanes)
   }
 
   /// Adding one at bit 20 carries into bit 27 for the NaN alone.
@@ -115,6 +168,19 @@ enum Float8Format: Format {
     let borrows = (inverted &- intSplat(0x0101_0101)) & seen & intSplat(0x8080_8080)
     return anyBit(borrows)
   }
+}
+
+/// `load`, for where a format's own is nearer.
+@inline(__always) private func vector(_ p: Floats) -> FloatVector { load(p) }
+
+/// Lanes 0, 2, 4... of both.
+@inline(__always) func evenLanes(_ a: FloatVector, _ b: FloatVector) -> FloatVector {
+  FloatVector(lowHalf: a.evenHalf, highHalf: b.evenHalf)
+}
+
+/// Lanes 1, 3, 5... of both.
+@inline(__always) func oddLanes(_ a: FloatVector, _ b: FloatVector) -> FloatVector {
+  FloatVector(lowHalf: a.oddHalf, highHalf: b.oddHalf)
 }
 
 /// Unsigned 16-bit words, one vector of them, as 32-bit integers.

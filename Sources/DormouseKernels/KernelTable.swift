@@ -15,7 +15,8 @@ typealias MutableFloats = UnsafeMutablePointer<Float>
 /// Each target that holds an instruction set compiles the same sources with other flags, so its functions have the same
 /// names and types. Nothing but pointers and numbers crosses, and nothing is inlined across.
 struct KernelTable: Sendable {
-  let multiplyVectors: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int) -> Void
+  let multiplyVectors: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
+  let multiplyVectorsScratch: @Sendable (Int, Int) -> Int
   let multiplyMatrix: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
   let multiplyTransposed: @Sendable (platform_matrix, Int, Int, Floats, MutableFloats) -> Void
@@ -58,6 +59,7 @@ extension KernelTable {
 
   private static let baseline = KernelTable(
     multiplyVectors: DormouseCPUBaseline.multiplyVectors,
+    multiplyVectorsScratch: DormouseCPUBaseline.multiplyVectorsScratch,
     multiplyMatrix: DormouseCPUBaseline.multiplyMatrix,
     multiplyMatrixScratch: DormouseCPUBaseline.multiplyMatrixScratch,
     multiplyTransposed: DormouseCPUBaseline.multiplyTransposed,
@@ -76,6 +78,7 @@ extension KernelTable {
   #if arch(x86_64)
     private static let avx2 = KernelTable(
       multiplyVectors: DormouseCPUAVX2.multiplyVectors,
+      multiplyVectorsScratch: DormouseCPUAVX2.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUAVX2.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX2.multiplyMatrixScratch,
       multiplyTransposed: DormouseCPUAVX2.multiplyTransposed,
@@ -93,6 +96,7 @@ extension KernelTable {
 
     private static let avx512 = KernelTable(
       multiplyVectors: DormouseCPUAVX512.multiplyVectors,
+      multiplyVectorsScratch: DormouseCPUAVX512.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUAVX512.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX512.multiplyMatrixScratch,
       multiplyTransposed: DormouseCPUAVX512.multiplyTransposed,
@@ -110,6 +114,7 @@ extension KernelTable {
   #elseif arch(arm64)
     private static let neon = KernelTable(
       multiplyVectors: DormouseCPUNEON.multiplyVectors,
+      multiplyVectorsScratch: DormouseCPUNEON.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUNEON.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUNEON.multiplyMatrixScratch,
       multiplyTransposed: DormouseCPUNEON.multiplyTransposed,

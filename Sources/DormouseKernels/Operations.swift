@@ -7,18 +7,21 @@ extension Kernels {
   /// - Parameters:
   ///   - rows: rows of `w`; those it does not have are left out.
   ///   - x: [count, w.columns], `xStride` floats between rows.
-  ///   - y: [count, rows.count], `yStride` floats between rows.
+  ///   - y: [count, rows.count], `yStride` floats between rows; NaN when there is no memory to work in.
   public func multiply(
     _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, xStride: Int, count: Int,
     into y: UnsafeMutablePointer<Float>, yStride: Int
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
-    if count >= Kernels.matrixCount, let scratch = scratch(table.multiplyMatrixScratch(w.columns, count)) {
-      table.multiplyMatrix(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
-    } else {
-      table.multiplyVectors(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride)
+    let isMatrix = count >= Kernels.matrixCount
+    let size = (isMatrix ? table.multiplyMatrixScratch : table.multiplyVectorsScratch)(w.columns, count)
+    guard let scratch = scratch(size) else {
+      for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
+      return
     }
+    let multiply = isMatrix ? table.multiplyMatrix : table.multiplyVectors
+    multiply(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
   }
 
   /// From this many rows of x on it pays to decode blocks of weights first.

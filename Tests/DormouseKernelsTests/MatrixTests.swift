@@ -13,6 +13,46 @@ import Testing
     }
   }
 
+  /// Up to seven x, a result has the same bits whatever the number of x and the rows beside it.
+  @Test(arguments: ElementType.allCases)
+  func fewVectorsDoNotDependOnEachOther(type: ElementType) {
+    for kernels in usableKernels {
+      for columns in [1, 63, 200, 1030] {
+        let blocks = TestMatrix.Blocks(storage: .float32, rowBlock: 4, columnBlock: 50, firstRow: 3)
+        let w = TestMatrix(type, 7, columns, seed: columns, blocks: type == .float8E4M3 ? blocks : nil)
+        let x = Random.list(7 * columns, seed: 14)
+        let all = product(kernels, w, x, 7)
+        for count in 1...6 { #expect(product(kernels, w, x, count) == Array(all[..<(count * 7)])) }
+        for row in 0..<7 {
+          var y: [Float] = [0]
+          kernels.multiply(w.matrix, rows: row..<row + 1, x: x, xStride: columns, count: 1, into: &y, yStride: 1)
+          #expect(y[0] == all[row])
+        }
+      }
+    }
+  }
+
+  /// A huge or tiny scale keeps the range as well.
+  @Test(arguments: [Float(0x1p100), 0x1p-100])
+  func keepsTheRangeOfScales(scale: Float) {
+    let bytes: [UInt8] = [0x01, 0x38, 0x7E, 0x81, 0xB8]
+    let x: [Float] = [1, -1, 0.5, 3, 2].map { $0 / scale }
+    let sum: Float = 0x1p-9 - 1 + 224 - 3 * 0x1p-9 - 2
+    for kernels in usableKernels {
+      withUnsafePointer(to: scale) { scales in
+        let w = WeightMatrix(
+          elementType: .float8E4M3, rows: 1, columns: 5, data: bytes,
+          scales: BlockScales(storage: .float32, data: scales, columns: 1, rowBlock: 1, columnBlock: 128))
+        for count in [1, 8] {
+          let xs = [[Float]](repeating: x, count: count).flatMap { $0 }
+          var y = [Float](repeating: 0, count: count)
+          kernels.multiply(w, rows: 0..<1, x: xs, xStride: 5, count: count, into: &y, yStride: 1)
+          #expect(y.allSatisfy { abs($0 - sum) <= abs(sum) * 1e-6 }, "\(kernels.instructionSet) \(count)")
+        }
+      }
+    }
+  }
+
   /// The number of x decides which kernel runs; rows and x fill its tiles or not.
   @Test(arguments: ElementType.allCases)
   func multipliesMatrices(type: ElementType) {

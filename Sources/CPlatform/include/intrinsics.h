@@ -11,4 +11,9 @@ static inline __attribute__((always_inline)) void platform_prefetch(const void *
   __builtin_prefetch(address, 0, 3);
 }
 
+// The same, but into the second cache only.
+static inline __attribute__((always_inline)) void platform_prefetch_second(const void *address) {
+  __builtin_prefetch(address, 0, 2);
+}
+
 #endif

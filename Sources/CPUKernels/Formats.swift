@@ -18,13 +18,19 @@ protocol Format {
   static func order(_ from: Floats, _ to: MutableFloats)
   /// Notes in `seen` what the vector of stored bytes `i` bytes from `p` on holds, for `foundNaN`.
   static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector)
+  static func watch(_ words: IntVector, _ seen: inout IntVector)
   static func foundNaN(_ seen: IntVector) -> Bool
+  /// Element `k` of each 32-bit word, as `part` scaled and with its NaN.
+  static func element(_ words: IntVector, _ k: Int) -> FloatVector
 }
 
 extension Format {
   @inline(__always) static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector { load(p, i) }
   @inline(__always) static var isShifted: Bool { false }
-  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector) {}
+  @inline(__always) static func watch(_ words: IntVector, _ seen: inout IntVector) {}
+  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector) {
+    watch((p + i).loadUnaligned(as: IntVector.self), &seen)
+  }
   @inline(__always) static func foundNaN(_ seen: IntVector) -> Bool { false }
 }
 
@@ -32,6 +38,7 @@ enum Float32Format: Format {
   @inline(__always) static var byteCount: Int { 4 }
   @inline(__always) static var parts: Int { 1 }
   @inline(__always) static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector { load(p, 0) }
+  @inline(__always) static func element(_ words: IntVector, _ k: Int) -> FloatVector { floats(words) }
   @inline(__always) static func order(_ from: Floats, _ to: MutableFloats) {
     store(vector(from), to)
   }
@@ -49,10 +56,14 @@ enum BFloat16Format: Format {
   @inline(__always) static var byteCount: Int { 2 }
   @inline(__always) static var parts: Int { 2 }
 
-  /// Even elements, then odd ones: the halves of 32-bit words, each of which is the top half of a float.
+  /// Even elements, then odd ones.
   @inline(__always) static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector {
-    let words = p.loadUnaligned(as: IntVector.self)
-    return floats(k == 0 ? words &<< IntVector(repeating: 16) : words & intSplat(0xFFFF_0000))
+    element(p.loadUnaligned(as: IntVector.self), k)
+  }
+
+  /// Each half of a word is the top half of a float.
+  @inline(__always) static func element(_ words: IntVector, _ k: Int) -> FloatVector {
+    floats(k == 0 ? words &<< IntVector(repeating: 16) : words & intSplat(0xFFFF_0000))
   }
 
   @inline(__always) static func order(_ from: Floats, _ to: MutableFloats) {
@@ -79,6 +90,21 @@ enum Float16Format: Format {
     store(vector(from + lanes), to + lanes)
   }
 
+  @inline(__always) static func element(_ words: IntVector, _ k: Int) -> FloatVector {
+    #if ISA_AVX512
+      let half = k == 0 ? words : words &>> IntVector(repeating: 16)
+      return _mm512_cvtph_ps(_mm512_cvtepi32_epi16(unsafeBitCast(half, to: __m512i.self)))
+    #elseif ISA_AVX2
+      // The low and high halves of eight words, each side by side.
+      let low = unsafeBitCast(words & IntVector(repeating: 0xFFFF), to: __m256i.self)
+      let high = _mm256_srli_epi32(unsafeBitCast(words, to: __m256i.self), 16)
+      let both = _mm256_packus_epi32(low, high)
+      return _mm256_cvtph_ps(k == 0 ? both.evenHalf : both.oddHalf)
+    #else
+      widenHalves(k == 0 ? words : words &>> IntVector(repeating: 16))
+    #endif
+  }
+
   @inline(__always) static func load(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
     #if ISA_AVX512
       _mm512_cvtph_ps((p + i &* 2).loadUnaligned(as: __m256i.self))
@@ -90,7 +116,7 @@ enum Float16Format: Format {
   }
 
   /// The exponent moves from bias 15 to bias 127 by a multiplication, which is exact for subnormals as well; only
-  /// infinity and NaN need their exponent set.
+  /// infinity and NaN need their exponent set. Only the low half of a word counts.
   @inline(__always) static func widenHalves(_ words: IntVector) -> FloatVector {
     let magnitude = words & IntVector(repeating: 0x7FFF)
     let scaled = bits(floats(magnitude &<< IntVector(repeating: 13)) * splat(0x1p112))
@@ -124,9 +150,13 @@ enum Float8Format: Format {
     floats((widenBytes(p + i) &<< IntVector(repeating: 20)) & signAndMagnitude) * splat(rebias)
   }
 
-  /// Every fourth element: byte `k` of the 32-bit words, moved to the top and then down with its sign.
+  /// Every fourth element.
   @inline(__always) static func part(_ p: UnsafeRawPointer, _ k: Int) -> FloatVector {
-    let words = p.loadUnaligned(as: IntVector.self)
+    element(p.loadUnaligned(as: IntVector.self), k)
+  }
+
+  /// Byte `k` of the words, moved to the top and then down with its sign.
+  @inline(__always) static func element(_ words: IntVector, _ k: Int) -> FloatVector {
     let top = k == 3 ? words : words &<< IntVector(repeating: 24 &- 8 &* Int32(truncatingIfNeeded: k))
     return floats((top &>> IntVector(repeating: 4)) & signAndMagnitude)
   }
@@ -157,9 +187,8 @@ enum Float8Format: Format {
   }
 
   /// Keeps the largest byte with its sign bit set: 0xFF for a NaN.
-  @inline(__always) static func watch(_ p: UnsafeRawPointer, _ i: Int, _ seen: inout IntVector) {
-    let signed = (p + i).loadUnaligned(as: IntVector.self) | intSplat(0x8080_8080)
-    seen = largerBytes(seen, signed)
+  @inline(__always) static func watch(_ words: IntVector, _ seen: inout IntVector) {
+    seen = largerBytes(seen, words | intSplat(0x8080_8080))
   }
 
   /// A byte of 0xFF is a zero once inverted, and only a zero borrows into its top bit.

@@ -15,10 +15,15 @@ typealias MutableFloats = UnsafeMutablePointer<Float>
 /// Each target that holds an instruction set compiles the same sources with other flags, so its functions have the same
 /// names and types. Nothing but pointers and numbers crosses, and nothing is inlined across.
 struct KernelTable: Sendable {
-  let multiplyVectors: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
+  let multiplyVectors:
+    @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyVectorsScratch: @Sendable (Int, Int) -> Int
   let multiplyMatrix: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
+  let leastMatrixCount: @Sendable () -> Int
+  let packActivations: @Sendable (Floats, Int, Int, Int, MutableFloats) -> Void
+  let multiplyPacked: @Sendable (platform_matrix, Int, Int, Floats, Int, MutableFloats, Int, MutableFloats) -> Void
+  let multiplyPackedScratch: @Sendable () -> Int
   let multiplyTransposed: @Sendable (platform_matrix, Int, Int, Floats, MutableFloats) -> Void
   let dequantize: @Sendable (platform_matrix, Int, MutableFloats) -> Void
   let dot: @Sendable (Floats, Floats, Int) -> Float
@@ -62,6 +67,10 @@ extension KernelTable {
     multiplyVectorsScratch: DormouseCPUBaseline.multiplyVectorsScratch,
     multiplyMatrix: DormouseCPUBaseline.multiplyMatrix,
     multiplyMatrixScratch: DormouseCPUBaseline.multiplyMatrixScratch,
+    leastMatrixCount: DormouseCPUBaseline.leastMatrixCount,
+    packActivations: DormouseCPUBaseline.packActivations,
+    multiplyPacked: DormouseCPUBaseline.multiplyPacked,
+    multiplyPackedScratch: DormouseCPUBaseline.multiplyPackedScratch,
     multiplyTransposed: DormouseCPUBaseline.multiplyTransposed,
     dequantize: DormouseCPUBaseline.dequantize,
     dot: DormouseCPUBaseline.dot,
@@ -81,6 +90,10 @@ extension KernelTable {
       multiplyVectorsScratch: DormouseCPUAVX2.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUAVX2.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX2.multiplyMatrixScratch,
+      leastMatrixCount: DormouseCPUAVX2.leastMatrixCount,
+      packActivations: DormouseCPUAVX2.packActivations,
+      multiplyPacked: DormouseCPUAVX2.multiplyPacked,
+      multiplyPackedScratch: DormouseCPUAVX2.multiplyPackedScratch,
       multiplyTransposed: DormouseCPUAVX2.multiplyTransposed,
       dequantize: DormouseCPUAVX2.dequantize,
       dot: DormouseCPUAVX2.dot,
@@ -99,6 +112,10 @@ extension KernelTable {
       multiplyVectorsScratch: DormouseCPUAVX512.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUAVX512.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX512.multiplyMatrixScratch,
+      leastMatrixCount: DormouseCPUAVX512.leastMatrixCount,
+      packActivations: DormouseCPUAVX512.packActivations,
+      multiplyPacked: DormouseCPUAVX512.multiplyPacked,
+      multiplyPackedScratch: DormouseCPUAVX512.multiplyPackedScratch,
       multiplyTransposed: DormouseCPUAVX512.multiplyTransposed,
       dequantize: DormouseCPUAVX512.dequantize,
       dot: DormouseCPUAVX512.dot,
@@ -117,6 +134,10 @@ extension KernelTable {
       multiplyVectorsScratch: DormouseCPUNEON.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUNEON.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUNEON.multiplyMatrixScratch,
+      leastMatrixCount: DormouseCPUNEON.leastMatrixCount,
+      packActivations: DormouseCPUNEON.packActivations,
+      multiplyPacked: DormouseCPUNEON.multiplyPacked,
+      multiplyPackedScratch: DormouseCPUNEON.multiplyPackedScratch,
       multiplyTransposed: DormouseCPUNEON.multiplyTransposed,
       dequantize: DormouseCPUNEON.dequantize,
       dot: DormouseCPUNEON.dot,

@@ -14,7 +14,7 @@ extension Kernels {
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
-    let isMatrix = count >= Kernels.matrixCount
+    let isMatrix = count >= matrixCount
     let size = (isMatrix ? table.multiplyMatrixScratch : table.multiplyVectorsScratch)(w.columns, count)
     guard let scratch = scratch(size) else {
       for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
@@ -24,8 +24,41 @@ extension Kernels {
     multiply(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
   }
 
-  /// From this many rows of x on it pays to decode blocks of weights first.
-  private static let matrixCount = 8
+  /// From this many rows of x on it pays to decode blocks of weights first, and to pack x.
+  public var matrixCount: Int { table.leastMatrixCount() }
+
+  /// Bytes of a thread's scratch memory that `multiply` needs for `count` rows of x at most.
+  public func scratchByteCount(columns: Int, count: Int) -> Int {
+    let vectors = table.multiplyVectorsScratch(columns, min(count, matrixCount - 1))
+    let matrix = count < matrixCount ? 0 : table.multiplyMatrixScratch(columns, count)
+    return max(vectors, matrix) * MemoryLayout<Float>.stride
+  }
+
+  /// Puts x into the order that `multiply(_:rows:packed:count:into:yStride:)` reads, once for all matrices it meets.
+  ///
+  /// - Parameters:
+  ///   - x: [count, columns], `xStride` floats between rows.
+  ///   - packed: `count * columns` floats.
+  public func packActivations(
+    _ x: UnsafePointer<Float>, xStride: Int, count: Int, columns: Int, into packed: UnsafeMutablePointer<Float>
+  ) {
+    table.packActivations(x, xStride, count, columns, packed)
+  }
+
+  /// `multiply` with an x that was packed before, worth it from `matrixCount` rows on: the same bits, but the work of
+  /// packing is not repeated by every task.
+  public func multiply(
+    _ w: WeightMatrix, rows: Range<Int>, packed: UnsafePointer<Float>, count: Int,
+    into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    let rows = rows.clamped(to: 0..<w.rows)
+    guard count > 0, !rows.isEmpty else { return }
+    guard let scratch = scratch(table.multiplyPackedScratch()) else {
+      for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
+      return
+    }
+    table.multiplyPacked(w.platform, rows.lowerBound, rows.upperBound, packed, count, y, yStride, scratch)
+  }
 
   /// Memory of this thread for `count` floats, until its next use; nil when there is none.
   private func scratch(_ count: Int) -> UnsafeMutablePointer<Float>? {

@@ -172,6 +172,20 @@ enum Float8Format: Format {
     store(oddLanes(odd0, odd1), to + 3 &* lanes)
   }
 
+  /// Undoes `order`, in place.
+  @inline(__always) static func disorder(_ p: MutableFloats) {
+    let (part0, part1) = (vector(p), vector(p + lanes))
+    let (part2, part3) = (vector(p + 2 &* lanes), vector(p + 3 &* lanes))
+    let even0 = alternating(part0.lowHalf, part2.lowHalf)
+    let even1 = alternating(part0.highHalf, part2.highHalf)
+    let odd0 = alternating(part1.lowHalf, part3.lowHalf)
+    let odd1 = alternating(part1.highHalf, part3.highHalf)
+    store(alternating(even0.lowHalf, odd0.lowHalf), p)
+    store(alternating(even0.highHalf, odd0.highHalf), p + lanes)
+    store(alternating(even1.lowHalf, odd1.lowHalf), p + 2 &* lanes)
+    store(alternating(even1.highHalf, odd1.highHalf), p + 3 &* lanes)
+  }
+
   /// Adding one at bit 20 carries into bit 27 for the NaN alone.
   @inline(__always) static func loadExact(_ p: UnsafeRawPointer, _ i: Int) -> FloatVector {
     let moved = (widenBytes(p + i) &<< IntVector(repeating: 20)) & signAndMagnitude
@@ -210,6 +224,14 @@ enum Float8Format: Format {
 /// Lanes 1, 3, 5... of both.
 @inline(__always) func oddLanes(_ a: FloatVector, _ b: FloatVector) -> FloatVector {
   FloatVector(lowHalf: a.oddHalf, highHalf: b.oddHalf)
+}
+
+/// Lanes of `even` and of `odd` in turn.
+@inline(__always) func alternating(_ even: HalfFloatVector, _ odd: HalfFloatVector) -> FloatVector {
+  var v = zero
+  v.evenHalf = even
+  v.oddHalf = odd
+  return v
 }
 
 /// Unsigned 16-bit words, one vector of them, as 32-bit integers.

@@ -12,7 +12,7 @@ public import CPlatform
 
 /// Weights are asked for this many bytes before they are used, or four rows if those are more. The second cache holds
 /// them meanwhile; asked for later, or into the first cache, they come at half the speed (docs/performance.md).
-private let leastAhead = 16384
+let leastAhead = 16384
 
 /// Floats of scratch memory that `multiplyVectors` needs.
 @inline(never) public func multiplyVectorsScratch(_ columns: Int, _ count: Int) -> Int {
@@ -395,22 +395,22 @@ private struct FourSums: VectorSums {
 
 /// Float8 parts come 2^-120 times too small, some below the normal numbers. Powers of two bring x and scales to about
 /// 2^centre, so that no product of theirs is lost, whatever their size.
-private let centre = 30
+let centre = 30
 
 /// The exponent that brings `size` to 2^centre: 0 for zero, infinity and NaN.
-@inline(__always) private func centring(_ size: Float) -> Int {
+@inline(__always) func centring(_ size: Float) -> Int {
   guard size > 0, size < .infinity else { return 0 }
   let exponent = Int(size.bitPattern &>> 23) &- 127
   return centre &- exponent < 126 ? centre &- exponent : 126
 }
 
 /// 2^n for n in -126...127.
-@inline(__always) private func powerOfTwo(_ n: Int) -> Float {
+@inline(__always) func powerOfTwo(_ n: Int) -> Float {
   Float(bitPattern: UInt32(truncatingIfNeeded: n &+ 127) &<< 23)
 }
 
 /// The largest magnitude; a NaN is passed over.
-@inline(__always) private func largestMagnitude(_ x: Floats, _ count: Int) -> Float {
+@inline(__always) func largestMagnitude(_ x: Floats, _ count: Int) -> Float {
   let magnitude = intSplat(0x7FFF_FFFF)
   var tops = zero
   var i = 0

@@ -52,6 +52,7 @@ private struct VectorJob {
   /// Rows that share their scales run together: x carries the scales of their columns.
   @inline(__always) func run<F: Format>(_: F.Type) {
     guard let data = w.data else { return }
+    prefetchBeginning(data + first &* w.columns &* F.byteCount, (last &- first) &* w.columns &* F.byteCount)
     var r = first
     while r < last {
       var end = last
@@ -376,6 +377,16 @@ private struct FourSums: VectorSums {
   @inline(__always) func finish(_ body: (Int, SIMD4<Float>) -> Void) {
     a.finish(body)
     b.finish { body($0 &+ 2, $1) }
+  }
+}
+
+/// The first weights, which nothing asks for ahead, come while x is packed.
+@inline(__always) private func prefetchBeginning(_ p: UnsafeRawPointer, _ byteCount: Int) {
+  let end = byteCount < leastAhead ? byteCount : leastAhead
+  var i = 0
+  while i < end {
+    platform_prefetch_second(p + i)
+    i &+= 64
   }
 }
 

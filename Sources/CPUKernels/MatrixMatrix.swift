@@ -14,10 +14,10 @@ private let countBlock = 512
 @inline(__always) private var panelRows: Int { 2 &* lanes }
 
 /// From this many rows of x on `multiplyMatrix` is faster than `multiplyVectors`: below, decoding into columns costs more
-/// than it saves.
-@inline(never) public func leastMatrixCount() -> Int {
+/// than it saves, unless x fills the second cache.
+@inline(never) public func leastMatrixCount(_ columns: Int) -> Int {
   #if ISA_AVX512
-    40
+    columns <= 4096 ? 64 : 40
   #else
     24
   #endif

@@ -20,7 +20,7 @@ struct KernelTable: Sendable {
   let multiplyVectorsScratch: @Sendable (Int, Int) -> Int
   let multiplyMatrix: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
-  let leastMatrixCount: @Sendable () -> Int
+  let leastMatrixCount: @Sendable (Int) -> Int
   let packActivations: @Sendable (Floats, Int, Int, Int, MutableFloats) -> Void
   let multiplyPacked: @Sendable (platform_matrix, Int, Int, Floats, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyPackedScratch: @Sendable () -> Int

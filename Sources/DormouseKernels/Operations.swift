@@ -14,7 +14,7 @@ extension Kernels {
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
-    let isMatrix = count >= matrixCount
+    let isMatrix = count >= matrixCount(columns: w.columns)
     let size = (isMatrix ? table.multiplyMatrixScratch : table.multiplyVectorsScratch)(w.columns, count)
     guard let scratch = scratch(size) else {
       for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
@@ -25,12 +25,13 @@ extension Kernels {
   }
 
   /// From this many rows of x on it pays to decode blocks of weights first, and to pack x.
-  public var matrixCount: Int { table.leastMatrixCount() }
+  public func matrixCount(columns: Int) -> Int { table.leastMatrixCount(columns) }
 
   /// Bytes of a thread's scratch memory that `multiply` needs for `count` rows of x at most.
   public func scratchByteCount(columns: Int, count: Int) -> Int {
-    let vectors = table.multiplyVectorsScratch(columns, min(count, matrixCount - 1))
-    let matrix = count < matrixCount ? 0 : table.multiplyMatrixScratch(columns, count)
+    let least = matrixCount(columns: columns)
+    let vectors = table.multiplyVectorsScratch(columns, min(count, least - 1))
+    let matrix = count < least ? 0 : table.multiplyMatrixScratch(columns, count)
     return max(vectors, matrix) * MemoryLayout<Float>.stride
   }
 
@@ -45,7 +46,7 @@ extension Kernels {
     table.packActivations(x, xStride, count, columns, packed)
   }
 
-  /// `multiply` with an x that was packed before, worth it from `matrixCount` rows on: the same bits, but the work of
+  /// `multiply` with an x that was packed before, worth it from `matrixCount(columns:)` rows on: the same bits, but the work of
   /// packing is not repeated by every task.
   public func multiply(
     _ w: WeightMatrix, rows: Range<Int>, packed: UnsafePointer<Float>, count: Int,

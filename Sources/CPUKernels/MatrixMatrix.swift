@@ -1,20 +1,40 @@
 public import CPlatform
 
-/// Columns of a block: four rows of them, decoded, stay in the first cache.
-private let depthBlock = 1024
-/// Rows of x in a block: as many rows of `depthBlock` columns stay in the second cache.
-private let countBlock = 96
+// Many rows of x: the sums of two vectors of weight rows with a few tokens stay in registers while the columns pass. For
+// that, weights are decoded into columns, each block of them once for many tokens, and x is packed so that the values of
+// a tile's tokens lie together. Each result is one chain of sums over a block's columns, blocks added in order: the same
+// bits whatever the number of tokens and rows around it.
 
-/// Floats between rows of a block in scratch memory: rows a power of two apart would share a few sets of the cache.
-@inline(__always) private func strideOf(depth: Int) -> Int { depth &+ 16 }
+/// Columns of a block: a tile's x stay in the first cache, the decoded weights in the second.
+private let depthBlock = 256
+/// Tokens that share a decoded block: as many columns of x stay in the second cache.
+private let countBlock = 512
+
+/// Rows of weights that are decoded together.
+@inline(__always) private var panelRows: Int { 2 &* lanes }
+
+/// From this many rows of x on `multiplyMatrix` is faster than `multiplyVectors`: below, decoding into columns costs more
+/// than it saves, unless x fills the second cache.
+@inline(never) public func leastMatrixCount(_ columns: Int) -> Int {
+  #if ISA_AVX512
+    columns <= 4096 ? 64 : 40
+  #else
+    24
+  #endif
+}
+
+/// Floats of scratch memory that `multiplyPacked` needs.
+@inline(never) public func multiplyPackedScratch() -> Int {
+  depthBlock &* panelRows &+ tileTokens &* panelRows &+ panelScratch(depthBlock)
+}
 
 /// Floats of scratch memory that `multiplyMatrix` needs.
 @inline(never) public func multiplyMatrixScratch(_ columns: Int, _ count: Int) -> Int {
-  let stride = strideOf(depth: padded(columns < depthBlock ? columns : depthBlock))
-  return stride &* (4 &+ (count < countBlock ? count : countBlock))
+  let depth = columns < depthBlock ? columns : depthBlock
+  return multiplyPackedScratch() &+ depth &* (count < countBlock ? count : countBlock)
 }
 
-/// `y[i, r - first] = sum over c of w[r, c] * x[i, c]`, for many x: each block of weights is decoded once for many x.
+/// `y[i, r - first] = sum over c of w[r, c] * x[i, c]`, for many x.
 ///
 /// x: [count, w.columns] with `xStride` floats between rows; y: [count, last - first] with `yStride`; scratch:
 /// `multiplyMatrixScratch(w.columns, count)` floats.
@@ -22,72 +42,135 @@ private let countBlock = 96
   _ w: platform_matrix, _ first: Int, _ last: Int, _ x: UnsafePointer<Float>, _ xStride: Int, _ count: Int,
   _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
 ) {
+  let packed = scratch + multiplyPackedScratch()
+  let job = MatrixJob(w: w, first: first, last: last, count: count, y: y, yStride: yStride, scratch: scratch)
+  job.forEachBlock { i, members, begin, end in
+    packTokens(x + (i &* xStride &+ begin), xStride, members, end &- begin, packed)
+    job.runBlock(packed, i, members, begin, end)
+  }
+}
+
+/// The same with x from `packActivations`; scratch: `multiplyPackedScratch()` floats.
+@inline(never) public func multiplyPacked(
+  _ w: platform_matrix, _ first: Int, _ last: Int, _ packed: UnsafePointer<Float>, _ count: Int,
+  _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
+) {
+  let job = MatrixJob(w: w, first: first, last: last, count: count, y: y, yStride: yStride, scratch: scratch)
+  job.forEachBlock { i, members, begin, end in
+    job.runBlock(packed + (i &* w.columns &+ begin &* members), i, members, begin, end)
+  }
+}
+
+/// x: [count, columns], `xStride` floats between rows, in the order of `multiplyPacked`: for each block of tokens and
+/// each block of columns, tiles of [columns, tokens of the tile]. packed: `count * columns` floats.
+@inline(never) public func packActivations(
+  _ x: UnsafePointer<Float>, _ xStride: Int, _ count: Int, _ columns: Int, _ packed: UnsafeMutablePointer<Float>
+) {
   var i = 0
   while i < count {
-    let job = MatrixJob(
-      w: w, first: first, last: last, x: x + i &* xStride, xStride: xStride,
-      count: count &- i < countBlock ? count &- i : countBlock, y: y + i &* yStride, yStride: yStride,
-      scratch: scratch)
-    switch w.type {
-    case Int32(PLATFORM_TYPE_FLOAT32): job.run(Float32Format.self)
-    case Int32(PLATFORM_TYPE_FLOAT16): job.run(Float16Format.self)
-    case Int32(PLATFORM_TYPE_BFLOAT16): job.run(BFloat16Format.self)
-    default: job.run(Float8Format.self)
+    let members = count &- i < countBlock ? count &- i : countBlock
+    var begin = 0
+    while begin < columns {
+      let depth = columns &- begin < depthBlock ? columns &- begin : depthBlock
+      packTokens(
+        x + (i &* xStride &+ begin), xStride, members, depth, packed + (i &* columns &+ begin &* members))
+      begin &+= depthBlock
     }
     i &+= countBlock
   }
 }
 
-/// One block of x against all rows.
+/// x: [count, depth] as tiles of [depth, tokens of the tile].
+@inline(__always) private func packTokens(
+  _ x: Floats, _ xStride: Int, _ count: Int, _ depth: Int, _ packed: MutableFloats
+) {
+  var i = 0
+  while i < count {
+    let members = count &- i < tileTokens ? count &- i : tileTokens
+    packTile(x + i &* xStride, xStride, members, depth, packed + i &* depth)
+    i &+= members
+  }
+}
+
 private struct MatrixJob {
   let w: platform_matrix
   let first: Int
   let last: Int
-  let x: Floats
-  let xStride: Int
   let count: Int
   let y: MutableFloats
   let yStride: Int
   let scratch: MutableFloats
 
-  @inline(__always) func run<F: Format>(_: F.Type) {
-    var begin = 0
-    repeat {
-      let end = w.columns &- begin < depthBlock ? w.columns : begin &+ depthBlock
-      let depth = padded(end &- begin)
-      let stride = strideOf(depth: depth)
-      let weights = scratch  // [4, stride]
-      let panel = scratch + 4 &* stride  // [count, stride]
-      for i in 0..<count { copyPadded(x + (i &* xStride &+ begin), end &- begin, panel + i &* stride, depth) }
-      var r = first
-      while r < last {
-        for j in 0..<4 { decodePadded(F.self, r &+ j, begin, end, weights + j &* stride, depth) }
-        let known = last &- r < 4 ? last &- r : 4
-        tiles(weights, stride, panel, stride, count, depth) { i, four in
-          put(four, known, y + (i &* yStride &+ r &- first), isFirst: begin == 0)
-        }
-        r &+= 4
+  // The parts of the scratch memory.
+  @inline(__always) var weights: MutableFloats { scratch }  // [depthBlock, panelRows]
+  @inline(__always) var edge: MutableFloats { weights + depthBlock &* panelRows }  // [tileTokens, panelRows]
+  @inline(__always) var work: MutableFloats { edge + tileTokens &* panelRows }  // decodePanel's
+
+  /// Calls `body(first token, tokens, first column, last column + 1)`, once at least for each token.
+  @inline(__always) func forEachBlock(_ body: (Int, Int, Int, Int) -> Void) {
+    var i = 0
+    while i < count {
+      let members = count &- i < countBlock ? count &- i : countBlock
+      var begin = 0
+      repeat {
+        body(i, members, begin, w.columns &- begin < depthBlock ? w.columns : begin &+ depthBlock)
+        begin &+= depthBlock
+      } while begin < w.columns
+      i &+= countBlock
+    }
+  }
+
+  /// Starts or continues the sums of tokens `i..<i + members` over columns `begin..<end`.
+  @inline(__always) func runBlock(_ packed: Floats, _ i: Int, _ members: Int, _ begin: Int, _ end: Int) {
+    var r = first
+    while r < last {
+      let known = last &- r < panelRows ? last &- r : panelRows
+      decodePanel(w, r, known, begin, end, weights, work)
+      // What comes next: the rows below, or from the first row on the columns behind.
+      let isLast = r &+ panelRows >= last
+      var ahead = isLast ? first : r &+ panelRows
+      let tiles = (members &+ tileTokens &- 1) / tileTokens
+      let share = (panelRows &+ tiles &- 1) / tiles
+      var j = 0
+      while j < members {
+        prefetchRows(ahead, share, isLast ? end : begin)
+        ahead &+= share
+        let tokens = members &- j < tileTokens ? members &- j : tileTokens
+        let out = y + ((i &+ j) &* yStride &+ r &- first)
+        runTile(packed + j &* (end &- begin), tokens, end &- begin, known, out, isFirst: begin == 0)
+        j &+= tokens
       }
-      begin = end
-    } while begin < w.columns
+      r &+= panelRows
+    }
   }
 
-  /// A row past the last is zero: it costs a tile's time once, and keeps one kind of tile.
-  @inline(__always) func decodePadded<F: Format>(
-    _: F.Type, _ r: Int, _ begin: Int, _ end: Int, _ to: MutableFloats, _ depth: Int
+  /// Asks for a block of columns from `begin` on of `n` rows, into the second cache.
+  @inline(__always) func prefetchRows(_ r: Int, _ n: Int, _ begin: Int) {
+    guard let data = w.data, begin < w.columns else { return }
+    let size = elementSize(w)
+    let depth = w.columns &- begin < depthBlock ? w.columns &- begin : depthBlock
+    let end = r &+ n < last ? r &+ n : last
+    var row = r
+    while row < end {
+      let p = data + (row &* w.columns &+ begin) &* size
+      var i = 0
+      while i < depth &* size {
+        platform_prefetch_second(p + i)
+        i &+= 64
+      }
+      row &+= 1
+    }
+  }
+
+  @inline(__always) func runTile(
+    _ x: Floats, _ tokens: Int, _ depth: Int, _ known: Int, _ out: MutableFloats, isFirst: Bool
   ) {
-    guard r < last else { return clear(to, depth) }
-    decode(F.self, w, r, begin, end, to)
-    clear(to + (end &- begin), depth &- (end &- begin))
-  }
-
-  /// Starts or continues the sums of `known` neighbouring rows of w.
-  @inline(__always) func put(_ four: SIMD4<Float>, _ known: Int, _ out: MutableFloats, isFirst: Bool) {
-    if known == 4 {
-      let p = UnsafeMutableRawPointer(out)
-      p.storeBytes(of: isFirst ? four : p.loadUnaligned(as: SIMD4<Float>.self) + four, as: SIMD4<Float>.self)
-    } else {
-      for j in 0..<known { out[j] = isFirst ? four[j] : out[j] + four[j] }
+    if known == panelRows { return wideTile(weights, x, tokens, depth, out, yStride, isFirst) }
+    if known == lanes { return narrowTile(weights, x, tokens, depth, out, yStride, isFirst) }
+    wideTile(weights, x, tokens, depth, edge, panelRows, true)
+    for token in 0..<tokens {
+      let (from, to) = (edge + token &* panelRows, out + token &* yStride)
+      for row in 0..<known { to[row] = isFirst ? from[row] : to[row] + from[row] }
     }
   }
 }

@@ -8,7 +8,7 @@ public import CPlatform
   case Int32(PLATFORM_TYPE_FLOAT32): addRows(Float32Format.self, w, first, last, x, y)
   case Int32(PLATFORM_TYPE_FLOAT16): addRows(Float16Format.self, w, first, last, x, y)
   case Int32(PLATFORM_TYPE_BFLOAT16): addRows(BFloat16Format.self, w, first, last, x, y)
-  default: addRows(Float8Format.self, w, first, last, x, y)
+  default: addFloat8Rows(w, first, last, x, y)
   }
 }
 

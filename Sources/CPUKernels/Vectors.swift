@@ -5,12 +5,15 @@ internal import CPlatform
 
 #if ISA_AVX512
   typealias FloatVector = SIMD16<Float>
+  typealias HalfFloatVector = SIMD8<Float>
   typealias IntVector = SIMD16<Int32>
 #elseif ISA_AVX2
   typealias FloatVector = SIMD8<Float>
+  typealias HalfFloatVector = SIMD4<Float>
   typealias IntVector = SIMD8<Int32>
 #else
   typealias FloatVector = SIMD4<Float>
+  typealias HalfFloatVector = SIMD2<Float>
   typealias IntVector = SIMD4<Int32>
 #endif
 

@@ -15,7 +15,9 @@ typealias MutableFloats = UnsafeMutablePointer<Float>
 /// Each target that holds an instruction set compiles the same sources with other flags, so its functions have the same
 /// names and types. Nothing but pointers and numbers crosses, and nothing is inlined across.
 struct KernelTable: Sendable {
-  let multiplyVectors: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int) -> Void
+  let multiplyVectors:
+    @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
+  let multiplyVectorsScratch: @Sendable (Int, Int) -> Int
   let multiplyMatrix: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
   let multiplyPanels: @Sendable (platform_panels, Int, Int, platform_activations, Int, MutableFloats, Int) -> Void
@@ -24,6 +26,10 @@ struct KernelTable: Sendable {
   let unpackRow: @Sendable (platform_panels, Int, Int, MutableFloats) -> Void
   let quantizeActivations:
     @Sendable (Floats, Int, UnsafeMutablePointer<Int8>, MutableFloats, UnsafeMutablePointer<Int32>) -> Void
+  let leastMatrixCount: @Sendable (Int) -> Int
+  let packActivations: @Sendable (Floats, Int, Int, Int, MutableFloats) -> Void
+  let multiplyPacked: @Sendable (platform_matrix, Int, Int, Floats, Int, MutableFloats, Int, MutableFloats) -> Void
+  let multiplyPackedScratch: @Sendable () -> Int
   let multiplyTransposed: @Sendable (platform_matrix, Int, Int, Floats, MutableFloats) -> Void
   let dequantize: @Sendable (platform_matrix, Int, MutableFloats) -> Void
   let dot: @Sendable (Floats, Floats, Int) -> Float
@@ -67,6 +73,7 @@ extension KernelTable {
 
   private static let baseline = KernelTable(
     multiplyVectors: DormouseCPUBaseline.multiplyVectors,
+    multiplyVectorsScratch: DormouseCPUBaseline.multiplyVectorsScratch,
     multiplyMatrix: DormouseCPUBaseline.multiplyMatrix,
     multiplyMatrixScratch: DormouseCPUBaseline.multiplyMatrixScratch,
     multiplyPanels: DormouseCPUBaseline.multiplyPanels,
@@ -74,6 +81,10 @@ extension KernelTable {
     packPanelScratch: DormouseCPUBaseline.packPanelScratch,
     unpackRow: DormouseCPUBaseline.unpackRow,
     quantizeActivations: DormouseCPUBaseline.quantizeActivations,
+    leastMatrixCount: DormouseCPUBaseline.leastMatrixCount,
+    packActivations: DormouseCPUBaseline.packActivations,
+    multiplyPacked: DormouseCPUBaseline.multiplyPacked,
+    multiplyPackedScratch: DormouseCPUBaseline.multiplyPackedScratch,
     multiplyTransposed: DormouseCPUBaseline.multiplyTransposed,
     dequantize: DormouseCPUBaseline.dequantize,
     dot: DormouseCPUBaseline.dot,
@@ -90,6 +101,7 @@ extension KernelTable {
   #if arch(x86_64)
     private static let avx2 = KernelTable(
       multiplyVectors: DormouseCPUAVX2.multiplyVectors,
+      multiplyVectorsScratch: DormouseCPUAVX2.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUAVX2.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX2.multiplyMatrixScratch,
       multiplyPanels: DormouseCPUAVX2.multiplyPanels,
@@ -97,6 +109,10 @@ extension KernelTable {
       packPanelScratch: DormouseCPUAVX2.packPanelScratch,
       unpackRow: DormouseCPUAVX2.unpackRow,
       quantizeActivations: DormouseCPUAVX2.quantizeActivations,
+      leastMatrixCount: DormouseCPUAVX2.leastMatrixCount,
+      packActivations: DormouseCPUAVX2.packActivations,
+      multiplyPacked: DormouseCPUAVX2.multiplyPacked,
+      multiplyPackedScratch: DormouseCPUAVX2.multiplyPackedScratch,
       multiplyTransposed: DormouseCPUAVX2.multiplyTransposed,
       dequantize: DormouseCPUAVX2.dequantize,
       dot: DormouseCPUAVX2.dot,
@@ -112,6 +128,7 @@ extension KernelTable {
 
     private static let avx512 = KernelTable(
       multiplyVectors: DormouseCPUAVX512.multiplyVectors,
+      multiplyVectorsScratch: DormouseCPUAVX512.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUAVX512.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUAVX512.multiplyMatrixScratch,
       multiplyPanels: DormouseCPUAVX512.multiplyPanels,
@@ -119,6 +136,10 @@ extension KernelTable {
       packPanelScratch: DormouseCPUAVX512.packPanelScratch,
       unpackRow: DormouseCPUAVX512.unpackRow,
       quantizeActivations: DormouseCPUAVX512.quantizeActivations,
+      leastMatrixCount: DormouseCPUAVX512.leastMatrixCount,
+      packActivations: DormouseCPUAVX512.packActivations,
+      multiplyPacked: DormouseCPUAVX512.multiplyPacked,
+      multiplyPackedScratch: DormouseCPUAVX512.multiplyPackedScratch,
       multiplyTransposed: DormouseCPUAVX512.multiplyTransposed,
       dequantize: DormouseCPUAVX512.dequantize,
       dot: DormouseCPUAVX512.dot,
@@ -134,6 +155,7 @@ extension KernelTable {
   #elseif arch(arm64)
     private static let neon = KernelTable(
       multiplyVectors: DormouseCPUNEON.multiplyVectors,
+      multiplyVectorsScratch: DormouseCPUNEON.multiplyVectorsScratch,
       multiplyMatrix: DormouseCPUNEON.multiplyMatrix,
       multiplyMatrixScratch: DormouseCPUNEON.multiplyMatrixScratch,
       multiplyPanels: DormouseCPUNEON.multiplyPanels,
@@ -141,6 +163,10 @@ extension KernelTable {
       packPanelScratch: DormouseCPUNEON.packPanelScratch,
       unpackRow: DormouseCPUNEON.unpackRow,
       quantizeActivations: DormouseCPUNEON.quantizeActivations,
+      leastMatrixCount: DormouseCPUNEON.leastMatrixCount,
+      packActivations: DormouseCPUNEON.packActivations,
+      multiplyPacked: DormouseCPUNEON.multiplyPacked,
+      multiplyPackedScratch: DormouseCPUNEON.multiplyPackedScratch,
       multiplyTransposed: DormouseCPUNEON.multiplyTransposed,
       dequantize: DormouseCPUNEON.dequantize,
       dot: DormouseCPUNEON.dot,

@@ -7,22 +7,59 @@ extension Kernels {
   /// - Parameters:
   ///   - rows: rows of `w`; those it does not have are left out.
   ///   - x: [count, w.columns], `xStride` floats between rows.
-  ///   - y: [count, rows.count], `yStride` floats between rows.
+  ///   - y: [count, rows.count], `yStride` floats between rows; NaN when there is no memory to work in.
   public func multiply(
     _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, xStride: Int, count: Int,
     into y: UnsafeMutablePointer<Float>, yStride: Int
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
-    if count >= Kernels.matrixCount, let scratch = scratch(table.multiplyMatrixScratch(w.columns, count)) {
-      table.multiplyMatrix(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
-    } else {
-      table.multiplyVectors(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride)
+    let isMatrix = count >= matrixCount(columns: w.columns)
+    let size = (isMatrix ? table.multiplyMatrixScratch : table.multiplyVectorsScratch)(w.columns, count)
+    guard let scratch = scratch(size) else {
+      for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
+      return
     }
+    let multiply = isMatrix ? table.multiplyMatrix : table.multiplyVectors
+    multiply(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
   }
 
-  /// From this many rows of x on it pays to decode blocks of weights first.
-  private static let matrixCount = 8
+  /// From this many rows of x on it pays to decode blocks of weights first, and to pack x.
+  public func matrixCount(columns: Int) -> Int { table.leastMatrixCount(columns) }
+
+  /// Bytes of a thread's scratch memory that `multiply` needs for `count` rows of x at most.
+  public func scratchByteCount(columns: Int, count: Int) -> Int {
+    let least = matrixCount(columns: columns)
+    let vectors = table.multiplyVectorsScratch(columns, min(count, least - 1))
+    let matrix = count < least ? 0 : table.multiplyMatrixScratch(columns, count)
+    return max(vectors, matrix) * MemoryLayout<Float>.stride
+  }
+
+  /// Puts x into the order that `multiply(_:rows:packed:count:into:yStride:)` reads, once for all matrices it meets.
+  ///
+  /// - Parameters:
+  ///   - x: [count, columns], `xStride` floats between rows.
+  ///   - packed: `count * columns` floats.
+  public func packActivations(
+    _ x: UnsafePointer<Float>, xStride: Int, count: Int, columns: Int, into packed: UnsafeMutablePointer<Float>
+  ) {
+    table.packActivations(x, xStride, count, columns, packed)
+  }
+
+  /// `multiply` with an x that was packed before, worth it from `matrixCount(columns:)` rows on: the same bits, but the work of
+  /// packing is not repeated by every task.
+  public func multiply(
+    _ w: WeightMatrix, rows: Range<Int>, packed: UnsafePointer<Float>, count: Int,
+    into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    let rows = rows.clamped(to: 0..<w.rows)
+    guard count > 0, !rows.isEmpty else { return }
+    guard let scratch = scratch(table.multiplyPackedScratch()) else {
+      for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
+      return
+    }
+    table.multiplyPacked(w.platform, rows.lowerBound, rows.upperBound, packed, count, y, yStride, scratch)
+  }
 
   /// Memory of this thread for `count` floats, until its next use; nil when there is none.
   private func scratch(_ count: Int) -> UnsafeMutablePointer<Float>? {

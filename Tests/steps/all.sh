@@ -61,6 +61,7 @@ step "Swift tests" quietly 1 swift test
 step "parity on every instruction set" Tests/steps/parity.sh
 step "kernel objects" quietly 1 Tests/check-kernel-objects.sh .build/release
 step "kernels for Arm" quietly 1 Tests/check-neon.sh
+[ "$(uname -m)" != x86_64 ] || step "kernels for Arm, emulated" quietly 1 Tests/check-neon-run.sh
 step "C ABI" python_tests Tests/ABITests
 step "command line" python_tests Tests/CLITests
 step "Python" python_tests bindings/python/tests

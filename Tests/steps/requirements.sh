@@ -6,6 +6,8 @@ set -eu
 packages="git g++ libjson-c-dev libpcre2-dev"
 if [ "${1:-test}" = test ]; then
   packages="$packages gcc binutils pkg-config cmake make python3 python3-venv"
+  # To run the kernels for Arm; an Arm machine runs them in the Swift tests.
+  [ "$(uname -m)" != x86_64 ] || packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 fi
 
 if ! command -v swift >/dev/null 2>&1; then

@@ -57,4 +57,9 @@ static inline __attribute__((always_inline)) uint8x16_t platform_look_up(uint8x1
 }
 #endif
 
+// The same, but into the second cache only.
+static inline __attribute__((always_inline)) void platform_prefetch_second(const void *address) {
+  __builtin_prefetch(address, 0, 2);
+}
+
 #endif

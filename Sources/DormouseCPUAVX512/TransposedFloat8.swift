@@ -1,0 +1,1 @@
+../CPUKernels/TransposedFloat8.swift

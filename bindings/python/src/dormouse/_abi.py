@@ -81,6 +81,7 @@ class engine_options(ctypes.Structure):
         ("progress_user_data", c_void_p),
         ("log", log_fn),
         ("log_user_data", c_void_p),
+        ("packed_cache_folder", c_char_p),
     ]
 
 

@@ -77,7 +77,8 @@ public final class ReplacementFile: @unchecked Sendable {
   private func prepare(_ byteCount: Int) throws(Failure) {
     guard ftruncate(descriptor, 0) == 0 else { throw File.failure("cannot empty", temporaryPath) }
     var limit = rlimit()
-    if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < UInt64(clamping: byteCount) {
+    if getrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &limit) == 0, limit.rlim_cur < UInt64(clamping: byteCount)
+    {
       throw Failure(
         .inputOutput, "\(temporaryPath): \(byteCount) bytes are more than this process may write to a file")
     }

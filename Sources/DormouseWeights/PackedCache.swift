@@ -131,7 +131,8 @@ extension PackedCache {
     for job in jobs {
       append([job.fileIndex, job.offset, job.source.rows, job.source.columns, job.target], to: &words)
       let scales = job.source.scales
-      append([scales?.rowBlock ?? 0, scales?.columnBlock ?? 0, scales?.columns ?? 0, scales?.firstRow ?? 0], to: &words)
+      append(
+        [scales?.rowBlock ?? 0, scales?.columnBlock ?? 0, scales?.columns ?? 0, scales?.firstRow ?? 0], to: &words)
       words += "\(job.source.elementType) \(job.type)\(scales.map { " \($0.storage)" } ?? "")\n".utf8
     }
     text += "matrices \(jobs.count) \(hexadecimal(XXHash64.hash(words)))\n"

@@ -121,10 +121,14 @@ typedef struct dormouse_engine_options {
                            fewest threads of other pinned engines are; calling threads stay free. UNSUPPORTED when the
                            system refuses. 0: the system places them */
   uint32_t reserved_2;  /* 0 */
+  const char *packed_cache_folder; /* where int8 and int4 weights are kept packed for the next start, in a file for each
+                                      model and precision; made if only its last part is missing. Files that are missing,
+                                      damaged or of another state of the model are written anew, and what fails with
+                                      them goes to the log alone. NULL: nothing is kept */
 } dormouse_engine_options;
 
 #define DORMOUSE_ENGINE_OPTIONS_INIT \
-  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0 }
+  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL }
 
 /* Fills *options as DORMOUSE_ENGINE_OPTIONS_INIT does. Thread: any. */
 DORMOUSE_API void dormouse_engine_options_init(dormouse_engine_options *options);

@@ -30,6 +30,7 @@ extension EngineOptions {
     default: throw invalidMember("dormouse_engine_options.weights", options.weights)
     }
     memoryLimit = options.memory_limit == 0 ? nil : options.memory_limit
+    packedCacheFolder = try readPackedCacheFolder(options.packed_cache_folder)
     progress = options.progress.map {
       makeProgress(Callback(function: $0, userData: options.progress_user_data))
     }
@@ -55,6 +56,14 @@ extension SessionOptions {
     default: throw invalidMember("dormouse_session_options.attention", options.attention)
     }
   }
+}
+
+/// NULL is no folder, and an empty path is none that could be meant.
+private func readPackedCacheFolder(_ path: UnsafePointer<CChar>?) throws(Failure) -> String? {
+  let name = "dormouse_engine_options.packed_cache_folder"
+  guard let folder = try readOptionalString(path, name) else { return nil }
+  guard !folder.isEmpty else { throw Failure(.invalidArgument, "\(name) is empty") }
+  return folder
 }
 
 private func invalidMember(_ name: String, _ value: Int32) -> Failure {

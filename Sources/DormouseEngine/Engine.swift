@@ -34,9 +34,9 @@ public final class Engine: Sendable {
       let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
       weightsReservation = try memoryBudget.reserve(
         UInt64(clamping: modelFolder.weightByteCount + modelFolder.floatByteCount), for: "\(folder): the weights")
+      let modelOptions = ModelOptions(residency: options.residency, packedCacheFolder: options.packedCacheFolder)
       model = try Model(
-        modelFolder, options: ModelOptions(residency: options.residency), pool: pool, kernels: kernels,
-        progress: options.progress)
+        modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log, progress: options.progress)
       checkedFolder = Mutex(modelFolder)
     }
   }

@@ -13,6 +13,8 @@ public struct EngineOptions: Sendable {
   public var pinsThreads = false
   public var residency = Checkpoint.Residency.memory
   public var precision = WeightPrecision.native
+  /// The folder that keeps packed weights for the next start; nil: none.
+  public var packedCacheFolder: String?
   /// Bytes for weights, working memory and the caches of all sessions; nil: no limit.
   public var memoryLimit: UInt64?
   public var progress: Progress?

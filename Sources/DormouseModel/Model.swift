@@ -70,8 +70,13 @@ public struct ModelFolder: Sendable {
 public struct ModelOptions: Sendable {
   /// Of the weights that are as the files have them; packed ones are in memory in any case.
   public var residency: Checkpoint.Residency
+  /// The folder that keeps packed weights for the next start; nil: none.
+  public var packedCacheFolder: String?
 
-  public init(residency: Checkpoint.Residency = .mapped) { self.residency = residency }
+  public init(residency: Checkpoint.Residency = .mapped, packedCacheFolder: String? = nil) {
+    self.residency = residency
+    self.packedCacheFolder = packedCacheFolder
+  }
 }
 
 /// A loaded model: configuration and bound weights. Immutable, shared by any number of decoders.
@@ -96,13 +101,14 @@ public final class Model: Sendable {
     kernels: Kernels, log: Log = .silent, progress: Progress? = nil
   ) throws(Failure) -> Model {
     let folder = try ModelFolder(folder, precision: precision, log: log)
-    return try Model(folder, options: options, pool: pool, kernels: kernels, progress: progress)
+    return try Model(folder, options: options, pool: pool, kernels: kernels, log: log, progress: progress)
   }
 
   /// Loads the weights of a folder that was checked.
+  /// - Parameter log: told what becomes of the file of packed weights.
   public init(
     _ folder: ModelFolder, options: ModelOptions = ModelOptions(), pool: ThreadPool, kernels: Kernels,
-    progress: Progress? = nil
+    log: Log = .silent, progress: Progress? = nil
   ) throws(Failure) {
     let checkpoint = folder.checkpoint
     let stored = try LoadingProgress(folder, progress)
@@ -118,33 +124,11 @@ public final class Model: Sendable {
     precision = folder.precision
     weights = try binding.weights()
     if let panels {
-      let packer = try WeightPacker(binding.source.packingJobs, of: checkpoint, kernels: kernels)
-      try packer.run(into: panels.bytes, pool: pool, progress: stored.ofPanels)
+      let loader = PanelLoader(
+        folder: folder, jobs: binding.source.packingJobs, kernels: kernels, pool: pool, progress: stored.ofPanels)
+      try loader.fill(panels, cacheFolder: options.packedCacheFolder, log: log)
     }
     self.pool = pool
     self.kernels = kernels
-  }
-}
-
-/// One progress over the two parts of loading: tensors that are read as they are, then those that are packed.
-private struct LoadingProgress {
-  let ofStore: Progress?
-  let ofPanels: Progress?
-
-  init(_ folder: ModelFolder, _ progress: Progress?) throws(Failure) {
-    guard let progress, folder.packedByteCount > 0 else {
-      ofStore = progress
-      ofPanels = nil
-      return
-    }
-    var all: UInt64 = 0
-    for entry in folder.byteCountByType { all += UInt64(clamping: entry.byteCount) }
-    var stored: UInt64 = 0
-    for name in Set(folder.loadedNames) {
-      stored += UInt64(clamping: folder.checkpoint.description(of: name)?.byteCount ?? 0)
-    }
-    let (total, first) = (all, stored)
-    ofStore = { done, _ in progress(done, total) }
-    ofPanels = { done, _ in progress(min(first + done, total), total) }
   }
 }

@@ -5,6 +5,8 @@ public final class File: Sendable {
   public let path: String
   /// Bytes, from `fstat` at opening.
   public let size: Int
+  /// Nanoseconds since 1970, from `fstat` at opening.
+  public let modificationTime: Int
   private let descriptor: Int32
 
   /// - Throws: `Failure(.notFound)` when nothing is there, `Failure(.inputOutput)` when it can't be read or is not a
@@ -26,6 +28,7 @@ public final class File: Sendable {
     }
     self.path = path
     self.size = Int(information.st_size)
+    self.modificationTime = information.st_mtim.tv_sec &* 1_000_000_000 &+ information.st_mtim.tv_nsec
     self.descriptor = descriptor
   }
 
@@ -38,6 +41,23 @@ public final class File: Sendable {
   public static func isFolder(_ path: String) -> Bool {
     var information = stat()
     return !path.utf8.contains(0) && stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
+  }
+
+  /// Makes the folder `path` in one that exists; nothing happens where it is there.
+  /// - Throws: `Failure(.notFound)` or `.inputOutput` when it can't be made.
+  public static func makeFolder(_ path: String) throws(Failure) {
+    guard !isFolder(path) else { return }
+    guard !path.utf8.contains(0) else { throw Failure(.notFound, "a path with a NUL character names no folder") }
+    guard mkdir(path, 0o777) == 0 || (errno == EEXIST && isFolder(path)) else {
+      throw failure("cannot make the folder", path)
+    }
+  }
+
+  /// `path` from the root, without links; nil when nothing is there.
+  public static func canonicalPath(_ path: String) -> String? {
+    guard !path.utf8.contains(0), let resolved = realpath(path, nil) else { return nil }
+    defer { free(resolved) }
+    return String(cString: resolved)
   }
 
   /// Fills `buffer` with the bytes from `offset` on.
@@ -97,7 +117,7 @@ public final class File: Sendable {
     }
   }
 
-  private static func failure(_ what: String, _ path: String) -> Failure {
+  static func failure(_ what: String, _ path: String) -> Failure {
     let number = errno
     let status: Status = number == ENOENT || number == ENOTDIR ? .notFound : .inputOutput
     return Failure(status, "\(path): \(what): \(String(cString: strerror(number)))")

@@ -14,6 +14,8 @@ public final class Checkpoint: Sendable {
   public let tensorNames: [String]
   /// Bytes of each file as its header was read.
   let fileSizes: [Int]
+  /// When each file was modified last, as its header was read, in nanoseconds since 1970.
+  let fileTimes: [Int]
   private let descriptions: [ExactString: TensorDescription]
 
   /// Where loaded weights live.
@@ -35,11 +37,13 @@ public final class Checkpoint: Sendable {
     if let path = location.index { index = try CheckpointIndex(path: path) }
     let files = index?.shards.map { location.folder + "/" + $0 } ?? location.files
     var sizes: [Int] = []
+    var times: [Int] = []
     var names: [String] = []
     var descriptions: [ExactString: TensorDescription] = [:]
     for (position, path) in files.enumerated() {
       let file = try Checkpoint.openShard(path, index: location.index)
       sizes.append(file.size)
+      times.append(file.modificationTime)
       for tensor in try SafetensorsHeader(file: file, fileIndex: position).tensors {
         names.append(tensor.name)
         if let other = descriptions.updateValue(tensor, forKey: ExactString(tensor.name)) {
@@ -54,6 +58,7 @@ public final class Checkpoint: Sendable {
     self.files = files
     self.tensorNames = names
     self.fileSizes = sizes
+    self.fileTimes = times
     self.descriptions = descriptions
   }
 

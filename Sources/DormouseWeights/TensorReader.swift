@@ -9,26 +9,37 @@ struct TensorReader {
   /// Bytes of one read.
   static let pieceByteCount = 4 << 20
 
+  /// What is done with a piece that was read: its number in its file, and its bytes.
+  typealias Check = @Sendable (_ piece: Int, _ bytes: UnsafeRawBufferPointer) throws(Failure) -> Void
+
   private let lanes: [Lane]
   private let memory: AlignedBuffer
   private let progress: Progress?
+  private let check: Check?
   private let total: Int
 
   init(plan: MemoryLayoutPlan, files: [Int: File], memory: AlignedBuffer, progress: Progress?) {
     var pieces: [Int: [Piece]] = [:]
     for (tensor, offset) in zip(plan.tensors, plan.offsets) {
-      for start in stride(from: 0, to: tensor.byteCount, by: TensorReader.pieceByteCount) {
-        let count = min(TensorReader.pieceByteCount, tensor.byteCount - start)
-        pieces[tensor.fileIndex, default: []].append(
-          Piece(source: tensor.offset + start, target: offset + start, count: count))
-      }
+      pieces[tensor.fileIndex, default: []] += Piece.cut(tensor.byteCount, source: tensor.offset, target: offset)
     }
     lanes = pieces.sorted { $0.key < $1.key }.compactMap { index, pieces in
       files[index].map { Lane(file: $0, pieces: pieces) }
     }
     self.memory = memory
     self.progress = progress
+    check = nil
     total = plan.tensors.reduce(0) { $0 + $1.byteCount }
+  }
+
+  /// Fills `memory` with the bytes of one file from `offset` on.
+  /// - Parameter check: told every piece of `pieceByteCount` bytes, the last one with what is left.
+  init(file: File, offset: Int, memory: AlignedBuffer, progress: Progress?, check: @escaping Check) {
+    lanes = [Lane(file: file, pieces: Piece.cut(memory.bytes.count, source: offset, target: 0))]
+    self.memory = memory
+    self.progress = progress
+    self.check = check
+    total = memory.bytes.count
   }
 
   /// Reads everything, or throws the first failure of any thread.
@@ -42,10 +53,11 @@ struct TensorReader {
   private func work(_ task: Int, of taskCount: Int, _ state: LoadingState) {
     for step in 0..<lanes.count {
       let lane = lanes[(task * lanes.count / taskCount + step) % lanes.count]
-      while !state.isStopped, let piece = lane.take() {
+      while !state.isStopped, let (index, piece) = lane.take() {
         let target = UnsafeMutableRawBufferPointer(rebasing: memory.bytes[piece.target..<piece.target + piece.count])
         do throws(Failure) {
           try lane.file.read(into: target, at: piece.source)
+          try check?(index, UnsafeRawBufferPointer(target))
           state.add(piece.count)
         } catch { state.fail(error) }
       }
@@ -58,6 +70,12 @@ private struct Piece {
   let source: Int
   let target: Int
   let count: Int
+
+  static func cut(_ byteCount: Int, source: Int, target: Int) -> [Piece] {
+    stride(from: 0, to: byteCount, by: TensorReader.pieceByteCount).map { start in
+      Piece(source: source + start, target: target + start, count: min(TensorReader.pieceByteCount, byteCount - start))
+    }
+  }
 }
 
 /// The pieces of one file, handed out one at a time.
@@ -71,8 +89,8 @@ private final class Lane: Sendable {
     self.pieces = pieces
   }
 
-  func take() -> Piece? {
+  func take() -> (index: Int, piece: Piece)? {
     let index = next.wrappingAdd(1, ordering: .relaxed).oldValue
-    return index < pieces.count ? pieces[index] : nil
+    return index < pieces.count ? (index, pieces[index]) : nil
   }
 }

@@ -28,6 +28,12 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Read weights into memory, or map the files.")
   var residency: ResidencyChoice?
 
+  @Option(
+    help: ArgumentHelp(
+      "Keep int8 and int4 weights for the next start: off, model (in the model's folder), user (in the user's cache"
+        + " folder), or a folder.", valueName: "off|model|user|folder"))
+  var packedCache: PackedCacheChoice?
+
   func validate() throws {
     if let threads, threads == 0 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024.") }
     if context == 0 { throw ValidationError("--context must be at least 1.") }

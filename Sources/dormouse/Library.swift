@@ -89,9 +89,17 @@ final class OpenEngine {
     }
     var opened: OpaquePointer?
     defer { ProgressBar.clear() }
+    // Lives until the engine is open: the settings point to it.
+    let folder = try options.packedCache?.path(model: options.model).map { Array($0.utf8CString) }
     try withExtendedLifetime(bar) { () throws(CommandFailure) in
       try Interrupt.shared.whileStopping(with: {}) { () throws(CommandFailure) in
-        try Library.call { dormouse_engine_open(&opened, options.model, &settings, $0) }
+        try Library.call { error in
+          guard let folder else { return dormouse_engine_open(&opened, options.model, &settings, error) }
+          return folder.withUnsafeBufferPointer {
+            settings.packed_cache_folder = $0.baseAddress
+            return dormouse_engine_open(&opened, options.model, &settings, error)
+          }
+        }
       }
     }
     guard let opened else { throw CommandFailure(message: "\(options.model): the library gave no engine") }

@@ -108,6 +108,16 @@ def test_progress(tiny_path):
         assert seen and seen[-1][0] == seen[-1][1]
 
 
+def test_packed_cache(tiny_path, tmp_path):
+    folder = tmp_path / "packed"
+    for said in ["wrote", "read"]:
+        lines = []
+        Engine(tiny_path, weights="int8", packed_cache=folder, log=lambda _, line: lines.append(line)).close()
+        assert [file.suffix for file in folder.iterdir()] == [".panels"] and f": {said} " in lines[-1]
+    with pytest.raises(dormouse.InvalidArgumentError, match="packed_cache_folder is empty"):
+        Engine(tiny_path, weights="int8", packed_cache="")
+
+
 def test_progress_that_raises_stops_the_loading(tiny_path):
     def fail(done, total):
         raise KeyError("enough")

@@ -83,6 +83,7 @@ class engine_options(ctypes.Structure):
         ("log_user_data", c_void_p),
         ("pin_threads", c_uint32),
         ("reserved_2", c_uint32),
+        ("packed_cache_folder", c_char_p),
     ]
 
 

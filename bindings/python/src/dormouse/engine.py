@@ -31,6 +31,9 @@ class Engine:
     `pin_threads` binds each of the engine's own threads to one processor.
     `progress(done, total)` is told the bytes loaded, and `log(level, message)` what the library has to say (levels
     1 error to 4 debug); both may be called on any thread. What `progress` raises stops the loading and comes out here.
+
+    `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model" (.dormouse
+    in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the log alone.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Engine:
         weights: Optional[str] = None,
         memory_limit: int = 0,
         without_weights: bool = False,
+        packed_cache: Optional[Union[str, "os.PathLike[str]"]] = None,
         progress: Optional[Callable[[int, int], object]] = None,
         log: Optional[Callable[[int, str], object]] = None,
     ) -> None:
@@ -60,6 +64,7 @@ class Engine:
             progress=loading.function,
             log=self._log,
             pin_threads=1 if pin_threads else 0,
+            packed_cache_folder=_packed_cache_folder(path, packed_cache),
         )
         self._handle = Handle("engine", loading.open(os.fsencode(path), options))
 
@@ -184,6 +189,21 @@ def _session_options(context_length: int, cache: Optional[str], attention: Optio
         cache=_choice("cache", cache, _CACHE),
         attention=_choice("attention", attention, _ATTENTION),
     )
+
+
+def _packed_cache_folder(
+    model: Union[str, "os.PathLike[str]"], choice: Optional[Union[str, "os.PathLike[str]"]]
+) -> Optional[bytes]:
+    if choice is None:
+        return None
+    if choice == "model":
+        folder = os.fspath(model) if os.path.isdir(model) else os.path.dirname(model) or "."
+        return os.fsencode(os.path.join(folder, ".dormouse"))
+    if choice == "user":
+        cache = os.environ.get("XDG_CACHE_HOME", "")
+        cache = cache if os.path.isabs(cache) else os.path.join(os.path.expanduser("~"), ".cache")
+        return os.fsencode(os.path.join(cache, "dormouse"))
+    return os.fsencode(choice)
 
 
 def _choice(name: str, value: Optional[str], choices: Mapping[Optional[str], int]) -> int:

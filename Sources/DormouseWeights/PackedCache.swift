@@ -1,0 +1,150 @@
+public import DormouseSupport
+
+/// A file that keeps a model's packed matrices, so that the next start reads them instead of packing them again.
+///
+/// Nothing that is wrong with the file or its folder is a failure: the log gets a line that says why, and the matrices
+/// are packed. Several models may share a folder. A file has one name for each model and precision, so that a changed
+/// model's file takes the place of the old one.
+public struct PackedCache: Sendable {
+  public let path: String
+  private let identity: [UInt8]
+  private let log: Log
+
+  /// - Parameters:
+  ///   - folder: where the file is; made if only its last part is missing.
+  ///   - precision: how the matrices are packed, as a part of the file's name.
+  /// - Returns: nil, after a warning, where there is no such folder.
+  public init?(
+    folder: String, checkpoint: Checkpoint, precision: String, jobs: [PackingJob], log: Log
+  ) {
+    do throws(Failure) { try File.makeFolder(folder) } catch {
+      log(.warning, "packed weights are not kept: \(error)")
+      return nil
+    }
+    let model = PackedCache.name(of: checkpoint.folder, in: folder)
+    path = "\(folder)/\(PackedCache.hexadecimal(XXHash64.hash(Array(model.utf8))))-\(precision).panels"
+    identity = PackedCache.identity(of: checkpoint, precision: precision, jobs: jobs)
+    self.log = log
+  }
+
+  /// Fills `memory` with the file's packed bytes, read by all threads and checked.
+  ///
+  /// - Parameter progress: called on this thread with bytes read and to read; returning `false` cancels.
+  /// - Returns: whether the memory holds the model; if not, the log knows why.
+  /// - Throws: `Failure(.cancelled)`.
+  public func load(into memory: AlignedBuffer, pool: ThreadPool, progress: Progress?) throws(Failure) -> Bool {
+    do throws(Failure) {
+      guard File.exists(path) else { throw Failure(.notFound, "it is not there yet") }
+      try read(into: memory, pool, progress)
+      log(.information, "\(path): read \(memory.bytes.count) bytes of packed weights")
+      return true
+    } catch {
+      if error.status == .cancelled { throw error }
+      let isExpected = error.status == .notFound || error.status == .unsupported
+      log(isExpected ? .information : .warning, "\(path): packing the weights anew: \(error)")
+      return false
+    }
+  }
+
+  private func read(into memory: AlignedBuffer, _ pool: ThreadPool, _ progress: Progress?) throws(Failure) {
+    let file = try File(path: path)
+    let header = PackedCacheHeader(identity: identity, byteCount: memory.bytes.count)
+    let checksums = try header.checksums(in: file)
+    let reader = TensorReader(file: file, offset: header.dataOffset, memory: memory, progress: progress) {
+      (piece, bytes) throws(Failure) in
+      guard piece < checksums.count, XXHash64.hash(bytes) == checksums[piece] else {
+        throw Failure(.malformed, "its piece \(piece) of \(TensorReader.pieceByteCount) bytes is damaged")
+      }
+    }
+    try reader.run(on: pool)
+  }
+
+  /// Writes the packed bytes of `memory` for the next start. A failure is a line in the log, and leaves no file behind.
+  ///
+  /// - Parameter progress: returning `false` cancels.
+  /// - Throws: `Failure(.cancelled)`.
+  public func save(_ memory: AlignedBuffer, pool: ThreadPool, progress: Progress?) throws(Failure) {
+    do throws(Failure) {
+      try write(memory, pool, progress)
+      log(.information, "\(path): wrote \(memory.bytes.count) bytes of packed weights")
+    } catch {
+      if error.status == .cancelled { throw error }
+      log(error.status == .busy ? .information : .warning, "packed weights are not kept: \(error)")
+    }
+  }
+
+  private func write(_ memory: AlignedBuffer, _ pool: ThreadPool, _ progress: Progress?) throws(Failure) {
+    let header = PackedCacheHeader(identity: identity, byteCount: memory.bytes.count)
+    let file = try ReplacementFile(path: path, byteCount: header.fileByteCount)
+    let buffer = try AlignedBuffer(byteCount: header.pieceCount * 8, for: "checksums of \(path)")
+    let checksums = SharedWords(words: buffer.bound(to: UInt64.self))
+    let state = LoadingState(total: memory.bytes.count, progress: progress)
+    guard state.reportStart() else { throw LoadingState.cancelled }
+    pool.run(header.pieceCount) { index, _ in
+      guard !state.isStopped else { return }
+      let start = index * TensorReader.pieceByteCount
+      let end = min(start + TensorReader.pieceByteCount, memory.bytes.count)
+      let bytes = UnsafeRawBufferPointer(rebasing: memory.bytes[start..<end])
+      checksums.words[index] = XXHash64.hash(bytes)
+      do throws(Failure) {
+        try file.write(bytes, at: header.dataOffset + start)
+        state.add(bytes.count)
+      } catch { state.fail(error) }
+    }
+    try state.finish()
+    let bytes = header.encoded(checksums: checksums.words)
+    withExtendedLifetime(buffer) {}
+    let outcome: Result<Void, Failure> = bytes.withUnsafeBytes { bytes in
+      do throws(Failure) { return .success(try file.write(bytes, at: 0)) } catch { return .failure(error) }
+    }
+    try outcome.get()
+    try file.commit()
+  }
+}
+
+/// Each task writes words of its own.
+private struct SharedWords: @unchecked Sendable {
+  let words: UnsafeMutableBufferPointer<UInt64>
+}
+
+// MARK: - Whose file it is
+
+extension PackedCache {
+  /// What names a model in `folder`: its path, or ".." for all that lies in the model's own folder, which may then be
+  /// moved as a whole.
+  private static func name(of model: String, in folder: String) -> String {
+    let model = File.canonicalPath(model) ?? model
+    let folder = File.canonicalPath(folder) ?? folder
+    return folder.utf8.starts(with: (model + "/").utf8) ? ".." : model
+  }
+
+  /// All that the packed bytes depend on: the files, as they were when their headers were read, and what is packed
+  /// from where to where.
+  private static func identity(of checkpoint: Checkpoint, precision: String, jobs: [PackingJob]) -> [UInt8] {
+    var text = "precision \(precision)\n"
+    for (index, path) in checkpoint.files.enumerated() {
+      let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[path.utf8.index(after: $0)...] } ?? path[...]
+      text += "file \(name) \(checkpoint.fileSizes[index]) \(checkpoint.fileTimes[index])\n"
+    }
+    var words: [UInt8] = []
+    words.reserveCapacity(jobs.count * 96)
+    for job in jobs {
+      append([job.fileIndex, job.offset, job.source.rows, job.source.columns, job.target], to: &words)
+      let scales = job.source.scales
+      append(
+        [scales?.rowBlock ?? 0, scales?.columnBlock ?? 0, scales?.columns ?? 0, scales?.firstRow ?? 0], to: &words)
+      words += "\(job.source.elementType) \(job.type)\(scales.map { " \($0.storage)" } ?? "")\n".utf8
+    }
+    text += "matrices \(jobs.count) \(hexadecimal(XXHash64.hash(words)))\n"
+    return Array(text.utf8)
+  }
+
+  private static func append(_ numbers: [Int], to bytes: inout [UInt8]) {
+    for number in numbers { withUnsafeBytes(of: number.littleEndian) { bytes.append(contentsOf: $0) } }
+  }
+
+  private static func hexadecimal(_ number: UInt64) -> String {
+    let digits = String(number, radix: 16)
+    return String(repeating: "0", count: max(0, 16 - digits.utf8.count)) + digits
+  }
+}

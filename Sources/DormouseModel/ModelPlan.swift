@@ -6,8 +6,7 @@ import DormouseSupport
 public struct DecoderOptions: Sendable {
   /// Tokens that the cache holds; nil for the model's `max_position_embeddings`, the most there can be.
   public var contextLength: Int?
-  /// float32 or bfloat16.
-  public var cacheType: ElementType
+  public var cacheType: CacheRowType
   /// Tokens computed at a time at most.
   public var chunk: Int
 
@@ -15,7 +14,7 @@ public struct DecoderOptions: Sendable {
   /// Larger chunks cost memory and win nothing.
   public static let chunkRange = 1...16384
 
-  public init(contextLength: Int? = nil, cacheType: ElementType = .float32, chunk: Int = defaultChunk) {
+  public init(contextLength: Int? = nil, cacheType: CacheRowType = .float32, chunk: Int = defaultChunk) {
     self.contextLength = contextLength
     self.cacheType = cacheType
     self.chunk = chunk

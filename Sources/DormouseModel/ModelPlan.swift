@@ -10,8 +10,9 @@ public struct DecoderOptions: Sendable {
   /// Tokens computed at a time at most.
   public var chunk: Int
 
-  public static let defaultChunk = 512
-  /// Larger chunks cost memory and win nothing.
+  /// Half as many take 7 % more time for 4,096 tokens, since keys and values are expanded once a chunk, and half the
+  /// working memory.
+  public static let defaultChunk = 1024
   public static let chunkRange = 1...16384
 
   public init(contextLength: Int? = nil, cacheType: CacheRowType = .float32, chunk: Int = defaultChunk) {

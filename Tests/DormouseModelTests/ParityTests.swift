@@ -114,7 +114,8 @@ import Testing
     let absorbed = try Self.logits(Decoder(model: model, options: options), golden.ids, .tokenByToken, .absorbed)
     let expanded = try Self.logits(Decoder(model: model, options: options), golden.ids, .atOnce, .expanded)
     let error = relativeError(absorbed, golden.logits)
-    #expect(error <= 0.2, "\(name), \(type): \(error)")
+    // In int8 the worst golden is at 0.19: its router chooses other experts at a few positions.
+    #expect(error <= (type == .int8 ? 0.3 : 0.1), "\(name), \(type): \(error)")
     let difference = relativeError(absorbed, expanded)
     #expect(difference <= 0.02, "\(name), \(type): \(difference)")
   }

@@ -94,9 +94,10 @@ def as_bfloat16(values):
 
 
 def as_int8(rows, rank):
-    """Latents in 255 steps from the row's greatest magnitude down, the rest in bfloat16."""
-    scales = numpy.abs(rows[:, :rank]).max(-1, keepdims=True) / 127
-    return numpy.concatenate([numpy.rint(rows[:, :rank] / scales) * scales, as_bfloat16(rows[:, rank:])], -1)
+    """Latents in 255 steps from the row's greatest magnitude down, the rest in bfloat16, all computed in float32."""
+    top = numpy.abs(rows[:, :rank]).max(-1, keepdims=True)
+    steps = numpy.rint(rows[:, :rank] * (numpy.float32(127) / top))
+    return numpy.concatenate([steps * (top / numpy.float32(127)), as_bfloat16(rows[:, rank:])], -1)
 
 
 @pytest.mark.parametrize("type", ["f32", "bf16", "int8"])

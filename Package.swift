@@ -106,7 +106,7 @@ let package = Package(
       dependencies: [
         "DormouseCache", "DormouseKernels", "DormouseModel", "DormouseSupport", "DormouseWeights",
       ]),
-    .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine"]),
+    .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine", "DormouseKernels"]),
     .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "CDormouse"]),
   ],
   swiftLanguageModes: [.v6]

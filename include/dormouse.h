@@ -199,7 +199,7 @@ enum { /* dormouse_session_options.cache */
   DORMOUSE_CACHE_DEFAULT = 0, /* f32 */
   DORMOUSE_CACHE_F32 = 1,
   DORMOUSE_CACHE_BF16 = 2,
-  DORMOUSE_CACHE_INT8 = 3 /* not in this version: UNSUPPORTED */
+  DORMOUSE_CACHE_INT8 = 3 /* latents in bytes with a scale a row, rotated keys in bf16 */
 };
 enum { /* dormouse_session_options.attention */
   DORMOUSE_ATTENTION_DEFAULT = 0, /* absorbed for few tokens, expanded for many */
@@ -345,8 +345,8 @@ DORMOUSE_API dormouse_status dormouse_router_route(int32_t *ids, float *weights,
    rotated key (qk_rope_head_dim values). */
 typedef struct dormouse_latent_cache dormouse_latent_cache;
 
-/* config_json: "kv_lora_rank", "qk_rope_head_dim", "capacity" (rows; required), "type" ("f32", the default, or
-   "bf16"). Thread: any. */
+/* config_json: "kv_lora_rank", "qk_rope_head_dim", "capacity" (rows; required), "type" ("f32", the default,
+   "bf16" or "int8": kv_lora_rank bytes, a float, qk_rope_head_dim bf16). Thread: any. */
 DORMOUSE_API dormouse_status dormouse_latent_cache_create(dormouse_latent_cache **out, const char *config_json,
                                                           dormouse_error *error);
 /* Thread: one call at a time per cache. */

@@ -1,7 +1,8 @@
 import DormouseKernels
 import DormouseSupport
 
-/// Absorbed latent attention of one token over the cache rows of many layers; threads share the heads out.
+/// Absorbed latent attention of one token over the cache rows of many layers, cut as the decoder cuts it: by groups of
+/// heads and spans of rows, which are joined at the end.
 struct AttentionCases {
   let setBytes: Int
 
@@ -11,49 +12,113 @@ struct AttentionCases {
   private static let width = rank + rope
 
   var all: [Case] {
-    [ElementType.float32, .bfloat16].flatMap { type in
+    CacheRowType.allCases.flatMap { type in
       [16, 128].flatMap { heads in
         [1024, 4096].map { rows in make(type, heads: heads, rows: rows) }
       }
     }
   }
 
-  private func make(_ type: ElementType, heads: Int, rows: Int) -> Case {
-    let bytes = rows * AttentionCases.width * type.byteCount
+  private func make(_ type: CacheRowType, heads: Int, rows: Int) -> Case {
+    let bytes = rows * (type.byteCount(rank: AttentionCases.rank, rope: AttentionCases.rope) ?? 0)
     // A product with the whole row for the score, one with the latent for the sum.
     let operations = 2 * Double(heads * rows * (AttentionCases.width + AttentionCases.rank))
     let layers = countPerPass(bytes: bytes, operations: operations, setBytes: setBytes)
     let work = Work(bytes: Double(bytes * layers), operations: operations * Double(layers))
-    return Case(name: "attention/\(type.name)/heads\(heads)/rows\(rows)", work: work) { () throws(Failure) in
-      let cache = try AlignedBuffer(byteCount: bytes * layers, for: "cache rows")
-      let query = try AlignedBuffer(byteCount: 4 * heads * AttentionCases.width, for: "queries")
-      let result = try AlignedBuffer(byteCount: 4 * heads * AttentionCases.rank, for: "results")
-      var random = RandomBits()
-      random.fill(cache.bytes, with: type)
-      random.fill(query.bytes, with: .float32)
+    return Case(name: "attention/\(type)/heads\(heads)/rows\(rows)", work: work) { () throws(Failure) in
+      let attention = try SpannedAttention(
+        heads: heads, rows: rows, rank: AttentionCases.rank, rope: AttentionCases.rope)
+      let cache = try AttentionCases.cache(type, rows: rows, layers: layers, bytes: bytes)
       return { kernels, pool in
         guard let base = cache.bytes.baseAddress else { return }
         for layer in 0..<layers {
-          attend(
-            kernels, pool, rows: UnsafeRawPointer(base + layer * bytes), type, count: rows, heads: heads, query, result)
+          let rows = CacheRows(
+            type: type, rank: AttentionCases.rank, rope: AttentionCases.rope,
+            bytes: UnsafeRawPointer(base + layer * bytes))
+          attention.attend(rows, kernels, pool)
         }
       }
     }
   }
 
-  private func attend(
-    _ kernels: Kernels, _ pool: ThreadPool, rows: UnsafeRawPointer, _ type: ElementType, count: Int, heads: Int,
-    _ query: AlignedBuffer, _ result: AlignedBuffer
-  ) {
-    guard let queries = query.bound(to: Float.self).baseAddress, let results = result.bound(to: Float.self).baseAddress
+  /// `layers` times the same random rows.
+  private static func cache(
+    _ type: CacheRowType, rows: Int, layers: Int, bytes: Int
+  ) throws(Failure) -> AlignedBuffer {
+    let cache = try AlignedBuffer(byteCount: bytes * layers, for: "cache rows")
+    let values = try AlignedBuffer(byteCount: 4 * rows * width, for: "values of cache rows")
+    guard let base = cache.bytes.baseAddress, let source = values.bound(to: Float.self).baseAddress else {
+      return cache
+    }
+    var random = RandomBits()
+    random.fill(values.bytes, with: .float32)
+    try Kernels.selected().storeRows(source, count: rows, type: type, rank: rank, rope: rope, into: base)
+    for layer in 1..<layers { (base + layer * bytes).copyMemory(from: base, byteCount: bytes) }
+    withExtendedLifetime(values) {}
+    return cache
+  }
+}
+
+/// One token's attention, shared out over threads.
+private struct SpannedAttention {
+  let heads: Int
+  let rows: Int
+  let rank: Int
+  let width: Int
+  private let query: AlignedBuffer
+  private let partial: AlignedBuffer
+  private let result: AlignedBuffer
+  private let scratchCount: Int
+  private let scratch: AlignedBuffer
+
+  private static let mostThreads = 64
+  private static let mostSpans = 16
+  /// Rows that the kernel decodes at a time.
+  private static let spanMultiple = 64
+
+  /// - Throws: `Failure(.outOfMemory)`.
+  init(heads: Int, rows: Int, rank: Int, rope: Int) throws(Failure) {
+    self.heads = heads
+    self.rows = rows
+    self.rank = rank
+    width = rank + rope
+    query = try AlignedBuffer(byteCount: 4 * heads * (rank + rope), for: "queries")
+    partial = try AlignedBuffer(byteCount: 4 * SpannedAttention.mostSpans * heads * (rank + 2), for: "partial sums")
+    result = try AlignedBuffer(byteCount: 4 * heads * rank, for: "results")
+    scratchCount = try Kernels.latentScratchCount(heads: min(heads, 32), rank: rank, rope: rope)
+    scratch = try AlignedBuffer(byteCount: 4 * SpannedAttention.mostThreads * scratchCount, for: "scratch memory")
+    var random = RandomBits()
+    random.fill(query.bytes, with: .float32)
+  }
+
+  private var headsPerGroup: Int { min(heads, 32) }
+  private var groups: Int { CheckedSize.ceilingQuotient(heads, headsPerGroup) }
+  private var spanLength: Int {
+    let even = CheckedSize.ceilingQuotient(rows, SpannedAttention.mostSpans)
+    return CheckedSize.ceilingQuotient(even, SpannedAttention.spanMultiple) * SpannedAttention.spanMultiple
+  }
+  private var spans: Int { CheckedSize.ceilingQuotient(rows, spanLength) }
+  /// Floats of what one group and one span leave.
+  private var partialCount: Int { headsPerGroup * (rank + 2) }
+
+  /// pool: of `mostThreads` threads at most.
+  func attend(_ cache: CacheRows, _ kernels: Kernels, _ pool: ThreadPool) {
+    guard let queries = query.bound(to: Float.self).baseAddress,
+      let partials = partial.bound(to: Float.self).baseAddress,
+      let results = result.bound(to: Float.self).baseAddress, let memory = scratch.bound(to: Float.self).baseAddress
     else { return }
-    let share = CheckedSize.ceilingQuotient(heads, pool.threadCount)
-    pool.run(CheckedSize.ceilingQuotient(heads, share)) { task, _ in
-      let first = task * share
+    pool.run(groups * spans) { task, worker in
+      let (group, span) = (task / spans, task % spans)
       kernels.attendLatent(
-        query: queries + first * AttentionCases.width, heads: min(share, heads - first), rows: rows, rowType: type,
-        rowStride: AttentionCases.width, count: count, rank: AttentionCases.rank, rope: AttentionCases.rope,
-        scale: 0.07, into: results + first * AttentionCases.rank)
+        query: queries + group * headsPerGroup * width, heads: headsPerGroup, rows: cache,
+        range: span * spanLength..<min((span + 1) * spanLength, rows), scale: 0.07,
+        partial: partials + task * partialCount, scratch: memory + worker * scratchCount)
+    }
+    pool.run(heads) { head, _ in
+      kernels.combineLatent(
+        partials + head / headsPerGroup * spans * partialCount, stride: partialCount, spans: spans,
+        heads: headsPerGroup,
+        head: head % headsPerGroup, rank: rank, into: results + head * rank)
     }
   }
 }

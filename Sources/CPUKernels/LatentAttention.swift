@@ -1,195 +1,162 @@
 internal import CPlatform
 
 /// Latent rows of a block: decoded once for all heads, they stay in the second cache.
-private let rowBlock = 32
+private let rowBlock = 64
 
-/// Floats of scratch memory that `attendLatent` needs.
-@inline(never) public func attendLatentScratch(_ heads: Int, _ rank: Int, _ rope: Int) -> Int {
-  let width = padded(rank &+ rope)
-  return width &* (rowBlock &+ heads) &+ heads &* (rowBlock &+ 2)
-}
+/// Floats between decoded rows: rows a power of two apart would share a few sets of the cache.
+@inline(__always) private func strideOf(_ width: Int) -> Int { padded(width) &+ 16 }
 
-/// Absorbed latent attention of one token, with online softmax (Milakov and Gimelshein 2018) over blocks of rows.
+/// Absorbed latent attention of one token over rows `first..<first + count`, with online softmax (Milakov and
+/// Gimelshein 2018) over blocks of rows; `combineSpans` joins the results of several spans and divides by the sums.
 ///
-/// query: [heads, rank + rope]; rows: [count, rank + rope], `rowStride` elements apart, float32 or bfloat16; out:
-/// [heads, rank]; scratch: `attendLatentScratch(heads, rank, rope)` floats.
+/// query: [heads, rank + rope]; rows: as `rows.h` describes them, from position 0 on; partial: what the span is worth,
+/// [heads, rank] weighted sums, then [heads] greatest scores, then [heads] sums of weights; scratch:
+/// `Kernels.latentScratchCount` floats. Vectors lie along the heads, so that neither scores nor weights are
+/// ever summed across lanes.
 @inline(never) public func attendLatent(
-  _ query: UnsafePointer<Float>, _ heads: Int, _ rows: UnsafeRawPointer, _ rowType: Int32, _ rowStride: Int,
-  _ count: Int, _ rank: Int, _ rope: Int, _ scale: Float, _ out: UnsafeMutablePointer<Float>,
+  _ query: UnsafePointer<Float>, _ heads: Int, _ rows: UnsafeRawPointer, _ rowType: Int32, _ first: Int, _ count: Int,
+  _ rank: Int, _ rope: Int, _ scale: Float, _ partial: UnsafeMutablePointer<Float>,
   _ scratch: UnsafeMutablePointer<Float>
 ) {
-  let state = Attention(heads: heads, rank: rank, width: rank &+ rope, out: out, scratch: scratch)
-  state.start(query, scale)
-  var cache = platform_matrix()
-  cache.data = rows
-  cache.columns = rowStride
+  let span = LatentSpan(
+    heads: heads, rank: rank, width: rank &+ rope, rows: rows, type: rowType, out: partial, scratch: scratch)
+  span.start(query, scale)
   var t = 0
-  while t < count {
-    let known = count &- t < rowBlock ? count &- t : rowBlock
-    if rowType == Int32(PLATFORM_TYPE_FLOAT32) {
-      state.decodeRows(Float32Format.self, cache, t, known)
-    } else {
-      state.decodeRows(BFloat16Format.self, cache, t, known)
-    }
-    state.attend(known)
+  repeat {
+    span.attend(first &+ t, count &- t < rowBlock ? count &- t : rowBlock, isFirst: t == 0)
     t &+= rowBlock
-  }
-  if count > 0 { state.finish() }
+  } while t < count
+  span.finish()
 }
 
-private struct Attention {
+private struct LatentSpan {
   let heads: Int
   let rank: Int
   let width: Int
+  let rows: UnsafeRawPointer
+  let type: Int32
+  /// [heads, rank], then tops and totals.
   let out: MutableFloats
   let scratch: MutableFloats
 
-  // The parts of the scratch memory.
-  @inline(__always) var stride: Int { padded(width) }
+  // The parts of the scratch memory; "lanes of heads" are padded with heads whose queries are zero.
+  @inline(__always) var headLanes: Int { padded(heads) }
+  @inline(__always) var stride: Int { strideOf(width) }
   @inline(__always) var block: MutableFloats { scratch }  // [rowBlock, stride]
-  @inline(__always) var queries: MutableFloats { block + rowBlock &* stride }  // [heads, stride], scaled
-  @inline(__always) var scores: MutableFloats { queries + heads &* stride }  // [heads, rowBlock]
-  @inline(__always) var tops: MutableFloats { scores + heads &* rowBlock }  // [heads]
-  @inline(__always) var totals: MutableFloats { tops + heads }  // [heads]
+  @inline(__always) var queries: MutableFloats { block + rowBlock &* stride }  // [width, headLanes], scaled
+  @inline(__always) var scores: MutableFloats { queries + width &* headLanes }  // [rowBlock, headLanes]
+  @inline(__always) var tops: MutableFloats { scores + rowBlock &* headLanes }  // [headLanes]
+  @inline(__always) var totals: MutableFloats { tops + headLanes }  // [headLanes]
+  @inline(__always) var factors: MutableFloats { totals + headLanes }  // [headLanes]
 
   @inline(__always) func start(_ query: Floats, _ scale: Float) {
-    for h in 0..<heads {
-      let q = queries + h &* stride
-      for c in 0..<width { q[c] = query[h &* width &+ c] * scale }
-      clear(q + width, stride &- width)
-      clear(out + h &* rank, rank)
+    for c in 0..<width {
+      let q = queries + c &* headLanes
+      for h in 0..<heads { q[h] = query[h &* width &+ c] * scale }
+      for h in heads..<headLanes { q[h] = 0 }
+    }
+    for h in 0..<headLanes {
       tops[h] = -.infinity
       totals[h] = 0
     }
   }
 
-  /// Rows `t..<t + known` of the cache in float32; the rest of the last group of four is zero.
-  @inline(__always) func decodeRows<F: Format>(_: F.Type, _ cache: platform_matrix, _ t: Int, _ known: Int) {
-    for j in 0..<known {
-      decode(F.self, cache, t &+ j, 0, width, block + j &* stride)
-      clear(block + (j &* stride &+ width), stride &- width)
+  @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool) {
+    var decoded = Floats(block)
+    var apart = stride
+    if type == Int32(PLATFORM_ROWS_FLOAT32) {
+      // They lie in memory as they are needed.
+      decoded = (rows + first &* width &* 4).assumingMemoryBound(to: Float.self)
+      apart = width
+    } else {
+      loadRows(rows, type, rank, width &- rank, first, known, block, stride)
     }
-    var j = known
-    while j & 3 != 0 {
-      clear(block + j &* stride, stride)
-      j &+= 1
-    }
-  }
-
-  @inline(__always) func attend(_ known: Int) {
-    var j = 0
-    while j < known {
-      tiles(block + j &* stride, stride, queries, stride, heads, stride) { h, four in
-        UnsafeMutableRawPointer(scores + (h &* rowBlock &+ j)).storeBytes(of: four, as: SIMD4<Float>.self)
-      }
-      j &+= 4
-    }
-    for h in 0..<heads { weigh(h, known) }
+    // By the time the next rows are needed, they have come from memory. Behind the last row it is in vain.
+    let half = (known &* rowByteCount(type, rank, width &- rank)) / 2
+    let next = rows + (first &* rowByteCount(type, rank, width &- rank) &+ 2 &* half)
+    multiplyOuter(
+      decoded, apart, 1, known, queries, headLanes, headLanes, width, scores, headLanes, false, ahead: next, half)
     var h = 0
-    while h &+ 4 <= heads {
-      accumulateFour(h, known)
-      h &+= 4
+    while h < headLanes {
+      weigh(h, known)
+      h &+= lanes
     }
-    while h < heads {
-      accumulateOne(h, known)
-      h &+= 1
-    }
+    if !isFirst { rescale() }
+    multiplyOuter(
+      scores, 1, headLanes, heads, decoded, apart, rank, known, out, rank, !isFirst, ahead: next + half, half)
   }
 
-  /// Turns a head's scores into weights relative to the highest score so far, and rescales what it has summed.
+  /// Turns the scores of a vector of heads into weights relative to the highest score so far.
   @inline(__always) func weigh(_ h: Int, _ known: Int) {
-    let s = scores + h &* rowBlock
-    let blockTop = maximum(s, known)
-    let top = blockTop > tops[h] ? blockTop : tops[h]
+    let s = scores + h
+    let before = load(tops + h)
+    var top = before
+    for t in 0..<known { top = larger(load(s + t &* headLanes), top) }
     // Nothing but -infinity so far: weights of zero, no NaN.
-    let base = top == -.infinity ? 0 : top
-    if top != tops[h] {
-      let factor = exponential(splat(tops[h] - base))
-      totals[h] *= factor[0]
-      scaleRow(out + h &* rank, factor)
-      tops[h] = top
+    let base = top.replacing(with: zero, where: top .== splat(-.infinity))
+    let factor = exponential(before - base)
+    var total = load(totals + h) * factor
+    for t in 0..<known {
+      let weight = exponential(load(s + t &* headLanes) - base)
+      store(weight, s + t &* headLanes)
+      total += weight
     }
-    totals[h] += exponentials(s, known, minus: base)
+    store(top, tops + h)
+    store(total, totals + h)
+    store(factor, factors + h)
   }
 
-  @inline(__always) func scaleRow(_ p: MutableFloats, _ factor: FloatVector) {
-    var c = 0
-    while c &+ lanes <= rank {
-      store(load(p + c) * factor, p + c)
-      c &+= lanes
-    }
-    while c < rank {
-      p[c] *= factor[0]
-      c &+= 1
-    }
-  }
-
-  /// `out[h + j] += sum over t of weight[h + j, t] * row[t]` for j in 0..<4: a tile of four heads by two vectors.
-  @inline(__always) func accumulateFour(_ h: Int, _ known: Int) {
-    let p = scores + h &* rowBlock
-    let o = out + h &* rank
-    var c = 0
-    while c &+ 2 &* lanes <= rank {
-      var (h0, h1) = (HeadSums(o + c), HeadSums(o + (rank &+ c)))
-      var (h2, h3) = (HeadSums(o + (2 &* rank &+ c)), HeadSums(o + (3 &* rank &+ c)))
-      for t in 0..<known {
-        let row = block + (t &* stride &+ c)
-        let (v0, v1) = (load(row), load(row + lanes))
-        h0.add(p[t], v0, v1)
-        h1.add(p[rowBlock &+ t], v0, v1)
-        h2.add(p[2 &* rowBlock &+ t], v0, v1)
-        h3.add(p[3 &* rowBlock &+ t], v0, v1)
-      }
-      h0.put(o + c)
-      h1.put(o + (rank &+ c))
-      h2.put(o + (2 &* rank &+ c))
-      h3.put(o + (3 &* rank &+ c))
-      c &+= 2 &* lanes
-    }
-    for j in 0..<4 { accumulateRest(h &+ j, known, from: c) }
-  }
-
-  @inline(__always) func accumulateOne(_ h: Int, _ known: Int) { accumulateRest(h, known, from: 0) }
-
-  /// Columns `from..<rank` of one head.
-  @inline(__always) func accumulateRest(_ h: Int, _ known: Int, from: Int) {
-    let p = scores + h &* rowBlock
-    let o = out + h &* rank
-    var c = from
-    while c &+ lanes <= rank {
-      var s = load(o + c)
-      for t in 0..<known { s = fused(splat(p[t]), load(block + (t &* stride &+ c)), s) }
-      store(s, o + c)
-      c &+= lanes
-    }
-    while c < rank {
-      for t in 0..<known { o[c] = fused(p[t], block[t &* stride &+ c], o[c]) }
-      c &+= 1
-    }
+  /// What was summed before is worth less where a higher score came.
+  @inline(__always) func rescale() {
+    for h in 0..<heads where factors[h] != 1 { scaleFloats(out + h &* rank, rank, factors[h]) }
   }
 
   @inline(__always) func finish() {
-    for h in 0..<heads { scaleRow(out + h &* rank, splat(1 / totals[h])) }
+    for h in 0..<heads {
+      out[heads &* rank &+ h] = tops[h]
+      out[heads &* (rank &+ 1) &+ h] = totals[h]
+    }
   }
 }
 
-/// Two vectors of a head's output while rows are added to it.
-private struct HeadSums {
-  private var s0: FloatVector
-  private var s1: FloatVector
-
-  @inline(__always) init(_ p: MutableFloats) {
-    s0 = load(p)
-    s1 = load(p + lanes)
+@inline(__always) func scaleFloats(_ p: MutableFloats, _ count: Int, _ factor: Float) {
+  var c = 0
+  while c &+ lanes <= count {
+    store(load(p + c) * splat(factor), p + c)
+    c &+= lanes
   }
-
-  @inline(__always) mutating func add(_ weight: Float, _ v0: FloatVector, _ v1: FloatVector) {
-    s0 = fused(splat(weight), v0, s0)
-    s1 = fused(splat(weight), v1, s1)
+  while c < count {
+    p[c] *= factor
+    c &+= 1
   }
+}
 
-  @inline(__always) func put(_ p: MutableFloats) {
-    store(s0, p)
-    store(s1, p + lanes)
+/// Joins one head's spans: out [rank] = the softmax-weighted sum of the rows of all `spans` (at least 1) spans.
+///
+/// partials: results of `attendLatent` for `heads` heads, `stride` floats from one to the next, added in that order.
+@inline(never) public func combineSpans(
+  _ partials: UnsafePointer<Float>, _ stride: Int, _ spans: Int, _ heads: Int, _ head: Int, _ rank: Int,
+  _ out: UnsafeMutablePointer<Float>
+) {
+  let tops = partials + (heads &* rank &+ head)
+  var top = -Float.infinity
+  for s in 0..<spans where tops[s &* stride] > top { top = tops[s &* stride] }
+  let base = top == -.infinity ? 0 : top
+  var total: Float = 0
+  for s in 0..<spans {
+    let weight = exponential(splat(tops[s &* stride] - base))[0]
+    total = fused(weight, tops[s &* stride &+ heads], total)
+    let span = partials + (s &* stride &+ head &* rank)
+    var c = 0
+    while c &+ lanes <= rank {
+      let v = load(span + c)
+      store(s == 0 ? v * splat(weight) : fused(splat(weight), v, load(out + c)), out + c)
+      c &+= lanes
+    }
+    while c < rank {
+      out[c] = s == 0 ? span[c] * weight : fused(weight, span[c], out[c])
+      c &+= 1
+    }
   }
+  scaleFloats(out, rank, 1 / total)
 }

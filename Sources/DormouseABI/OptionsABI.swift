@@ -45,8 +45,7 @@ extension SessionOptions {
     switch options.cache {
     case 0, Int32(DORMOUSE_CACHE_F32): cacheType = .float32
     case Int32(DORMOUSE_CACHE_BF16): cacheType = .bfloat16
-    case Int32(DORMOUSE_CACHE_INT8):
-      throw Failure(.unsupported, "this version has f32 and bf16 cache rows, not int8")
+    case Int32(DORMOUSE_CACHE_INT8): cacheType = .int8
     default: throw invalidMember("dormouse_session_options.cache", options.cache)
     }
     switch options.attention {

@@ -134,10 +134,9 @@ public func dormouse_latent_cache_attend(
   }
 }
 
-/// The one-layer cache behind a handle, with the kernels it was made with.
+/// The one-layer cache behind a handle.
 private final class LatentCachePart {
   let cache: LatentCache
-  private let kernels: Kernels
 
   /// - Parameter fields: the object that `dormouse_latent_cache_create` describes.
   init(_ fields: JSONFields) throws(Failure) {
@@ -146,12 +145,12 @@ private final class LatentCachePart {
     let rope = try fields.integer("qk_rope_head_dim", 0...Int(Int32.max))
     let capacity = try fields.integer("capacity", 1...Int(Int32.max))
     let type = try fields.optionalString("type") ?? "f32"
-    guard let rowType = ["f32": ElementType.float32, "bf16": .bfloat16][type] else {
-      throw fields.wrong("type", .string(type), expected: "f32 or bf16")
+    guard let rowType = ["f32": CacheRowType.float32, "bf16": .bfloat16, "int8": .int8][type] else {
+      throw fields.wrong("type", .string(type), expected: "f32, bf16 or int8")
     }
-    kernels = try Kernels.selected()
     cache = try LatentCache(
-      layerCount: 1, kvLoraRank: rank, qkRopeHeadDimension: rope, capacity: capacity, rowType: rowType)
+      layerCount: 1, kvLoraRank: rank, qkRopeHeadDimension: rope, capacity: capacity, rowType: rowType,
+      kernels: try Kernels.selected())
   }
 
   /// - Parameter rowCount: how many of the rows to attend over; 0 for all.
@@ -163,7 +162,7 @@ private final class LatentCachePart {
     }
     try cache.attend(
       query: query, heads: heads, scale: scale, layer: 0, count: rowCount == 0 ? cache.length : rowCount,
-      kernels: kernels, into: out)
+      into: out)
   }
 }
 

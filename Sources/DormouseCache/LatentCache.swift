@@ -5,8 +5,9 @@ import DormouseSupport
 ///
 /// A token leaves one row a layer and nothing else: `kvLoraRank` values of the normalised latent, then
 /// `qkRopeHeadDimension` values of the rotated key that all heads share (DeepSeek-V2, arXiv 2405.04434, section 2.1).
-/// Layout: [layer][position][kvLoraRank + qkRopeHeadDimension], without padding, so that the memory is exactly
-/// `layerCount * capacity * rowWidth * rowType.byteCount` bytes; pages are touched only as rows are written.
+/// Layout: [layer][position][row], without padding, so that the memory is exactly
+/// `layerCount * capacity * rowType.byteCount(rank: kvLoraRank, rope: qkRopeHeadDimension)` bytes; pages are touched
+/// only as rows are written.
 ///
 /// One writer at a time. A forward pass stages rows layer by layer and advances once all layers are done: a pass that
 /// is cancelled half-way leaves the length, and so the cache, as it was.
@@ -16,23 +17,24 @@ public final class LatentCache {
   public let qkRopeHeadDimension: Int
   /// Tokens that fit.
   public let capacity: Int
-  /// float32 or bfloat16.
-  public let rowType: ElementType
+  public let rowType: CacheRowType
+  /// Bytes of a row.
+  public let rowByteCount: Int
   /// Tokens held.
   public private(set) var length = 0
 
   private let memory: AlignedBuffer
   private let layerByteCount: Int
+  private let kernels: Kernels
 
   /// Values of a row.
   public var rowWidth: Int { kvLoraRank + qkRopeHeadDimension }
   /// Bytes of memory, all layers and the whole capacity.
   public var byteCount: Int { memory.bytes.count }
 
-  /// - Throws: `Failure(.invalidArgument)` for a size that is not positive or a row type other than float32 and
-  ///   bfloat16, `Failure(.outOfMemory)` naming the size.
+  /// - Throws: `Failure(.invalidArgument)` for a size that is not positive, `Failure(.outOfMemory)` naming the size.
   public init(
-    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: ElementType
+    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: CacheRowType, kernels: Kernels
   ) throws(Failure) {
     guard layerCount > 0, kvLoraRank > 0, qkRopeHeadDimension >= 0, capacity > 0 else {
       throw Failure(
@@ -40,52 +42,60 @@ public final class LatentCache {
         "latent cache: \(layerCount) layers, kv_lora_rank \(kvLoraRank), qk_rope_head_dim \(qkRopeHeadDimension),"
           + " capacity \(capacity); expected positive numbers")
     }
-    guard rowType == .float32 || rowType == .bfloat16 else {
-      throw Failure(.invalidArgument, "latent cache: rows of type \(rowType); expected float32 or bfloat16")
-    }
     self.layerCount = layerCount
     self.kvLoraRank = kvLoraRank
     self.qkRopeHeadDimension = qkRopeHeadDimension
     self.capacity = capacity
     self.rowType = rowType
+    self.kernels = kernels
     let total = try LatentCache.byteCount(
       layerCount: layerCount, kvLoraRank: kvLoraRank, qkRopeHeadDimension: qkRopeHeadDimension, capacity: capacity,
       rowType: rowType)
     memory = try AlignedBuffer(byteCount: total, for: "latent cache of \(capacity) tokens")
     layerByteCount = total / layerCount
+    rowByteCount = layerByteCount / capacity
   }
 
   /// The bytes that a cache of these sizes takes.
   /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
   public static func byteCount(
-    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: ElementType
+    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: CacheRowType
   ) throws(Failure) -> Int {
-    let width = try CheckedSize.sum(kvLoraRank, qkRopeHeadDimension, of: "the latent cache's row")
-    return try CheckedSize.product(layerCount, capacity, width, rowType.byteCount, of: "the latent cache's size")
+    guard let row = rowType.byteCount(rank: kvLoraRank, rope: qkRopeHeadDimension) else {
+      throw Failure(.malformed, "the latent cache's row is out of range: [\(kvLoraRank), \(qkRopeHeadDimension)]")
+    }
+    return try CheckedSize.product(layerCount, capacity, row, of: "the latent cache's size")
   }
 
-  /// The rows of a layer: [capacity, rowWidth] of `rowType`, of which the first `length` (and staged ones) are set.
-  /// Nil for a layer that is not there.
-  public func rows(layer: Int) -> UnsafeRawPointer? {
+  /// The rows of a layer, of which the first `length` (and staged ones) are set. Nil for a layer that is not there.
+  public func rows(layer: Int) -> CacheRows? {
     guard layer >= 0, layer < layerCount, let base = memory.bytes.baseAddress else { return nil }
-    return UnsafeRawPointer(base + layer * layerByteCount)
+    return CacheRows(
+      type: rowType, rank: kvLoraRank, rope: qkRopeHeadDimension, bytes: UnsafeRawPointer(base + layer * layerByteCount)
+    )
   }
 
-  /// Writes `count` rows [count, rowWidth] of a layer behind the rows held, without counting them yet.
+  /// Where `count` new rows of a layer go, behind the rows held: `rowByteCount` bytes each, for `store` to fill.
   /// - Throws: `Failure(.contextFull)` when they don't fit, `Failure(.invalidArgument)` for an unknown layer.
-  public func stage(_ rows: UnsafePointer<Float>, count: Int, layer: Int) throws(Failure) {
+  public func stage(count: Int, layer: Int) throws(Failure) -> UnsafeMutableRawPointer {
     guard layer >= 0, layer < layerCount, count >= 0, let base = memory.bytes.baseAddress else {
       throw Failure(.invalidArgument, "latent cache: \(count) rows for layer \(layer); it has \(layerCount) layers")
     }
     try requireRoom(for: count)
-    let elements = count * rowWidth
-    let target = base + layer * layerByteCount + length * rowWidth * rowType.byteCount
-    if rowType == .float32 {
-      target.copyMemory(from: rows, byteCount: elements * MemoryLayout<Float>.size)
-    } else {
-      let narrow = target.assumingMemoryBound(to: UInt16.self)
-      for index in 0..<elements { narrow[index] = LatentCache.bfloat16(rows[index]) }
-    }
+    return base + layer * layerByteCount + length * rowByteCount
+  }
+
+  /// Writes `count` rows [count, rowWidth] at staged row `index`. Thread: any, each row by one.
+  public func store(_ rows: UnsafePointer<Float>, count: Int, at index: Int, of staged: UnsafeMutableRawPointer) {
+    kernels.storeRows(
+      rows, count: count, type: rowType, rank: kvLoraRank, rope: qkRopeHeadDimension,
+      into: staged + index * rowByteCount)
+  }
+
+  /// Writes `count` rows [count, rowWidth] of a layer behind the rows held, without counting them yet.
+  /// - Throws: as `stage(count:layer:)`.
+  public func stage(_ rows: UnsafePointer<Float>, count: Int, layer: Int) throws(Failure) {
+    store(rows, count: count, at: 0, of: try stage(count: count, layer: layer))
   }
 
   /// Counts `count` staged rows of every layer as held.
@@ -128,7 +138,7 @@ public final class LatentCache {
   ///   - out: [heads, kvLoraRank].
   /// - Throws: `Failure(.invalidArgument)` for an unknown layer, no heads, no rows, or more than are held.
   public func attend(
-    query: UnsafePointer<Float>, heads: Int, scale: Float, layer: Int, count: Int? = nil, kernels: Kernels,
+    query: UnsafePointer<Float>, heads: Int, scale: Float, layer: Int, count: Int? = nil,
     into out: UnsafeMutablePointer<Float>
   ) throws(Failure) {
     let count = count ?? length
@@ -142,18 +152,9 @@ public final class LatentCache {
     guard heads <= Int.max / 8 / (rowWidth + LatentCache.headOverhead) else {
       throw Failure(.invalidArgument, "latent cache: attention of \(heads) heads, whose queries no memory holds")
     }
-    kernels.attendLatent(
-      query: query, heads: heads, rows: rows, rowType: rowType, rowStride: rowWidth, count: count, rank: kvLoraRank,
-      rope: qkRopeHeadDimension, scale: scale, into: out)
+    kernels.attendLatent(query: query, heads: heads, rows: rows, count: count, scale: scale, into: out)
   }
 
   /// At least what the kernels add to a head's row: its padding and its scores.
   private static let headOverhead = 256
-
-  /// The upper half of a float32, rounded to nearest, ties to even; a NaN stays a NaN.
-  private static func bfloat16(_ value: Float) -> UInt16 {
-    let bits = value.bitPattern
-    if value.isNaN { return UInt16(truncatingIfNeeded: bits >> 16) | 0x40 }
-    return UInt16(truncatingIfNeeded: (bits &+ 0x7FFF &+ ((bits >> 16) & 1)) >> 16)
-  }
 }

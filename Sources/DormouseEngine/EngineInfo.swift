@@ -53,13 +53,14 @@ extension Engine {
     ]
   }
 
-  /// Bytes in 16 bits, the width in which caches are usually compared, and in the default of 32 bits.
+  /// Bytes in 16 bits, the width in which caches are usually compared, and in the other types of rows.
   private func cache(_ configuration: ModelConfiguration) -> JSON {
     [
-      "values_per_token": .size(configuration.cacheByteCountPerToken(elementByteCount: 1)),
+      "values_per_token": .size(configuration.cacheValuesPerToken),
       "bytes_per_token": [
-        "bf16": .size(configuration.cacheByteCountPerToken(elementByteCount: 2)),
-        "f32": .size(configuration.cacheByteCountPerToken(elementByteCount: 4)),
+        "bf16": .size(configuration.cacheByteCountPerToken(.bfloat16)),
+        "f32": .size(configuration.cacheByteCountPerToken(.float32)),
+        "int8": .size(configuration.cacheByteCountPerToken(.int8)),
       ],
       "plain_attention_bytes_per_token": [
         "bf16": .size(configuration.plainCacheByteCountPerToken(elementByteCount: 2)),

@@ -29,7 +29,7 @@ public struct EngineOptions: Sendable {
 public struct SessionOptions: Sendable, Equatable {
   /// Tokens; nil: the model's maximum, but at most `defaultContextLength`.
   public var contextLength: Int?
-  public var cacheType = ElementType.float32
+  public var cacheType = CacheRowType.float32
   public var attention = AttentionForm.automatic
 
   public init() {}

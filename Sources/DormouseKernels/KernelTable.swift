@@ -37,11 +37,21 @@ struct KernelTable: Sendable {
   let rmsNorm: @Sendable (Floats, Floats, Float, Int, MutableFloats) -> Void
   let siluMultiply: @Sendable (MutableFloats, Floats, Int) -> Void
   let softmax: @Sendable (MutableFloats, Int) -> Void
+  let storeRows: @Sendable (Floats, Int, Int32, Int, Int, UnsafeMutableRawPointer) -> Void
+  let loadRows: @Sendable (UnsafeRawPointer, Int32, Int, Int, Int, Int, MutableFloats, Int) -> Void
+  let transpose: @Sendable (Floats, Int, Int, Int, MutableFloats, Int) -> Void
+  let multiplyOuter: @Sendable (Floats, Int, Int, Int, Floats, Int, Int, Int, MutableFloats, Int, Bool) -> Void
   let attendLatent:
     @Sendable (
       Floats, Int, UnsafeRawPointer, Int32, Int, Int, Int, Int, Float, MutableFloats, MutableFloats
     ) -> Void
-  let attendLatentScratch: @Sendable (Int, Int, Int) -> Int
+  let combineSpans: @Sendable (Floats, Int, Int, Int, Int, Int, MutableFloats) -> Void
+  let attendTile:
+    @Sendable (
+      Floats, Int, Int, Int, Floats, Int, Int, Int, Floats, Int, Int, MutableFloats, MutableFloats, MutableFloats, Int,
+      MutableFloats
+    ) -> Void
+  let finishAttention: @Sendable (MutableFloats, Int, Int, Int, Floats) -> Void
   let readAll: @Sendable (UnsafeRawPointer, Int) -> UInt64
   let multiplyAndAdd: @Sendable (Int, Float, Float) -> Float
   let vectorLength: @Sendable () -> Int
@@ -92,8 +102,14 @@ extension KernelTable {
     rmsNorm: DormouseCPUBaseline.rmsNorm,
     siluMultiply: DormouseCPUBaseline.siluMultiply,
     softmax: DormouseCPUBaseline.softmax,
+    storeRows: DormouseCPUBaseline.storeRows,
+    loadRows: DormouseCPUBaseline.loadRows,
+    transpose: DormouseCPUBaseline.transpose,
+    multiplyOuter: DormouseCPUBaseline.multiplyOuter,
     attendLatent: DormouseCPUBaseline.attendLatent,
-    attendLatentScratch: DormouseCPUBaseline.attendLatentScratch,
+    combineSpans: DormouseCPUBaseline.combineSpans,
+    attendTile: DormouseCPUBaseline.attendTile,
+    finishAttention: DormouseCPUBaseline.finishAttention,
     readAll: DormouseCPUBaseline.readAll,
     multiplyAndAdd: DormouseCPUBaseline.multiplyAndAdd,
     vectorLength: DormouseCPUBaseline.vectorLength)
@@ -120,8 +136,14 @@ extension KernelTable {
       rmsNorm: DormouseCPUAVX2.rmsNorm,
       siluMultiply: DormouseCPUAVX2.siluMultiply,
       softmax: DormouseCPUAVX2.softmax,
+      storeRows: DormouseCPUAVX2.storeRows,
+      loadRows: DormouseCPUAVX2.loadRows,
+      transpose: DormouseCPUAVX2.transpose,
+      multiplyOuter: DormouseCPUAVX2.multiplyOuter,
       attendLatent: DormouseCPUAVX2.attendLatent,
-      attendLatentScratch: DormouseCPUAVX2.attendLatentScratch,
+      combineSpans: DormouseCPUAVX2.combineSpans,
+      attendTile: DormouseCPUAVX2.attendTile,
+      finishAttention: DormouseCPUAVX2.finishAttention,
       readAll: DormouseCPUAVX2.readAll,
       multiplyAndAdd: DormouseCPUAVX2.multiplyAndAdd,
       vectorLength: DormouseCPUAVX2.vectorLength)
@@ -147,8 +169,14 @@ extension KernelTable {
       rmsNorm: DormouseCPUAVX512.rmsNorm,
       siluMultiply: DormouseCPUAVX512.siluMultiply,
       softmax: DormouseCPUAVX512.softmax,
+      storeRows: DormouseCPUAVX512.storeRows,
+      loadRows: DormouseCPUAVX512.loadRows,
+      transpose: DormouseCPUAVX512.transpose,
+      multiplyOuter: DormouseCPUAVX512.multiplyOuter,
       attendLatent: DormouseCPUAVX512.attendLatent,
-      attendLatentScratch: DormouseCPUAVX512.attendLatentScratch,
+      combineSpans: DormouseCPUAVX512.combineSpans,
+      attendTile: DormouseCPUAVX512.attendTile,
+      finishAttention: DormouseCPUAVX512.finishAttention,
       readAll: DormouseCPUAVX512.readAll,
       multiplyAndAdd: DormouseCPUAVX512.multiplyAndAdd,
       vectorLength: DormouseCPUAVX512.vectorLength)
@@ -174,8 +202,14 @@ extension KernelTable {
       rmsNorm: DormouseCPUNEON.rmsNorm,
       siluMultiply: DormouseCPUNEON.siluMultiply,
       softmax: DormouseCPUNEON.softmax,
+      storeRows: DormouseCPUNEON.storeRows,
+      loadRows: DormouseCPUNEON.loadRows,
+      transpose: DormouseCPUNEON.transpose,
+      multiplyOuter: DormouseCPUNEON.multiplyOuter,
       attendLatent: DormouseCPUNEON.attendLatent,
-      attendLatentScratch: DormouseCPUNEON.attendLatentScratch,
+      combineSpans: DormouseCPUNEON.combineSpans,
+      attendTile: DormouseCPUNEON.attendTile,
+      finishAttention: DormouseCPUNEON.finishAttention,
       readAll: DormouseCPUNEON.readAll,
       multiplyAndAdd: DormouseCPUNEON.multiplyAndAdd,
       vectorLength: DormouseCPUNEON.vectorLength)

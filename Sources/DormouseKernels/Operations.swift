@@ -62,7 +62,7 @@ extension Kernels {
   }
 
   /// Memory of this thread for `count` floats, until its next use; nil when there is none.
-  private func scratch(_ count: Int) -> UnsafeMutablePointer<Float>? {
+  func scratch(_ count: Int) -> UnsafeMutablePointer<Float>? {
     platform_scratch(count * MemoryLayout<Float>.stride)?.bindMemory(to: Float.self, capacity: count)
   }
 
@@ -108,26 +108,6 @@ extension Kernels {
   /// `x[i] = exp(x[i] - max) / sum`, in place. An entry of -infinity becomes 0; all of them, or a NaN, give NaN.
   public func softmax(_ x: UnsafeMutablePointer<Float>, count: Int) {
     table.softmax(x, count)
-  }
-
-  /// Absorbed multi-head latent attention (DeepSeek-V2, section 2.1) of one token over latent rows.
-  ///
-  /// `scores[h, t] = scale * dot(query[h], rows[t])`, `out[h] = sum over t of softmax(scores[h])[t] * rows[t][..<rank]`,
-  /// computed online, so that no matrix of scores exists. Threads split the heads: a range of heads is this call with
-  /// `query` and `out` moved.
-  ///
-  /// - Parameters:
-  ///   - query: [heads, rank + rope].
-  ///   - rows: [count, rank + rope] of `rowType` (float32 or bfloat16), `rowStride` elements between rows.
-  ///   - out: [heads, rank]; zero when `count` is 0, NaN when there is no memory for a block of rows.
-  public func attendLatent(
-    query: UnsafePointer<Float>, heads: Int, rows: UnsafeRawPointer, rowType: ElementType, rowStride: Int, count: Int,
-    rank: Int, rope: Int, scale: Float, into out: UnsafeMutablePointer<Float>
-  ) {
-    guard let scratch = scratch(table.attendLatentScratch(heads, rank, rope)) else {
-      return out.update(repeating: .nan, count: heads * rank)
-    }
-    table.attendLatent(query, heads, rows, rowType.platform, rowStride, count, rank, rope, scale, out, scratch)
   }
 
   /// `y[i, r] = sum over c of w[r, c] * x[i, c]` for the whole matrix, blocks of rows shared out over `pool`.

@@ -3,16 +3,6 @@ public import DormouseSupport
 
 /// The memory that each thread keeps for the kernels: it grows to the largest need and goes with the thread.
 extension Kernels {
-  /// Bytes that one thread needs at most for the operations of a model.
-  /// - Parameters:
-  ///   - columns: of the widest matrix.
-  ///   - count: rows of x at most.
-  ///   - heads: heads of one call of `attendLatent` at most.
-  public func threadScratchByteCount(columns: Int, count: Int, heads: Int, rank: Int, rope: Int) -> Int {
-    let floats = max(table.multiplyMatrixScratch(columns, count), table.attendLatentScratch(heads, rank, rope))
-    return floats * MemoryLayout<Float>.stride
-  }
-
   /// Gives every thread of `pool`, and the calling one, `byteCount` bytes, so that no operation has to ask for them.
   /// - Throws: `Failure(.outOfMemory)`.
   public static func reserveThreadScratch(_ byteCount: Int, pool: ThreadPool) throws(Failure) {

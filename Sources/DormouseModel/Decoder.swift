@@ -35,7 +35,7 @@ public final class Decoder {
     chunk = sizes.chunk
     cache = try LatentCache(
       layerCount: c.hiddenLayerCount, kvLoraRank: c.kvLoraRank, qkRopeHeadDimension: c.qkRopeHeadDimension,
-      capacity: sizes.contextLength, rowType: options.cacheType)
+      capacity: sizes.contextLength, rowType: options.cacheType, kernels: model.kernels)
     scratch = try Scratch(c, precision: model.precision, chunk: chunk, threadCount: model.pool.threadCount)
     queue = ProductQueue(
       kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + 1)

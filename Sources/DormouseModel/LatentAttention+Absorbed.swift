@@ -2,61 +2,158 @@ import DormouseKernels
 import DormouseSupport
 
 /// The absorbed form: q~ = q_nope W_kvb[nope rows], score = q~ . c + q_rope . k_rope, out = (p . c) W_kvb[value rows]^T.
+///
+/// Three steps a round of tokens, each shared out over all threads: queries by head; attention by token, group of heads
+/// and span of cached rows (flash decoding); joining the spans and the product with the value rows by head.
 extension LatentAttention {
-  /// Heads of one task at most: enough to read each latent row once for several heads.
-  static let headsPerTask = 16
+  /// Tokens times spans of one round at most, which bounds its memory.
+  private static let roundSize = 16
+  /// Rows of a span at least: fewer take less time than handing them out.
+  private static let leastSpan = 128
+  /// Rows that the kernel decodes at a time.
+  private static let spanMultiple = 64
+  /// Heads of a task at most: each row is decoded once for all of them, and what they need stays in the second cache.
+  private static let mostHeadsPerTask = 32
+  /// From this many tokens on it pays to decode a head's weights first.
+  private static let decodeCount = 4
 
   struct AbsorbedScratch {
-    var layout = ScratchLayout()
-    /// [headsPerTask, rank + rope].
+    /// What all threads share.
+    var shared = ScratchLayout()
+    /// [roundSize, heads, rank + rope].
     let query: Int
-    /// [headsPerTask, rank].
-    let out: Int
-    var wordCount: Int { layout.wordCount }
+    /// [roundSize, heads, rank + 2]: for each token, span and group of heads what `Kernels.attendLatent` leaves.
+    let partial: Int
+    /// What each thread has of its own.
+    var own = ScratchLayout()
+    /// What `Kernels.attendLatent` works in.
+    let kernel: Int
+    /// [nope, rank]: the key rows of one head.
+    let weights: Int
+    /// [roundSize, rank]: one head's latent outputs.
+    let joined: Int
   }
 
   static func absorbedScratch(_ c: ModelConfiguration) throws(Failure) -> AbsorbedScratch {
-    var layout = ScratchLayout()
-    let query = try layout.words(headsPerTask, c.latentWidth)
-    let out = try layout.words(headsPerTask, c.kvLoraRank)
-    return AbsorbedScratch(layout: layout, query: query, out: out)
+    var shared = ScratchLayout()
+    let query = try shared.words(roundSize, c.attentionHeadCount, c.latentWidth)
+    let partial = try shared.words(roundSize, c.attentionHeadCount, c.kvLoraRank + 2)
+    var own = ScratchLayout()
+    let kernel = try own.words(
+      Kernels.latentScratchCount(
+        heads: min(c.attentionHeadCount, mostHeadsPerTask), rank: c.kvLoraRank, rope: c.qkRopeHeadDimension))
+    let weights = try own.words(c.qkNopeHeadDimension, c.kvLoraRank)
+    let joined = try own.words(roundSize, c.kvLoraRank)
+    return AbsorbedScratch(
+      shared: shared, query: query, partial: partial, own: own, kernel: kernel, weights: weights, joined: joined)
   }
 
-  /// From `scratch.query` to `scratch.attended`; tasks are blocks of heads of one token.
-  func attendAbsorbed(_ pass: Pass, _ keys: CachedRows, _ scratch: Scratch, _ queue: ProductQueue) {
-    let even = CheckedSize.ceilingQuotient(pass.count * heads, queue.pool.threadCount * 2)
-    let block = min(max(even, 1), LatentAttention.headsPerTask, heads)
-    let blocks = CheckedSize.ceilingQuotient(heads, block)
-    queue.pool.run(pass.count * blocks) { task, worker in
-      let memory = scratch.attention + worker * scratch.attentionStride
-      let token = task / blocks
-      let start = task % blocks * block
-      absorb(
-        pass, keys, scratch, queue.kernels, token: token, heads: start..<min(start + block, heads),
-        query: memory + absorbed.query, out: memory + absorbed.out)
+  /// One round: its tokens, and how the cached rows are cut. Depends on the pass alone and not on the threads, so that
+  /// the result does not either.
+  private struct Round {
+    let tokens: Range<Int>
+    /// Rows of a span, but for the last.
+    let spanLength: Int
+    /// Spans of the longest token.
+    let spans: Int
+    let headsPerGroup: Int
+    let groups: Int
+
+    init(_ tokens: Range<Int>, first: Int, heads: Int) {
+      self.tokens = tokens
+      let total = first + tokens.upperBound
+      let most = max(1, roundSize / tokens.count)
+      let wanted = min(most, CheckedSize.ceilingQuotient(total, leastSpan))
+      let even = CheckedSize.ceilingQuotient(total, wanted)
+      spanLength = CheckedSize.ceilingQuotient(even, spanMultiple) * spanMultiple
+      spans = CheckedSize.ceilingQuotient(total, spanLength)
+      let even32 = CheckedSize.ceilingQuotient(heads, CheckedSize.ceilingQuotient(heads, mostHeadsPerTask))
+      headsPerGroup = min(heads, CheckedSize.ceilingQuotient(even32, 16) * 16)
+      groups = CheckedSize.ceilingQuotient(heads, headsPerGroup)
+    }
+
+    /// The heads of a group.
+    func heads(_ group: Int, of heads: Int) -> Range<Int> {
+      group * headsPerGroup..<min((group + 1) * headsPerGroup, heads)
     }
   }
 
-  private func absorb(
-    _ pass: Pass, _ keys: CachedRows, _ scratch: Scratch, _ kernels: Kernels, token: Int, heads range: Range<Int>,
-    query: UnsafeMutablePointer<Float>, out: UnsafeMutablePointer<Float>
+  /// From `scratch.query` to `scratch.attended`.
+  func attendAbsorbed(_ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ queue: ProductQueue) {
+    for start in stride(from: 0, to: pass.count, by: Self.roundSize) {
+      let round = Round(start..<min(start + Self.roundSize, pass.count), first: pass.first, heads: heads)
+      queue.pool.run(heads) { head, worker in absorbQueries(head, round, pass, scratch, queue.kernels, worker) }
+      queue.pool.run(round.tokens.count * round.groups * round.spans) { task, worker in
+        attendSpan(task, round, pass, rows, scratch, queue.kernels, worker)
+      }
+      queue.pool.run(heads) { head, worker in projectValues(head, round, pass, scratch, queue.kernels, worker) }
+    }
+  }
+
+  /// A head's queries in latent space, and their rotated channels.
+  private func absorbQueries(
+    _ head: Int, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
   ) {
-    for (index, head) in range.enumerated() {
-      let source = scratch.query + (token * heads + head) * keyWidth
-      let target = query + index * latentWidth
-      rotate(source + nope, token, scratch)
-      let first = head * (nope + value)
-      kernels.multiplyTransposed(pass.weights.expansion, rows: first..<first + nope, x: source, into: target)
-      (target + rank).update(from: source + nope, count: rope)
+    let first = head * (nope + value)
+    let expansion = pass.weights.expansion
+    let source = scratch.query + head * keyWidth
+    let target = scratch.attentionShared + absorbed.query + head * latentWidth
+    for (index, token) in round.tokens.enumerated() {
+      let query = source + token * heads * keyWidth
+      rotate(query + nope, token, scratch)
+      (target + index * heads * latentWidth + rank).update(from: query + nope, count: rope)
     }
+    if round.tokens.count < Self.decodeCount {
+      for (index, token) in round.tokens.enumerated() {
+        kernels.multiplyTransposed(
+          expansion, rows: first..<first + nope, x: source + token * heads * keyWidth,
+          into: target + index * heads * latentWidth)
+      }
+    } else {
+      let weights = scratch.attention(of: worker) + absorbed.weights
+      for row in 0..<nope { kernels.dequantize(expansion, row: first + row, into: weights + row * rank) }
+      kernels.multiplyOuter(
+        source + round.tokens.lowerBound * heads * keyWidth, aRow: heads * keyWidth, rows: round.tokens.count, weights,
+        bRow: rank, columns: rank, depth: nope, into: target, cRow: heads * latentWidth)
+    }
+  }
+
+  /// A group of heads of one token over one span of rows; nothing where the span lies in the token's future.
+  private func attendSpan(
+    _ task: Int, _ round: Round, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
+  ) {
+    let group = round.heads(task % round.groups, of: heads)
+    let slot = task / round.groups
+    let (index, span) = (slot / round.spans, slot % round.spans)
+    let visible = pass.first + round.tokens.lowerBound + index + 1
+    let range = span * round.spanLength..<min((span + 1) * round.spanLength, visible)
+    guard range.lowerBound < visible else { return }
     kernels.attendLatent(
-      query: query, heads: range.count, rows: keys.bytes, rowType: keys.type, rowStride: keys.width,
-      count: pass.first + token + 1, rank: rank, rope: rope, scale: scale, into: out)
-    for (index, head) in range.enumerated() {
-      let first = head * (nope + value) + nope
-      kernels.multiply(
-        pass.weights.expansion, rows: first..<first + value, x: out + index * rank, xStride: rank, count: 1,
-        into: scratch.attended + (token * heads + head) * value, yStride: value)
+      query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
+      heads: group.count, rows: rows, range: range, scale: scale,
+      partial: partial(slot, group, scratch), scratch: scratch.attention(of: worker) + absorbed.kernel)
+  }
+
+  /// Where the result of a slot (token and span) for a group of heads lies.
+  private func partial(_ slot: Int, _ group: Range<Int>, _ scratch: Scratch) -> UnsafeMutablePointer<Float> {
+    scratch.attentionShared + absorbed.partial + (slot * heads + group.lowerBound) * (rank + 2)
+  }
+
+  /// Joins a head's spans and multiplies by its value rows, for all tokens of the round.
+  private func projectValues(
+    _ head: Int, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
+  ) {
+    let joined = scratch.attention(of: worker) + absorbed.joined
+    let group = round.heads(head / round.headsPerGroup, of: heads)
+    for (index, token) in round.tokens.enumerated() {
+      let spans = CheckedSize.ceilingQuotient(pass.first + token + 1, round.spanLength)
+      kernels.combineLatent(
+        partial(index * round.spans, group, scratch), stride: heads * (rank + 2), spans: spans, heads: group.count,
+        head: head - group.lowerBound, rank: rank, into: joined + index * rank)
     }
+    let first = head * (nope + value) + nope
+    kernels.multiply(
+      pass.weights.expansion, rows: first..<first + value, x: joined, xStride: rank, count: round.tokens.count,
+      into: scratch.attended + (round.tokens.lowerBound * heads + head) * value, yStride: heads * value)
   }
 }

@@ -1,170 +1,133 @@
 import DormouseKernels
 import DormouseSupport
-import Glibc
 
-/// The expanded form: [k_nope | v] = c W_kvb^T for a tile of keys and one head at a time, then attention by matrix
-/// products with a running softmax. Neither all keys nor all scores are ever held.
+/// The expanded form: [k_nope | v] = c W_kvb^T for a tile of keys and one head at a time, then attention over the tile
+/// with a running softmax (flash attention, arXiv 2205.14135). Neither all keys nor all scores are ever held.
 extension LatentAttention {
   /// Cached positions expanded at a time.
   private static let keyTile = 128
-  /// Tokens whose scores are held at a time.
-  private static let queryTile = 64
+  /// Tokens of a task at least: every task of a head expands its keys again.
+  private static let leastTokensPerTask = 64
 
   struct ExpandedScratch {
-    var layout = ScratchLayout()
-    /// [keyTile, rank + rope]: cached rows widened to float32.
+    /// What each thread has of its own.
+    var own = ScratchLayout()
+    /// [nope, rank]: the key rows of one head.
+    let keyWeights: Int
+    /// [rank, v]: its value rows, transposed.
+    let valueWeights: Int
+    /// [max(nope, v), rank]: weights on their way there, and [keyTile, rank + rope]: cached rows in float32.
     let rows: Int
-    /// [keyTile, nope + v]: as `kv_b_proj` gives them.
-    let expanded: Int
-    /// [keyTile, nope + rope].
+    /// [rank + rope, keyTile]: the same rows transposed.
+    let rowsTransposed: Int
+    /// [nope + rope, keyTile].
     let keys: Int
-    /// [v, keys of the tile]: transposed, so that the output is a matrix product too.
+    /// [keyTile, v].
     let values: Int
-    /// [queryTile, keys of the tile].
+    /// What `Kernels.attendTile` works in.
     let scores: Int
-    /// [queryTile, v].
-    let partial: Int
-    /// [chunk]: each token's greatest score so far, and the sum of exponentials against it.
-    let greatest: Int
-    let sums: Int
-    var wordCount: Int { layout.wordCount }
+    /// [chunk]: each token's greatest score so far, and the sum of its weights.
+    let tops: Int
+    let totals: Int
   }
 
   static func expandedScratch(_ c: ModelConfiguration, chunk: Int) throws(Failure) -> ExpandedScratch {
-    var layout = ScratchLayout()
-    let rows = try layout.words(keyTile, c.latentWidth)
-    let expanded = try layout.words(keyTile, c.qkNopeHeadDimension + c.vHeadDimension)
-    let keys = try layout.words(keyTile, c.qkHeadDimension)
-    let values = try layout.words(keyTile, c.vHeadDimension)
-    let scores = try layout.words(queryTile, keyTile)
-    let partial = try layout.words(queryTile, c.vHeadDimension)
-    let greatest = try layout.words(chunk)
-    let sums = try layout.words(chunk)
+    var own = ScratchLayout()
+    let keyWeights = try own.words(c.qkNopeHeadDimension, c.kvLoraRank)
+    let valueWeights = try own.words(c.kvLoraRank, c.vHeadDimension)
+    let rows = try own.words(max(keyTile, c.vHeadDimension), c.latentWidth)
+    let rowsTransposed = try own.words(c.latentWidth, keyTile)
+    let keys = try own.words(c.qkHeadDimension, keyTile)
+    let values = try own.words(keyTile, c.vHeadDimension)
+    let scores = try own.words(Kernels.tileScratchCount(keys: keyTile))
+    let tops = try own.words(chunk)
+    let totals = try own.words(chunk)
     return ExpandedScratch(
-      layout: layout, rows: rows, expanded: expanded, keys: keys, values: values, scores: scores, partial: partial,
-      greatest: greatest, sums: sums)
+      own: own, keyWeights: keyWeights, valueWeights: valueWeights, rows: rows, rowsTransposed: rowsTransposed,
+      keys: keys, values: values, scores: scores, tops: tops, totals: totals)
   }
 
-  /// From `scratch.query` to `scratch.attended`; one task a head.
-  func attendExpanded(_ pass: Pass, _ keys: CachedRows, _ scratch: Scratch, _ queue: ProductQueue) {
-    queue.pool.run(heads) { head, worker in
-      let memory = scratch.attention + worker * scratch.attentionStride
-      attendHead(head, pass, keys, scratch, queue.kernels, memory)
+  /// From `scratch.query` to `scratch.attended`; one task a head, or several where there are few heads for the threads.
+  /// A token's result does not depend on the tokens that share its task.
+  func attendExpanded(_ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ queue: ProductQueue) {
+    let wanted = CheckedSize.ceilingQuotient(2 * queue.pool.threadCount, heads)
+    let most = CheckedSize.ceilingQuotient(pass.count, Self.leastTokensPerTask)
+    let size = CheckedSize.ceilingQuotient(pass.count, max(1, min(wanted, most)))
+    let parts = CheckedSize.ceilingQuotient(pass.count, size)
+    // The last tokens see the most: they begin first.
+    queue.pool.run(heads * parts) { task, worker in
+      let start = (parts - 1 - task / heads) * size
+      attend(
+        task % heads, start..<min(start + size, pass.count), pass, rows, scratch, queue.kernels,
+        scratch.attention(of: worker))
     }
   }
 
-  private func attendHead(
-    _ head: Int, _ pass: Pass, _ keys: CachedRows, _ scratch: Scratch, _ kernels: Kernels,
+  /// The attention of one head for `tokens` of the chunk.
+  private func attend(
+    _ head: Int, _ tokens: Range<Int>, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ kernels: Kernels,
     _ memory: UnsafeMutablePointer<Float>
   ) {
-    for token in 0..<pass.count {
-      rotate(scratch.query + (token * heads + head) * keyWidth + nope, token, scratch)
-      (scratch.attended + (token * heads + head) * value).update(repeating: 0, count: value)
-      memory[expanded.greatest + token] = -.infinity
-      memory[expanded.sums + token] = 0
-    }
-    let total = pass.first + pass.count
+    let query = scratch.query + (tokens.lowerBound * heads + head) * keyWidth
+    let out = scratch.attended + (tokens.lowerBound * heads + head) * value
+    prepareQueries(query, tokens, scratch)
+    loadWeights(head, pass.weights.expansion, kernels, memory)
+    (memory + expanded.tops).update(repeating: -.infinity, count: tokens.count)
+    (memory + expanded.totals).update(repeating: 0, count: tokens.count)
+    let total = pass.first + tokens.upperBound
     for start in stride(from: 0, to: total, by: Self.keyTile) {
       let tile = start..<min(start + Self.keyTile, total)
-      expand(head, tile, pass, keys, kernels, memory)
-      // Tokens before the tile's first position see nothing of it.
-      for token in stride(from: max(start - pass.first, 0), to: pass.count, by: Self.queryTile) {
-        let tokens = token..<min(token + Self.queryTile, pass.count)
-        attendTile(head, tokens, tile, pass, scratch, kernels, memory)
-      }
+      expand(tile, rows, kernels, memory)
+      kernels.attendTile(
+        query: query, queryRow: heads * keyWidth, count: tokens.count,
+        visible: pass.first + tokens.lowerBound + 1 - start, keys: memory + expanded.keys, keyRow: Self.keyTile,
+        keyCount: tile.count, width: keyWidth, values: memory + expanded.values, valueWidth: value,
+        tops: memory + expanded.tops, totals: memory + expanded.totals, into: out, outRow: heads * value,
+        scratch: memory + expanded.scores)
     }
-    for token in 0..<pass.count {
-      let out = scratch.attended + (token * heads + head) * value
-      let sum = memory[expanded.sums + token]
-      for channel in 0..<value { out[channel] /= sum }
+    kernels.finishAttention(
+      out, outRow: heads * value, count: tokens.count, valueWidth: value, totals: memory + expanded.totals)
+  }
+
+  /// Rotates a head's queries and multiplies the softmax's scale in.
+  private func prepareQueries(_ first: UnsafeMutablePointer<Float>, _ tokens: Range<Int>, _ scratch: Scratch) {
+    for (index, token) in tokens.enumerated() {
+      let query = first + index * heads * keyWidth
+      rotate(query + nope, token, scratch)
+      for channel in 0..<keyWidth { query[channel] *= scale }
     }
   }
 
-  /// One head's keys and transposed values of a tile of cached positions.
+  /// One head's part of `kv_b_proj` in float32, its value rows transposed.
+  private func loadWeights(
+    _ head: Int, _ expansion: WeightMatrix, _ kernels: Kernels, _ memory: UnsafeMutablePointer<Float>
+  ) {
+    let first = head * (nope + value)
+    for row in 0..<nope {
+      kernels.dequantize(expansion, row: first + row, into: memory + expanded.keyWeights + row * rank)
+    }
+    let passing = memory + expanded.rows
+    for row in 0..<value { kernels.dequantize(expansion, row: first + nope + row, into: passing + row * rank) }
+    kernels.transpose(
+      passing, xRow: rank, rows: value, columns: rank, into: memory + expanded.valueWeights, outRow: value)
+  }
+
+  /// The loaded head's keys, transposed, and values of a tile of cached positions.
   private func expand(
-    _ head: Int, _ tile: Range<Int>, _ pass: Pass, _ keys: CachedRows, _ kernels: Kernels,
-    _ memory: UnsafeMutablePointer<Float>
+    _ tile: Range<Int>, _ rows: CacheRows, _ kernels: Kernels, _ memory: UnsafeMutablePointer<Float>
   ) {
-    let width = nope + value
-    let rows = floatRows(tile, keys, kernels, memory + expanded.rows)
-    let both = memory + expanded.expanded
-    kernels.multiply(
-      pass.weights.expansion, rows: head * width..<(head + 1) * width, x: rows, xStride: latentWidth,
-      count: tile.count, into: both, yStride: width)
-    for position in 0..<tile.count {
-      let key = memory + expanded.keys + position * keyWidth
-      key.update(from: both + position * width, count: nope)
-      (key + nope).update(from: rows + position * latentWidth + rank, count: rope)
-      let values = memory + expanded.values + position
-      for channel in 0..<value { values[channel * tile.count] = both[position * width + nope + channel] }
-    }
-  }
-
-  /// The cached rows in float32: where they lie, or widened into `memory`.
-  private func floatRows(
-    _ tile: Range<Int>, _ keys: CachedRows, _ kernels: Kernels, _ memory: UnsafeMutablePointer<Float>
-  ) -> UnsafePointer<Float> {
-    let bytes = keys.bytes + tile.lowerBound * latentWidth * keys.type.byteCount
-    if keys.type == .float32 { return bytes.assumingMemoryBound(to: Float.self) }
-    let matrix = WeightMatrix(
-      elementType: keys.type, rows: tile.count, columns: latentWidth, data: bytes, scales: nil)
-    for row in 0..<tile.count { kernels.dequantize(matrix, row: row, into: memory + row * latentWidth) }
-    return UnsafePointer(memory)
-  }
-
-  /// Adds a tile's part to the outputs of a block of tokens.
-  private func attendTile(
-    _ head: Int, _ tokens: Range<Int>, _ tile: Range<Int>, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels,
-    _ memory: UnsafeMutablePointer<Float>
-  ) {
-    let scores = memory + expanded.scores
-    let keys = WeightMatrix(
-      elementType: .float32, rows: tile.count, columns: keyWidth, data: UnsafeRawPointer(memory + expanded.keys),
-      scales: nil)
-    kernels.multiply(
-      keys, rows: 0..<tile.count, x: scratch.query + (tokens.lowerBound * heads + head) * keyWidth,
-      xStride: heads * keyWidth, count: tokens.count, into: scores, yStride: tile.count)
-    for (row, token) in tokens.enumerated() {
-      let visible = min(tile.count, pass.first + token + 1 - tile.lowerBound)
-      let factor = weigh(
-        scores + row * tile.count, visible: visible, count: tile.count, greatest: memory + expanded.greatest + token,
-        sum: memory + expanded.sums + token)
-      let out = scratch.attended + (token * heads + head) * value
-      if factor != 1 { for channel in 0..<value { out[channel] *= factor } }
-    }
-    let values = WeightMatrix(
-      elementType: .float32, rows: value, columns: tile.count, data: UnsafeRawPointer(memory + expanded.values),
-      scales: nil)
-    let partial = memory + expanded.partial
-    kernels.multiply(
-      values, rows: 0..<value, x: scores, xStride: tile.count, count: tokens.count, into: partial, yStride: value)
-    for (row, token) in tokens.enumerated() {
-      kernels.addScaled(
-        scratch.attended + (token * heads + head) * value, 1, partial + row * value, count: value)
-    }
-  }
-
-  /// Turns scores into weights against the greatest score so far; the keys after `visible` are in the future.
-  /// - Returns: what earlier outputs must be multiplied by.
-  private func weigh(
-    _ scores: UnsafeMutablePointer<Float>, visible: Int, count: Int, greatest: UnsafeMutablePointer<Float>,
-    sum: UnsafeMutablePointer<Float>
-  ) -> Float {
-    let before = greatest.pointee
-    var top = before
-    for key in 0..<visible {
-      scores[key] *= scale
-      top = max(top, scores[key])
-    }
-    var total: Float = 0
-    for key in 0..<visible {
-      scores[key] = expf(scores[key] - top)
-      total += scores[key]
-    }
-    for key in max(visible, 0)..<count { scores[key] = 0 }
-    let factor = before == top ? 1 : expf(before - top)
-    greatest.pointee = top
-    sum.pointee = sum.pointee * factor + total
-    return factor
+    let latents = memory + expanded.rows
+    let transposed = memory + expanded.rowsTransposed
+    let keys = memory + expanded.keys
+    kernels.loadRows(rows, tile, into: latents, stride: latentWidth)
+    kernels.transpose(
+      latents, xRow: latentWidth, rows: tile.count, columns: latentWidth, into: transposed, outRow: Self.keyTile)
+    kernels.multiplyOuter(
+      memory + expanded.keyWeights, aRow: rank, rows: nope, transposed, bRow: Self.keyTile, columns: tile.count,
+      depth: rank, into: keys, cRow: Self.keyTile)
+    (keys + nope * Self.keyTile).update(from: transposed + rank * Self.keyTile, count: rope * Self.keyTile)
+    kernels.multiplyOuter(
+      latents, aRow: latentWidth, rows: tile.count, memory + expanded.valueWeights, bRow: value, columns: value,
+      depth: rank, into: memory + expanded.values, cRow: value)
   }
 }

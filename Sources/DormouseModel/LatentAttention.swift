@@ -59,17 +59,16 @@ struct LatentAttention {
   /// - Throws: `Failure(.contextFull)` when the rows don't fit.
   func run(_ pass: Pass, cache: LatentCache, scratch: Scratch, queue: ProductQueue) throws(Failure) {
     projectDown(pass, scratch, queue)
-    finishLatents(pass, scratch, queue)
-    try cache.stage(scratch.latent, count: pass.count, layer: pass.layer)
+    let staged = try cache.stage(count: pass.count, layer: pass.layer)
+    finishLatents(pass, scratch, queue) { cache.store(scratch.latent + $0 * latentWidth, count: 1, at: $0, of: staged) }
     projectQueriesUp(pass, scratch, queue)
     guard let rows = cache.rows(layer: pass.layer) else {
       throw Failure(.internalError, "the cache has no layer \(pass.layer)")
     }
-    let keys = CachedRows(bytes: rows, type: cache.rowType, width: latentWidth)
     if usesExpandedForm(pass) {
-      attendExpanded(pass, keys, scratch, queue)
+      attendExpanded(pass, rows, scratch, queue)
     } else {
-      attendAbsorbed(pass, keys, scratch, queue)
+      attendAbsorbed(pass, rows, scratch, queue)
     }
     let attended = queue.prepare(
       scratch.attended, columns: heads * value, count: pass.count, in: scratch.quantizedInput)
@@ -91,14 +90,17 @@ struct LatentAttention {
     queue.run()
   }
 
-  /// Normalises both latents and rotates the shared key.
-  private func finishLatents(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
+  /// Normalises both latents, rotates the shared key, and hands each token's row of the cache to `store`.
+  private func finishLatents(
+    _ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue, _ store: (_ token: Int) -> Void
+  ) {
     let kernels = queue.kernels
     let epsilon = ModelConfiguration.latentNormEpsilon
     queue.pool.forEachToken(pass.count) { token in
       let row = scratch.latent + token * latentWidth
       kernels.rmsNorm(row, weight: pass.weights.latentNorm.pointer, epsilon: epsilon, count: rank, into: row)
       rotate(row + rank, token, scratch)
+      store(token)
       if case .lowRank(_, let norm, _) = pass.weights.query {
         let query = scratch.queryLatent + token * norm.count
         kernels.rmsNorm(query, weight: norm.pointer, epsilon: epsilon, count: norm.count, into: query)
@@ -119,27 +121,28 @@ struct LatentAttention {
     table.rotate(x, cosines: scratch.cosines + offset, sines: scratch.sines + offset)
   }
 
-  /// Multiplications a key and head: expanded `rank * (nope + value)` once and `nope + rope + value` a token, absorbed
-  /// `2 * rank + rope` a token, at about half the speed, since it runs as dot products and not as matrix products.
+  /// Compares multiplications a head, since both forms run near the arithmetic's peak: expanded `rank * (nope + value)`
+  /// a key and `nope + rope + value` a visible pair of token and key; absorbed `rank * (nope + value)` a token and
+  /// `2 * rank + rope` a pair.
   private func usesExpandedForm(_ pass: Pass) -> Bool {
     switch pass.form {
-    case .expanded: true
-    case .absorbed: false
+    case .expanded: return true
+    case .absorbed: return false
     case .automatic:
-      rank * (nope + value) + pass.count * (keyWidth + value) < 2 * pass.count * (2 * rank + rope)
+      let projection = Double(rank * (nope + value))
+      let pairs = Double(pass.count) * (Double(pass.first) + Double(pass.count + 1) / 2)
+      let byKeys = Double(pass.first + pass.count) * projection + pairs * Double(keyWidth + value)
+      return byKeys < Double(pass.count) * projection + pairs * Double(2 * rank + rope)
     }
   }
 
   /// Words of memory that one task of either form works in.
-  static func scratchCount(_ c: ModelConfiguration, chunk: Int) throws(Failure) -> Int {
-    max(try expandedScratch(c, chunk: chunk).wordCount, try absorbedScratch(c).wordCount)
+  static func ownScratchCount(_ c: ModelConfiguration, chunk: Int) throws(Failure) -> Int {
+    max(try expandedScratch(c, chunk: chunk).own.wordCount, try absorbedScratch(c).own.wordCount)
   }
-}
 
-/// The rows of one layer of the cache.
-struct CachedRows {
-  let bytes: UnsafeRawPointer
-  let type: ElementType
-  /// Values of a row; rows follow each other without a gap.
-  let width: Int
+  /// Words of memory that the tasks share.
+  static func sharedScratchCount(_ c: ModelConfiguration) throws(Failure) -> Int {
+    try absorbedScratch(c).shared.wordCount
+  }
 }

@@ -1,3 +1,4 @@
+public import DormouseKernels
 import DormouseSupport
 
 /// Parameters of a model without its layers for multi-token prediction.
@@ -53,10 +54,12 @@ extension ModelConfiguration {
       CheckedSize.product(attentionHeadCount, vHeadDimension, hiddenSize, of: what), of: what)
   }
 
+  /// Latent values of one token over all layers.
+  public var cacheValuesPerToken: Int { hiddenLayerCount * latentWidth }
+
   /// Bytes of cache for one token over all layers.
-  /// - Parameter elementByteCount: 4 for float32, 2 for bfloat16.
-  public func cacheByteCountPerToken(elementByteCount: Int) -> Int {
-    hiddenLayerCount * latentWidth * elementByteCount
+  public func cacheByteCountPerToken(_ type: CacheRowType) -> Int {
+    hiddenLayerCount * (type.byteCount(rank: kvLoraRank, rope: qkRopeHeadDimension) ?? 0)
   }
 
   /// What a cache of expanded keys and values would take instead.

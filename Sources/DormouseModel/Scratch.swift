@@ -48,8 +48,10 @@ final class Scratch {
   /// [chunk, heads, v].
   let attended: UnsafeMutablePointer<Float>
   /// [threads, attentionStride]: what one attention task works in.
-  let attention: UnsafeMutablePointer<Float>
-  let attentionStride: Int
+  private let attention: UnsafeMutablePointer<Float>
+  private let attentionStride: Int
+  /// What attention tasks hand to one another.
+  let attentionShared: UnsafeMutablePointer<Float>
   /// [chunk, wide]: gate and up of a dense network or of the shared experts.
   let wideGate: UnsafeMutablePointer<Float>
   let wideUp: UnsafeMutablePointer<Float>
@@ -62,6 +64,9 @@ final class Scratch {
   private let memory: AlignedBuffer
 
   var byteCount: Int { memory.bytes.count }
+
+  /// What an attention task on `worker` works in.
+  func attention(of worker: Int) -> UnsafeMutablePointer<Float> { attention + worker * attentionStride }
 
   init(
     _ configuration: ModelConfiguration, precision: WeightPrecision, chunk: Int, threadCount: Int
@@ -83,6 +88,7 @@ final class Scratch {
     attended = base + offsets.attended
     attention = base + offsets.attention
     attentionStride = offsets.attentionStride
+    attentionShared = base + offsets.attentionShared
     wideGate = base + offsets.wideGate
     wideUp = base + offsets.wideUp
     logits = base + offsets.logits
@@ -153,7 +159,7 @@ struct ExpertsScratch {
 private struct ScratchOffsets {
   var layout = ScratchLayout()
   let hidden, normed, update, cosines, sines, queryLatent, query, latent, attended: Int
-  let attention, attentionStride, wideGate, wideUp, logits: Int
+  let attention, attentionStride, attentionShared, wideGate, wideUp, logits: Int
   let routerLogits, router, routerStride, ids, weights, slots, tokens, firstSlots, rows, gate, up, shared: Int
   let isPacked: Bool
   let quantizedInput, quantizedWide, quantizedGate, quantizedRowByteCount: Int
@@ -171,8 +177,9 @@ private struct ScratchOffsets {
     query = try layout.words(chunk, heads, c.qkHeadDimension)
     latent = try layout.words(chunk, c.latentWidth)
     attended = try layout.words(chunk, heads, c.vHeadDimension)
-    attentionStride = try LatentAttention.scratchCount(c, chunk: chunk)
+    attentionStride = try LatentAttention.ownScratchCount(c, chunk: chunk)
     attention = try layout.words(threadCount, attentionStride)
+    attentionShared = try layout.words(LatentAttention.sharedScratchCount(c))
     let isSparse = c.feedForward.contains(.experts)
     let dense = c.feedForward.contains(.dense) ? c.intermediateSize : 0
     let wide = max(dense, isSparse ? c.sharedExpertCount * c.moeIntermediateSize : 0)

@@ -77,16 +77,18 @@ struct InfoCommand: ParsableCommand {
     }.joined(separator: ", ")
   }
 
-  /// Beside what plain attention would need, in 16 bits, the width in which caches are usually compared, and in 32.
+  /// Beside what plain attention would need, in 16 bits, the width in which caches are usually compared, and in 32; int8
+  /// rows stand beside the 16 bits of plain attention.
   private static func cache(_ info: JSONValue) -> String? {
-    let lines = ["bf16", "f32"].compactMap { type -> String? in
+    let lines = [("bf16", "bf16"), ("f32", "f32"), ("int8", "bf16")].compactMap { type, other -> String? in
       guard
         let bytes = info["cache", "bytes_per_token", type]?.integer, bytes > 0,
-        let plain = info["cache", "plain_attention_bytes_per_token", type]?.integer
+        let plain = info["cache", "plain_attention_bytes_per_token", other]?.integer
       else { return nil }
       let ratio = Units.decimal(Double(plain) / Double(bytes), digits: 1)
       return "\(Units.grouped(bytes)) bytes a token in \(type); "
-        + "plain attention would need \(Units.grouped(plain)), \(ratio) times as much"
+        + "plain attention would need \(Units.grouped(plain))\(type == other ? "" : " in \(other)"), "
+        + "\(ratio) times as much"
     }
     return lines.joined(separator: "\n")
   }

@@ -53,6 +53,11 @@ def test_info_as_json(dormouse, tiny):
     assert plan["total"] == plan["weights"] + plan["cache"] + plan["working_memory"]
     half = dormouse("info", tiny, "--json", "--cache", "bf16").lines[0]["plan"]
     assert half["cache"] * 2 == plan["cache"]
+    attention = info["attention"]
+    row = attention["kv_lora_rank"] + 4 + 2 * attention["qk_rope_head_dim"]
+    assert cache["bytes_per_token"]["int8"] == info["layers"] * row
+    bytes_ = dormouse("info", tiny, "--json", "--cache", "int8", "--context", "64").lines[0]["plan"]["cache"]
+    assert bytes_ == 64 * cache["bytes_per_token"]["int8"]
     short = dormouse("info", tiny, "--json", "--context", "10").lines[0]["plan"]
     assert short["cache"] < plan["cache"]
 

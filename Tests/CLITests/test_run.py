@@ -22,7 +22,13 @@ def test_a_file_in_the_folder_will_do(dormouse, tiny):
     assert (result.status, result.out) == (0, ANSWER + "\n")
 
 
-@pytest.mark.parametrize("options", [["--threads", "1"], ["--threads", "2", "--pin"], ["--residency", "mapped"], ["--cache", "bf16"]])
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--threads", "1"], ["--threads", "2", "--pin"], ["--residency", "mapped"], ["--cache", "bf16"],
+        ["--cache", "int8"], ["--weights", "int8"],
+    ],
+)
 def test_options_leave_the_answer(dormouse, tiny, options):
     assert dormouse("run", tiny, "-p", QUESTION, *options).out == ANSWER + "\n"
 

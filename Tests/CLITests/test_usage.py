@@ -75,9 +75,7 @@ def test_no_media_yet(dormouse, tiny, option):
     assert "this version has no media" in result.error
 
 
-@pytest.mark.parametrize(
-    "option, words", [(["--weights", "int4"], "int4"), (["--weights", "int8"], "int8"), (["--cache", "int8"], "int8")]
-)
+@pytest.mark.parametrize("option, words", [(["--weights", "int4"], "int4"), (["--weights", "int8"], "int8")])
 def test_known_words_that_this_version_lacks(dormouse, tiny, option, words):
     result = dormouse("run", tiny, "-p", "a", *option)
     assert (result.status, result.out) == (1, "")

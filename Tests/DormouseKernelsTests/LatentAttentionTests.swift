@@ -4,92 +4,118 @@ import Testing
 
 /// Absorbed attention, against the plain form with a whole row of scores in double precision.
 @Suite struct LatentAttentionTests {
-  @Test(arguments: [ElementType.float32, .bfloat16], [1, 2, 31, 32, 33, 100])
-  func matchesThePlainForm(type: ElementType, count: Int) {
+  @Test(arguments: CacheRowType.allCases, [1, 31, 32, 33, 64, 65, 200])
+  func matchesThePlainForm(type: CacheRowType, count: Int) throws {
     for kernels in usableKernels {
-      for (heads, rank, rope) in [(1, 1, 1), (3, 7, 2), (4, 64, 16), (5, 512, 64), (13, 33, 0)] {
-        check(kernels, type, heads, rank, rope, count, stride: rank + rope + 3, size: 4)
+      for (heads, rank, rope) in [(1, 1, 0), (1, 1, 2), (3, 7, 2), (16, 16, 64), (17, 512, 0), (5, 33, 64)] {
+        try check(kernels, type, heads, rank, rope, count)
       }
     }
   }
 
-  /// Scores that rise by far from block to block: what was summed before is rescaled, in the end to nothing.
-  @Test func risingScores() {
-    for kernels in usableKernels { check(kernels, .float32, 4, 16, 4, 200, stride: 20, size: 60) }
+  @Test(arguments: CacheRowType.allCases)
+  func manyRows(type: CacheRowType) throws {
+    for kernels in usableKernels { try check(kernels, type, 16, 512, 64, 1000) }
   }
 
-  @Test func headsCanBeSplit() {
-    let (heads, rank, rope, count) = (10, 40, 8, 50)
-    let rows = TestMatrix(.float32, count, rank + rope, seed: 1)
-    let query = Random.list(heads * (rank + rope), seed: 2)
+  /// Scores that rise by far from block to block: what was summed before is rescaled, in the end to nothing.
+  @Test func risingScores() throws {
+    for kernels in usableKernels { try check(kernels, .float32, 4, 16, 4, 200, size: 60) }
+  }
+
+  /// Spans of rows joined are the whole, whatever their lengths; the scratch memory is as large as it is said to be.
+  @Test(arguments: [[50], [1, 49], [20, 20, 10], [3, 4, 5, 6, 7, 25]])
+  func spansCanBeJoined(_ lengths: [Int]) throws {
+    let (heads, rank, rope) = (18, 40, 8)
     for kernels in usableKernels {
-      var whole = [Float](repeating: 0, count: heads * rank)
-      var parts = whole
-      attend(kernels, query, heads, rows, count, rank, rope, &whole)
-      query.withUnsafeBufferPointer { query in
-        parts.withUnsafeMutableBufferPointer { out in
-          guard let q = query.baseAddress, let o = out.baseAddress else { return }
-          for (first, size) in [(0, 3), (3, 7)] {
-            kernels.attendLatent(
-              query: q + first * (rank + rope), heads: size, rows: rows.matrix.data, rowType: .float32,
-              rowStride: rank + rope, count: count, rank: rank, rope: rope, scale: 0.2, into: o + first * rank)
+      let rows = TestRows(kernels, .bfloat16, Random.list(50 * (rank + rope), seed: 1), rank: rank, rope: rope)
+      let query = Random.list(heads * (rank + rope), seed: 2).map { $0 * 4 }
+      let size = try Kernels.latentScratchCount(heads: heads, rank: rank, rope: rope)
+      var scratch = [Float](repeating: 0, count: size + 16)
+      scratch.replaceSubrange(size..., with: repeatElement(-7, count: 16))
+      var partials = [Float](repeating: .nan, count: lengths.count * heads * (rank + 2))
+      var out = [Float](repeating: .nan, count: heads * rank)
+      partials.withUnsafeMutableBufferPointer { partials in
+        guard let base = partials.baseAddress else { return }
+        var first = 0
+        for (span, length) in lengths.enumerated() {
+          kernels.attendLatent(
+            query: query, heads: heads, rows: rows.rows, range: first..<first + length, scale: 0.2,
+            partial: base + span * heads * (rank + 2), scratch: &scratch)
+          first += length
+        }
+        out.withUnsafeMutableBufferPointer { out in
+          guard let target = out.baseAddress else { return }
+          for head in 0..<heads {
+            kernels.combineLatent(
+              base, stride: heads * (rank + 2), spans: lengths.count, heads: heads, head: head, rank: rank,
+              into: target + head * rank)
           }
         }
       }
-      for i in whole.indices { #expect(isNear(parts[i], Double(whole[i]), magnitude: 1)) }
+      #expect(scratch[size...].allSatisfy { $0 == -7 })
+      expectPlain(kernels, out, query, heads, rows, 50, tolerance: 1e-5)
     }
   }
 
   @Test func noRowsGiveZeroAndNaNSurfaces() {
-    let rows = TestMatrix(.float32, 40, 10, seed: 1)
+    var values = Random.list(400, seed: 1)
     let query = Random.list(50, seed: 2)
     for kernels in usableKernels {
       var out = [Float](repeating: 7, count: 40)
-      attend(kernels, query, 5, rows, 0, 8, 2, &out)
+      let rows = TestRows(kernels, .float32, values, rank: 8, rope: 2)
+      kernels.attendLatent(query: query, heads: 5, rows: rows.rows, count: 0, scale: 0.2, into: &out)
       #expect(out.allSatisfy { $0 == 0 })
-      let broken = TestMatrix(.float32, 40, 10, seed: 1)
-      broken.setBits(Float.nan.bitPattern, at: 350)
-      attend(kernels, query, 5, broken, 40, 8, 2, &out)
-      #expect(out.allSatisfy { $0.isNaN })
-      attend(kernels, query, 5, broken, 35, 8, 2, &out)
-      #expect(out.allSatisfy { !$0.isNaN })
+    }
+    values[350] = .nan
+    for kernels in usableKernels {
+      for type in CacheRowType.allCases {
+        var out = [Float](repeating: 7, count: 40)
+        let rows = TestRows(kernels, type, values, rank: 8, rope: 2)
+        kernels.attendLatent(query: query, heads: 5, rows: rows.rows, count: 40, scale: 0.2, into: &out)
+        #expect(out.allSatisfy { $0.isNaN })
+        kernels.attendLatent(query: query, heads: 5, rows: rows.rows, count: 35, scale: 0.2, into: &out)
+        #expect(out.allSatisfy { !$0.isNaN })
+      }
     }
   }
 
-  private func attend(
-    _ kernels: Kernels, _ query: [Float], _ heads: Int, _ rows: TestMatrix, _ count: Int, _ rank: Int, _ rope: Int,
-    _ out: inout [Float]
-  ) {
-    kernels.attendLatent(
-      query: query, heads: heads, rows: rows.matrix.data, rowType: rows.type, rowStride: rows.columns, count: count,
-      rank: rank, rope: rope, scale: 0.2, into: &out)
-  }
-
   private func check(
-    _ kernels: Kernels, _ type: ElementType, _ heads: Int, _ rank: Int, _ rope: Int, _ count: Int, stride: Int,
-    size: Float
-  ) {
+    _ kernels: Kernels, _ type: CacheRowType, _ heads: Int, _ rank: Int, _ rope: Int, _ count: Int, size: Float = 4
+  ) throws {
     let width = rank + rope
-    let rows = TestMatrix(type, count, stride, seed: count)
+    let rows = TestRows(kernels, type, Random.list(count * width, seed: count), rank: rank, rope: rope)
     let query = Random.list(heads * width, seed: rank).map { $0 * size }
     var out = [Float](repeating: 7, count: heads * rank + 1)
-    attend(kernels, query, heads, rows, count, rank, rope, &out)
+    kernels.attendLatent(query: query, heads: heads, rows: rows.rows, count: count, scale: 0.2, into: &out)
+    // A score's own error is a relative error of its weight.
+    let tolerance = 5e-7 * (1 + Double(size) * Double(width).squareRoot())
+    expectPlain(kernels, out, query, heads, rows, count, tolerance: tolerance)
+    #expect(out[heads * rank] == 7)
+  }
+
+  private func expectPlain(
+    _ kernels: Kernels, _ out: [Float], _ query: [Float], _ heads: Int, _ rows: TestRows, _ count: Int,
+    tolerance: Double
+  ) {
+    let (rank, width) = (rows.rank, rows.rank + rows.rope)
+    let values = (0..<count).map { t in (0..<width).map { rows.value(t, $0) } }
     for h in 0..<heads {
-      let scores = (0..<count).map { t in
-        (0..<width).reduce(0.0) { $0 + Double(query[h * width + $1]) * rows.value(t, $1) } * Double(Float(0.2))
+      let scores: [Double] = values.map { row in
+        var sum = 0.0
+        for c in 0..<width { sum += Double(query[h * width + c]) * row[c] }
+        return sum * Double(Float(0.2))
       }
       let top = scores.max() ?? 0
       let weights = scores.map { exp($0 - top) }
       let total = weights.reduce(0, +)
       for c in 0..<rank {
-        let expected = (0..<count).reduce(0.0) { $0 + weights[$1] * rows.value($1, c) } / total
-        // A score's own error is a relative error of its weight.
-        let tolerance = 5e-7 * (1 + Double(size) * Double(width).squareRoot())
+        var expected = 0.0
+        for t in 0..<count { expected += weights[t] * values[t][c] / total }
         let near = isNear(out[h * rank + c], expected, magnitude: 1, tolerance: tolerance)
-        #expect(near, "\(kernels.instructionSet) \(type) head \(h) of \(heads), column \(c) of \(rank), \(count) rows")
+        #expect(near, "\(kernels.instructionSet) \(rows.type) head \(h) of \(heads), column \(c) of \(rank), \(count)")
         if !near { return }
       }
     }
-    #expect(out[heads * rank] == 7)
   }
 }

@@ -87,16 +87,18 @@ import Testing
   @Test(arguments: Fixtures.goodModels)
   func planIsKept(_ name: String) throws {
     let folder = try ModelFolder(Fixtures.path("models/\(name)"))
-    let options = DecoderOptions(contextLength: 100, cacheType: .bfloat16, chunk: 32)
-    let plan = try folder.plan(options, threadCount: 2, kernels: Kernels.selected())
-    let decoder = try Decoder(model: Fixtures.open(name, threads: 2), options: options)
     let c = folder.configuration
-    #expect(plan.cacheByteCount == 100 * c.cacheByteCountPerToken(elementByteCount: 2))
-    #expect(decoder.cache.byteCount == plan.cacheByteCount)
-    #expect(decoder.byteCount == plan.cacheByteCount + plan.scratchByteCount)
-    #expect(decoder.model.floatByteCount == plan.floatByteCount)
-    #expect(decoder.model.weightByteCount == plan.weightByteCount)
-    #expect(folder.byteCountByType.reduce(0) { $0 + $1.byteCount } == plan.weightByteCount)
+    for type in CacheRowType.allCases {
+      let options = DecoderOptions(contextLength: 100, cacheType: type, chunk: 32)
+      let plan = try folder.plan(options, threadCount: 2, kernels: Kernels.selected())
+      let decoder = try Decoder(model: Fixtures.open(name, threads: 2), options: options)
+      #expect(plan.cacheByteCount == 100 * c.cacheByteCountPerToken(type))
+      #expect(decoder.cache.byteCount == plan.cacheByteCount)
+      #expect(decoder.byteCount == plan.cacheByteCount + plan.scratchByteCount)
+      #expect(decoder.model.floatByteCount == plan.floatByteCount)
+      #expect(decoder.model.weightByteCount == plan.weightByteCount)
+      #expect(folder.byteCountByType.reduce(0) { $0 + $1.byteCount } == plan.weightByteCount)
+    }
   }
 
   @Test func leftoversAreLogged() throws {

@@ -105,17 +105,32 @@ import Testing
     }
   }
 
-  /// Rounding the cache to bfloat16 costs accuracy, but both forms must read the same rows.
-  @Test(arguments: Fixtures.goodModels)
-  func bfloat16Cache(_ name: String) throws {
+  /// Rounding the cache costs accuracy, but both forms must read the same rows.
+  @Test(arguments: Fixtures.goodModels, [CacheRowType.bfloat16, .int8])
+  func narrowCache(_ name: String, _ type: CacheRowType) throws {
     let golden = try Golden(name)
     let model = try Fixtures.open(name)
-    let options = DecoderOptions(contextLength: 256, cacheType: .bfloat16)
+    let options = DecoderOptions(contextLength: 256, cacheType: type)
     let absorbed = try Self.logits(Decoder(model: model, options: options), golden.ids, .tokenByToken, .absorbed)
     let expanded = try Self.logits(Decoder(model: model, options: options), golden.ids, .atOnce, .expanded)
-    #expect(relativeError(absorbed, golden.logits) <= 0.2)
+    let error = relativeError(absorbed, golden.logits)
+    // In int8 the worst golden is at 0.19: its router chooses other experts at a few positions.
+    #expect(error <= (type == .int8 ? 0.3 : 0.1), "\(name), \(type): \(error)")
     let difference = relativeError(absorbed, expanded)
-    #expect(difference <= 0.02, "\(name): \(difference)")
+    #expect(difference <= 0.02, "\(name), \(type): \(difference)")
+  }
+
+  /// More threads than heads: tasks of the expanded form are parts of a head's tokens. The bits stay the same.
+  @Test(arguments: [AttentionForm.expanded, .absorbed])
+  func threadsDoNotChangeTheResult(_ form: AttentionForm) throws {
+    let name = "good-v3-group8"
+    let ids = (0..<200).map { Int32($0 * 37 % 97) }
+    let results = try [1, 2, 5, 16].map { threads in
+      let model = try Fixtures.open(name, threads: threads)
+      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256, chunk: 150))
+      return try Self.logits(decoder, ids, .atOnce, form)
+    }
+    for result in results[1...] { #expect(result == results[0]) }
   }
 
   @Test(arguments: [1, 3])

@@ -19,7 +19,7 @@ public func fuzzConfiguration(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int3
 private func checkModel(_ configuration: ModelConfiguration) {
   precondition(configuration.feedForward.count == configuration.hiddenLayerCount)
   precondition((try? configuration.parameterCount()).map { $0.active > 0 && $0.active <= $0.total } == true)
-  precondition(configuration.cacheByteCountPerToken(elementByteCount: 2) > 0)
+  precondition(configuration.cacheByteCountPerToken(.bfloat16) > 0)
   precondition(configuration.plainCacheByteCountPerToken(elementByteCount: 2) > 0)
   precondition(configuration.softmaxScale > 0 && configuration.softmaxScale.isFinite)
   let half = configuration.qkRopeHeadDimension / 2

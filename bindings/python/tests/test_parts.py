@@ -93,7 +93,14 @@ def as_bfloat16(values):
     return ((bits + 0x7FFF + (bits >> 16 & 1)) & 0xFFFF0000).astype(numpy.uint32).view(numpy.float32)
 
 
-@pytest.mark.parametrize("type", ["f32", "bf16"])
+def as_int8(rows, rank):
+    """Latents in 255 steps from the row's greatest magnitude down, the rest in bfloat16, all computed in float32."""
+    top = numpy.abs(rows[:, :rank]).max(-1, keepdims=True)
+    steps = numpy.rint(rows[:, :rank] * (numpy.float32(127) / top))
+    return numpy.concatenate([steps * (top / numpy.float32(127)), as_bfloat16(rows[:, rank:])], -1)
+
+
+@pytest.mark.parametrize("type", ["f32", "bf16", "int8"])
 @pytest.mark.parametrize("rank, rope, heads, count", [(64, 16, 4, 33), (512, 64, 16, 300), (5, 2, 1, 7), (48, 8, 3, 1)])
 def test_latent_cache(instruction_set, type, rank, rope, heads, count):
     rows = random.standard_normal((count, rank + rope)).astype(numpy.float32)
@@ -101,8 +108,9 @@ def test_latent_cache(instruction_set, type, rank, rope, heads, count):
     with LatentCache(kv_lora_rank=rank, qk_rope_head_dim=rope, capacity=count, type=type) as cache:
         for start in range(0, count, 10):
             cache.append(rows[start : start + 10])
-        assert len(cache) == count and cache.byte_count >= rows.size * (4 if type == "f32" else 2)
-        held = rows if type == "f32" else as_bfloat16(rows)
+        sizes = {"f32": 4 * (rank + rope), "bf16": 2 * (rank + rope), "int8": rank + 4 + 2 * rope}
+        assert len(cache) == count and cache.byte_count == count * sizes[type]
+        held = {"f32": rows, "bf16": as_bfloat16(rows), "int8": as_int8(rows, rank)}[type]
         scale = (rank + rope) ** -0.5
         out = cache.attend(query, scale=scale)
         expected = attention(query, held, rank, scale)

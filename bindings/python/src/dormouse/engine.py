@@ -126,7 +126,7 @@ class Engine:
     ) -> Session:
         """Opens a session: one timeline of tokens.
 
-        context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32" or "bf16";
+        context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32", "bf16" or "int8";
         attention: "expanded" or "absorbed" (None: as fits).
         """
         options = _session_options(context_length, cache, attention)

@@ -70,7 +70,10 @@ class Router(_Part):
 
 
 class LatentCache(_Part):
-    """The latent cache of one layer, with its attention. A row is the normed latent, then the rotated key."""
+    """The latent cache of one layer, with its attention. A row is the normed latent, then the rotated key.
+
+    type: "f32", "bf16", or "int8": latents in bytes with a scale a row, rotated keys in bf16.
+    """
 
     def __init__(self, *, kv_lora_rank: int, qk_rope_head_dim: int, capacity: int, type: str = "f32") -> None:
         self._handle = Handle("latent_cache", None)

@@ -1,0 +1,126 @@
+public import DormouseSupport
+
+extension Kernels {
+  /// Absorbed multi-head latent attention (DeepSeek-V2, section 2.1) of one token over latent rows.
+  ///
+  /// `scores[h, t] = scale * dot(query[h], rows[t])`, `out[h] = sum over t of softmax(scores[h])[t] * rows[t][..<rank]`,
+  /// computed online, so that no matrix of scores exists.
+  ///
+  /// - Parameters:
+  ///   - query: [heads, rank + rope].
+  ///   - out: [heads, rank]; zero when `count` is 0, NaN when there is no memory for a block of rows.
+  public func attendLatent(
+    query: UnsafePointer<Float>, heads: Int, rows: CacheRows, count: Int, scale: Float,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    guard count > 0, heads > 0 else { return out.update(repeating: 0, count: max(0, heads) * rows.rank) }
+    let partialCount = heads * (rows.rank + 2)
+    guard let working = try? Kernels.latentScratchCount(heads: heads, rank: rows.rank, rope: rows.rope),
+      let partial = scratch(partialCount + working)
+    else {
+      return out.update(repeating: .nan, count: heads * rows.rank)
+    }
+    attendLatent(
+      query: query, heads: heads, rows: rows, range: 0..<count, scale: scale, partial: partial,
+      scratch: partial + partialCount)
+    for head in 0..<heads {
+      combineLatent(
+        partial, stride: partialCount, spans: 1, heads: heads, head: head, rank: rows.rank,
+        into: out + head * rows.rank)
+    }
+  }
+
+  /// The same over the rows `range` alone (not empty), for `combineLatent` to join with other spans.
+  ///
+  /// - Parameters:
+  ///   - partial: heads * (rank + 2) floats: [heads, rank] weighted sums, [heads] greatest scores, [heads] totals.
+  ///   - scratch: `latentScratchCount` floats.
+  public func attendLatent(
+    query: UnsafePointer<Float>, heads: Int, rows: CacheRows, range: Range<Int>, scale: Float,
+    partial: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+  ) {
+    table.attendLatent(
+      query, heads, rows.bytes, rows.type.platform, range.lowerBound, range.count, rows.rank, rows.rope, scale, partial,
+      scratch)
+  }
+
+  /// Joins what `attendLatent` left of one head in `spans` (at least 1) spans, in their order. out: [rank].
+  ///
+  /// - Parameter stride: floats from one span's partial result to the next.
+  public func combineLatent(
+    _ partials: UnsafePointer<Float>, stride: Int, spans: Int, heads: Int, head: Int, rank: Int,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    table.combineSpans(partials, stride, spans, heads, head, rank, out)
+  }
+
+  /// Floats of scratch memory that `attendLatent` needs at most, whatever the instruction set: 64 rows in float32, and
+  /// for each head its query, 64 scores and three numbers, both padded for the widest vectors.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public static func latentScratchCount(heads: Int, rank: Int, rope: Int) throws(Failure) -> Int {
+    let what = "the scratch memory of latent attention"
+    let width = try CheckedSize.sum(rank, rope, of: what)
+    let rows = try CheckedSize.product(64, CheckedSize.sum(width, 2 * widestVector, of: what), of: what)
+    let queries = try CheckedSize.product(
+      CheckedSize.sum(heads, widestVector, of: what), CheckedSize.sum(width, 64 + 3, of: what), of: what)
+    return try CheckedSize.sum(rows, queries, of: what)
+  }
+
+  /// Floats of scratch memory that `attendTile` needs at most for tiles of `keys` keys: 64 rows of scores.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public static func tileScratchCount(keys: Int) throws(Failure) -> Int {
+    let what = "the scratch memory of attention"
+    return try CheckedSize.product(64, CheckedSize.sum(keys, 2 * widestVector, of: what), of: what)
+  }
+
+  /// Floats in a vector of any instruction set, at most.
+  private static let widestVector = 16
+
+  /// Adds a tile of keys to the attention of `count` queries of one head, with online softmax: see `attendTile` in
+  /// `Sources/CPUKernels/TiledAttention.swift`.
+  ///
+  /// - Parameters:
+  ///   - query: [count, width], `queryRow` floats between rows, the softmax's scale multiplied in.
+  ///   - visible: keys of the tile that the first query sees; each further one sees one more. May be negative.
+  ///   - keys: [width, keyCount], `keyRow` floats between rows.
+  ///   - values: [keyCount, valueWidth], rows follow each other.
+  ///   - tops, totals: [count]; -infinity and 0 before the first tile, which every query must see.
+  ///   - out: [count, valueWidth], `outRow` floats between rows; `finishAttention` divides it by the totals.
+  ///   - scratch: `tileScratchCount(keys: keyCount)` floats.
+  public func attendTile(
+    query: UnsafePointer<Float>, queryRow: Int, count: Int, visible: Int, keys: UnsafePointer<Float>, keyRow: Int,
+    keyCount: Int, width: Int, values: UnsafePointer<Float>, valueWidth: Int, tops: UnsafeMutablePointer<Float>,
+    totals: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>, outRow: Int,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
+    table.attendTile(
+      query, queryRow, count, visible, keys, keyRow, keyCount, width, values, valueWidth, valueWidth, tops, totals, out,
+      outRow, scratch)
+  }
+
+  /// Divides each of `count` rows of `attendTile`'s sums by its total.
+  public func finishAttention(
+    _ out: UnsafeMutablePointer<Float>, outRow: Int, count: Int, valueWidth: Int, totals: UnsafePointer<Float>
+  ) {
+    table.finishAttention(out, outRow, count, valueWidth, totals)
+  }
+
+  /// `C[i, j] (+)= sum over k of A[i, k] * B[k, j]` in float32; element (i, k) of A at `a[i * aRow + k * aStep]`.
+  ///
+  /// - Parameters:
+  ///   - b: [depth, columns], `bRow` floats between rows.
+  ///   - c: [rows, columns], `cRow` floats between rows; added to if `isAdded`, else overwritten.
+  public func multiplyOuter(
+    _ a: UnsafePointer<Float>, aRow: Int, aStep: Int = 1, rows: Int, _ b: UnsafePointer<Float>, bRow: Int, columns: Int,
+    depth: Int, into c: UnsafeMutablePointer<Float>, cRow: Int, isAdded: Bool = false
+  ) {
+    table.multiplyOuter(a, aRow, aStep, rows, b, bRow, columns, depth, c, cRow, isAdded)
+  }
+
+  /// `out[c, r] = x[r, c]`: x [rows, columns] with `xRow` floats between rows, out with `outRow`.
+  public func transpose(
+    _ x: UnsafePointer<Float>, xRow: Int, rows: Int, columns: Int, into out: UnsafeMutablePointer<Float>, outRow: Int
+  ) {
+    table.transpose(x, xRow, rows, columns, out, outRow)
+  }
+}

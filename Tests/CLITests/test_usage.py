@@ -75,13 +75,6 @@ def test_no_media_yet(dormouse, tiny, option):
     assert "this version has no media" in result.error
 
 
-@pytest.mark.parametrize("option, words", [(["--weights", "int4"], "int4"), (["--weights", "int8"], "int8")])
-def test_known_words_that_this_version_lacks(dormouse, tiny, option, words):
-    result = dormouse("run", tiny, "-p", "a", *option)
-    assert (result.status, result.out) == (1, "")
-    assert words in result.error
-
-
 def test_memory_limit(dormouse, tiny):
     result = dormouse("run", tiny, "-p", "a", "--memory", "1K")
     assert (result.status, result.out) == (1, "")

@@ -21,7 +21,7 @@ kernels() {
 }
 case $name in
   tokenizer | template) modules="DormouseSupport DormouseText" ;;
-  safetensors) modules="DormouseSupport DormouseWeights" ;;
+  safetensors) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights" ;;
   config) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseModel" ;;
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac

@@ -74,8 +74,6 @@ def test_bad_values(tiny, tiny_path):
     for options in [{"threads": -1}, {"weights": "int3"}, {"residency": "cloud"}, {"memory_limit": -1}]:
         with pytest.raises(ValueError):
             Engine(tiny_path, **options)
-    with pytest.raises(dormouse.UnsupportedError):
-        Engine(tiny_path, weights="int4")
     with pytest.raises(dormouse.OutOfMemoryError):
         Engine(tiny_path, memory_limit=1)
     with pytest.raises(ValueError):
@@ -151,7 +149,10 @@ from array import array
 import dormouse
 with dormouse.Engine({str(tiny_path)!r}) as engine, engine.session() as session:
     rows = session.prefill_logits([1, 2, 3])
-    assert isinstance(rows, list) and len(rows) == 3 and session.logits() == rows[2]
+    assert isinstance(rows, list) and len(rows) == 3
+    # The last token is computed again, alone: equal up to rounding.
+    last = session.logits()
+    assert len(last) == len(rows[2]) and all(abs(a - b) < 1e-4 for a, b in zip(last, rows[2]))
 with dormouse.Router(n_routed_experts=4, num_experts_per_tok=2, scoring_func="softmax", topk_method="greedy",
                      norm_topk_prob=False, routed_scaling_factor=1.0) as router:
     ids, weights = router.route([[0.5, 3, -1, 2]])

@@ -140,7 +140,8 @@ struct StepWeights {
         let xWords = _mm_srai_epi16(_mm_unpacklo_epi8(xs, xs), 8)
         let a = _mm_madd_epi16(_mm_srai_epi16(_mm_unpacklo_epi8(w, w), 8), xWords)
         let b = _mm_madd_epi16(_mm_srai_epi16(_mm_unpackhi_epi8(w, w), 8), xWords)
-        let both = SIMD8(lowHalf: unsafeBitCast(a, to: SIMD4<Int32>.self), highHalf: unsafeBitCast(b, to: SIMD4<Int32>.self))
+        let both = SIMD8(
+          lowHalf: unsafeBitCast(a, to: SIMD4<Int32>.self), highHalf: unsafeBitCast(b, to: SIMD4<Int32>.self))
         return sums &+ both.evenHalf &+ both.oddHalf
       #else
         return platform_dot_bytes(sums, weights ^ SIMD16(repeating: 0x80), x)

@@ -42,7 +42,8 @@ public struct QuantizedRows: @unchecked Sendable {
   /// Bytes of memory for `capacity` rows: 40 for each group of 32 columns.
   public static func byteCount(columns: Int, capacity: Int) throws(Failure) -> Int {
     let groups = CheckedSize.ceilingQuotient(columns, PanelMatrix.groupColumns)
-    return try CheckedSize.product(groups, PanelMatrix.groupColumns + 8, capacity, of: "the size of rounded activations")
+    return try CheckedSize.product(
+      groups, PanelMatrix.groupColumns + 8, capacity, of: "the size of rounded activations")
   }
 
   var platform: platform_activations {

@@ -8,7 +8,8 @@ import Testing
   func multiplies(type: PackedType) throws {
     for kernels in usableKernels {
       for (rows, columns, count) in [
-        (1, 1, 1), (16, 32, 1), (15, 31, 2), (17, 33, 3), (37, 100, 13), (48, 64, 8), (5, 7, 4), (64, 1030, 9), (33, 96, 21),
+        (1, 1, 1), (16, 32, 1), (15, 31, 2), (17, 33, 3), (37, 100, 13), (48, 64, 8), (5, 7, 4), (64, 1030, 9),
+        (33, 96, 21),
       ] {
         let w = try PackedMatrix(type, rows, columns, kernels: kernels, seed: rows)
         let x = try RoundedRows(Random.list(count * columns, seed: columns), columns: columns, kernels: kernels)

@@ -80,97 +80,60 @@ private struct PanelJob {
     put(total0, panel, number, i)
   }
 
+  @inline(__always) func fourRows(_ i: Int) -> FourRows {
+    FourRows(x0: row(i), x1: row(i &+ 1), x2: row(i &+ 2), x3: row(i &+ 3))
+  }
+
   @inline(__always) func four<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
-    let (x0, x1, x2, x3) = (row(i), row(i &+ 1), row(i &+ 2), row(i &+ 3))
-    var (total0, total1, total2, total3) = (sixteen(0), sixteen(0), sixteen(0), sixteen(0))
+    var rows = fourRows(i)
     var elements = panelElements(panel, w.groups)
     for g in 0..<w.groups {
       if i == 0 { prefetch(elements, F.groupByteCount) }
-      var (sums0, sums1) = (firstSums(x0.offsets[g]), firstSums(x1.offsets[g]))
-      var (sums2, sums3) = (firstSums(x2.offsets[g]), firstSums(x3.offsets[g]))
+      rows.begin(g)
       var pair = 0
       while pair < 4 {
         let (a, b) = F.steps(elements, pair)
-        let column = g &* 32 &+ pair &* 8
-        a.add(x0.four(column), to: &sums0)
-        a.add(x1.four(column), to: &sums1)
-        a.add(x2.four(column), to: &sums2)
-        a.add(x3.four(column), to: &sums3)
-        b.add(x0.four(column &+ 4), to: &sums0)
-        b.add(x1.four(column &+ 4), to: &sums1)
-        b.add(x2.four(column &+ 4), to: &sums2)
-        b.add(x3.four(column &+ 4), to: &sums3)
+        rows.add(a, b, g &* 32 &+ pair &* 8)
         pair &+= 1
       }
-      let scales = sixteenHalves(panelScales(panel) + g &* 32)
-      total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
-      total1 = fused(sixteenFloats(sums1), scales * sixteen(x1.scales[g]), total1)
-      total2 = fused(sixteenFloats(sums2), scales * sixteen(x2.scales[g]), total2)
-      total3 = fused(sixteenFloats(sums3), scales * sixteen(x3.scales[g]), total3)
+      rows.end(g, sixteenHalves(panelScales(panel) + g &* 32))
       elements += F.groupByteCount
     }
-    put(total0, panel, number, i)
-    put(total1, panel, number, i &+ 1)
-    put(total2, panel, number, i &+ 2)
-    put(total3, panel, number, i &+ 3)
+    put(rows, panel, number, i)
   }
 
   #if ISA_AVX512
+    /// Twice four rows: sixteen sums, for which this set alone has the registers.
     @inline(__always) func eight<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
-      let (x0, x1, x2, x3) = (row(i), row(i &+ 1), row(i &+ 2), row(i &+ 3))
-      let (x4, x5, x6, x7) = (row(i &+ 4), row(i &+ 5), row(i &+ 6), row(i &+ 7))
-      var (total0, total1, total2, total3) = (sixteen(0), sixteen(0), sixteen(0), sixteen(0))
-      var (total4, total5, total6, total7) = (sixteen(0), sixteen(0), sixteen(0), sixteen(0))
+      var (rows, more) = (fourRows(i), fourRows(i &+ 4))
       var elements = panelElements(panel, w.groups)
       for g in 0..<w.groups {
         if i == 0 { prefetch(elements, F.groupByteCount) }
-        var (sums0, sums1) = (firstSums(x0.offsets[g]), firstSums(x1.offsets[g]))
-        var (sums2, sums3) = (firstSums(x2.offsets[g]), firstSums(x3.offsets[g]))
-        var (sums4, sums5) = (firstSums(x4.offsets[g]), firstSums(x5.offsets[g]))
-        var (sums6, sums7) = (firstSums(x6.offsets[g]), firstSums(x7.offsets[g]))
+        rows.begin(g)
+        more.begin(g)
         var pair = 0
         while pair < 4 {
           let (a, b) = F.steps(elements, pair)
-          let column = g &* 32 &+ pair &* 8
-          a.add(x0.four(column), to: &sums0)
-          a.add(x1.four(column), to: &sums1)
-          a.add(x2.four(column), to: &sums2)
-          a.add(x3.four(column), to: &sums3)
-          a.add(x4.four(column), to: &sums4)
-          a.add(x5.four(column), to: &sums5)
-          a.add(x6.four(column), to: &sums6)
-          a.add(x7.four(column), to: &sums7)
-          b.add(x0.four(column &+ 4), to: &sums0)
-          b.add(x1.four(column &+ 4), to: &sums1)
-          b.add(x2.four(column &+ 4), to: &sums2)
-          b.add(x3.four(column &+ 4), to: &sums3)
-          b.add(x4.four(column &+ 4), to: &sums4)
-          b.add(x5.four(column &+ 4), to: &sums5)
-          b.add(x6.four(column &+ 4), to: &sums6)
-          b.add(x7.four(column &+ 4), to: &sums7)
+          rows.add(a, b, g &* 32 &+ pair &* 8)
+          more.add(a, b, g &* 32 &+ pair &* 8)
           pair &+= 1
         }
         let scales = sixteenHalves(panelScales(panel) + g &* 32)
-        total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
-        total1 = fused(sixteenFloats(sums1), scales * sixteen(x1.scales[g]), total1)
-        total2 = fused(sixteenFloats(sums2), scales * sixteen(x2.scales[g]), total2)
-        total3 = fused(sixteenFloats(sums3), scales * sixteen(x3.scales[g]), total3)
-        total4 = fused(sixteenFloats(sums4), scales * sixteen(x4.scales[g]), total4)
-        total5 = fused(sixteenFloats(sums5), scales * sixteen(x5.scales[g]), total5)
-        total6 = fused(sixteenFloats(sums6), scales * sixteen(x6.scales[g]), total6)
-        total7 = fused(sixteenFloats(sums7), scales * sixteen(x7.scales[g]), total7)
+        rows.end(g, scales)
+        more.end(g, scales)
         elements += F.groupByteCount
       }
-      put(total0, panel, number, i)
-      put(total1, panel, number, i &+ 1)
-      put(total2, panel, number, i &+ 2)
-      put(total3, panel, number, i &+ 3)
-      put(total4, panel, number, i &+ 4)
-      put(total5, panel, number, i &+ 5)
-      put(total6, panel, number, i &+ 6)
-      put(total7, panel, number, i &+ 7)
+      put(rows, panel, number, i)
+      put(more, panel, number, i &+ 4)
     }
   #endif
+
+  @inline(__always) func put(_ rows: FourRows, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+    put(rows.total0, panel, number, i)
+    put(rows.total1, panel, number, i &+ 1)
+    put(rows.total2, panel, number, i &+ 2)
+    put(rows.total3, panel, number, i &+ 3)
+  }
 
   /// Writes what the job's rows have of a panel's sums.
   @inline(__always) func put(_ total: SixteenFloats, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
@@ -201,4 +164,53 @@ private struct ActivationRow {
 
   /// Four neighbouring bytes.
   @inline(__always) func four(_ column: Int) -> Int32 { values.loadUnaligned(fromByteOffset: column, as: Int32.self) }
+}
+
+/// Four rows of activations against one panel: the sums of the group at hand, and of all groups so far.
+private struct FourRows {
+  let x0: ActivationRow
+  let x1: ActivationRow
+  let x2: ActivationRow
+  let x3: ActivationRow
+  var sums0 = SixteenInts(repeating: 0)
+  var sums1 = SixteenInts(repeating: 0)
+  var sums2 = SixteenInts(repeating: 0)
+  var sums3 = SixteenInts(repeating: 0)
+  var total0 = sixteen(0)
+  var total1 = sixteen(0)
+  var total2 = sixteen(0)
+  var total3 = sixteen(0)
+
+  @inline(__always) init(x0: ActivationRow, x1: ActivationRow, x2: ActivationRow, x3: ActivationRow) {
+    self.x0 = x0
+    self.x1 = x1
+    self.x2 = x2
+    self.x3 = x3
+  }
+
+  @inline(__always) mutating func begin(_ g: Int) {
+    sums0 = firstSums(x0.offsets[g])
+    sums1 = firstSums(x1.offsets[g])
+    sums2 = firstSums(x2.offsets[g])
+    sums3 = firstSums(x3.offsets[g])
+  }
+
+  /// A pair of steps; `column` is the first one's.
+  @inline(__always) mutating func add(_ a: StepWeights, _ b: StepWeights, _ column: Int) {
+    a.add(x0.four(column), to: &sums0)
+    a.add(x1.four(column), to: &sums1)
+    a.add(x2.four(column), to: &sums2)
+    a.add(x3.four(column), to: &sums3)
+    b.add(x0.four(column &+ 4), to: &sums0)
+    b.add(x1.four(column &+ 4), to: &sums1)
+    b.add(x2.four(column &+ 4), to: &sums2)
+    b.add(x3.four(column &+ 4), to: &sums3)
+  }
+
+  @inline(__always) mutating func end(_ g: Int, _ scales: SixteenFloats) {
+    total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
+    total1 = fused(sixteenFloats(sums1), scales * sixteen(x1.scales[g]), total1)
+    total2 = fused(sixteenFloats(sums2), scales * sixteen(x2.scales[g]), total2)
+    total3 = fused(sixteenFloats(sums3), scales * sixteen(x3.scales[g]), total3)
+  }
 }

@@ -25,18 +25,21 @@ struct AttentionCases {
     let operations = 2 * Double(heads * rows * (AttentionCases.width + AttentionCases.rank))
     let layers = countPerPass(bytes: bytes, operations: operations, setBytes: setBytes)
     let work = Work(bytes: Double(bytes * layers), operations: operations * Double(layers))
+    let pagesPerLayer = CheckedSize.ceilingQuotient(rows, CacheRows.rowsInPage)
     return Case(name: "attention/\(type)/heads\(heads)/rows\(rows)", work: work) { () throws(Failure) in
       let attention = try SpannedAttention(
         heads: heads, rows: rows, rank: AttentionCases.rank, rope: AttentionCases.rope)
       let cache = try AttentionCases.cache(type, rows: rows, layers: layers, bytes: bytes)
+      let pages = try AttentionCases.pages(cache, rows: rows, layers: layers)
       return { kernels, pool in
-        guard let base = cache.bytes.baseAddress else { return }
+        guard let base = pages.bound(to: UnsafeRawPointer.self).baseAddress else { return }
         for layer in 0..<layers {
           let rows = CacheRows(
             type: type, rank: AttentionCases.rank, rope: AttentionCases.rope,
-            bytes: UnsafeRawPointer(base + layer * bytes))
+            pages: base + layer * pagesPerLayer)
           attention.attend(rows, kernels, pool)
         }
+        withExtendedLifetime(cache) {}
       }
     }
   }
@@ -56,6 +59,22 @@ struct AttentionCases {
     for layer in 1..<layers { (base + layer * bytes).copyMemory(from: base, byteCount: bytes) }
     withExtendedLifetime(values) {}
     return cache
+  }
+
+  /// The addresses of the pages of all layers' rows, which lie behind each other.
+  private static func pages(_ cache: AlignedBuffer, rows: Int, layers: Int) throws(Failure) -> AlignedBuffer {
+    let perLayer = CheckedSize.ceilingQuotient(rows, CacheRows.rowsInPage)
+    let pages = try AlignedBuffer(
+      byteCount: layers * perLayer * MemoryLayout<UnsafeRawPointer>.stride, for: "addresses of pages")
+    guard let base = cache.bytes.baseAddress,
+      let addresses = pages.bound(to: UnsafeRawPointer.self).baseAddress
+    else { return pages }
+    let layerBytes = cache.bytes.count / layers
+    for index in 0..<layers * perLayer {
+      let first = index % perLayer * CacheRows.rowsInPage
+      addresses[index] = UnsafeRawPointer(base + (index / perLayer * layerBytes + first * (layerBytes / rows)))
+    }
+    return pages
   }
 }
 

@@ -113,14 +113,14 @@ private let leastMagnitude: Float = 0x1p-110
   return Float(bitPattern: UInt32(bitPattern: top))
 }
 
-/// Rows `first..<first + count` in float32: [count, rank + rope] with `stride` floats between rows.
+/// The first `count` rows at `rows` in float32: [count, rank + rope] with `stride` floats between rows.
 @inline(never) public func loadRows(
-  _ rows: UnsafeRawPointer, _ type: Int32, _ rank: Int, _ rope: Int, _ first: Int, _ count: Int,
-  _ out: UnsafeMutablePointer<Float>, _ stride: Int
+  _ rows: UnsafeRawPointer, _ type: Int32, _ rank: Int, _ rope: Int, _ count: Int, _ out: UnsafeMutablePointer<Float>,
+  _ stride: Int
 ) {
   let size = rowByteCount(type, rank, rope)
   for i in 0..<count {
-    let row = rows + (first &+ i) &* size
+    let row = rows + i &* size
     let y = out + i &* stride
     switch type {
     case Int32(PLATFORM_ROWS_FLOAT32): loadRow(Float32Format.self, row, rank &+ rope, y)

@@ -1,7 +1,7 @@
 internal import CPlatform
 
-/// Latent rows of a block: decoded once for all heads, they stay in the second cache.
-private let rowBlock = 64
+/// Latent rows of a block, which is a page of the cache: decoded once for all heads, they stay in the second cache.
+@inline(__always) private var rowBlock: Int { Int(PLATFORM_ROWS_IN_PAGE) }
 
 /// Floats between decoded rows: rows a power of two apart would share a few sets of the cache.
 @inline(__always) private func strideOf(_ width: Int) -> Int { padded(width) &+ 16 }
@@ -9,23 +9,27 @@ private let rowBlock = 64
 /// Absorbed latent attention of one token over rows `first..<first + count`, with online softmax (Milakov and
 /// Gimelshein 2018) over blocks of rows; `combineSpans` joins the results of several spans and divides by the sums.
 ///
-/// query: [heads, rank + rope]; rows: as `rows.h` describes them, from position 0 on; partial: what the span is worth,
+/// query: [heads, rank + rope]; pages, offset: rows as `rows.h` describes them, from position 0 on; partial: what the span is worth,
 /// [heads, rank] weighted sums, then [heads] greatest scores, then [heads] sums of weights; scratch:
 /// `Kernels.latentScratchCount` floats. Vectors lie along the heads, so that neither scores nor weights are
 /// ever summed across lanes.
 @inline(never) public func attendLatent(
-  _ query: UnsafePointer<Float>, _ heads: Int, _ rows: UnsafeRawPointer, _ rowType: Int32, _ first: Int, _ count: Int,
-  _ rank: Int, _ rope: Int, _ scale: Float, _ partial: UnsafeMutablePointer<Float>,
-  _ scratch: UnsafeMutablePointer<Float>
+  _ query: UnsafePointer<Float>, _ heads: Int, _ pages: UnsafePointer<UnsafeRawPointer>, _ offset: Int,
+  _ rowType: Int32, _ first: Int, _ count: Int, _ rank: Int, _ rope: Int, _ scale: Float,
+  _ partial: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
 ) {
   let span = LatentSpan(
-    heads: heads, rank: rank, width: rank &+ rope, rows: rows, type: rowType, out: partial, scratch: scratch)
+    heads: heads, rank: rank, width: rank &+ rope, pages: pages, offset: offset, type: rowType, out: partial,
+    scratch: scratch)
   span.start(query, scale)
-  var t = 0
+  let end = first &+ count
+  var t = first
   repeat {
-    span.attend(first &+ t, count &- t < rowBlock ? count &- t : rowBlock, isFirst: t == 0)
-    t &+= rowBlock
-  } while t < count
+    let left = rowBlock &- t % rowBlock
+    let known = end &- t < left ? end &- t : left
+    span.attend(t, known, isFirst: t == first, isLast: t &+ known == end)
+    t &+= known
+  } while t < end
   span.finish()
 }
 
@@ -33,7 +37,8 @@ private struct LatentSpan {
   let heads: Int
   let rank: Int
   let width: Int
-  let rows: UnsafeRawPointer
+  let pages: UnsafePointer<UnsafeRawPointer>
+  let offset: Int
   let type: Int32
   /// [heads, rank], then tops and totals.
   let out: MutableFloats
@@ -61,19 +66,22 @@ private struct LatentSpan {
     }
   }
 
-  @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool) {
+  /// Rows `first..<first + known`, all of one page.
+  @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool) {
+    let size = rowByteCount(type, rank, width &- rank)
+    let rows = pages[first / rowBlock] + (offset &+ first % rowBlock &* size)
     var decoded = Floats(block)
     var apart = stride
     if type == Int32(PLATFORM_ROWS_FLOAT32) {
       // They lie in memory as they are needed.
-      decoded = (rows + first &* width &* 4).assumingMemoryBound(to: Float.self)
+      decoded = rows.assumingMemoryBound(to: Float.self)
       apart = width
     } else {
-      loadRows(rows, type, rank, width &- rank, first, known, block, stride)
+      loadRows(rows, type, rank, width &- rank, known, block, stride)
     }
-    // By the time the next rows are needed, they have come from memory. Behind the last row it is in vain.
-    let half = (known &* rowByteCount(type, rank, width &- rank)) / 2
-    let next = rows + (first &* rowByteCount(type, rank, width &- rank) &+ 2 &* half)
+    // By the time the next page's rows are needed, they have come from memory. At the last page it is in vain.
+    let half = (rowBlock &* size) / 2
+    let next = isLast ? rows : pages[first / rowBlock &+ 1] + offset
     multiplyOuter(
       decoded, apart, 1, known, queries, headLanes, headLanes, width, scores, headLanes, false, ahead: next, half)
     var h = 0

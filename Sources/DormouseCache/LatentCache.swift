@@ -1,118 +1,112 @@
 public import DormouseKernels
-import DormouseSupport
+public import DormouseSupport
 
-/// The key-value cache of multi-head latent attention.
+/// The key-value cache of multi-head latent attention for one timeline of tokens: a table of pages, and how many of
+/// their rows are set.
 ///
-/// A token leaves one row a layer and nothing else: `kvLoraRank` values of the normalised latent, then
-/// `qkRopeHeadDimension` values of the rotated key that all heads share (DeepSeek-V2, arXiv 2405.04434, section 2.1).
-/// Layout: [layer][position][row], without padding, so that the memory is exactly
-/// `layerCount * capacity * rowType.byteCount(rank: kvLoraRank, rope: qkRopeHeadDimension)` bytes; pages are touched
-/// only as rows are written.
-///
-/// One writer at a time. A forward pass stages rows layer by layer and advances once all layers are done: a pass that
-/// is cancelled half-way leaves the length, and so the cache, as it was.
+/// Pages are shared with other caches (`fork`) and with the prefix tree, and copied before the first write
+/// (`reserve`). A forward pass stores rows layer by layer behind those held and advances once all layers are done: a
+/// pass that is cancelled half-way leaves the length, and so the cache, as it was. One call at a time; rows may be
+/// stored by several threads, each row by one.
 public final class LatentCache {
-  public let layerCount: Int
-  public let kvLoraRank: Int
-  public let qkRopeHeadDimension: Int
+  public let pool: PagePool
   /// Tokens that fit.
   public let capacity: Int
-  public let rowType: CacheRowType
-  /// Bytes of a row.
-  public let rowByteCount: Int
   /// Tokens held.
   public private(set) var length = 0
 
-  private let memory: AlignedBuffer
-  private let layerByteCount: Int
-  private let kernels: Kernels
+  private var pages: ContiguousArray<Page> = []
+  /// The addresses of `pages`, as the kernels want them.
+  private let addresses: UnsafeMutableBufferPointer<UnsafeRawPointer>
+  private let addressMemory: AlignedBuffer
 
+  public var layout: PageLayout { pool.layout }
   /// Values of a row.
-  public var rowWidth: Int { kvLoraRank + qkRopeHeadDimension }
-  /// Bytes of memory, all layers and the whole capacity.
-  public var byteCount: Int { memory.bytes.count }
+  public var rowWidth: Int { layout.rowWidth }
+  /// Bytes of the pages it holds, shared ones included.
+  public var byteCount: Int { pages.count * layout.byteCount }
+  /// Pages it holds.
+  public var pageCount: Int { pages.count }
 
-  /// - Throws: `Failure(.invalidArgument)` for a size that is not positive, `Failure(.outOfMemory)` naming the size.
-  public init(
-    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: CacheRowType, kernels: Kernels
-  ) throws(Failure) {
-    guard layerCount > 0, kvLoraRank > 0, qkRopeHeadDimension >= 0, capacity > 0 else {
-      throw Failure(
-        .invalidArgument,
-        "latent cache: \(layerCount) layers, kv_lora_rank \(kvLoraRank), qk_rope_head_dim \(qkRopeHeadDimension),"
-          + " capacity \(capacity); expected positive numbers")
+  /// Takes no pages yet.
+  /// - Throws: `Failure(.invalidArgument)` for a capacity that is not positive, `Failure(.outOfMemory)`,
+  ///   `Failure(.malformed)` for one whose pages are beyond 64 bits.
+  public init(pool: PagePool, capacity: Int) throws(Failure) {
+    guard capacity > 0 else {
+      throw Failure(.invalidArgument, "latent cache: capacity \(capacity); expected a positive number")
     }
-    self.layerCount = layerCount
-    self.kvLoraRank = kvLoraRank
-    self.qkRopeHeadDimension = qkRopeHeadDimension
+    _ = try pool.layout.byteCount(tokens: capacity)
+    self.pool = pool
     self.capacity = capacity
-    self.rowType = rowType
-    self.kernels = kernels
-    let total = try LatentCache.byteCount(
-      layerCount: layerCount, kvLoraRank: kvLoraRank, qkRopeHeadDimension: qkRopeHeadDimension, capacity: capacity,
-      rowType: rowType)
-    memory = try AlignedBuffer(byteCount: total, for: "latent cache of \(capacity) tokens")
-    layerByteCount = total / layerCount
-    rowByteCount = layerByteCount / capacity
+    addressMemory = try AlignedBuffer(
+      byteCount: LatentCache.tableByteCount(capacity: capacity), for: "the page table of \(capacity) tokens")
+    addresses = addressMemory.bound(to: UnsafeRawPointer.self)
+    pages.reserveCapacity(min(addresses.count, LatentCache.mostPagesReserved))
   }
 
-  /// The bytes that a cache of these sizes takes.
-  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
-  public static func byteCount(
-    layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, capacity: Int, rowType: CacheRowType
-  ) throws(Failure) -> Int {
-    guard let row = rowType.byteCount(rank: kvLoraRank, rope: qkRopeHeadDimension) else {
-      throw Failure(.malformed, "the latent cache's row is out of range: [\(kvLoraRank), \(qkRopeHeadDimension)]")
+  deinit { for page in pages { page.drop() } }
+
+  /// Bytes of the table of pages, which a cache takes beside its pages.
+  public static func tableByteCount(capacity: Int) throws(Failure) -> Int {
+    try CheckedSize.product(
+      PageLayout.pageCount(capacity), MemoryLayout<UnsafeRawPointer>.stride, of: "the latent cache's table of pages")
+  }
+
+  /// Longer lists of pages grow as they need to.
+  private static let mostPagesReserved = 1 << 12
+}
+
+/// Lengths and pages.
+extension LatentCache {
+  /// - Throws: `Failure(.contextFull)` when `count` more tokens don't fit.
+  public func requireRoom(for count: Int) throws(Failure) {
+    guard count <= capacity - length else {
+      throw Failure(
+        .contextFull, "\(count) more tokens do not fit: the context holds \(length) of \(capacity) tokens")
     }
-    return try CheckedSize.product(layerCount, capacity, row, of: "the latent cache's size")
   }
 
-  /// The rows of a layer, of which the first `length` (and staged ones) are set. Nil for a layer that is not there.
-  public func rows(layer: Int) -> CacheRows? {
-    guard layer >= 0, layer < layerCount, let base = memory.bytes.baseAddress else { return nil }
-    return CacheRows(
-      type: rowType, rank: kvLoraRank, rope: qkRopeHeadDimension, bytes: UnsafeRawPointer(base + layer * layerByteCount)
-    )
-  }
-
-  /// Where `count` new rows of a layer go, behind the rows held: `rowByteCount` bytes each, for `store` to fill.
-  /// - Throws: `Failure(.contextFull)` when they don't fit, `Failure(.invalidArgument)` for an unknown layer.
-  public func stage(count: Int, layer: Int) throws(Failure) -> UnsafeMutableRawPointer {
-    guard layer >= 0, layer < layerCount, count >= 0, let base = memory.bytes.baseAddress else {
-      throw Failure(.invalidArgument, "latent cache: \(count) rows for layer \(layer); it has \(layerCount) layers")
-    }
+  /// Makes the next `count` positions writable: takes pages for them, and copies the one that the next row falls into
+  /// if others hold it too. Nothing has changed when it fails.
+  /// - Throws: `Failure(.contextFull)`, or `Failure(.outOfMemory)` when there are no pages.
+  public func reserve(_ count: Int) throws(Failure) {
+    guard count >= 0 else { throw Failure(.invalidArgument, "latent cache: room for \(count) tokens") }
     try requireRoom(for: count)
-    return base + layer * layerByteCount + length * rowByteCount
+    let first = length / PageLayout.tokenCount
+    let end = PageLayout.pageCount(length + count)
+    guard first < end else { return }
+    var replacements: [Page] = []  // Nothing is allocated for none.
+    for index in first..<end where index >= pages.count || pages[index].isShared {
+      replacements.append(try pool.take())
+    }
+    var fresh = replacements.makeIterator()
+    for index in first..<end where index >= pages.count || pages[index].isShared {
+      guard let page = fresh.next() else { break }
+      if index < pages.count {
+        if index == first { copyRows(length % PageLayout.tokenCount, from: pages[index], to: page) }
+        replace(index, by: page)
+      } else {
+        append(page)
+      }
+    }
   }
 
-  /// Writes `count` rows [count, rowWidth] at staged row `index`. Thread: any, each row by one.
-  public func store(_ rows: UnsafePointer<Float>, count: Int, at index: Int, of staged: UnsafeMutableRawPointer) {
-    kernels.storeRows(
-      rows, count: count, type: rowType, rank: kvLoraRank, rope: qkRopeHeadDimension,
-      into: staged + index * rowByteCount)
+  /// Gives back pages behind the last row.
+  public func trim() {
+    let used = PageLayout.pageCount(length)
+    while pages.count > used { pages.removeLast().drop() }
   }
 
-  /// Writes `count` rows [count, rowWidth] of a layer behind the rows held, without counting them yet.
-  /// - Throws: as `stage(count:layer:)`.
-  public func stage(_ rows: UnsafePointer<Float>, count: Int, layer: Int) throws(Failure) {
-    store(rows, count: count, at: 0, of: try stage(count: count, layer: layer))
-  }
-
-  /// Counts `count` staged rows of every layer as held.
-  /// - Throws: `Failure(.contextFull)` when there is no room for them.
+  /// Counts `count` stored rows of every layer as held.
+  /// - Throws: `Failure(.internalError)` when no room was reserved for them.
   public func advance(by count: Int) throws(Failure) {
-    guard count >= 0 else { throw Failure(.invalidArgument, "latent cache: advance by \(count)") }
-    try requireRoom(for: count)
+    guard count >= 0, count <= reservedCount else {
+      throw Failure(.internalError, "latent cache: advance by \(count), with room for \(reservedCount)")
+    }
     length += count
   }
 
-  /// Appends `count` tokens at once: rows [layerCount, count, rowWidth].
-  public func append(_ rows: UnsafePointer<Float>, count: Int) throws(Failure) {
-    for layer in 0..<layerCount { try stage(rows + layer * max(count, 0) * rowWidth, count: count, layer: layer) }
-    try advance(by: count)
-  }
-
-  /// Forgets all tokens from position `length` on.
+  /// Forgets all tokens from position `length` on; their pages stay until `trim`.
   /// - Throws: `Failure(.invalidArgument)` when fewer are held.
   public func truncate(to length: Int) throws(Failure) {
     guard length >= 0, length <= self.length else {
@@ -121,12 +115,79 @@ public final class LatentCache {
     self.length = length
   }
 
-  /// - Throws: `Failure(.contextFull)` when `count` more tokens don't fit.
-  public func requireRoom(for count: Int) throws(Failure) {
-    guard count <= capacity - length else {
-      throw Failure(
-        .contextFull, "\(count) more tokens do not fit: the context holds \(length) of \(capacity) tokens")
+  /// A second cache with the same rows: it shares all pages.
+  public func fork() throws(Failure) -> LatentCache {
+    let copy = try LatentCache(pool: pool, capacity: capacity)
+    try copy.adopt(Array(heldPages), length: length)
+    return copy
+  }
+
+  /// Positions behind the rows held for which there are pages of its own.
+  private var reservedCount: Int { min(pages.count * PageLayout.tokenCount, capacity) - length }
+
+  /// The pages of the rows held.
+  var heldPages: ArraySlice<Page> { pages[..<PageLayout.pageCount(length)] }
+
+  /// Holds `pages` in place of its own.
+  /// - Throws: `Failure(.contextFull)` when they are more than fit, `Failure(.invalidArgument)` when `length` rows need
+  ///   another number of pages, or they belong to another pool.
+  func adopt(_ newPages: [Page], length newLength: Int) throws(Failure) {
+    guard newLength <= capacity else {
+      throw Failure(.contextFull, "\(newLength) tokens do not fit into a context of \(capacity)")
     }
+    guard newLength >= 0, newPages.count == PageLayout.pageCount(newLength) else {
+      throw Failure(.invalidArgument, "latent cache: \(newPages.count) pages for \(newLength) tokens")
+    }
+    let before = pages
+    pages.removeAll(keepingCapacity: true)
+    for page in newPages { append(page) }
+    for page in before { page.drop() }
+    length = newLength
+  }
+}
+
+/// Rows.
+extension LatentCache {
+  /// The rows of a layer, of which those held, and stored ones behind them, are set. Nil for a layer that is not there.
+  public func rows(layer: Int) -> CacheRows? {
+    guard layer >= 0, layer < layout.layerCount, let base = addresses.baseAddress else { return nil }
+    return CacheRows(
+      type: layout.rowType, rank: layout.kvLoraRank, rope: layout.qkRopeHeadDimension, pages: base,
+      offset: layer * layout.layerByteCount)
+  }
+
+  /// Writes rows [count, rowWidth] of a layer at positions from `length + index` on; positions without room reserved
+  /// are left out. Thread: any, each position by one.
+  public func store(_ rows: UnsafePointer<Float>, count: Int, at index: Int, layer: Int) {
+    guard index >= 0, layer >= 0, layer < layout.layerCount else { return }
+    let end = length + min(index + count, reservedCount)
+    var position = length + index
+    var source = rows
+    while position < end {
+      let some = min(end - position, PageLayout.tokenCount - position % PageLayout.tokenCount)
+      let page = pages[position / PageLayout.tokenCount].address + layer * layout.layerByteCount
+      pool.kernels.storeRows(
+        source, count: some, type: layout.rowType, rank: layout.kvLoraRank, rope: layout.qkRopeHeadDimension,
+        into: page + position % PageLayout.tokenCount * layout.rowByteCount)
+      position += some
+      source += some * rowWidth
+    }
+  }
+
+  /// Appends `count` tokens at once: rows [layerCount, count, rowWidth].
+  /// - Throws: as `reserve`; nothing is appended then.
+  public func append(_ rows: UnsafePointer<Float>, count: Int) throws(Failure) {
+    try reserve(count)
+    for layer in 0..<layout.layerCount {
+      store(rows + layer * count * rowWidth, count: count, at: 0, layer: layer)
+    }
+    try advance(by: count)
+  }
+
+  /// The first `count` rows of a page of one layer.
+  func rowBytes(_ count: Int, of page: Page, layer: Int) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(
+      start: page.address + layer * layout.layerByteCount, count: count * layout.rowByteCount)
   }
 
   /// Absorbed attention of one token over the first `count` rows: for each head, scores are
@@ -145,16 +206,39 @@ public final class LatentCache {
     guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(layer: layer) else {
       throw Failure(
         .invalidArgument,
-        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in layer \(layer) of \(layerCount)"
-      )
+        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in layer \(layer) of"
+          + " \(layout.layerCount)")
     }
     // No caller has a query beyond the address space; twice its bytes cover the kernel's own memory for these heads.
     guard heads <= Int.max / 8 / (rowWidth + LatentCache.headOverhead) else {
       throw Failure(.invalidArgument, "latent cache: attention of \(heads) heads, whose queries no memory holds")
     }
-    kernels.attendLatent(query: query, heads: heads, rows: rows, count: count, scale: scale, into: out)
+    pool.kernels.attendLatent(query: query, heads: heads, rows: rows, count: count, scale: scale, into: out)
   }
 
   /// At least what the kernels add to a head's row: its padding and its scores.
   private static let headOverhead = 256
+}
+
+/// The table.
+extension LatentCache {
+  private func append(_ page: Page) {
+    page.hold()
+    addresses[pages.count] = UnsafeRawPointer(page.address)
+    pages.append(page)
+  }
+
+  private func replace(_ index: Int, by page: Page) {
+    page.hold()
+    pages[index].drop()
+    pages[index] = page
+    addresses[index] = UnsafeRawPointer(page.address)
+  }
+
+  private func copyRows(_ count: Int, from source: Page, to target: Page) {
+    for layer in 0..<layout.layerCount {
+      rowBytes(count, of: target, layer: layer).copyMemory(
+        from: UnsafeRawBufferPointer(rowBytes(count, of: source, layer: layer)))
+    }
+  }
 }

@@ -40,8 +40,8 @@ extension Kernels {
     partial: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
   ) {
     table.attendLatent(
-      query, heads, rows.bytes, rows.type.platform, range.lowerBound, range.count, rows.rank, rows.rope, scale, partial,
-      scratch)
+      query, heads, rows.pages, rows.offset, rows.type.platform, range.lowerBound, range.count, rows.rank, rows.rope, scale,
+      partial, scratch)
   }
 
   /// Joins what `attendLatent` left of one head in `spans` (at least 1) spans, in their order. out: [rank].

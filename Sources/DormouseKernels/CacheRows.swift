@@ -33,22 +33,34 @@ public enum CacheRowType: Sendable, CaseIterable {
   }
 }
 
-/// Rows of a latent cache, [any number, rank + rope], in memory that somebody else owns and keeps alive. Any alignment
-/// but that of float32 for float32 rows.
+/// Rows of one layer of a latent cache, [any number, rank + rope], in pages that somebody else owns and keeps alive. Any
+/// alignment but that of float32 for float32 rows.
 public struct CacheRows: @unchecked Sendable {
   public let type: CacheRowType
   public let rank: Int
   public let rope: Int
-  public let bytes: UnsafeRawPointer
+  /// Pages of `rowsInPage` rows each, the last one maybe of fewer.
+  public let pages: UnsafePointer<UnsafeRawPointer>
+  /// Bytes from a page's address to its first row.
+  public let offset: Int
 
-  public init(type: CacheRowType, rank: Int, rope: Int, bytes: UnsafeRawPointer) {
+  /// Rows of one layer that a page has room for.
+  public static let rowsInPage = Int(PLATFORM_ROWS_IN_PAGE)
+
+  public init(type: CacheRowType, rank: Int, rope: Int, pages: UnsafePointer<UnsafeRawPointer>, offset: Int = 0) {
     self.type = type
     self.rank = max(0, rank)
     self.rope = max(0, rope)
-    self.bytes = bytes
+    self.pages = pages
+    self.offset = offset
   }
 
   public var width: Int { rank + rope }
+
+  /// Where the row of a position lies.
+  func address(_ position: Int, size: Int) -> UnsafeRawPointer {
+    pages[position / CacheRows.rowsInPage] + (offset + position % CacheRows.rowsInPage * size)
+  }
 }
 
 extension Kernels {
@@ -64,6 +76,15 @@ extension Kernels {
   public func loadRows(
     _ rows: CacheRows, _ range: Range<Int>, into out: UnsafeMutablePointer<Float>, stride: Int
   ) {
-    table.loadRows(rows.bytes, rows.type.platform, rows.rank, rows.rope, range.lowerBound, range.count, out, stride)
+    guard let size = rows.type.byteCount(rank: rows.rank, rope: rows.rope) else { return }
+    var position = range.lowerBound
+    while position < range.upperBound {
+      let left = CacheRows.rowsInPage - position % CacheRows.rowsInPage
+      let count = min(left, range.upperBound - position)
+      table.loadRows(
+        rows.address(position, size: size), rows.type.platform, rows.rank, rows.rope, count,
+        out + (position - range.lowerBound) * stride, stride)
+      position += count
+    }
   }
 }

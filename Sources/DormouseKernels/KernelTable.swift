@@ -38,12 +38,12 @@ struct KernelTable: Sendable {
   let siluMultiply: @Sendable (MutableFloats, Floats, Int) -> Void
   let softmax: @Sendable (MutableFloats, Int) -> Void
   let storeRows: @Sendable (Floats, Int, Int32, Int, Int, UnsafeMutableRawPointer) -> Void
-  let loadRows: @Sendable (UnsafeRawPointer, Int32, Int, Int, Int, Int, MutableFloats, Int) -> Void
+  let loadRows: @Sendable (UnsafeRawPointer, Int32, Int, Int, Int, MutableFloats, Int) -> Void
   let transpose: @Sendable (Floats, Int, Int, Int, MutableFloats, Int) -> Void
   let multiplyOuter: @Sendable (Floats, Int, Int, Int, Floats, Int, Int, Int, MutableFloats, Int, Bool) -> Void
   let attendLatent:
     @Sendable (
-      Floats, Int, UnsafeRawPointer, Int32, Int, Int, Int, Int, Float, MutableFloats, MutableFloats
+      Floats, Int, UnsafePointer<UnsafeRawPointer>, Int, Int32, Int, Int, Int, Int, Float, MutableFloats, MutableFloats
     ) -> Void
   let combineSpans: @Sendable (Floats, Int, Int, Int, Int, Int, MutableFloats) -> Void
   let attendTile:

@@ -1,29 +1,26 @@
-public import DormouseCache
 import DormouseKernels
 public import DormouseSupport
 
-/// Which logits a call of `Decoder.forward` leaves.
-public enum LogitsRequest {
-  /// None: the head is not computed.
-  case none
-  /// Those of the last token, in `Decoder.logits`.
-  case last
-  /// Those of every token: [tokens, vocabulary] in the caller's memory.
-  case all(into: UnsafeMutableBufferPointer<Float>)
-}
-
-/// One timeline over a model: tokens go in, logits come out, the cache remembers.
+/// Computes batches of tokens, each a part of some timeline: tokens go in, rows of their caches and logits come out.
 ///
-/// Pure data flow: it neither samples nor schedules nor reads files. It owns its cache and its scratch memory, both
-/// sized at the start, so that decoding allocates nothing. One call at a time; several decoders may share a model.
+/// Pure data flow: it neither samples nor schedules nor reads files. Its scratch memory is sized at the start, so that
+/// decoding allocates nothing. A token's result depends on the others of its batch by no more than the order in which
+/// sums are rounded. One call at a time.
 public final class Decoder {
   public let model: Model
-  public let cache: LatentCache
-  /// Tokens computed at a time at most, which bounds the scratch memory whatever the prompt's length.
+  /// Tokens of a batch at most, which bounds the scratch memory.
   public let chunk: Int
+  /// Segments whose logits are computed at once, at most.
+  public let batch: Int
+  /// What became of the last batch's segments, in their order.
+  public private(set) var outcomes: ContiguousArray<SegmentOutcome> = []
+
   private let scratch: Scratch
   private let queue: ProductQueue
   private let layer: DecoderLayer
+  private var active: ContiguousArray<ActiveSegment> = []
+  /// Places in `active` of the segments that want their last token's logits.
+  private var wantLast: ContiguousArray<Int> = []
 
   /// - Throws: `Failure(.invalidArgument)` for sizes out of range, `Failure(.outOfMemory)`.
   public init(model: Model, options: DecoderOptions = DecoderOptions()) throws(Failure) {
@@ -33,121 +30,171 @@ public final class Decoder {
       c.threadScratchByteCount(model.kernels, chunk: sizes.chunk), pool: model.pool)
     self.model = model
     chunk = sizes.chunk
-    cache = try LatentCache(
-      layerCount: c.hiddenLayerCount, kvLoraRank: c.kvLoraRank, qkRopeHeadDimension: c.qkRopeHeadDimension,
-      capacity: sizes.contextLength, rowType: options.cacheType, kernels: model.kernels)
-    scratch = try Scratch(c, precision: model.precision, chunk: chunk, threadCount: model.pool.threadCount)
+    batch = sizes.batch
+    scratch = try Scratch(c, precision: model.precision, sizes: sizes, threadCount: model.pool.threadCount)
     queue = ProductQueue(
       kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + 1)
     layer = DecoderLayer(
-      hidden: c.hiddenSize, epsilon: c.rmsNormEpsilon, attention: try LatentAttention(c, chunk: chunk),
+      hidden: c.hiddenSize, epsilon: c.rmsNormEpsilon, attention: try LatentAttention(c, sizes: sizes),
       feedForward: FeedForward(c, queue: queue, scratch: scratch), scratch: scratch, queue: queue)
+    active.reserveCapacity(batch)
+    wantLast.reserveCapacity(batch)
+    outcomes.reserveCapacity(batch)
   }
 
-  /// Tokens held; the next token's position.
-  public var position: Int { cache.length }
+  /// Bytes of scratch memory.
+  public var byteCount: Int { scratch.byteCount }
 
-  /// The logits [vocabulary] that the last call with `.last` left; valid until the next call.
-  public var logits: UnsafeBufferPointer<Float> {
-    UnsafeBufferPointer(start: scratch.logits, count: model.configuration.vocabularySize)
-  }
-
-  /// Bytes of scratch memory and cache.
-  public var byteCount: Int { scratch.byteCount + cache.byteCount }
-
-  /// Forgets all tokens from `position` on.
-  public func truncate(to position: Int) throws(Failure) { try cache.truncate(to: position) }
-
-  /// Appends tokens, any number at any position. A call that fails leaves the timeline as it was.
+  /// Computes all segments, together at most `chunk` tokens, and leaves what became of each in `outcomes`.
   ///
-  /// - Parameters:
-  ///   - isCancelled: asked before every layer.
-  /// - Throws: `Failure(.invalidArgument)` for a token outside the vocabulary, no tokens, or too small a buffer;
-  ///   `.contextFull` when they don't fit; `.cancelled`; `.numerical` for logits that are not finite.
-  public func forward(
-    _ tokens: [Int32], logits request: LogitsRequest, form: AttentionForm = .automatic,
-    isCancelled: () -> Bool = { false }
-  ) throws(Failure) {
-    try forward(tokens[...], logits: request, form: form, isCancelled: isCancelled)
+  /// - Parameter isCancelled: asked for every segment before every layer; `true` takes it out of the batch there.
+  public func forward(_ segments: ContiguousArray<Segment>, isCancelled: (Int) -> Bool = { _ in false }) {
+    begin(segments)
+    for index in 0..<model.configuration.hiddenLayerCount {
+      dropCancelled(isCancelled)
+      guard let last = active.last else { return }
+      layer.run(model.weights.layers[index], layer: index, count: last.rows.upperBound, segments: active)
+    }
+    dropCancelled(isCancelled)
+    writeLogits(segments)
   }
 
-  /// The same for a part of an array, which is not copied.
-  public func forward(
-    _ tokens: ArraySlice<Int32>, logits request: LogitsRequest, form: AttentionForm = .automatic,
-    isCancelled: () -> Bool = { false }
-  ) throws(Failure) {
-    let start = cache.length
-    try check(tokens, request)
-    do {
-      var done = 0
-      while done < tokens.count {
-        let count = min(chunk, tokens.count - done)
-        try forward(tokens.dropFirst(done).prefix(count), form, isCancelled)
-        try writeLogits(request, done: done, count: count, isLast: done + count == tokens.count)
-        done += count
+  // MARK: - Segments
+
+  /// Checks the segments, and fills the residual stream with their tokens' embeddings.
+  private func begin(_ segments: ContiguousArray<Segment>) {
+    outcomes.removeAll(keepingCapacity: true)
+    active.removeAll(keepingCapacity: true)
+    var row = 0
+    for (index, segment) in segments.enumerated() {
+      do {
+        try check(segment, room: chunk - row)
+        outcomes.append(.done)
+      } catch {
+        outcomes.append(.failed(error))
+        continue
       }
-    } catch {
-      try cache.truncate(to: start)
-      throw error
+      let rows = row..<row + segment.tokens.count
+      active.append(
+        ActiveSegment(
+          index: index, cache: segment.cache, rows: rows, first: segment.cache.length, form: segment.form))
+      embed(segment, from: row)
+      row = rows.upperBound
     }
   }
 
-  private func check(_ tokens: ArraySlice<Int32>, _ request: LogitsRequest) throws(Failure) {
+  private func check(_ segment: Segment, room: Int) throws(Failure) {
     let vocabulary = model.configuration.vocabularySize
-    guard !tokens.isEmpty else { throw Failure(.invalidArgument, "no tokens to compute") }
-    try cache.requireRoom(for: tokens.count)
-    for (index, token) in tokens.enumerated() where token < 0 || Int(token) >= vocabulary {
+    let count = segment.tokens.count
+    guard count > 0 else { throw Failure(.invalidArgument, "no tokens to compute") }
+    guard count <= room else {
+      throw Failure(.internalError, "a segment of \(count) tokens in a batch with room for \(room)")
+    }
+    try segment.cache.requireRoom(for: count)
+    for (index, token) in segment.tokens.enumerated() where token < 0 || Int(token) >= vocabulary {
       throw Failure(
         .invalidArgument, "token \(index) is \(token); expected an id from 0 to \(vocabulary - 1)")
     }
-    if case .all(let buffer) = request, buffer.count / vocabulary < tokens.count {
+    let (given, needed) =
+      switch segment.logits {
+      case .none: (0, 0)
+      case .last(let buffer): (buffer.count, 1)
+      case .all(let buffer): (buffer.count, count)
+      }
+    guard given / vocabulary >= needed else {
       throw Failure(
-        .invalidArgument,
-        "the buffer for logits has \(buffer.count) values; expected \(tokens.count) x \(vocabulary)")
+        .invalidArgument, "the buffer for logits has \(given) values; expected \(needed) x \(vocabulary)")
     }
   }
 
-  private func forward(
-    _ tokens: ArraySlice<Int32>, _ form: AttentionForm, _ isCancelled: () -> Bool
-  ) throws(Failure) {
-    let c = model.configuration
-    for (index, token) in tokens.enumerated() {
-      model.kernels.dequantize(model.weights.embedding, row: Int(token), into: scratch.hidden + index * c.hiddenSize)
+  private func embed(_ segment: Segment, from row: Int) {
+    let hidden = model.configuration.hiddenSize
+    for (index, token) in segment.tokens.enumerated() {
+      model.kernels.dequantize(
+        model.weights.embedding, row: Int(token), into: scratch.hidden + (row + index) * hidden)
     }
+    let pairs = layer.attention.table.pairCount
     layer.attention.table.fill(
-      first: cache.length, count: tokens.count, cosines: scratch.cosines, sines: scratch.sines)
-    for index in 0..<c.hiddenLayerCount {
-      guard !isCancelled() else { throw Failure(.cancelled, "cancelled before layer \(index)") }
-      try layer.run(model.weights.layers[index], layer: index, count: tokens.count, form: form, cache: cache)
-    }
-    try cache.advance(by: tokens.count)
+      first: segment.cache.length, count: segment.tokens.count, cosines: scratch.cosines + row * pairs,
+      sines: scratch.sines + row * pairs)
   }
 
-  private func writeLogits(_ request: LogitsRequest, done: Int, count: Int, isLast: Bool) throws(Failure) {
+  /// Takes cancelled segments out, and moves the rows of those behind them up. Between two layers nothing but the
+  /// residual stream and the angles is of use.
+  private func dropCancelled(_ isCancelled: (Int) -> Bool) {
+    var isAnyDropped = false
+    for segment in active where isCancelled(segment.index) {
+      outcomes[segment.index] = .cancelled
+      isAnyDropped = true
+    }
+    guard isAnyDropped else { return }
+    active.removeAll { if case .cancelled = outcomes[$0.index] { true } else { false } }
+    var row = 0
+    for index in active.indices {
+      let rows = active[index].rows
+      scratch.moveRows(rows, to: row)
+      active[index].rows = row..<row + rows.count
+      row += rows.count
+    }
+  }
+
+  // MARK: - Logits
+
+  private func writeLogits(_ segments: ContiguousArray<Segment>) {
+    wantLast.removeAll(keepingCapacity: true)
+    for (place, segment) in active.enumerated() {
+      switch segments[segment.index].logits {
+      case .none: continue
+      case .last: wantLast.append(place)
+      case .all(let buffer):
+        guard let target = buffer.baseAddress else { continue }
+        layer.normalize(model.weights.finalNorm, segment.rows, to: 0)
+        multiplyHead(segment.rows.count, into: target)
+        checkLogits(target, count: segment.rows.count, of: segment)
+      }
+    }
+    for start in stride(from: 0, to: wantLast.count, by: batch) {
+      writeLastLogits(segments, wantLast[start..<min(start + batch, wantLast.count)])
+    }
+  }
+
+  /// The head's weights are read once for all of `places`, at most `batch` segments.
+  private func writeLastLogits(_ segments: ContiguousArray<Segment>, _ places: ArraySlice<Int>) {
     let vocabulary = model.configuration.vocabularySize
-    switch request {
-    case .none: return
-    case .last:
-      guard isLast else { return }
-      try writeLogits(of: count - 1..<count, into: scratch.logits)
-    case .all(let buffer):
-      guard let base = buffer.baseAddress else { return }
-      try writeLogits(of: 0..<count, into: base + done * vocabulary)
+    for (row, place) in places.enumerated() {
+      layer.normalize(model.weights.finalNorm, active[place].rows.suffix(1), to: row)
+    }
+    let isAlone = places.count == 1
+    if !isAlone { multiplyHead(places.count, into: scratch.logits) }
+    for (row, place) in places.enumerated() {
+      guard case .last(let buffer) = segments[active[place].index].logits, let target = buffer.baseAddress else {
+        continue
+      }
+      if isAlone {
+        multiplyHead(1, into: target)
+      } else {
+        target.update(from: scratch.logits + row * vocabulary, count: vocabulary)
+      }
+      checkLogits(target, count: 1, of: active[place])
     }
   }
 
-  /// norm, then head, for tokens of the chunk.
-  private func writeLogits(of tokens: Range<Int>, into logits: UnsafeMutablePointer<Float>) throws(Failure) {
+  /// logits [count, vocabulary] = head x normed, for the first `count` normed rows.
+  private func multiplyHead(_ count: Int, into logits: UnsafeMutablePointer<Float>) {
     let hidden = model.configuration.hiddenSize
     let head = Linear(weight: model.weights.head, bias: nil)
-    layer.normalize(model.weights.finalNorm, tokens.upperBound)
-    let normed = queue.prepare(
-      scratch.normed + tokens.lowerBound * hidden, columns: hidden, count: tokens.count, in: scratch.quantizedInput)
-    queue.run(head, x: normed, count: tokens.count, y: logits)
-    for index in 0..<tokens.count * head.weight.rows where !logits[index].isFinite {
-      throw Failure(
-        .numerical,
-        "logit \(index % head.weight.rows) is \(logits[index]): the model's weights or activations are not finite")
+    let normed = queue.prepare(scratch.normed, columns: hidden, count: count, in: scratch.quantizedInput)
+    queue.run(head, x: normed, count: count, y: logits)
+  }
+
+  private func checkLogits(_ logits: UnsafePointer<Float>, count: Int, of segment: ActiveSegment) {
+    let vocabulary = model.configuration.vocabularySize
+    for index in 0..<count * vocabulary where !logits[index].isFinite {
+      outcomes[segment.index] = .failed(
+        Failure(
+          .numerical,
+          "logit \(index % vocabulary) is \(logits[index]): the model's weights or activations are not finite"))
+      return
     }
   }
 }

@@ -1,6 +1,4 @@
-import DormouseCache
 import DormouseKernels
-import DormouseSupport
 
 /// One layer: x += attention(norm(x)); x += feedForward(norm(x)).
 struct DecoderLayer {
@@ -11,27 +9,24 @@ struct DecoderLayer {
   let scratch: Scratch
   let queue: ProductQueue
 
-  /// Changes `scratch.hidden` [count, hidden] and stages the layer's new rows in the cache.
-  func run(
-    _ weights: LayerWeights, layer: Int, count: Int, form: AttentionForm, cache: LatentCache
-  ) throws(Failure) {
-    normalize(weights.inputNorm, count)
-    let pass = LatentAttention.Pass(
-      weights: weights.attention, layer: layer, count: count, first: cache.length, form: form)
-    try attention.run(pass, cache: cache, scratch: scratch, queue: queue)
+  /// Changes `scratch.hidden` [count, hidden] and stores the layer's new rows in the segments' caches.
+  func run(_ weights: LayerWeights, layer: Int, count: Int, segments: ContiguousArray<ActiveSegment>) {
+    normalize(weights.inputNorm, 0..<count, to: 0)
+    let pass = LatentAttention.Pass(weights: weights.attention, layer: layer, count: count, segments: segments)
+    attention.run(pass, scratch: scratch, queue: queue)
     addUpdate(count)
-    normalize(weights.feedForwardNorm, count)
+    normalize(weights.feedForwardNorm, 0..<count, to: 0)
     feedForward.run(weights.feedForward, count: count)
     addUpdate(count)
   }
 
-  /// normed = RMSNorm(hidden) for the first `count` tokens.
-  func normalize(_ weight: FloatVector, _ count: Int) {
+  /// Rows of `scratch.normed` from `target` on = RMSNorm of `rows` of `scratch.hidden`.
+  func normalize(_ weight: FloatVector, _ rows: Range<Int>, to target: Int) {
     let kernels = queue.kernels
-    queue.pool.forEachToken(count) { token in
+    queue.pool.forEachToken(rows.count) { token in
       kernels.rmsNorm(
-        scratch.hidden + token * hidden, weight: weight.pointer, epsilon: epsilon, count: hidden,
-        into: scratch.normed + token * hidden)
+        scratch.hidden + (rows.lowerBound + token) * hidden, weight: weight.pointer, epsilon: epsilon, count: hidden,
+        into: scratch.normed + (target + token) * hidden)
     }
   }
 

@@ -51,7 +51,9 @@ extension LatentAttention {
   /// One round: its tokens, and how the cached rows are cut. Depends on the pass alone and not on the threads, so that
   /// the result does not either.
   private struct Round {
-    let tokens: Range<Int>
+    /// Their rows in the scratch memory follow each other.
+    let tokens: ArraySlice<AbsorbedTokens.Token>
+    let firstRow: Int
     /// Rows of a span, but for the last.
     let spanLength: Int
     /// Spans of the longest token.
@@ -59,9 +61,10 @@ extension LatentAttention {
     let headsPerGroup: Int
     let groups: Int
 
-    init(_ tokens: Range<Int>, first: Int, heads: Int) {
+    init(_ tokens: ArraySlice<AbsorbedTokens.Token>, heads: Int) {
       self.tokens = tokens
-      let total = first + tokens.upperBound
+      firstRow = tokens.first?.row ?? 0
+      let total = tokens.reduce(0) { max($0, $1.visible) }
       let most = max(1, roundSize / tokens.count)
       let wanted = min(most, CheckedSize.ceilingQuotient(total, leastSpan))
       let even = CheckedSize.ceilingQuotient(total, wanted)
@@ -78,13 +81,15 @@ extension LatentAttention {
     }
   }
 
-  /// From `scratch.query` to `scratch.attended`.
-  func attendAbsorbed(_ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ queue: ProductQueue) {
-    for start in stride(from: 0, to: pass.count, by: Self.roundSize) {
-      let round = Round(start..<min(start + Self.roundSize, pass.count), first: pass.first, heads: heads)
+  /// From `scratch.query` to `scratch.attended`, for `absorbedTokens`.
+  func attendAbsorbed(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
+    var start = 0
+    while start < absorbedTokens.tokens.count {
+      let round = Round(absorbedTokens.run(from: start, count: Self.roundSize), heads: heads)
+      start += round.tokens.count
       queue.pool.run(heads) { head, worker in absorbQueries(head, round, pass, scratch, queue.kernels, worker) }
       queue.pool.run(round.tokens.count * round.groups * round.spans) { task, worker in
-        attendSpan(task, round, pass, rows, scratch, queue.kernels, worker)
+        attendSpan(task, round, scratch, queue.kernels, worker)
       }
       queue.pool.run(heads) { head, worker in projectValues(head, round, pass, scratch, queue.kernels, worker) }
     }
@@ -98,39 +103,40 @@ extension LatentAttention {
     let expansion = pass.weights.expansion
     let source = scratch.query + head * keyWidth
     let target = scratch.attentionShared + absorbed.query + head * latentWidth
-    for (index, token) in round.tokens.enumerated() {
-      let query = source + token * heads * keyWidth
-      rotate(query + nope, token, scratch)
+    for index in 0..<round.tokens.count {
+      let query = source + (round.firstRow + index) * heads * keyWidth
+      rotate(query + nope, round.firstRow + index, scratch)
       (target + index * heads * latentWidth + rank).update(from: query + nope, count: rope)
     }
     if round.tokens.count < Self.decodeCount {
-      for (index, token) in round.tokens.enumerated() {
+      for index in 0..<round.tokens.count {
         kernels.multiplyTransposed(
-          expansion, rows: first..<first + nope, x: source + token * heads * keyWidth,
+          expansion, rows: first..<first + nope, x: source + (round.firstRow + index) * heads * keyWidth,
           into: target + index * heads * latentWidth)
       }
     } else {
       let weights = scratch.attention(of: worker) + absorbed.weights
       for row in 0..<nope { kernels.dequantize(expansion, row: first + row, into: weights + row * rank) }
       kernels.multiplyOuter(
-        source + round.tokens.lowerBound * heads * keyWidth, aRow: heads * keyWidth, rows: round.tokens.count, weights,
+        source + round.firstRow * heads * keyWidth, aRow: heads * keyWidth, rows: round.tokens.count, weights,
         bRow: rank, columns: rank, depth: nope, into: target, cRow: heads * latentWidth)
     }
   }
 
   /// A group of heads of one token over one span of rows; nothing where the span lies in the token's future.
   private func attendSpan(
-    _ task: Int, _ round: Round, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
+    _ task: Int, _ round: Round, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
   ) {
     let group = round.heads(task % round.groups, of: heads)
     let slot = task / round.groups
     let (index, span) = (slot / round.spans, slot % round.spans)
-    let visible = pass.first + round.tokens.lowerBound + index + 1
-    let range = span * round.spanLength..<min((span + 1) * round.spanLength, visible)
-    guard range.lowerBound < visible else { return }
+    let token = round.tokens[round.tokens.startIndex + index]
+    let first = span * round.spanLength
+    guard first < token.visible else { return }
+    let range = first..<min(first + round.spanLength, token.visible)
     kernels.attendLatent(
       query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
-      heads: group.count, rows: rows, range: range, scale: scale,
+      heads: group.count, rows: token.cache, range: range, scale: scale,
       partial: partial(slot, group, scratch), scratch: scratch.attention(of: worker) + absorbed.kernel)
   }
 
@@ -146,7 +152,7 @@ extension LatentAttention {
     let joined = scratch.attention(of: worker) + absorbed.joined
     let group = round.heads(head / round.headsPerGroup, of: heads)
     for (index, token) in round.tokens.enumerated() {
-      let spans = CheckedSize.ceilingQuotient(pass.first + token + 1, round.spanLength)
+      let spans = CheckedSize.ceilingQuotient(token.visible, round.spanLength)
       kernels.combineLatent(
         partial(index * round.spans, group, scratch), stride: heads * (rank + 2), spans: spans, heads: group.count,
         head: head - group.lowerBound, rank: rank, into: joined + index * rank)
@@ -154,6 +160,6 @@ extension LatentAttention {
     let first = head * (nope + value) + nope
     kernels.multiply(
       pass.weights.expansion, rows: first..<first + value, x: joined, xStride: rank, count: round.tokens.count,
-      into: scratch.attended + (round.tokens.lowerBound * heads + head) * value, yStride: heads * value)
+      into: scratch.attended + (round.firstRow * heads + head) * value, yStride: heads * value)
   }
 }

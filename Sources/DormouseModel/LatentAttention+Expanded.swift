@@ -49,38 +49,42 @@ extension LatentAttention {
 
   /// From `scratch.query` to `scratch.attended`; one task a head, or several where there are few heads for the threads.
   /// A token's result does not depend on the tokens that share its task.
-  func attendExpanded(_ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ queue: ProductQueue) {
+  func attendExpanded(
+    _ segment: ActiveSegment, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ queue: ProductQueue
+  ) {
+    let count = segment.rows.count
     let wanted = CheckedSize.ceilingQuotient(2 * queue.pool.threadCount, heads)
-    let most = CheckedSize.ceilingQuotient(pass.count, Self.leastTokensPerTask)
-    let size = CheckedSize.ceilingQuotient(pass.count, max(1, min(wanted, most)))
-    let parts = CheckedSize.ceilingQuotient(pass.count, size)
+    let most = CheckedSize.ceilingQuotient(count, Self.leastTokensPerTask)
+    let size = CheckedSize.ceilingQuotient(count, max(1, min(wanted, most)))
+    let parts = CheckedSize.ceilingQuotient(count, size)
     // The last tokens see the most: they begin first.
     queue.pool.run(heads * parts) { task, worker in
       let start = (parts - 1 - task / heads) * size
       attend(
-        task % heads, start..<min(start + size, pass.count), pass, rows, scratch, queue.kernels,
+        task % heads, start..<min(start + size, count), segment, pass, rows, scratch, queue.kernels,
         scratch.attention(of: worker))
     }
   }
 
-  /// The attention of one head for `tokens` of the chunk.
+  /// The attention of one head for `tokens` of the segment.
   private func attend(
-    _ head: Int, _ tokens: Range<Int>, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ kernels: Kernels,
-    _ memory: UnsafeMutablePointer<Float>
+    _ head: Int, _ tokens: Range<Int>, _ segment: ActiveSegment, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch,
+    _ kernels: Kernels, _ memory: UnsafeMutablePointer<Float>
   ) {
-    let query = scratch.query + (tokens.lowerBound * heads + head) * keyWidth
-    let out = scratch.attended + (tokens.lowerBound * heads + head) * value
-    prepareQueries(query, tokens, scratch)
+    let row = segment.rows.lowerBound + tokens.lowerBound
+    let query = scratch.query + (row * heads + head) * keyWidth
+    let out = scratch.attended + (row * heads + head) * value
+    prepareQueries(query, row..<row + tokens.count, scratch)
     loadWeights(head, pass.weights.expansion, kernels, memory)
     (memory + expanded.tops).update(repeating: -.infinity, count: tokens.count)
     (memory + expanded.totals).update(repeating: 0, count: tokens.count)
-    let total = pass.first + tokens.upperBound
+    let total = segment.first + tokens.upperBound
     for start in stride(from: 0, to: total, by: Self.keyTile) {
       let tile = start..<min(start + Self.keyTile, total)
       expand(tile, rows, kernels, memory)
       kernels.attendTile(
         query: query, queryRow: heads * keyWidth, count: tokens.count,
-        visible: pass.first + tokens.lowerBound + 1 - start, keys: memory + expanded.keys, keyRow: Self.keyTile,
+        visible: segment.first + tokens.lowerBound + 1 - start, keys: memory + expanded.keys, keyRow: Self.keyTile,
         keyCount: tile.count, width: keyWidth, values: memory + expanded.values, valueWidth: value,
         tops: memory + expanded.tops, totals: memory + expanded.totals, into: out, outRow: heads * value,
         scratch: memory + expanded.scores)
@@ -89,7 +93,7 @@ extension LatentAttention {
       out, outRow: heads * value, count: tokens.count, valueWidth: value, totals: memory + expanded.totals)
   }
 
-  /// Rotates a head's queries and multiplies the softmax's scale in.
+  /// Rotates a head's queries, of `tokens` of the batch, and multiplies the softmax's scale in.
   private func prepareQueries(_ first: UnsafeMutablePointer<Float>, _ tokens: Range<Int>, _ scratch: Scratch) {
     for (index, token) in tokens.enumerated() {
       let query = first + index * heads * keyWidth

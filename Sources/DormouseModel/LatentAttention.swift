@@ -24,6 +24,7 @@ struct LatentAttention {
   let scale: Float
   let table: RopeTable
   let absorbed: AbsorbedScratch
+  let absorbedTokens: AbsorbedTokens
   let expanded: ExpandedScratch
 
   /// Channels of a query or key head.
@@ -31,8 +32,7 @@ struct LatentAttention {
   /// Values of a cache row.
   var latentWidth: Int { rank + rope }
 
-  /// - Parameter chunk: tokens of one pass at most.
-  init(_ configuration: ModelConfiguration, chunk: Int) throws(Failure) {
+  init(_ configuration: ModelConfiguration, sizes: DecoderSizes) throws(Failure) {
     heads = configuration.attentionHeadCount
     nope = configuration.qkNopeHeadDimension
     rope = configuration.qkRopeHeadDimension
@@ -42,34 +42,34 @@ struct LatentAttention {
     scale = configuration.softmaxScale
     table = RopeTable(configuration)
     absorbed = try Self.absorbedScratch(configuration)
-    expanded = try Self.expandedScratch(configuration, chunk: chunk)
+    absorbedTokens = AbsorbedTokens(capacity: min(sizes.chunk, sizes.batch))
+    expanded = try Self.expandedScratch(configuration, chunk: sizes.chunk)
   }
 
   /// What every step of one pass over a layer needs.
   struct Pass {
     let weights: AttentionWeights
     let layer: Int
-    /// New tokens, at the positions from `first` on.
+    /// New tokens, of all segments.
     let count: Int
-    let first: Int
-    let form: AttentionForm
+    let segments: ContiguousArray<ActiveSegment>
   }
 
-  /// From `scratch.normed` to `scratch.update`: [count, hidden] each. Stages the new tokens' rows in the cache.
-  /// - Throws: `Failure(.contextFull)` when the rows don't fit.
-  func run(_ pass: Pass, cache: LatentCache, scratch: Scratch, queue: ProductQueue) throws(Failure) {
+  /// From `scratch.normed` to `scratch.update`: [count, hidden] each. Stores the new tokens' rows in their caches.
+  func run(_ pass: Pass, scratch: Scratch, queue: ProductQueue) {
     projectDown(pass, scratch, queue)
-    let staged = try cache.stage(count: pass.count, layer: pass.layer)
-    finishLatents(pass, scratch, queue) { cache.store(scratch.latent + $0 * latentWidth, count: 1, at: $0, of: staged) }
+    for segment in pass.segments { finishLatents(segment, pass, scratch, queue) }
     projectQueriesUp(pass, scratch, queue)
-    guard let rows = cache.rows(layer: pass.layer) else {
-      throw Failure(.internalError, "the cache has no layer \(pass.layer)")
+    absorbedTokens.removeAll()
+    for segment in pass.segments {
+      guard let rows = segment.cache.rows(layer: pass.layer) else { continue }
+      if usesExpandedForm(segment) {
+        attendExpanded(segment, pass, rows, scratch, queue)
+      } else {
+        absorbedTokens.append(segment, rows)
+      }
     }
-    if usesExpandedForm(pass) {
-      attendExpanded(pass, rows, scratch, queue)
-    } else {
-      attendAbsorbed(pass, rows, scratch, queue)
-    }
+    attendAbsorbed(pass, scratch, queue)
     let attended = queue.prepare(
       scratch.attended, columns: heads * value, count: pass.count, in: scratch.quantizedInput)
     queue.run(pass.weights.output, x: attended, count: pass.count, y: scratch.update)
@@ -90,17 +90,18 @@ struct LatentAttention {
     queue.run()
   }
 
-  /// Normalises both latents, rotates the shared key, and hands each token's row of the cache to `store`.
+  /// Normalises both latents, rotates the shared key, and stores the tokens' rows in the cache.
   private func finishLatents(
-    _ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue, _ store: (_ token: Int) -> Void
+    _ segment: ActiveSegment, _ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue
   ) {
     let kernels = queue.kernels
     let epsilon = ModelConfiguration.latentNormEpsilon
-    queue.pool.forEachToken(pass.count) { token in
+    queue.pool.forEachToken(segment.rows.count) { index in
+      let token = segment.rows.lowerBound + index
       let row = scratch.latent + token * latentWidth
       kernels.rmsNorm(row, weight: pass.weights.latentNorm.pointer, epsilon: epsilon, count: rank, into: row)
       rotate(row + rank, token, scratch)
-      store(token)
+      segment.cache.store(row, count: 1, at: index, layer: pass.layer)
       if case .lowRank(_, let norm, _) = pass.weights.query {
         let query = scratch.queryLatent + token * norm.count
         kernels.rmsNorm(query, weight: norm.pointer, epsilon: epsilon, count: norm.count, into: query)
@@ -124,15 +125,16 @@ struct LatentAttention {
   /// Compares multiplications a head, since both forms run near the arithmetic's peak: expanded `rank * (nope + value)`
   /// a key and `nope + rope + value` a visible pair of token and key; absorbed `rank * (nope + value)` a token and
   /// `2 * rank + rope` a pair.
-  private func usesExpandedForm(_ pass: Pass) -> Bool {
-    switch pass.form {
+  private func usesExpandedForm(_ segment: ActiveSegment) -> Bool {
+    switch segment.form {
     case .expanded: return true
     case .absorbed: return false
     case .automatic:
       let projection = Double(rank * (nope + value))
-      let pairs = Double(pass.count) * (Double(pass.first) + Double(pass.count + 1) / 2)
-      let byKeys = Double(pass.first + pass.count) * projection + pairs * Double(keyWidth + value)
-      return byKeys < Double(pass.count) * projection + pairs * Double(2 * rank + rope)
+      let (count, first) = (Double(segment.rows.count), Double(segment.first))
+      let pairs = count * (first + (count + 1) / 2)
+      let byKeys = (first + count) * projection + pairs * Double(keyWidth + value)
+      return byKeys < count * projection + pairs * Double(2 * rank + rope)
     }
   }
 

@@ -1,24 +1,30 @@
 public import DormouseKernels
-import DormouseCache
+public import DormouseCache
 import DormouseSupport
 
-/// Sizes of a decoder; zero or nil stands for the default.
+/// Sizes of a decoder and of a timeline that it computes.
 public struct DecoderOptions: Sendable {
-  /// Tokens that the cache holds; nil for the model's `max_position_embeddings`, the most there can be.
+  /// Tokens of the timeline at most; nil for the model's `max_position_embeddings`, the most there can be.
   public var contextLength: Int?
   public var cacheType: CacheRowType
   /// Tokens computed at a time at most.
   public var chunk: Int
+  /// Timelines whose next logits are computed at a time at most.
+  public var batch: Int
 
   /// Half as many take 7 % more time for 4,096 tokens, since keys and values are expanded once a chunk, and half the
   /// working memory.
   public static let defaultChunk = 1024
   public static let chunkRange = 1...16384
+  public static let batchRange = 1...1024
 
-  public init(contextLength: Int? = nil, cacheType: CacheRowType = .float32, chunk: Int = defaultChunk) {
+  public init(
+    contextLength: Int? = nil, cacheType: CacheRowType = .float32, chunk: Int = defaultChunk, batch: Int = 1
+  ) {
     self.contextLength = contextLength
     self.cacheType = cacheType
     self.chunk = chunk
+    self.batch = batch
   }
 }
 
@@ -26,6 +32,7 @@ public struct DecoderOptions: Sendable {
 struct DecoderSizes {
   let contextLength: Int
   let chunk: Int
+  let batch: Int
 
   init(_ configuration: ModelConfiguration, _ options: DecoderOptions) throws(Failure) {
     let most = configuration.maximumPositions
@@ -41,7 +48,15 @@ struct DecoderSizes {
         "a chunk of \(options.chunk) tokens; expected \(DecoderOptions.chunkRange.lowerBound) to"
           + " \(DecoderOptions.chunkRange.upperBound)")
     }
-    chunk = min(options.chunk, contextLength)
+    guard DecoderOptions.batchRange.contains(options.batch) else {
+      throw Failure(
+        .invalidArgument,
+        "a batch of \(options.batch) timelines; expected \(DecoderOptions.batchRange.lowerBound) to"
+          + " \(DecoderOptions.batchRange.upperBound)")
+    }
+    batch = options.batch
+    // No batch is larger than all its timelines together.
+    chunk = contextLength >= options.chunk ? options.chunk : min(options.chunk, contextLength * options.batch)
   }
 }
 
@@ -51,7 +66,7 @@ public struct ModelPlan: Sendable, Equatable {
   public var weightByteCount: Int
   /// float32 copies of norms, biases and routers.
   public var floatByteCount: Int
-  /// Cache of one decoder; pages are taken only as tokens come.
+  /// The pages of one timeline at its full length.
   public var cacheByteCount: Int
   /// Scratch memory of one decoder.
   public var scratchByteCount: Int
@@ -70,10 +85,8 @@ extension ModelFolder {
   ) throws(Failure) -> ModelPlan {
     let c = configuration
     let sizes = try DecoderSizes(c, options)
-    let cache = try LatentCache.byteCount(
-      layerCount: c.hiddenLayerCount, kvLoraRank: c.kvLoraRank, qkRopeHeadDimension: c.qkRopeHeadDimension,
-      capacity: sizes.contextLength, rowType: options.cacheType)
-    let scratch = try Scratch.byteCount(c, precision: precision, chunk: sizes.chunk, threadCount: threadCount)
+    let cache = try c.pageLayout(options.cacheType).byteCount(tokens: sizes.contextLength)
+    let scratch = try Scratch.byteCount(c, precision: precision, sizes: sizes, threadCount: threadCount)
     let threadScratch = try CheckedSize.product(
       threadCount, c.threadScratchByteCount(kernels, chunk: sizes.chunk), of: "the threads' scratch memory")
     _ = try CheckedSize.sum(weightByteCount, floatByteCount, cache, scratch, threadScratch, of: "the memory plan")
@@ -84,6 +97,12 @@ extension ModelFolder {
 }
 
 extension ModelConfiguration {
+  /// The pages of the model's latent caches.
+  public func pageLayout(_ rowType: CacheRowType) throws(Failure) -> PageLayout {
+    try PageLayout(
+      layerCount: hiddenLayerCount, kvLoraRank: kvLoraRank, qkRopeHeadDimension: qkRopeHeadDimension, rowType: rowType)
+  }
+
   /// Bytes that one thread keeps for the kernels when chunks have `chunk` tokens.
   func threadScratchByteCount(_ kernels: Kernels, chunk: Int) -> Int {
     let widest = max(

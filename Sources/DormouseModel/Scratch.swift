@@ -28,8 +28,8 @@ struct ScratchLayout {
 
 /// The decoder's intermediate results for one chunk of tokens, sized once.
 final class Scratch {
-  /// Tokens of a chunk.
-  let chunk: Int
+  private let hiddenCount: Int
+  private let pairCount: Int
   /// [chunk, hidden]: the residual stream.
   let hidden: UnsafeMutablePointer<Float>
   /// [chunk, hidden]: the stream normalised for the next block.
@@ -59,7 +59,7 @@ final class Scratch {
   /// Where a model with packed matrices has rounded rows: [chunk] of the widest input, and of `wideGate`. Nil without.
   let quantizedInput: UnsafeMutableRawPointer?
   let quantizedWide: UnsafeMutableRawPointer?
-  /// [vocabulary].
+  /// [batch, vocabulary].
   let logits: UnsafeMutablePointer<Float>
   private let memory: AlignedBuffer
 
@@ -69,14 +69,15 @@ final class Scratch {
   func attention(of worker: Int) -> UnsafeMutablePointer<Float> { attention + worker * attentionStride }
 
   init(
-    _ configuration: ModelConfiguration, precision: WeightPrecision, chunk: Int, threadCount: Int
+    _ configuration: ModelConfiguration, precision: WeightPrecision, sizes: DecoderSizes, threadCount: Int
   ) throws(Failure) {
-    let offsets = try ScratchOffsets(configuration, precision, chunk: chunk, threadCount: threadCount)
+    let offsets = try ScratchOffsets(configuration, precision, sizes, threadCount: threadCount)
     memory = try AlignedBuffer(byteCount: offsets.layout.byteCount(), for: "the decoder's scratch memory")
     guard let base = memory.bound(to: Float.self).baseAddress else {
       throw Failure(.internalError, "the decoder's scratch memory has no address")
     }
-    self.chunk = chunk
+    hiddenCount = configuration.hiddenSize
+    pairCount = configuration.qkRopeHeadDimension / 2
     hidden = base + offsets.hidden
     normed = base + offsets.normed
     update = base + offsets.update
@@ -98,11 +99,23 @@ final class Scratch {
     quantizedWide = isPacked ? UnsafeMutableRawPointer(base + offsets.quantizedWide) : nil
   }
 
-  /// Bytes that a decoder of these sizes takes beside its cache.
+  /// Bytes that a decoder of these sizes takes.
   static func byteCount(
-    _ configuration: ModelConfiguration, precision: WeightPrecision, chunk: Int, threadCount: Int
+    _ configuration: ModelConfiguration, precision: WeightPrecision, sizes: DecoderSizes, threadCount: Int
   ) throws(Failure) -> Int {
-    try ScratchOffsets(configuration, precision, chunk: chunk, threadCount: threadCount).layout.byteCount()
+    try ScratchOffsets(configuration, precision, sizes, threadCount: threadCount).layout.byteCount()
+  }
+
+  /// Moves what tokens keep between two layers, their residual stream and their angles, to rows from `target` on.
+  func moveRows(_ rows: Range<Int>, to target: Int) {
+    guard rows.lowerBound != target else { return }
+    func move(_ base: UnsafeMutablePointer<Float>, _ width: Int) {
+      // The memory may overlap, which `update` allows.
+      (base + target * width).update(from: base + rows.lowerBound * width, count: rows.count * width)
+    }
+    move(hidden, hiddenCount)
+    move(cosines, pairCount)
+    move(sines, pairCount)
   }
 }
 
@@ -165,8 +178,9 @@ private struct ScratchOffsets {
   let quantizedInput, quantizedWide, quantizedGate, quantizedRowByteCount: Int
 
   init(
-    _ c: ModelConfiguration, _ precision: WeightPrecision, chunk: Int, threadCount: Int
+    _ c: ModelConfiguration, _ precision: WeightPrecision, _ sizes: DecoderSizes, threadCount: Int
   ) throws(Failure) {
+    let chunk = sizes.chunk
     let heads = c.attentionHeadCount
     hidden = try layout.words(chunk, c.hiddenSize)
     normed = try layout.words(chunk, c.hiddenSize)
@@ -185,7 +199,7 @@ private struct ScratchOffsets {
     let wide = max(dense, isSparse ? c.sharedExpertCount * c.moeIntermediateSize : 0)
     wideGate = try layout.words(chunk, wide)
     wideUp = try layout.words(chunk, wide)
-    logits = try layout.words(c.vocabularySize)
+    logits = try layout.words(sizes.batch, c.vocabularySize)
     let experts = isSparse ? c.router.expertCount : 0
     let perToken = isSparse ? c.router.expertsPerToken : 0
     routerLogits = try layout.words(chunk, experts)

@@ -1,6 +1,6 @@
 import Glibc
 
-/// Memory of a fixed size, aligned for the widest vector loads and zero-filled, freed with this object.
+/// Memory of a fixed size, aligned for the widest vector loads, freed with this object.
 ///
 /// A failed allocation is a `Failure`, where Swift's own arrays would trap. Large blocks come from fresh pages, so
 /// the zeroes cost nothing until a page is touched.
@@ -10,8 +10,9 @@ public final class AlignedBuffer: @unchecked Sendable {
 
   public let bytes: UnsafeMutableRawBufferPointer
 
+  /// - Parameter isZeroed: whether the bytes are zero, or whatever was there.
   /// - Throws: `Failure(.outOfMemory)` naming `purpose` and the size.
-  public init(byteCount: Int, for purpose: @autoclosure () -> String) throws(Failure) {
+  public init(byteCount: Int, isZeroed: Bool = true, for purpose: @autoclosure () -> String) throws(Failure) {
     guard byteCount >= 0, byteCount <= Int.max - 2 * AlignedBuffer.alignment else {
       throw Failure(.malformed, "\(purpose()): \(byteCount) bytes cannot be allocated")
     }
@@ -24,7 +25,7 @@ public final class AlignedBuffer: @unchecked Sendable {
     } else {
       var allocated: UnsafeMutableRawPointer?
       address = posix_memalign(&allocated, AlignedBuffer.alignment, size) == 0 ? allocated : nil
-      if let address { memset(address, 0, size) }
+      if isZeroed, let address { memset(address, 0, size) }
     }
     guard let address else { throw Failure(.outOfMemory, "\(purpose()): no memory for \(byteCount) bytes") }
     bytes = UnsafeMutableRawBufferPointer(start: address, count: byteCount)

@@ -1,7 +1,7 @@
 import DormouseKernels
 import Glibc
 
-/// Cache rows that own their bytes, stored by `Kernels.storeRows` at the worst alignment their type may have, and their
+/// Cache rows that own their bytes, in pages out of order, stored by `Kernels.storeRows` at the worst alignment their type may have, and their
 /// values in double precision by the definition of the type.
 final class TestRows {
   let type: CacheRowType
@@ -9,18 +9,35 @@ final class TestRows {
   let rope: Int
   let count: Int
   private let memory: UnsafeMutableRawPointer
+  private let pages: UnsafeMutablePointer<UnsafeRawPointer>
 
   init(_ kernels: Kernels, _ type: CacheRowType, _ values: [Float], rank: Int, rope: Int) {
     self.type = type
     self.rank = rank
     self.rope = rope
     count = values.count / (rank + rope)
-    memory = .allocate(byteCount: count * TestRows.size(type, rank, rope) + 8, alignment: 64)
-    memory.storeBytes(of: TestRows.guardWord, toByteOffset: offset + byteCount, as: UInt32.self)
-    kernels.storeRows(values, count: count, type: type, rank: rank, rope: rope, into: memory + offset)
+    let pageCount = (count + CacheRows.rowsInPage - 1) / CacheRows.rowsInPage
+    memory = .allocate(byteCount: pageCount * pageByteCount + 8, alignment: 64)
+    pages = .allocate(capacity: pageCount)
+    for page in 0..<pageCount {
+      // The last page comes first in memory, so that none follows the one before it.
+      let base = memory + (offset + (pageCount - 1 - page) * pageByteCount)
+      pages[page] = UnsafeRawPointer(base)
+      let first = page * CacheRows.rowsInPage
+      let some = min(CacheRows.rowsInPage, count - first)
+      values.withUnsafeBufferPointer { values in
+        guard let source = values.baseAddress else { return }
+        kernels.storeRows(
+          source + first * (rank + rope), count: some, type: type, rank: rank, rope: rope, into: base)
+      }
+    }
+    memory.storeBytes(of: TestRows.guardWord, toByteOffset: offset + pageCount * pageByteCount, as: UInt32.self)
   }
 
-  deinit { memory.deallocate() }
+  deinit {
+    memory.deallocate()
+    pages.deallocate()
+  }
 
   /// The formula of the header and of docs/numerics.md.
   static func size(_ type: CacheRowType, _ rank: Int, _ rope: Int) -> Int {
@@ -31,15 +48,17 @@ final class TestRows {
     }
   }
 
-  var rows: CacheRows { CacheRows(type: type, rank: rank, rope: rope, bytes: memory + offset) }
-  var byteCount: Int { count * TestRows.size(type, rank, rope) }
-  /// Whether nothing was written behind the last row.
+  var rows: CacheRows { CacheRows(type: type, rank: rank, rope: rope, pages: pages) }
+  private var pageByteCount: Int { CacheRows.rowsInPage * TestRows.size(type, rank, rope) }
+  /// Whether nothing was written behind the last page.
   var isWithinBounds: Bool {
-    memory.loadUnaligned(fromByteOffset: offset + byteCount, as: UInt32.self) == TestRows.guardWord
+    let pageCount = (count + CacheRows.rowsInPage - 1) / CacheRows.rowsInPage
+    return memory.loadUnaligned(fromByteOffset: offset + pageCount * pageByteCount, as: UInt32.self)
+      == TestRows.guardWord
   }
 
   func value(_ t: Int, _ c: Int) -> Double {
-    let row = memory + offset + t * TestRows.size(type, rank, rope)
+    let row = pages[t / CacheRows.rowsInPage] + t % CacheRows.rowsInPage * TestRows.size(type, rank, rope)
     switch type {
     case .float32: return Double(row.loadUnaligned(fromByteOffset: 4 * c, as: Float.self))
     case .bfloat16: return bfloat16(row + 2 * c)
@@ -52,7 +71,7 @@ final class TestRows {
   private var offset: Int { type == .float32 ? 4 : 1 }
   private static let guardWord: UInt32 = 0xA5A5_5A5A
 
-  private func bfloat16(_ p: UnsafeMutableRawPointer) -> Double {
+  private func bfloat16(_ p: UnsafeRawPointer) -> Double {
     Definition.value(.bfloat16, UInt32(p.loadUnaligned(as: UInt16.self)))
   }
 }

@@ -32,8 +32,8 @@ import Testing
         folder: Fixtures.path("models/\(expected.name)"), pool: ThreadPool(threadCount: 1),
         kernels: Kernels.selected())
       #expect(expected.stage == "run", "\(expected.name) opens")
-      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 16))
-      try decoder.forward([1, 2, 3], logits: .last)
+      let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 16))
+      try timeline.forward([1, 2, 3], logits: .last)
       Issue.record("\(expected.name) runs")
     } catch {
       #expect(expected.statuses.contains("\(error.status)"), "\(expected.name): \(error.status): \(error.message)")

@@ -64,9 +64,9 @@ import Testing
   static func logits(_ path: String, log: Log = .silent, residency: ModelOptions = ModelOptions()) throws -> [Float] {
     let model = try Model.open(
       folder: path, options: residency, pool: ThreadPool(threadCount: 1), kernels: Kernels.selected(), log: log)
-    let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 16))
-    try decoder.forward([1, 5, 9], logits: .last)
-    return Array(decoder.logits)
+    let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 16))
+    try timeline.forward([1, 5, 9], logits: .last)
+    return Array(timeline.logits)
   }
 
   @Test func namesWithoutTheModelsPrefix() throws {

@@ -6,34 +6,34 @@ import Testing
 @Suite struct DecoderTests {
   static let name = "good-v3-group8"
 
-  static func decoder(context: Int = 64, chunk: Int = 16) throws -> Decoder {
-    try Decoder(
+  static func timeline(context: Int = 64, chunk: Int = 16) throws -> Timeline {
+    try Timeline(
       model: Fixtures.open(name), options: DecoderOptions(contextLength: context, chunk: chunk))
   }
 
   @Test func refusesMoreTokensThanFit() throws {
-    let decoder = try Self.decoder(context: 8)
-    try decoder.forward([1, 2, 3, 4, 5, 6], logits: .none)
-    #expect { try decoder.forward([7, 8, 9], logits: .last) } throws: {
+    let timeline = try Self.timeline(context: 8)
+    try timeline.forward([1, 2, 3, 4, 5, 6], logits: .none)
+    #expect { try timeline.forward([7, 8, 9], logits: .last) } throws: {
       ($0 as? Failure)?.status == .contextFull && "\($0)".contains("holds 6 of 8")
     }
-    #expect(decoder.position == 6)
-    try decoder.forward([7, 8], logits: .last)
-    #expect(decoder.position == 8)
+    #expect(timeline.position == 6)
+    try timeline.forward([7, 8], logits: .last)
+    #expect(timeline.position == 8)
   }
 
   @Test(arguments: [[], [-1], [97], [1, 2, Int32.max]])
   func refusesTokensOutsideTheVocabulary(_ tokens: [Int32]) throws {
-    let decoder = try Self.decoder()
-    #expect { try decoder.forward(tokens, logits: .last) } throws: { ($0 as? Failure)?.status == .invalidArgument }
-    #expect(decoder.position == 0)
+    let timeline = try Self.timeline()
+    #expect { try timeline.forward(tokens, logits: .last) } throws: { ($0 as? Failure)?.status == .invalidArgument }
+    #expect(timeline.position == 0)
   }
 
   @Test func refusesSmallBuffers() throws {
-    let decoder = try Self.decoder()
+    let timeline = try Self.timeline()
     var logits = [Float](repeating: 0, count: 2 * 97 - 1)
     _ = logits.withUnsafeMutableBufferPointer { buffer in
-      #expect { try decoder.forward([1, 2], logits: .all(into: buffer)) } throws: {
+      #expect { try timeline.forward([1, 2], logits: .all(into: buffer)) } throws: {
         ($0 as? Failure)?.status == .invalidArgument
       }
     }
@@ -41,22 +41,22 @@ import Testing
 
   @Test(arguments: [0, -1, 4096])
   func refusesContextsOutOfRange(_ length: Int) throws {
-    #expect { try Self.decoder(context: length) } throws: { "\($0)".contains("max_position_embeddings") }
+    #expect { try Self.timeline(context: length) } throws: { "\($0)".contains("max_position_embeddings") }
   }
 
   /// Every cancel point: the timeline stays where it was, and the next call gives the right answer.
   @Test func cancellingLeavesTheTimeline() throws {
-    let decoder = try Self.decoder(chunk: 4)
+    let timeline = try Self.timeline(chunk: 4)
     let prompt: [Int32] = [5, 9, 2, 44, 17, 3, 8, 61, 90, 33]
-    try decoder.forward(prompt, logits: .last)
-    let expected = Array(decoder.logits)
-    try decoder.truncate(to: 0)
-    try decoder.forward(Array(prompt[..<3]), logits: .none)
+    try timeline.forward(prompt, logits: .last)
+    let expected = Array(timeline.logits)
+    try timeline.truncate(to: 0)
+    try timeline.forward(Array(prompt[..<3]), logits: .none)
     var asked = 0
     for stop in 0..<8 {
       asked = 0
       #expect {
-        try decoder.forward(
+        try timeline.forward(
           Array(prompt[3...]), logits: .last,
           isCancelled: {
             asked += 1
@@ -66,24 +66,24 @@ import Testing
         ($0 as? Failure)?.status == .cancelled
       }
       #expect(asked == stop + 1)
-      #expect(decoder.position == 3)
+      #expect(timeline.position == 3)
     }
-    try decoder.forward(Array(prompt[3...]), logits: .last)
-    #expect(relativeError(decoder.logits, expected) <= 1e-5)
+    try timeline.forward(Array(prompt[3...]), logits: .last)
+    #expect(relativeError(timeline.logits, expected) <= 1e-5)
   }
 
   @Test func truncatingForgets() throws {
-    let decoder = try Self.decoder()
-    try decoder.forward([1, 2, 3, 4], logits: .last)
-    let expected = Array(decoder.logits)
-    try decoder.forward([50, 60, 70], logits: .none)
-    try decoder.truncate(to: 3)
-    try decoder.forward([4], logits: .last)
-    #expect(relativeError(decoder.logits, expected) <= 1e-5)
-    #expect { try decoder.truncate(to: 5) } throws: { ($0 as? Failure)?.status == .invalidArgument }
+    let timeline = try Self.timeline()
+    try timeline.forward([1, 2, 3, 4], logits: .last)
+    let expected = Array(timeline.logits)
+    try timeline.forward([50, 60, 70], logits: .none)
+    try timeline.truncate(to: 3)
+    try timeline.forward([4], logits: .last)
+    #expect(relativeError(timeline.logits, expected) <= 1e-5)
+    #expect { try timeline.truncate(to: 5) } throws: { ($0 as? Failure)?.status == .invalidArgument }
   }
 
-  /// The plan that was made from headers is what a model and its decoder take.
+  /// The plan that was made from headers is what a model and its timeline take.
   @Test(arguments: Fixtures.goodModels)
   func planIsKept(_ name: String) throws {
     let folder = try ModelFolder(Fixtures.path("models/\(name)"))
@@ -91,12 +91,12 @@ import Testing
     for type in CacheRowType.allCases {
       let options = DecoderOptions(contextLength: 100, cacheType: type, chunk: 32)
       let plan = try folder.plan(options, threadCount: 2, kernels: Kernels.selected())
-      let decoder = try Decoder(model: Fixtures.open(name, threads: 2), options: options)
+      let timeline = try Timeline(model: Fixtures.open(name, threads: 2), options: options)
       #expect(plan.cacheByteCount == 100 * c.cacheByteCountPerToken(type))
-      #expect(decoder.cache.byteCount == plan.cacheByteCount)
-      #expect(decoder.byteCount == plan.cacheByteCount + plan.scratchByteCount)
-      #expect(decoder.model.floatByteCount == plan.floatByteCount)
-      #expect(decoder.model.weightByteCount == plan.weightByteCount)
+      #expect(timeline.cache.byteCount == plan.cacheByteCount)
+      #expect(timeline.byteCount == plan.cacheByteCount + plan.scratchByteCount)
+      #expect(timeline.model.floatByteCount == plan.floatByteCount)
+      #expect(timeline.model.weightByteCount == plan.weightByteCount)
       #expect(folder.byteCountByType.reduce(0) { $0 + $1.byteCount } == plan.weightByteCount)
     }
   }

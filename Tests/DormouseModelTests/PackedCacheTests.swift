@@ -202,8 +202,8 @@ private final class TemporaryModel {
       ModelFolder(path, precision: precision),
       options: ModelOptions(residency: .memory, packedCacheFolder: keeping ? folder ?? cacheFolder : nil),
       pool: ThreadPool(threadCount: 2), kernels: Kernels.selected(), log: log, progress: progress)
-    let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256))
-    let logits = try ParityTests.logits(decoder, Array(golden.ids.prefix(8)), .atOnce, .expanded)
+    let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 256))
+    let logits = try ParityTests.logits(timeline, Array(golden.ids.prefix(8)), .atOnce, .expanded)
     return Opened(lines: lines.all.withLock { $0 }, logits: logits)
   }
 

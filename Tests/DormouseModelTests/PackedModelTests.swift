@@ -18,8 +18,8 @@ import Testing
     let golden = try ParityTests.Golden(name)
     let model = try Self.open(name, precision)
     func logits(_ feeding: ParityTests.Feeding, _ form: AttentionForm) throws -> [Float] {
-      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256, chunk: 50))
-      return try ParityTests.logits(decoder, golden.ids, feeding, form)
+      let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 256, chunk: 50))
+      return try ParityTests.logits(timeline, golden.ids, feeding, form)
     }
     let reference = try logits(.atOnce, .expanded)
     // Float32 rounding in attention now and then moves an activation over the border between two bytes.
@@ -40,17 +40,17 @@ import Testing
     let plan = try folder.plan(DecoderOptions(contextLength: 64), threadCount: 2, kernels: Kernels.selected())
     #expect(model.weightByteCount == plan.weightByteCount)
     #expect(model.floatByteCount == plan.floatByteCount)
-    let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 64))
-    #expect(decoder.byteCount == plan.scratchByteCount + plan.cacheByteCount)
+    let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 64))
+    #expect(timeline.byteCount == plan.scratchByteCount + plan.cacheByteCount)
   }
 
   @Test func resultsDoNotDependOnThreads() throws {
     let golden = try ParityTests.Golden("good-v3-group8")
     var all: [[Float]] = []
     for threads in [1, 2, 3] {
-      let decoder = try Decoder(
+      let timeline = try Timeline(
         model: Self.open("good-v3-group8", .int4, threads: threads), options: DecoderOptions(contextLength: 256))
-      all.append(try ParityTests.logits(decoder, golden.ids, .atOnce, .expanded))
+      all.append(try ParityTests.logits(timeline, golden.ids, .atOnce, .expanded))
     }
     #expect(all[0] == all[1] && all[1] == all[2])
   }

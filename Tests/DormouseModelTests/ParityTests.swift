@@ -47,14 +47,14 @@ import Testing
   }
 
   static func logits(
-    _ decoder: Decoder, _ ids: [Int32], _ feeding: Feeding, _ form: AttentionForm
+    _ timeline: Timeline, _ ids: [Int32], _ feeding: Feeding, _ form: AttentionForm
   ) throws -> [Float] {
-    let vocabulary = decoder.model.configuration.vocabularySize
+    let vocabulary = timeline.model.configuration.vocabularySize
     var logits = [Float](repeating: .nan, count: ids.count * vocabulary)
     for piece in feeding.pieces(ids.count) {
       try logits.withUnsafeMutableBufferPointer { buffer in
         let part = buffer[piece.lowerBound * vocabulary..<piece.upperBound * vocabulary]
-        try decoder.forward(
+        try timeline.forward(
           Array(ids[piece]), logits: .all(into: UnsafeMutableBufferPointer(rebasing: part)), form: form)
       }
     }
@@ -77,10 +77,10 @@ import Testing
     let vocabulary = model.configuration.vocabularySize
     for form in [AttentionForm.expanded, .absorbed, .automatic] {
       for feeding in Feeding.allCases {
-        let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256, chunk: 50))
-        let logits = try Self.logits(decoder, golden.ids, feeding, form)
+        let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 256, chunk: 50))
+        let logits = try Self.logits(timeline, golden.ids, feeding, form)
         Self.expectEqual(logits, golden.logits, vocabulary: vocabulary, "\(name), \(feeding), \(form)")
-        #expect(decoder.position == golden.ids.count)
+        #expect(timeline.position == golden.ids.count)
       }
     }
   }
@@ -90,17 +90,17 @@ import Testing
     let golden = try Golden(name)
     let model = try Fixtures.open(name)
     for form in [AttentionForm.automatic, .expanded] {
-      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256))
+      let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 256))
       var chosen: [Int32] = []
       var input = golden.ids
       while chosen.count < golden.greedy.count {
-        try decoder.forward(input, logits: .last, form: form)
-        let best = decoder.logits.indices.max { decoder.logits[$0] < decoder.logits[$1] } ?? 0
+        try timeline.forward(input, logits: .last, form: form)
+        let best = timeline.logits.indices.max { timeline.logits[$0] < timeline.logits[$1] } ?? 0
         chosen.append(Int32(best))
         input = [Int32(best)]
       }
       #expect(chosen == golden.greedy, "\(name), \(form)")
-      let error = relativeError(decoder.logits, golden.lastLogits)
+      let error = relativeError(timeline.logits, golden.lastLogits)
       #expect(error <= Self.bound, "\(name), \(form): \(error)")
     }
   }
@@ -111,8 +111,8 @@ import Testing
     let golden = try Golden(name)
     let model = try Fixtures.open(name)
     let options = DecoderOptions(contextLength: 256, cacheType: type)
-    let absorbed = try Self.logits(Decoder(model: model, options: options), golden.ids, .tokenByToken, .absorbed)
-    let expanded = try Self.logits(Decoder(model: model, options: options), golden.ids, .atOnce, .expanded)
+    let absorbed = try Self.logits(Timeline(model: model, options: options), golden.ids, .tokenByToken, .absorbed)
+    let expanded = try Self.logits(Timeline(model: model, options: options), golden.ids, .atOnce, .expanded)
     let error = relativeError(absorbed, golden.logits)
     // In int8 the worst golden is at 0.19: its router chooses other experts at a few positions.
     #expect(error <= (type == .int8 ? 0.3 : 0.1), "\(name), \(type): \(error)")
@@ -127,8 +127,8 @@ import Testing
     let ids = (0..<200).map { Int32($0 * 37 % 97) }
     let results = try [1, 2, 5, 16].map { threads in
       let model = try Fixtures.open(name, threads: threads)
-      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256, chunk: 150))
-      return try Self.logits(decoder, ids, .atOnce, form)
+      let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 256, chunk: 150))
+      return try Self.logits(timeline, ids, .atOnce, form)
     }
     for result in results[1...] { #expect(result == results[0]) }
   }
@@ -138,8 +138,8 @@ import Testing
     for name in ["good-v3-group8", "good-kimi-fp8"] {
       let golden = try Golden(name)
       let model = try Fixtures.open(name, threads: threads)
-      let decoder = try Decoder(model: model, options: DecoderOptions(contextLength: 256))
-      let logits = try Self.logits(decoder, golden.ids, .atOnce, .automatic)
+      let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 256))
+      let logits = try Self.logits(timeline, golden.ids, .atOnce, .automatic)
       Self.expectEqual(
         logits, golden.logits, vocabulary: model.configuration.vocabularySize, "\(name), \(threads) threads")
     }

@@ -3,8 +3,11 @@
 #ifndef DORMOUSE_ROWS_H
 #define DORMOUSE_ROWS_H
 
-// A row holds `rank` latent values, then `rope` values of the rotated key. Rows follow each other without padding, so
-// that nothing in them is aligned.
+// A row holds `rank` latent values, then `rope` values of the rotated key. A page has room for this many rows of a
+// layer, which follow each other without padding, so that nothing in them is aligned. The row of position t is row
+// t % PLATFORM_ROWS_IN_PAGE of page t / PLATFORM_ROWS_IN_PAGE, behind the page's bytes of other layers.
+enum { PLATFORM_ROWS_IN_PAGE = 64 };
+
 enum {
   // (rank + rope) float32.
   PLATFORM_ROWS_FLOAT32 = 0,

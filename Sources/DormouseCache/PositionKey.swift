@@ -1,0 +1,21 @@
+import DormouseSupport
+
+/// What stands at a position of a timeline, as far as sharing goes: equal keys behind equal prefixes have equal rows.
+///
+/// A token of text is its id. A position of a picture, clip or sound is a hash of its content and its place in it, so
+/// that a changed one never hits.
+public struct PositionKey: Hashable, Sendable {
+  public let value: UInt64
+
+  /// - Parameter token: an id, which is not negative.
+  public init(token: Int32) { value = UInt64(UInt32(bitPattern: token)) }
+
+  /// - Parameters:
+  ///   - contentHash: a hash of everything that the position's row depends on, but for what is before it.
+  ///   - index: the position's place in the content.
+  public init(contentHash: UInt64, index: Int) {
+    let words = [contentHash, UInt64(bitPattern: Int64(index))]
+    // Ids of tokens have 31 bits.
+    value = words.withUnsafeBytes { XXHash64.hash($0) } | 1 << 63
+  }
+}

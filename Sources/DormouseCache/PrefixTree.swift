@@ -1,0 +1,224 @@
+public import DormouseSupport
+import Synchronization
+
+/// Which pages hold the rows of which prefixes, for all caches of one pool.
+///
+/// A tree whose nodes are pages: a node's edge is the keys of its page's positions, `PageLayout.tokenCount` of them, or
+/// fewer in a leaf. The longest shared prefix is found key by key, so that the last page of a match may be shared in
+/// part; whoever goes on from there copies it first. What was used longest ago goes when there are more pages than the
+/// tree may keep, or when the budget runs short. Thread: any.
+public final class PrefixTree: Sendable {
+  /// What has been asked for and found, in tokens, and pages.
+  public struct Statistics: Sendable, Equatable {
+    public var pages = 0
+    public var tokensAsked = 0
+    public var tokensFound = 0
+    public var pagesEvicted = 0
+  }
+
+  private let state: Mutex<PrefixNodes>
+  private let pageLimit: Int
+
+  /// - Parameters:
+  ///   - byteLimit: bytes of the pages it keeps at most.
+  ///   - budget: asked for the tree's pages when it runs short.
+  public init(layout: PageLayout, byteLimit: UInt64, budget: MemoryBudget) {
+    pageLimit = Int(clamping: byteLimit / UInt64(layout.byteCount))
+    state = Mutex(PrefixNodes())
+    let size = UInt64(layout.byteCount)
+    budget.addReclaimer { [weak self] byteCount in self?.reclaim(pageCount: byteCount / size + 1) ?? false }
+  }
+
+  deinit { state.withLock { nodes in while nodes.evictOldest() {} } }
+
+  public var statistics: Statistics { state.withLock { $0.statistics } }
+
+  /// Gives `cache` the pages of the longest prefix of `keys` that is known, unless it holds as many rows already.
+  ///
+  /// - Parameter keys: those of all its rows, and of what will follow.
+  /// - Returns: rows that it did not hold before.
+  public func extend(_ cache: LatentCache, keys: ArraySlice<PositionKey>) throws(Failure) -> Int {
+    let outcome: Result<Int, Failure> = state.withLock { nodes in
+      nodes.statistics.tokensAsked += max(0, keys.count - cache.length)
+      let match = nodes.match(keys)
+      let gain = match.length - cache.length
+      guard gain > 0 else { return .success(0) }
+      do throws(Failure) { try cache.adopt(match.pages, length: match.length) } catch { return .failure(error) }
+      nodes.statistics.tokensFound += gain
+      return .success(gain)
+    }
+    return try outcome.get()
+  }
+
+  /// Remembers the rows that `cache` holds.
+  ///
+  /// - Parameters:
+  ///   - keys: of its rows, at least as many.
+  ///   - includesLast: whether a last page that isn't full is remembered too: whoever writes to it then has to copy it.
+  public func insert(_ cache: LatentCache, keys: ArraySlice<PositionKey>, includesLast: Bool) {
+    let pages = cache.heldPages
+    let length = min(keys.count, cache.length)
+    state.withLock { nodes in
+      nodes.insert(
+        pages, keys: keys.prefix(includesLast ? length : length / PageLayout.tokenCount * PageLayout.tokenCount))
+      while nodes.statistics.pages > pageLimit, nodes.evictOldest() {}
+    }
+  }
+
+  /// Forgets everything.
+  public func removeAll() { state.withLock { nodes in while nodes.evictOldest() {} } }
+
+  private func reclaim(pageCount: UInt64) -> Bool {
+    state.withLock { nodes in nodes.evictUnshared(Int(clamping: pageCount)) > 0 }
+  }
+}
+
+/// The nodes of a tree, in one array, and the order in which they were used: a node is never used after its ancestors,
+/// so that the oldest is always a leaf.
+private struct PrefixNodes: ~Copyable {
+  private struct Node {
+    var keys: ArraySlice<PositionKey>
+    var page: Page?
+    var parent: Int
+    /// By their first key.
+    var children: [PositionKey: [Int]] = [:]
+    /// Neighbours in the order of use.
+    var older: Int
+    var newer: Int
+  }
+
+  /// The root, which has no page, and both ends of the order: its `newer` is the oldest node, its `older` the newest.
+  private static let root = 0
+  private var nodes = [Node(keys: [], page: nil, parent: 0, older: 0, newer: 0)]
+  private var free: [Int] = []
+  var statistics = PrefixTree.Statistics()
+
+  /// The pages of the longest known prefix, whose path counts as used.
+  mutating func match(_ keys: ArraySlice<PositionKey>) -> (pages: [Page], length: Int) {
+    var pages: [Page] = []
+    var length = 0
+    var node = PrefixNodes.root
+    while let (child, common) = best(of: node, keys.dropFirst(length)) {
+      if let page = nodes[child].page { pages.append(page) }
+      length += common
+      node = child
+      if common < PageLayout.tokenCount { break }
+    }
+    use(node)
+    return (pages, length)
+  }
+
+  /// Adds the pages of `keys` where they are not known yet; the path counts as used.
+  mutating func insert(_ pages: ArraySlice<Page>, keys: ArraySlice<PositionKey>) {
+    var rest = keys
+    var node = PrefixNodes.root
+    for page in pages {
+      let edge = rest.prefix(PageLayout.tokenCount)
+      guard !edge.isEmpty else { break }
+      rest = rest.dropFirst(edge.count)
+      if let (child, common) = best(of: node, edge), common == min(edge.count, nodes[child].keys.count) {
+        // The same, or one a beginning of the other: the longer stays.
+        if nodes[child].keys.count < edge.count { setPage(child, page, edge) }
+        node = child
+      } else {
+        node = add(page, edge, to: node)
+      }
+    }
+    use(node)
+  }
+
+  /// Takes out the leaf that was used longest ago. False when there is none.
+  mutating func evictOldest() -> Bool {
+    let oldest = nodes[PrefixNodes.root].newer
+    guard oldest != PrefixNodes.root else { return false }
+    remove(oldest)
+    return true
+  }
+
+  /// Takes out up to `count` pages that nobody else holds; returns how many there were.
+  mutating func evictUnshared(_ count: Int) -> Int {
+    var removed = 0
+    var node = nodes[PrefixNodes.root].newer
+    while node != PrefixNodes.root, removed < count {
+      let next = nodes[node].newer
+      if nodes[node].children.isEmpty, nodes[node].page?.isShared == false {
+        remove(node)
+        removed += 1
+      }
+      node = next
+    }
+    return removed
+  }
+
+  /// The child with most keys in common with `keys`, and how many these are: at least one.
+  private func best(of node: Int, _ keys: ArraySlice<PositionKey>) -> (child: Int, common: Int)? {
+    guard let first = keys.first, let candidates = nodes[node].children[first] else { return nil }
+    var best: (child: Int, common: Int)?
+    for child in candidates {
+      let common = zip(nodes[child].keys, keys).prefix { $0 == $1 }.count
+      if common > best?.common ?? 0 { best = (child, common) }
+    }
+    return best
+  }
+
+  private mutating func add(_ page: Page, _ keys: ArraySlice<PositionKey>, to parent: Int) -> Int {
+    let index = free.popLast() ?? nodes.count
+    // A copy, so that the node does not keep a whole timeline's keys.
+    let node = Node(keys: Array(keys)[...], page: page, parent: parent, older: index, newer: index)
+    if index < nodes.count { nodes[index] = node } else { nodes.append(node) }
+    page.hold()
+    if let first = keys.first { nodes[parent].children[first, default: []].append(index) }
+    statistics.pages += 1
+    return index
+  }
+
+  private mutating func setPage(_ index: Int, _ page: Page, _ keys: ArraySlice<PositionKey>) {
+    page.hold()
+    nodes[index].page?.drop()
+    nodes[index].page = page
+    nodes[index].keys = Array(keys)[...]
+  }
+
+  /// Takes out a leaf.
+  private mutating func remove(_ index: Int) {
+    let node = nodes[index]
+    unlink(index)
+    if let first = node.keys.first {
+      nodes[node.parent].children[first]?.removeAll { $0 == index }
+      if nodes[node.parent].children[first]?.isEmpty == true { nodes[node.parent].children[first] = nil }
+    }
+    nodes[index] = Node(keys: [], page: nil, parent: PrefixNodes.root, older: index, newer: index)
+    node.page?.drop()
+    free.append(index)
+    statistics.pages -= 1
+    statistics.pagesEvicted += 1
+  }
+
+  /// Makes the path to a node the newest, its ancestors newer than itself.
+  private mutating func use(_ index: Int) {
+    var node = index
+    while node != PrefixNodes.root {
+      unlink(node)
+      link(node)
+      node = nodes[node].parent
+    }
+  }
+
+  private mutating func unlink(_ index: Int) {
+    let (older, newer) = (nodes[index].older, nodes[index].newer)
+    guard older != index else { return }
+    nodes[older].newer = newer
+    nodes[newer].older = older
+    nodes[index].older = index
+    nodes[index].newer = index
+  }
+
+  /// Puts an unlinked node at the newest end.
+  private mutating func link(_ index: Int) {
+    let newest = nodes[PrefixNodes.root].older
+    nodes[index].older = newest
+    nodes[index].newer = PrefixNodes.root
+    nodes[newest].newer = index
+    nodes[PrefixNodes.root].older = index
+  }
+}

@@ -1,0 +1,52 @@
+public import DormouseCache
+public import DormouseSupport
+
+/// Which logits a segment wants.
+public enum LogitsRequest {
+  /// None: the head is not computed.
+  case none
+  /// Those after the last token: [vocabulary].
+  case last(into: UnsafeMutableBufferPointer<Float>)
+  /// Those after every token: [tokens, vocabulary].
+  case all(into: UnsafeMutableBufferPointer<Float>)
+}
+
+/// One timeline's part of a batch: new tokens behind those that its cache holds.
+public struct Segment {
+  /// Has room reserved for the tokens; their rows are stored, and it is for the caller to count them with `advance`.
+  public var cache: LatentCache
+  public var tokens: ArraySlice<Int32>
+  public var logits: LogitsRequest
+  public var form: AttentionForm
+
+  public init(
+    cache: LatentCache, tokens: ArraySlice<Int32>, logits: LogitsRequest, form: AttentionForm = .automatic
+  ) {
+    self.cache = cache
+    self.tokens = tokens
+    self.logits = logits
+    self.form = form
+  }
+}
+
+/// What became of a segment.
+public enum SegmentOutcome: Sendable {
+  case done
+  /// It was taken out between two layers.
+  case cancelled
+  /// `.invalidArgument` for a token outside the vocabulary, no tokens, or too small a buffer; `.numerical` for logits
+  /// that are not finite.
+  case failed(Failure)
+}
+
+/// A segment that is being computed.
+struct ActiveSegment {
+  /// Its place in the batch.
+  let index: Int
+  let cache: LatentCache
+  /// Its tokens' rows in the scratch memory.
+  var rows: Range<Int>
+  /// The position of its first token.
+  let first: Int
+  let form: AttentionForm
+}

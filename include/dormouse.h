@@ -57,11 +57,13 @@ enum {
   DORMOUSE_ERROR_UNSUPPORTED = -5,      /* well-formed, but this library has no such architecture, type or feature */
   DORMOUSE_ERROR_BUFFER_TOO_SMALL = -6, /* *length or *count tells the size that is needed */
   DORMOUSE_ERROR_CANCELLED = -7,        /* dormouse_session_cancel, or a progress callback, stopped the work */
-  DORMOUSE_ERROR_OUT_OF_MEMORY = -8,    /* an allocation failed, or memory_limit would be passed */
+  DORMOUSE_ERROR_OUT_OF_MEMORY = -8,    /* an allocation failed, or memory_limit or cache_limit would be passed */
   DORMOUSE_ERROR_CONTEXT_FULL = -9,     /* more tokens than the session's context length */
   DORMOUSE_ERROR_NUMERICAL = -10,       /* the model produced a value that is not finite */
   DORMOUSE_ERROR_BUSY = -11,            /* the session is at work on another thread */
-  DORMOUSE_ERROR_INTERNAL = -12         /* a fault of this library; please report it */
+  DORMOUSE_ERROR_INTERNAL = -12,        /* a fault of this library; please report it */
+  DORMOUSE_ERROR_OVERLOADED = -13,      /* as many sessions wait as may; try again later */
+  DORMOUSE_ERROR_TIMED_OUT = -14        /* time_limit passed before the first token */
 };
 
 /* The name of a status, such as "MALFORMED"; "UNKNOWN" for any other number. Never NULL. Thread: any. */
@@ -91,7 +93,8 @@ typedef void (*dormouse_log_fn)(void *user_data, int32_t level, const char *mess
 typedef int32_t (*dormouse_progress_fn)(void *user_data, uint64_t done, uint64_t total);
 
 enum { /* dormouse_engine_options.flags */
-  DORMOUSE_ENGINE_WITHOUT_WEIGHTS = 1 /* tokens, templates, info and plan only: opens at once; no sessions */
+  DORMOUSE_ENGINE_WITHOUT_WEIGHTS = 1,     /* tokens, templates, info and plan only: opens at once; no sessions */
+  DORMOUSE_ENGINE_WITHOUT_PREFIX_CACHE = 2 /* sessions share nothing but what dormouse_session_fork shares */
 };
 enum { /* dormouse_engine_options.residency */
   DORMOUSE_RESIDENCY_DEFAULT = 0, /* memory */
@@ -125,10 +128,20 @@ typedef struct dormouse_engine_options {
                                       model and precision; made if only its last part is missing. Files that are missing,
                                       damaged or of another state of the model are written anew, and what fails with
                                       them goes to the log alone. NULL: nothing is kept */
+  uint64_t cache_limit;            /* bytes for the cache pages of all sessions and of kept prefixes, within
+                                      memory_limit; 0: no limit of their own */
+  uint64_t prefix_cache_limit;     /* bytes of pages, for each type of rows, that are kept for later sessions with the
+                                      same beginning; what was used longest ago goes first, and all of it before a
+                                      session lacks pages. 0: those of 4096 tokens */
+  uint32_t batch_limit;            /* sessions computed at a time, at most 1024; 0: 16 */
+  uint32_t queue_limit;            /* sessions that may wait for one of these places before OVERLOADED; 0: 256 */
+  uint32_t prompt_tokens_per_step; /* tokens of prompts computed in one step while another session generates: a token
+                                      never waits for more than that; at most 16384; 0: 128 */
+  uint32_t reserved_3;             /* 0 */
 } dormouse_engine_options;
 
 #define DORMOUSE_ENGINE_OPTIONS_INIT \
-  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL }
+  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0 }
 
 /* Fills *options as DORMOUSE_ENGINE_OPTIONS_INIT does. Thread: any. */
 DORMOUSE_API void dormouse_engine_options_init(dormouse_engine_options *options);
@@ -152,11 +165,20 @@ DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity,
 
 typedef struct dormouse_session_options dormouse_session_options;
 
-/* The memory that the engine and one session of these options (NULL: defaults) take, as a JSON object of byte counts:
-   weights, cache, working_memory, total. Works WITHOUT_WEIGHTS too. Thread: any. */
+/* The memory that the engine and one session of these options (NULL: defaults) take at most, as a JSON object of byte
+   counts: weights, cache (the session's pages when its context is full), working_memory, prefix_cache (pages kept for
+   later sessions), total. Works WITHOUT_WEIGHTS too. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_plan(char *buffer, size_t capacity, size_t *length,
                                                   const dormouse_engine *engine,
                                                   const dormouse_session_options *options, dormouse_error *error);
+
+/* What the engine does and has done, as a JSON object: sessions {working, waiting, entered, left, refused, cancelled,
+   failed}, steps {count, mean_batch, largest_batch}, tokens {prompt, generated}, seconds {prompt, mixed, generation,
+   waiting}, and for each type of rows in use cache {f32, bf16, int8: {page_tokens, page_bytes, used, shared, free,
+   prefix_pages, prefix_evicted, tokens_asked, tokens_found, hit_rate}}. docs/configuration.md says what each member
+   holds; more may come. UNSUPPORTED without weights. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_statistics(char *buffer, size_t capacity, size_t *length,
+                                                        const dormouse_engine *engine, dormouse_error *error);
 
 /* ---- Text ----------------------------------------------------------------------------------------------------- */
 
@@ -207,27 +229,45 @@ enum { /* dormouse_session_options.attention */
   DORMOUSE_ATTENTION_ABSORBED = 2
 };
 
+enum { /* dormouse_session_options.flags */
+  DORMOUSE_SESSION_PRIVATE = 1 /* neither uses what other sessions computed nor leaves them anything */
+};
+enum { /* dormouse_session_options.overflow: what happens when the context is full */
+  DORMOUSE_OVERFLOW_DEFAULT = 0, /* stop */
+  DORMOUSE_OVERFLOW_STOP = 1,    /* answers end with FINISH_CONTEXT; further tokens are CONTEXT_FULL */
+  DORMOUSE_OVERFLOW_SLIDE = 2    /* the first keep_tokens stay, and of the rest the newer half; what stays is computed
+                                    anew, as if the session had never held the others. Dropped tokens do not come back,
+                                    not even when the call fails */
+};
+
 struct dormouse_session_options {
   uint32_t struct_size;    /* sizeof(dormouse_session_options) */
   uint32_t context_length; /* tokens; 0: the model's maximum, but at most 4096 */
   int32_t cache;           /* DORMOUSE_CACHE_... */
   int32_t attention;       /* DORMOUSE_ATTENTION_... */
+  uint32_t flags;          /* DORMOUSE_SESSION_... */
+  int32_t overflow;        /* DORMOUSE_OVERFLOW_... */
+  uint32_t keep_tokens;    /* SLIDE: tokens at the beginning that always stay, less than context_length */
+  uint32_t reserved;       /* 0 */
 };
 
-#define DORMOUSE_SESSION_OPTIONS_INIT { sizeof(dormouse_session_options), 0, 0, 0 }
+#define DORMOUSE_SESSION_OPTIONS_INIT { sizeof(dormouse_session_options), 0, 0, 0, 0, 0, 0, 0 }
 
 /* Fills *options as DORMOUSE_SESSION_OPTIONS_INIT does. Thread: any. */
 DORMOUSE_API void dormouse_session_options_init(dormouse_session_options *options);
 
-/* A context_length beyond the model's maximum is INVALID_ARGUMENT. options may be NULL. Thread: any. */
+/* A context_length beyond the model's maximum is INVALID_ARGUMENT; one that memory_limit or cache_limit could not hold
+   even alone is OUT_OF_MEMORY. Pages are taken as tokens come: a call takes those that it may need before it begins,
+   waits for other sessions' calls to end when there are too few, and is OUT_OF_MEMORY when that can't help.
+   options may be NULL. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_session_open(dormouse_session **out, dormouse_engine *engine,
                                                    const dormouse_session_options *options, dormouse_error *error);
 
 /* The session must not be at work. Thread: one call at a time per session. */
 DORMOUSE_API void dormouse_session_free(dormouse_session *session);
 
-/* Stops the call that the session is in, prefill included, within one layer's time; that call answers CANCELLED and
-   the tokens it had completed stay. Without a call under way it does nothing. NULL does nothing. Thread: any. */
+/* Stops the call that the session is in, waiting and prefill included, within one layer's time; that call answers
+   CANCELLED and the tokens it had completed stay. Without a call under way it does nothing. NULL does nothing. Thread: any. */
 DORMOUSE_API void dormouse_session_cancel(dormouse_session *session);
 
 /* Tokens in the session. Thread: one call at a time per session. */
@@ -238,6 +278,24 @@ DORMOUSE_API dormouse_status dormouse_session_length(size_t *length, const dormo
    A length beyond the session's is INVALID_ARGUMENT. Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_truncate(dormouse_session *session, size_t length,
                                                        dormouse_error *error);
+
+/* A second session with the same options and tokens, which goes its own way from here on. It shares the pages of the
+   cache with the first one, and copies none: the first to add something copies the page that it adds to.
+   Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_fork(dormouse_session **out, dormouse_session *session,
+                                                   dormouse_error *error);
+
+/* Writes the session's tokens, cache and logits to a file, which appears whole or not at all; a file of that name is
+   replaced. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_save(dormouse_session *session, const char *path,
+                                                   dormouse_error *error);
+
+/* Makes the session what was saved: of the same model in the same precision, with rows of the same type, and not longer
+   than this session's context. Everything in the file is checked first; when it fails (NOT_FOUND, MALFORMED for damage,
+   INVALID_ARGUMENT for another model, type or context), the session is as it was.
+   Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_restore(dormouse_session *session, const char *path,
+                                                      dormouse_error *error);
 
 /* Appends tokens to the session. When it fails, CANCELLED aside, the session is as it was before.
    Thread: one call at a time per session. */
@@ -264,7 +322,8 @@ enum { /* dormouse_event.kind */
 enum { /* dormouse_event.finish_reason, 0 before the end */
   DORMOUSE_FINISH_STOP = 1,    /* an end token, or a stop string */
   DORMOUSE_FINISH_LENGTH = 2,  /* max_tokens */
-  DORMOUSE_FINISH_CONTEXT = 3  /* the context is full */
+  DORMOUSE_FINISH_CONTEXT = 3, /* the context is full */
+  DORMOUSE_FINISH_TIME = 4     /* time_limit */
 };
 
 typedef struct dormouse_alternative {
@@ -287,9 +346,10 @@ typedef struct dormouse_event {
   uint32_t prompt_done;      /* of these, in the session by now */
   uint32_t prompt_reused;    /* of these, in the session before the call */
   uint32_t generated_tokens; /* so far, an end token included */
-  uint32_t reserved;
+  uint32_t prompt_shared;    /* of the prompt's tokens, those that other sessions had computed */
   double prompt_seconds;     /* so far */
   double generation_seconds; /* so far */
+  double waiting_seconds;    /* from the call until the session was let in */
 } dormouse_event;
 
 /* A non-zero return stops the work at this event; the call then returns that value. */
@@ -306,6 +366,9 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
      "stop"                a string or an array of up to 16; the text ends before the first that occurs
      "logprobs"            0 (off) to 20 alternatives a token; -1: the chosen token's alone
      "ignore_eos"          true: end tokens do not end the text
+     "priority"            -100 to 100, default 0: larger ones are let in and computed first
+     "time_limit"          seconds from the call: waiting or still in the prompt it answers TIMED_OUT, with what is
+                           completed kept, and later the answer ends with FINISH_TIME
    An unknown member is INVALID_ARGUMENT. on_event may be NULL.
    Generated tokens, an end token included, stay in the session. Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_generate(dormouse_session *session, const int32_t *tokens,

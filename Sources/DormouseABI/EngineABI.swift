@@ -32,6 +32,17 @@ public func dormouse_engine_info(
   }
 }
 
+@_cdecl("dormouse_engine_statistics") @implementation
+public func dormouse_engine_statistics(
+  _ buffer: UnsafeMutablePointer<CChar>!, _ capacity: Int, _ length: UnsafeMutablePointer<Int>!,
+  _ engine: OpaquePointer!, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let engine = try Handle.object(engine, Engine.self, "engine")
+    try deliver(text: Array(try engine.statistics().text().utf8), buffer, capacity, length)
+  }
+}
+
 @_cdecl("dormouse_engine_plan") @implementation
 public func dormouse_engine_plan(
   _ buffer: UnsafeMutablePointer<CChar>!, _ capacity: Int, _ length: UnsafeMutablePointer<Int>!,

@@ -7,11 +7,13 @@ import Synchronization
 extension EngineOptions {
   init(_ options: dormouse_engine_options) throws(Failure) {
     self.init()
-    guard options.flags & ~UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) == 0, options.reserved == 0, options.reserved_2 == 0
+    let knownFlags = UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) | UInt32(DORMOUSE_ENGINE_WITHOUT_PREFIX_CACHE)
+    guard options.flags & ~knownFlags == 0, options.reserved == 0, options.reserved_2 == 0, options.reserved_3 == 0
     else {
       throw Failure(.invalidArgument, "dormouse_engine_options: flags or a reserved member has bits that mean nothing")
     }
     withoutWeights = options.flags & UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) != 0
+    sharesPrefixes = options.flags & UInt32(DORMOUSE_ENGINE_WITHOUT_PREFIX_CACHE) == 0
     threadCount = Int(options.thread_count)
     switch options.pin_threads {
     case 0: pinsThreads = false
@@ -30,6 +32,11 @@ extension EngineOptions {
     default: throw invalidMember("dormouse_engine_options.weights", options.weights)
     }
     memoryLimit = options.memory_limit == 0 ? nil : options.memory_limit
+    cacheLimit = options.cache_limit == 0 ? nil : options.cache_limit
+    prefixCacheLimit = options.prefix_cache_limit == 0 ? nil : options.prefix_cache_limit
+    batchLimit = options.batch_limit == 0 ? nil : Int(options.batch_limit)
+    queueLimit = options.queue_limit == 0 ? nil : Int(options.queue_limit)
+    promptTokensPerStep = options.prompt_tokens_per_step == 0 ? nil : Int(options.prompt_tokens_per_step)
     packedCacheFolder = try readPackedCacheFolder(options.packed_cache_folder)
     progress = options.progress.map {
       makeProgress(Callback(function: $0, userData: options.progress_user_data))
@@ -53,6 +60,20 @@ extension SessionOptions {
     case Int32(DORMOUSE_ATTENTION_EXPANDED): attention = .expanded
     case Int32(DORMOUSE_ATTENTION_ABSORBED): attention = .absorbed
     default: throw invalidMember("dormouse_session_options.attention", options.attention)
+    }
+    guard options.flags & ~UInt32(DORMOUSE_SESSION_PRIVATE) == 0, options.reserved == 0 else {
+      throw Failure(.invalidArgument, "dormouse_session_options: flags or reserved has bits that mean nothing")
+    }
+    isPrivate = options.flags & UInt32(DORMOUSE_SESSION_PRIVATE) != 0
+    switch options.overflow {
+    case 0, Int32(DORMOUSE_OVERFLOW_STOP): overflow = .stop
+    case Int32(DORMOUSE_OVERFLOW_SLIDE): overflow = .slide(keeping: Int(options.keep_tokens))
+    default: throw invalidMember("dormouse_session_options.overflow", options.overflow)
+    }
+    guard options.keep_tokens == 0 || overflow != .stop else {
+      throw Failure(
+        .invalidArgument,
+        "dormouse_session_options.keep_tokens is \(options.keep_tokens), which means nothing unless the session slides")
     }
   }
 }

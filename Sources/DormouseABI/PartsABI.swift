@@ -148,9 +148,10 @@ private final class LatentCachePart {
     guard let rowType = ["f32": CacheRowType.float32, "bf16": .bfloat16, "int8": .int8][type] else {
       throw fields.wrong("type", .string(type), expected: "f32, bf16 or int8")
     }
-    cache = try LatentCache(
-      layerCount: 1, kvLoraRank: rank, qkRopeHeadDimension: rope, capacity: capacity, rowType: rowType,
-      kernels: try Kernels.selected())
+    let layout = try PageLayout(layerCount: 1, kvLoraRank: rank, qkRopeHeadDimension: rope, rowType: rowType)
+    let pool = PagePool(
+      layout: layout, kernels: try Kernels.selected(), budget: MemoryBudget(limit: nil, name: "memory"))
+    cache = try LatentCache(pool: pool, capacity: capacity)
   }
 
   /// - Parameter rowCount: how many of the rows to attend over; 0 for all.

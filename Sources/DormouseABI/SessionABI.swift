@@ -45,6 +45,17 @@ public func dormouse_session_truncate(
   }
 }
 
+@_cdecl("dormouse_session_fork") @implementation
+public func dormouse_session_fork(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ session: OpaquePointer!, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    out.pointee = Handle.make(try Handle.object(session, Session.self, "session").fork())
+  }
+}
+
 @_cdecl("dormouse_session_prefill") @implementation
 public func dormouse_session_prefill(
   _ session: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ token_count: Int,
@@ -148,7 +159,9 @@ extension dormouse_event {
     prompt_done = UInt32(clamping: event.counts.promptDone)
     prompt_reused = UInt32(clamping: event.counts.promptReused)
     generated_tokens = UInt32(clamping: event.counts.generatedTokens)
+    prompt_shared = UInt32(clamping: event.counts.promptShared)
     prompt_seconds = event.counts.promptSeconds
     generation_seconds = event.counts.generationSeconds
+    waiting_seconds = event.counts.waitingSeconds
   }
 }

@@ -38,6 +38,8 @@ private func name(of status: Status) -> StaticCString {
     case .numerical: "NUMERICAL"
     case .busy: "BUSY"
     case .internalError: "INTERNAL"
+    case .overloaded: "OVERLOADED"
+    case .timedOut: "TIMED_OUT"
     }
   return StaticCString(string: string)
 }

@@ -10,12 +10,18 @@ public final class Engine: Sendable {
   public let kernels: Kernels
   let pool: ThreadPool
   let text: TextResources
+  let options: EngineOptions
   let memoryBudget: MemoryBudget
-  let precision: WeightPrecision
-  private let model: Model?
+  private let runtime: Runtime?
   /// Configuration and headers, once they have been read.
   private let checkedFolder: Mutex<ModelFolder?>
-  private let weightsReservation: MemoryBudget.Reservation?
+
+  /// What an engine with weights has besides.
+  struct Runtime: Sendable {
+    let scheduler: Scheduler
+    let stores: CacheStores
+    let reservation: MemoryBudget.Reservation
+  }
 
   /// Opens the model at `path`: a folder, or a file in it.
   /// - Throws: a `Failure` that names the file, field or tensor at fault; nothing stays behind.
@@ -23,20 +29,25 @@ public final class Engine: Sendable {
     folder = try Engine.folder(of: path)
     kernels = try Kernels.selected()
     pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
-    memoryBudget = MemoryBudget(limit: options.memoryLimit)
+    memoryBudget = MemoryBudget(limit: options.memoryLimit, name: "memory_limit")
     text = try TextResources(folder: folder)
-    precision = options.precision
+    self.options = options
+    let sizes = try Engine.decoderOptions(options)
     if options.withoutWeights {
-      model = nil
-      weightsReservation = nil
+      runtime = nil
       checkedFolder = Mutex(nil)
     } else {
       let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
-      weightsReservation = try memoryBudget.reserve(
-        UInt64(clamping: modelFolder.weightByteCount + modelFolder.floatByteCount), for: "\(folder): the weights")
+      let plan = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
+      let reservation = try memoryBudget.reserve(
+        UInt64(clamping: plan.totalByteCount - plan.cacheByteCount), for: "\(folder): weights and working memory")
       let modelOptions = ModelOptions(residency: options.residency, packedCacheFolder: options.packedCacheFolder)
-      model = try Model(
+      let model = try Model(
         modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log, progress: options.progress)
+      runtime = Runtime(
+        scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
+        stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
+        reservation: reservation)
       checkedFolder = Mutex(modelFolder)
     }
   }
@@ -49,11 +60,11 @@ public final class Engine: Sendable {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
-  func requireModel() throws(Failure) -> Model {
-    guard let model else {
+  func requireRuntime() throws(Failure) -> Runtime {
+    guard let runtime else {
       throw Failure(.unsupported, "the engine was opened without weights, so it has no sessions")
     }
-    return model
+    return runtime
   }
 
   /// Configuration and headers; read at the first call where the engine has no weights, which takes seconds for the
@@ -62,7 +73,7 @@ public final class Engine: Sendable {
     let outcome: Result<ModelFolder, Failure> = checkedFolder.withLock { checked in
       if let checked { return .success(checked) }
       do throws(Failure) {
-        let modelFolder = try ModelFolder(folder, precision: precision)
+        let modelFolder = try ModelFolder(folder, precision: options.precision)
         checked = modelFolder
         return .success(modelFolder)
       } catch { return .failure(error) }

@@ -83,5 +83,5 @@ extension Engine {
 }
 
 extension JSON {
-  fileprivate static func size(_ value: Int) -> JSON { .integer(Int64(value)) }
+  static func size(_ value: Int) -> JSON { .integer(Int64(value)) }
 }

@@ -17,20 +17,61 @@ public struct EngineOptions: Sendable {
   public var packedCacheFolder: String?
   /// Bytes for weights, working memory and the caches of all sessions; nil: no limit.
   public var memoryLimit: UInt64?
+  /// Bytes for the cache pages of all sessions and of shared prefixes; nil: no limit but `memoryLimit`.
+  public var cacheLimit: UInt64?
+  /// Whether sessions reuse the pages of equal prefixes of other sessions.
+  public var sharesPrefixes = true
+  /// Bytes of pages, of each type of rows, that are kept for later sessions; nil: 4,096 tokens'.
+  public var prefixCacheLimit: UInt64?
+  /// Sessions computed at a time; nil: 16.
+  public var batchLimit: Int?
+  /// Sessions that may wait for their turn; nil: 256.
+  public var queueLimit: Int?
+  /// Tokens of prompts that a step computes while other sessions generate; nil: 128.
+  public var promptTokensPerStep: Int?
   public var progress: Progress?
   public var log = Log.silent
 
   public init() {}
 
   static let maximumThreadCount = 1024
+
+  /// The scheduler's limits.
+  /// - Throws: `Failure(.invalidArgument)` for one out of range.
+  func limits() throws(Failure) -> Scheduler.Limits {
+    let standard = Scheduler.Limits()
+    let limits = Scheduler.Limits(
+      batch: batchLimit ?? standard.batch, queue: queueLimit ?? standard.queue,
+      promptTokensPerStep: promptTokensPerStep ?? standard.promptTokensPerStep)
+    for (name, value, range) in [
+      ("batch_limit", limits.batch, DecoderOptions.batchRange), ("queue_limit", limits.queue, 0...1 << 20),
+      ("prompt_tokens_per_step", limits.promptTokensPerStep, DecoderOptions.chunkRange),
+    ] where !range.contains(value) {
+      throw Failure(
+        .invalidArgument, "\(name) is \(value); expected \(range.lowerBound) to \(range.upperBound)")
+    }
+    return limits
+  }
 }
 
 /// How a session is opened; the header's `dormouse_session_options`, checked.
 public struct SessionOptions: Sendable, Equatable {
+  /// What happens when the context is full.
+  public enum Overflow: Sendable, Equatable {
+    /// The answer ends, and no more tokens are taken.
+    case stop
+    /// The oldest tokens behind the first `keeping` go, so that half of the rest is free again; what stays is computed
+    /// anew, as a session that never saw the others would have it.
+    case slide(keeping: Int)
+  }
+
   /// Tokens; nil: the model's maximum, but at most `defaultContextLength`.
   public var contextLength: Int?
   public var cacheType = CacheRowType.float32
   public var attention = AttentionForm.automatic
+  public var overflow = Overflow.stop
+  /// Whether the session neither uses prefixes of others nor leaves its own to them.
+  public var isPrivate = false
 
   public init() {}
 

@@ -1,26 +1,24 @@
+import DormouseCache
 import DormouseModel
 import DormouseSupport
 
 /// The memory that an engine and one session take, in bytes, known before anything is loaded.
 public struct EnginePlan: Sendable {
+  /// Tokens of the session at most.
+  let contextLength: Int
   /// Weights, packed or as the files hold them, and the small tensors that are converted to float32.
   public let weightBytes: UInt64
-  /// The session's latent cache at its full context.
+  /// The session's latent cache at its full context, in whole pages.
   public let cacheBytes: UInt64
-  /// The session's working memory, its tokens, and what the engine's threads keep for the kernels.
-  public let workingBytes: UInt64
+  /// The engine's working memory, and what its threads keep for the kernels.
+  let engineWorkingBytes: UInt64
+  /// The session's tokens, logits and table of pages.
+  let sessionWorkingBytes: UInt64
+  /// Pages that no session holds, kept for later ones.
+  public let prefixBytes: UInt64
 
-  /// - Parameter tokenBytes: what the session's list of tokens takes.
-  init(_ plan: ModelPlan, tokenBytes: Int) {
-    weightBytes = UInt64(clamping: plan.weightByteCount + plan.floatByteCount)
-    cacheBytes = UInt64(clamping: plan.cacheByteCount)
-    workingBytes =
-      UInt64(clamping: plan.scratchByteCount) + UInt64(clamping: plan.threadScratchByteCount)
-      + UInt64(clamping: tokenBytes)
-  }
-
-  /// What a session adds to the weights.
-  public var sessionBytes: UInt64 { cacheBytes + workingBytes }
+  public var workingBytes: UInt64 { engineWorkingBytes + sessionWorkingBytes }
+  public var totalBytes: UInt64 { weightBytes + cacheBytes + workingBytes + prefixBytes }
 
   /// The document of `dormouse_engine_plan`.
   public var json: JSON {
@@ -28,7 +26,8 @@ public struct EnginePlan: Sendable {
       "weights": .integer(Int64(clamping: weightBytes)),
       "cache": .integer(Int64(clamping: cacheBytes)),
       "working_memory": .integer(Int64(clamping: workingBytes)),
-      "total": .integer(Int64(clamping: weightBytes + sessionBytes)),
+      "prefix_cache": .integer(Int64(clamping: prefixBytes)),
+      "total": .integer(Int64(clamping: totalBytes)),
     ]
   }
 }
@@ -37,15 +36,45 @@ extension Engine {
   /// The memory plan of the engine with one session.
   public func plan(for options: SessionOptions) throws(Failure) -> EnginePlan {
     let modelFolder = try modelFolder()
-    let decoderOptions = try decoderOptions(for: options, modelFolder)
-    let contextLength = decoderOptions.contextLength ?? modelFolder.configuration.maximumPositions
+    let contextLength = try contextLength(for: options, modelFolder)
+    var sizes = try Engine.decoderOptions(self.options)
+    sizes.cacheType = options.cacheType
+    let engine = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
+    let layout = try modelFolder.configuration.pageLayout(options.cacheType)
+    let what = "a session's memory"
+    let tokens = try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: what)
+    let logits = try CheckedSize.product(
+      modelFolder.configuration.vocabularySize, MemoryLayout<Float>.stride, of: what)
+    let session = try CheckedSize.sum(
+      tokens, logits, LatentCache.tableByteCount(capacity: contextLength), of: what)
     return EnginePlan(
-      try modelFolder.plan(decoderOptions, threadCount: pool.threadCount, kernels: kernels),
-      tokenBytes: try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: "a session's tokens"))
+      contextLength: contextLength,
+      weightBytes: UInt64(clamping: engine.weightByteCount + engine.floatByteCount),
+      cacheBytes: UInt64(clamping: try layout.byteCount(tokens: contextLength)),
+      engineWorkingBytes: UInt64(clamping: engine.scratchByteCount) + UInt64(clamping: engine.threadScratchByteCount),
+      sessionWorkingBytes: UInt64(clamping: session), prefixBytes: self.options.prefixByteLimit(layout))
   }
 
-  /// The decoder's sizes for a session: a context that was not asked for is the model's, but not a huge one.
-  func decoderOptions(for options: SessionOptions, _ modelFolder: ModelFolder) throws(Failure) -> DecoderOptions {
+  /// - Throws: `Failure(.outOfMemory)` when a session of this plan would not fit even alone.
+  func requireRoom(for plan: EnginePlan) throws(Failure) {
+    let needed = plan.weightBytes + plan.cacheBytes + plan.workingBytes
+    for (name, limit, bytes) in [
+      ("memory_limit", options.memoryLimit, needed), ("cache_limit", options.cacheLimit, plan.cacheBytes),
+    ] {
+      guard let limit, bytes > limit else { continue }
+      throw Failure(
+        .outOfMemory,
+        "a session of \(plan.contextLength) tokens: \(bytes) bytes are needed; \(name) is \(limit)")
+    }
+  }
+
+  /// The decoder's sizes, which all sessions share.
+  static func decoderOptions(_ options: EngineOptions) throws(Failure) -> DecoderOptions {
+    DecoderOptions(batch: try options.limits().batch)
+  }
+
+  /// A session's context: where it was not asked for the model's, but not a huge one.
+  private func contextLength(for options: SessionOptions, _ modelFolder: ModelFolder) throws(Failure) -> Int {
     let maximum = modelFolder.configuration.maximumPositions
     let contextLength = options.contextLength ?? min(maximum, SessionOptions.defaultContextLength)
     guard (1...max(1, maximum)).contains(contextLength) else {
@@ -53,6 +82,10 @@ extension Engine {
         .invalidArgument,
         "context_length is \(contextLength), beyond the model's max_position_embeddings of \(maximum)")
     }
-    return DecoderOptions(contextLength: contextLength, cacheType: options.cacheType)
+    if case .slide(let keeping) = options.overflow, keeping >= contextLength {
+      throw Failure(
+        .invalidArgument, "keep_tokens is \(keeping); expected less than context_length, which is \(contextLength)")
+    }
+    return contextLength
   }
 }

@@ -10,6 +10,7 @@ public struct GenerationEvent: Sendable {
     case stop = 1
     case length = 2
     case context = 3
+    case time = 4
   }
 
   public struct Alternative: Sendable {
@@ -31,9 +32,11 @@ public struct GenerationEvent: Sendable {
     public var promptTokens = 0
     public var promptDone = 0
     public var promptReused = 0
+    public var promptShared = 0
     public var generatedTokens = 0
     public var promptSeconds = 0.0
     public var generationSeconds = 0.0
+    public var waitingSeconds = 0.0
 
     public init() {}
   }

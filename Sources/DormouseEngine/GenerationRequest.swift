@@ -9,10 +9,11 @@ struct GenerationRequest: Sendable, Equatable {
   /// Alternatives for each token; nil: no log-probabilities at all.
   var logProbabilityAlternatives: Int?
   var ignoresEndTokens = false
+  var terms = WorkTerms()
 
   private static let knownMembers = [
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logit_bias", "seed", "stop", "logprobs", "ignore_eos",
+    "frequency_penalty", "logit_bias", "seed", "stop", "logprobs", "ignore_eos", "priority", "time_limit",
   ]
   static let maximumStopStrings = 16
   static let maximumAlternatives = 20
@@ -37,6 +38,8 @@ struct GenerationRequest: Sendable, Equatable {
       request.logProbabilityAlternatives = max(0, count)
     }
     request.ignoresEndTokens = try fields.optionalBoolean("ignore_eos") ?? false
+    request.terms.priority = try fields.optionalInteger("priority", WorkTerms.priorityRange) ?? 0
+    request.terms.timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0)
     return request
   }
 

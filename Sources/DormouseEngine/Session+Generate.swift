@@ -24,9 +24,9 @@ extension Session {
         .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")
     }
     return try state.exclusively { () throws(Failure) in
-      let shared = zip(tokens, prompt).prefix { $0 == $1 }.count
-      keep(shared)
-      return try run(Array(prompt[shared...]), reused: shared, request, onEvent)
+      let held = zip(tokens, prompt).prefix { $0 == $1 }.count
+      keep(held)
+      return try run(Array(prompt[held...]), reused: held, request, onEvent)
     }
   }
 
@@ -38,16 +38,12 @@ extension Session {
   private func run(
     _ newTokens: [Int32], reused: Int, _ request: GenerationRequest, _ onEvent: EventHandler
   ) throws(Failure) -> Int32 {
-    let before = tokens.count
-    try append(newTokens)
-    var generation = Generation(
-      session: self, request: request, reused: reused, promptCount: reused + newTokens.count)
-    do {
+    let called = Clock.now()
+    return try atWork(request.terms, appending: newTokens, adding: request.maxTokens ?? contextLength) {
+      () throws(Failure) in
+      var generation = Generation(
+        session: self, request: request, reused: reused, promptCount: reused + newTokens.count, called: called)
       return try generation.run(onEvent)
-    } catch {
-      // A cancelled call keeps what it completed; `evaluate` has already dropped the rest.
-      if error.status != .cancelled { keep(before) }
-      throw error
     }
   }
 }
@@ -61,14 +57,19 @@ private struct Generation {
   private var counts = GenerationEvent.Counts()
   private var startOfPhase = Clock.now()
 
-  init(session: Session, request: GenerationRequest, reused: Int, promptCount: Int) {
+  /// - Parameters:
+  ///   - reused: tokens of the prompt that the session held already.
+  ///   - called: seconds of `Clock` when the call came.
+  init(session: Session, request: GenerationRequest, reused: Int, promptCount: Int, called: Double) {
     self.session = session
     self.request = request
     sampler = Sampler(request.sampling, prompt: session.tokens)
     output = TextOutput(tokenizer: session.engine.text.tokenizer, stop: request.stop)
     counts.promptTokens = promptCount
     counts.promptReused = reused
+    counts.promptShared = session.sharedCount
     counts.promptDone = reused
+    counts.waitingSeconds = startOfPhase - called
   }
 
   /// Once the first tokens have come, a greedy token allocates nothing. Otherwise there are, a token, the temporary
@@ -78,7 +79,7 @@ private struct Generation {
     var stop = try readPrompt(onEvent)
     if stop != 0 { return stop }
     startOfPhase = Clock.now()
-    if session.tokens.count >= session.contextLength { return onEvent(endEvent(.context, isStopped: false)) }
+    if session.isFull { return onEvent(endEvent(.context, isStopped: false)) }
     while true {
       let token = sampler.sample(session.logits)
       let logProbabilities = request.logProbabilityAlternatives.map {
@@ -95,7 +96,12 @@ private struct Generation {
       if let reason = finishReason(isEnd: isEnd, isStopped: isStopped) {
         return onEvent(endEvent(reason, isStopped: isStopped))
       }
-      try session.ensureLogits { _ in }
+      do {
+        try session.ensureLogits(isGenerating: true) { _ in }
+      } catch {
+        guard error.status == .timedOut else { throw error }
+        return onEvent(endEvent(.time, isStopped: false))
+      }
     }
   }
 
@@ -119,7 +125,7 @@ private struct Generation {
   private func finishReason(isEnd: Bool, isStopped: Bool) -> GenerationEvent.FinishReason? {
     if isEnd || isStopped { return .stop }
     if counts.generatedTokens == request.maxTokens { return .length }
-    return session.tokens.count >= session.contextLength ? .context : nil
+    return session.isFull ? .context : nil
   }
 
   private func tokenEvent(_ token: Int32, _ probabilities: LogProbabilities?) -> GenerationEvent {

@@ -1,38 +1,59 @@
+import DormouseCache
 import DormouseKernels
 import DormouseModel
 import DormouseSupport
 
 /// One timeline of tokens over an engine.
 ///
-/// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`.
+/// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`. Calls that
+/// compute wait for their turn among the engine's sessions (see `Scheduler`).
 ///
-/// The session's tokens run ahead of the decoder's cache by those that nothing has asked the logits of yet: the last
-/// token of an answer is evaluated only when something follows it.
+/// The session's tokens run ahead of its cache by those that nothing has asked the logits of yet: the last token of an
+/// answer is evaluated only when something follows it.
 public final class Session: @unchecked Sendable {
   public let engine: Engine
+  public let options: SessionOptions
   public let contextLength: Int
+  public let vocabularySize: Int
   let state = SessionState()
   /// Everything the session holds, evaluated or not.
   var tokens: [Int32] = []
+  /// The rows of the evaluated tokens.
+  var cache: LatentCache
+  /// Whether `logits` are those after the last token.
+  var hasLogits = false
+  /// Tokens of the last call's prompt whose rows came from other sessions.
+  private(set) var sharedCount = 0
 
-  private let decoder: Decoder
-  private let attention: AttentionForm
+  let store: CacheStore
+  private let scheduler: Scheduler
+  private let request: StepRequest
   private let reservation: MemoryBudget.Reservation
-  /// Whether the decoder's logits are those after the last token.
-  private var hasLogits = false
+  /// [vocabulary].
+  private let logitsMemory: AlignedBuffer
+  /// Full pages that the prefix tree has been told of.
+  private var rememberedPageCount = 0
 
   public init(engine: Engine, options: SessionOptions) throws(Failure) {
-    let model = try engine.requireModel()
-    let decoderOptions = try engine.decoderOptions(for: options, try engine.modelFolder())
+    let runtime = try engine.requireRuntime()
+    scheduler = runtime.scheduler
     let plan = try engine.plan(for: options)
-    contextLength = decoderOptions.contextLength ?? model.configuration.maximumPositions
+    try engine.requireRoom(for: plan)
+    contextLength = plan.contextLength
+    vocabularySize = try engine.modelFolder().configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
-      plan.sessionBytes, for: "a session of \(contextLength) tokens")
-    decoder = try Decoder(model: model, options: decoderOptions)
+      plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
+    store = try runtime.stores.store(options.cacheType)
+    cache = try LatentCache(pool: store.pool, capacity: contextLength)
+    logitsMemory = try AlignedBuffer(
+      byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "a session's logits")
+    request = scheduler.makeRequest(state)
     tokens.reserveCapacity(contextLength)
-    attention = options.attention
     self.engine = engine
+    self.options = options
   }
+
+  deinit { remember(includesLast: true) }
 
   /// The number of tokens in the session.
   public func length() throws(Failure) -> Int {
@@ -40,7 +61,10 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Stops the call under way within one layer's time. Any thread.
-  public func cancel() { state.cancel() }
+  public func cancel() {
+    state.cancel()
+    scheduler.poke(request)
+  }
 
   /// Keeps the first `length` tokens.
   public func truncate(to length: Int) throws(Failure) {
@@ -49,6 +73,19 @@ public final class Session: @unchecked Sendable {
         throw Failure(.invalidArgument, "cannot truncate to \(length) tokens: the session has \(tokens.count)")
       }
       keep(length)
+      cache.trim()
+    }
+  }
+
+  /// A second session with the same tokens, which goes its own way from here on. It shares all pages of the cache.
+  public func fork() throws(Failure) -> Session {
+    try state.exclusively { () throws(Failure) in
+      let copy = try Session(engine: engine, options: options)
+      copy.cache = try cache.fork()
+      copy.tokens.append(contentsOf: tokens)
+      copy.rememberedPageCount = rememberedPageCount
+      if hasLogits { copy.setLogits(logits) }
+      return copy
     }
   }
 
@@ -57,24 +94,21 @@ public final class Session: @unchecked Sendable {
     try newTokens.withUnsafeBufferPointer { (newTokens) throws(Failure) in try prefill(newTokens) }
   }
 
-  /// Appends the caller's tokens where they lie: one at a time, it allocates nothing.
+  /// Appends the caller's tokens where they lie: one at a time, it allocates nothing but pages.
   public func prefill(_ newTokens: UnsafeBufferPointer<Int32>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
-      try append(newTokens)
-      try evaluate { _ in }
+      try atWork(appending: newTokens) { () throws(Failure) in try evaluate { _ in } }
     }
   }
 
   /// Appends tokens and writes the logits after each to `logits` [tokens, vocabulary], row-major.
   public func prefill(_ newTokens: [Int32], allLogits logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
-      try evaluate { _ in }
-      let before = tokens.count
-      try append(newTokens[...])
+      try atWork { () throws(Failure) in try evaluate { _ in } }
       guard !newTokens.isEmpty else { return }
-      do throws(Failure) { try forward(newTokens[...], .all(into: logits)) } catch {
-        keep(before)
-        throw error
+      // Rows of others would bring no logits.
+      try atWork(appending: newTokens, sharesPrefixes: false) { () throws(Failure) in
+        try evaluate(allLogits: logits) { _ in }
       }
     }
   }
@@ -85,85 +119,196 @@ public final class Session: @unchecked Sendable {
       throw Failure(.bufferTooSmall, "room for \(logits.count) logits, not for \(vocabularySize)")
     }
     try state.exclusively { () throws(Failure) in
-      try ensureLogits { _ in }
+      if !hasLogits { try atWork { () throws(Failure) in try ensureLogits { _ in } } }
       _ = logits.update(fromContentsOf: self.logits)
     }
   }
-
-  public var vocabularySize: Int { decoder.model.configuration.vocabularySize }
 }
 
 /// The steps that the calls above, generate and chat are made of; all run inside `exclusively`.
 extension Session {
-  /// The logits after the last token, valid after `ensureLogits`.
-  var logits: UnsafeBufferPointer<Float> { decoder.logits }
+  /// The logits after the last token, valid while `hasLogits`.
+  var logits: UnsafeBufferPointer<Float> { UnsafeBufferPointer(logitsTarget) }
 
-  /// Tokens that the decoder's cache holds.
-  private var evaluatedCount: Int { decoder.position }
+  private var logitsTarget: UnsafeMutableBufferPointer<Float> { logitsMemory.bound(to: Float.self) }
 
-  /// Adds tokens at the end, to be evaluated later.
-  /// - Throws: `Failure(.contextFull)` or, for an id outside the vocabulary, `Failure(.invalidArgument)`.
-  func append(_ newTokens: some Collection<Int32>) throws(Failure) {
-    guard newTokens.count <= contextLength - tokens.count else {
-      throw Failure(
-        .contextFull,
-        "\(newTokens.count) tokens after \(tokens.count) do not fit into the session's \(contextLength) tokens")
-    }
-    for (index, token) in newTokens.enumerated() where token < 0 || token >= vocabularySize {
-      throw Failure(
-        .invalidArgument, "token \(index) is \(token), not an id of the vocabulary of \(vocabularySize)")
-    }
+  /// Takes over logits that belong to the last token.
+  func setLogits(_ source: UnsafeBufferPointer<Float>) {
+    _ = logitsTarget.update(fromContentsOf: source)
+    hasLogits = true
+  }
+
+  /// Appends tokens, and runs `body` once the engine lets the session in, with pages for all its tokens and for `count`
+  /// more. When it fails, the session is as it was; but what was completed before it was interrupted stays.
+  ///
+  /// - Parameter sharesPrefixes: whether rows of other sessions may take the place of computing.
+  func atWork<Result>(
+    _ terms: WorkTerms = WorkTerms(), appending newTokens: some Collection<Int32> = EmptyCollection(),
+    adding count: Int = 0, sharesPrefixes: Bool = true, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try check(newTokens)
+    try makeRoom(for: newTokens.count)
+    let before = tokens.count
+    let hadLogits = hasLogits
     if !newTokens.isEmpty { hasLogits = false }
     tokens.append(contentsOf: newTokens)
-  }
-
-  /// The same for one token.
-  func append(_ token: Int32) throws(Failure) { try append(CollectionOfOne(token)) }
-
-  /// Forgets all but the first `length` tokens.
-  func keep(_ length: Int) {
-    guard length < tokens.count || length < evaluatedCount else { return }
-    tokens.removeLast(tokens.count - length)
-    rewindDecoder(to: length)
-    hasLogits = false
-  }
-
-  /// Evaluates the tokens that the decoder has not seen, chunk by chunk, and keeps the logits after the last.
-  ///
-  /// On cancellation the tokens of completed chunks stay; on any other failure all unevaluated tokens go.
-  /// - Parameter onChunk: gets the number of evaluated tokens after each chunk.
-  func evaluate(onChunk: (Int) throws(Failure) -> Void) throws(Failure) {
-    let before = evaluatedCount
     do {
-      while evaluatedCount < tokens.count {
-        try state.throwIfCancelling()
-        let end = min(tokens.count, evaluatedCount + decoder.chunk)
-        let isLast = end == tokens.count
-        try forward(tokens[evaluatedCount..<end], isLast ? .last : .none)
-        hasLogits = isLast
-        try onChunk(end)
+      try scheduler.enter(request, terms) { () throws(Failure) in
+        sharedCount = sharesPrefixes ? try reusePrefix() : 0
+        try cache.reserve(tokens.count - cache.length + min(count, contextLength - tokens.count))
       }
     } catch {
-      keep(error.status == .cancelled ? evaluatedCount : before)
+      keep(before)
+      hasLogits = hadLogits && cache.length == before
+      cache.trim()
+      throw error
+    }
+    defer {
+      scheduler.leave(request)
+      cache.trim()
+      remember(includesLast: false)
+    }
+    do { return try body() } catch {
+      if !error.isInterruption { keep(before) }
       throw error
     }
   }
 
+  /// Adds a token at the end, to be evaluated later; the oldest make room where the session slides.
+  /// - Throws: `Failure(.contextFull)`.
+  func append(_ token: Int32) throws(Failure) {
+    try makeRoom(for: 1)
+    hasLogits = false
+    tokens.append(token)
+  }
+
+  private func check(_ newTokens: some Collection<Int32>) throws(Failure) {
+    for (index, token) in newTokens.enumerated() where token < 0 || token >= vocabularySize {
+      throw Failure(
+        .invalidArgument, "token \(index) is \(token), not an id of the vocabulary of \(vocabularySize)")
+    }
+  }
+
+  /// Forgets all but the first `length` tokens.
+  func keep(_ length: Int) {
+    guard length < tokens.count || length < cache.length else { return }
+    tokens.removeLast(tokens.count - length)
+    rewind(to: length)
+    hasLogits = false
+  }
+
+  /// Whether the context takes as many tokens as there may ever be.
+  var isFull: Bool { options.overflow == .stop && tokens.count >= contextLength }
+
+  /// Makes room for `count` more tokens, if the session slides; what is dropped does not come back.
+  private func makeRoom(for count: Int) throws(Failure) {
+    guard count > contextLength - tokens.count else { return }
+    guard case .slide(let keeping) = options.overflow, keeping + count <= contextLength else {
+      throw Failure(
+        .contextFull,
+        "\(count) tokens after \(tokens.count) do not fit into the session's \(contextLength) tokens")
+    }
+    let first = min(keeping, tokens.count)
+    let missing = count - (contextLength - tokens.count)
+    let dropped = min(max(missing, (contextLength - first) / 2), tokens.count - first)
+    tokens.removeSubrange(first..<first + dropped)
+    rewind(to: first)
+    hasLogits = false
+  }
+
+  /// Truncating to fewer rows than the cache holds can't fail.
+  private func rewind(to length: Int) {
+    if cache.length > length { try? cache.truncate(to: length) }
+    rememberedPageCount = min(rememberedPageCount, cache.length / PageLayout.tokenCount)
+  }
+}
+
+/// Evaluating.
+extension Session {
+  /// Evaluates the tokens that the cache does not hold, step by step, and keeps the logits after the last.
+  ///
+  /// When it is interrupted the tokens of completed steps stay; on any other failure all unevaluated tokens go.
+  /// - Parameters:
+  ///   - allLogits: [unevaluated tokens, vocabulary], or nil.
+  ///   - onStep: gets the number of evaluated tokens after each step.
+  func evaluate(
+    isGenerating: Bool = false, allLogits: UnsafeMutableBufferPointer<Float>? = nil,
+    onStep: (Int) throws(Failure) -> Void
+  ) throws(Failure) {
+    let before = cache.length
+    do {
+      while cache.length < tokens.count {
+        // Also after the tail was rewound into a page that others hold.
+        try cache.reserve(tokens.count - cache.length)
+        let done = cache.length
+        let count = try step(
+          isGenerating: isGenerating && done == tokens.count - 1,
+          logits: allLogits.map { logitsAll(in: $0, from: done - before) } ?? .last(into: logitsTarget))
+        try cache.advance(by: count)
+        hasLogits = cache.length == tokens.count && allLogits == nil
+        try onStep(cache.length)
+      }
+    } catch {
+      keep(error.isInterruption ? cache.length : before)
+      throw error
+    }
+    if let allLogits { copyLast(of: allLogits, count: tokens.count - before) }
+  }
+
+  private func step(isGenerating: Bool, logits: LogitsRequest) throws(Failure) -> Int {
+    let segment = Segment(
+      cache: cache, tokens: tokens[cache.length...], logits: logits, form: options.attention)
+    return try scheduler.step(request, segment, isGenerating: isGenerating)
+  }
+
+  private func logitsAll(in buffer: UnsafeMutableBufferPointer<Float>, from token: Int) -> LogitsRequest {
+    .all(into: UnsafeMutableBufferPointer(rebasing: buffer.dropFirst(token * vocabularySize)))
+  }
+
+  /// The last of all logits are the session's.
+  private func copyLast(of allLogits: UnsafeMutableBufferPointer<Float>, count: Int) {
+    let last = allLogits.dropFirst((count - 1) * vocabularySize).prefix(vocabularySize)
+    if count > 0, last.count == vocabularySize { setLogits(UnsafeBufferPointer(rebasing: last)) }
+  }
+
   /// Makes `logits` those after the last token.
-  func ensureLogits(onChunk: (Int) throws(Failure) -> Void) throws(Failure) {
+  func ensureLogits(isGenerating: Bool = false, onStep: (Int) throws(Failure) -> Void) throws(Failure) {
     guard !tokens.isEmpty else {
       throw Failure(.invalidArgument, "the session has no tokens, so there is nothing to go on from")
     }
-    if !hasLogits { rewindDecoder(to: tokens.count - 1) }
-    try evaluate(onChunk: onChunk)
+    if !hasLogits { rewind(to: tokens.count - 1) }
+    try evaluate(isGenerating: isGenerating, onStep: onStep)
+  }
+}
+
+/// Prefixes shared with other sessions.
+extension Session {
+  /// Takes over what other sessions have computed of the tokens; the last one is computed in any case, for its logits.
+  /// - Returns: tokens that need not be computed.
+  private func reusePrefix() throws(Failure) -> Int {
+    guard let prefixes, tokens.count - cache.length > 1 else { return 0 }
+    let count = try prefixes.extend(cache, keys: keys(tokens.count - 1))
+    if count > 0 { rememberedPageCount = cache.length / PageLayout.tokenCount }
+    return count
   }
 
-  /// Truncating to fewer tokens than the cache holds can't fail.
-  private func rewindDecoder(to length: Int) {
-    if decoder.position > length { try? decoder.truncate(to: length) }
+  /// Leaves the rows to later sessions: full pages, and the last one too where nothing will be added to it.
+  private func remember(includesLast: Bool) {
+    guard let prefixes else { return }
+    let full = cache.length / PageLayout.tokenCount
+    guard full > rememberedPageCount || (includesLast && cache.length % PageLayout.tokenCount > 0) else { return }
+    prefixes.insert(cache, keys: keys(cache.length), includesLast: includesLast)
+    rememberedPageCount = full
   }
 
-  private func forward(_ newTokens: ArraySlice<Int32>, _ request: LogitsRequest) throws(Failure) {
-    try decoder.forward(newTokens, logits: request, form: attention, isCancelled: { state.isCancelling })
+  private var prefixes: PrefixTree? { options.isPrivate ? nil : store.prefixes }
+
+  private func keys(_ count: Int) -> ArraySlice<PositionKey> {
+    tokens.prefix(count).map { PositionKey(token: $0) }[...]
   }
+}
+
+extension Failure {
+  /// Whether the work was stopped from outside, and might go on.
+  var isInterruption: Bool { status == .cancelled || status == .timedOut }
 }

@@ -15,6 +15,8 @@ public enum Status: Int32, Sendable, CaseIterable {
   case numerical = -10
   case busy = -11
   case internalError = -12
+  case overloaded = -13
+  case timedOut = -14
 }
 
 /// The one error type of the library: a status for programs and a sentence for people.

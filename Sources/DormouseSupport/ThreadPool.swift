@@ -20,7 +20,7 @@ public final class ThreadPool: @unchecked Sendable {
 
   private let shared: ThreadPoolState
   private let oneCaller = Mutex<Void>(())
-  private let workers: [pthread_t]
+  private let workers: [BackgroundThread]
   private let pins: ProcessorPins?
 
   /// Creates `threadCount - 1` workers, which block every signal.
@@ -42,17 +42,17 @@ public final class ThreadPool: @unchecked Sendable {
     }
     let shared = ThreadPoolState(spinCount: max(0, spinCount))
     let pins = pinsThreads ? ProcessorPins(threadCount: threadCount) : nil
-    var created: [pthread_t] = []
+    var created: [BackgroundThread] = []
     do {
       for worker in 1..<max(1, threadCount) {
         created.append(try ThreadPool.createThread(shared, worker: worker))
-        try created.last.map { (thread) throws(Failure) in try pins?.pin(thread, worker: worker) }
+        try created.last.map { (thread) throws(Failure) in try pins?.pin(thread.handle, worker: worker) }
       }
     } catch {
       ThreadPool.stop(shared, created)
       throw error
     }
-    shared.watch(created)
+    shared.watch(created.map(\.handle))
     self.threadCount = threadCount
     self.shared = shared
     self.pins = pins
@@ -112,48 +112,16 @@ public final class ThreadPool: @unchecked Sendable {
 }
 
 extension ThreadPool {
-  /// What a new thread is handed.
-  private final class Start {
-    let shared: ThreadPoolState
-    let worker: Int
-
-    init(_ shared: ThreadPoolState, _ worker: Int) {
-      self.shared = shared
-      self.worker = worker
+  private static func createThread(_ shared: ThreadPoolState, worker: Int) throws(Failure) -> BackgroundThread {
+    try BackgroundThread(name: "dormouse-\(worker)") {
+      let identity = UnsafeRawPointer(Unmanaged.passUnretained(shared).toOpaque())
+      platform_set_thread_role(identity, Int32(truncatingIfNeeded: worker))
+      shared.workUntilStopped(worker: worker)
     }
   }
 
-  /// Signals stay with the host's own threads: the new thread inherits a mask that blocks all of them.
-  private static func createThread(_ shared: ThreadPoolState, worker: Int) throws(Failure) -> pthread_t {
-    let start = Unmanaged.passRetained(Start(shared, worker))
-    var all = sigset_t()
-    var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_SETMASK, &all, &before)
-    var thread = pthread_t()
-    let code = pthread_create(&thread, nil, { ThreadPool.threadMain($0) }, start.toOpaque())
-    pthread_sigmask(SIG_SETMASK, &before, nil)
-    guard code == 0 else {
-      start.release()
-      let isShortage = code == EAGAIN || code == ENOMEM
-      throw Failure(
-        isShortage ? .outOfMemory : .internalError, "thread \(worker) cannot be created: error number \(code)")
-    }
-    return thread
-  }
-
-  private static func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument else { return nil }
-    let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
-    platform_name_thread("dormouse-\(start.worker)")
-    let identity = UnsafeRawPointer(Unmanaged.passUnretained(start.shared).toOpaque())
-    platform_set_thread_role(identity, Int32(truncatingIfNeeded: start.worker))
-    start.shared.workUntilStopped(worker: start.worker)
-    return nil
-  }
-
-  private static func stop(_ shared: ThreadPoolState, _ threads: [pthread_t]) {
+  private static func stop(_ shared: ThreadPoolState, _ threads: [BackgroundThread]) {
     shared.stop()
-    for thread in threads { pthread_join(thread, nil) }
+    for thread in threads { thread.join() }
   }
 }

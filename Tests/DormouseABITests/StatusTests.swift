@@ -20,6 +20,8 @@ import Testing
     (DORMOUSE_ERROR_NUMERICAL, "NUMERICAL", .numerical),
     (DORMOUSE_ERROR_BUSY, "BUSY", .busy),
     (DORMOUSE_ERROR_INTERNAL, "INTERNAL", .internalError),
+    (DORMOUSE_ERROR_OVERLOADED, "OVERLOADED", .overloaded),
+    (DORMOUSE_ERROR_TIMED_OUT, "TIMED_OUT", .timedOut),
   ]
 
   @Test func headerAndLibraryHaveTheSameStatuses() {
@@ -28,7 +30,7 @@ import Testing
       #expect(Int(entry.status.rawValue) == entry.number)
       #expect(String(cString: dormouse_status_name(entry.status.rawValue)) == entry.name)
     }
-    for unknown in [Int32(1), -13, .min, .max] {
+    for unknown in [Int32(1), -15, .min, .max] {
       #expect(String(cString: dormouse_status_name(unknown)) == "UNKNOWN")
     }
   }

@@ -158,18 +158,26 @@ import Testing
   }
 
   @Test func budgetsHoldForWeightsAndSessions() throws {
-    let engine = try Self.engine("good-v3-one-token")
-    let plan = try engine.plan(for: SessionOptions())
+    var session = SessionOptions()
+    session.contextLength = 256
+    let plan = try Self.engine("good-v3-one-token").plan(for: session)
     var options = EngineOptions()
     options.memoryLimit = plan.weightBytes - 1
     #expect(status { _ = try Self.engine("good-v3-one-token", options: options) } == .outOfMemory)
-    options.memoryLimit = plan.weightBytes + plan.sessionBytes
+    // Room for the second one's own few bytes, but not for a page.
+    options.memoryLimit = plan.totalBytes - plan.prefixBytes + 4096
     let tight = try Self.engine("good-v3-one-token", options: options)
-    var first: Session? = try Session(engine: tight, options: SessionOptions())
-    #expect(status { _ = try Session(engine: tight, options: SessionOptions()) } == .outOfMemory)
-    #expect(try first?.length() == 0)
-    first = nil
-    #expect(status { _ = try Session(engine: tight, options: SessionOptions()) } == nil)
+    let first = try Session(engine: tight, options: session)
+    try first.prefill([Int32](repeating: 1, count: 256))
+    // It opens, but there are no pages for it until the first one has given some back.
+    let second = try Session(engine: tight, options: session)
+    #expect(status { try second.prefill(Self.prompt) } == .outOfMemory)
+    #expect(try second.length() == 0)
+    try first.truncate(to: 64)
+    try second.prefill(Self.prompt)
+    options.cacheLimit = plan.cacheBytes - 1
+    let tighter = try Self.engine("good-v3-one-token", options: options)
+    #expect(status { _ = try Session(engine: tighter, options: session) } == .outOfMemory)
   }
 
   @Test func withoutWeightsThereAreInfoAndPlanButNoSessions() throws {

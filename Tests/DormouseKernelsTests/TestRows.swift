@@ -9,6 +9,7 @@ final class TestRows {
   let rope: Int
   let count: Int
   private let memory: UnsafeMutableRawPointer
+  private let pageByteCount: Int
   private let pages: UnsafeMutablePointer<UnsafeRawPointer>
 
   init(_ kernels: Kernels, _ type: CacheRowType, _ values: [Float], rank: Int, rope: Int) {
@@ -17,6 +18,7 @@ final class TestRows {
     self.rope = rope
     count = values.count / (rank + rope)
     let pageCount = (count + CacheRows.rowsInPage - 1) / CacheRows.rowsInPage
+    pageByteCount = CacheRows.rowsInPage * TestRows.size(type, rank, rope)
     memory = .allocate(byteCount: pageCount * pageByteCount + 8, alignment: 64)
     pages = .allocate(capacity: pageCount)
     for page in 0..<pageCount {
@@ -49,7 +51,6 @@ final class TestRows {
   }
 
   var rows: CacheRows { CacheRows(type: type, rank: rank, rope: rope, pages: pages) }
-  private var pageByteCount: Int { CacheRows.rowsInPage * TestRows.size(type, rank, rope) }
   /// Whether nothing was written behind the last page.
   var isWithinBounds: Bool {
     let pageCount = (count + CacheRows.rowsInPage - 1) / CacheRows.rowsInPage

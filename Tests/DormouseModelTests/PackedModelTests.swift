@@ -41,7 +41,7 @@ import Testing
     #expect(model.weightByteCount == plan.weightByteCount)
     #expect(model.floatByteCount == plan.floatByteCount)
     let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 64))
-    #expect(timeline.byteCount == plan.scratchByteCount + plan.cacheByteCount)
+    #expect(timeline.decoder.byteCount == plan.scratchByteCount)
   }
 
   @Test func resultsDoNotDependOnThreads() throws {

@@ -15,7 +15,7 @@ final class Timeline {
   let cache: LatentCache
   private let lastLogits: UnsafeMutableBufferPointer<Float>
 
-  init(model: Model, options: DecoderOptions = DecoderOptions()) throws {
+  init(model: Model, options: DecoderOptions = DecoderOptions()) throws(Failure) {
     decoder = try Decoder(model: model, options: options)
     cache = try Timeline.cache(model: model, options: options)
     lastLogits = .allocate(capacity: model.configuration.vocabularySize)
@@ -24,7 +24,7 @@ final class Timeline {
 
   deinit { lastLogits.deallocate() }
 
-  static func cache(model: Model, options: DecoderOptions) throws -> LatentCache {
+  static func cache(model: Model, options: DecoderOptions) throws(Failure) -> LatentCache {
     let c = model.configuration
     let pool = PagePool(
       layout: try c.pageLayout(options.cacheType), kernels: model.kernels,
@@ -36,14 +36,14 @@ final class Timeline {
   var position: Int { cache.length }
   var logits: UnsafeBufferPointer<Float> { UnsafeBufferPointer(lastLogits) }
 
-  func truncate(to position: Int) throws { try cache.truncate(to: position) }
+  func truncate(to position: Int) throws(Failure) { try cache.truncate(to: position) }
 
   /// Appends tokens, chunk by chunk. A call that fails leaves the timeline as it was.
   func forward(
     _ tokens: [Int32], logits request: Logits, form: AttentionForm = .automatic, isCancelled: () -> Bool = { false }
-  ) throws {
+  ) throws(Failure) {
     let start = cache.length
-    do {
+    do throws(Failure) {
       try cache.reserve(tokens.count)
       repeat {
         let done = cache.length - start

@@ -20,6 +20,8 @@ from ._errors import (
     NotFoundError,
     NumericalError,
     OutOfMemoryError,
+    OverloadedError,
+    TimedOutError,
     UnsupportedError,
 )
 from ._library import version
@@ -55,9 +57,11 @@ __all__ = [
     "NotFoundError",
     "NumericalError",
     "OutOfMemoryError",
+    "OverloadedError",
     "Router",
     "Session",
     "Stream",
+    "TimedOutError",
     "UnsupportedError",
     "force_instruction_set",
     "instruction_sets",

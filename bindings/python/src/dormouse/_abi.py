@@ -21,8 +21,11 @@ ERROR_CONTEXT_FULL = -9
 ERROR_NUMERICAL = -10
 ERROR_BUSY = -11
 ERROR_INTERNAL = -12
+ERROR_OVERLOADED = -13
+ERROR_TIMED_OUT = -14
 
 ENGINE_WITHOUT_WEIGHTS = 1
+ENGINE_WITHOUT_PREFIX_CACHE = 2
 
 RESIDENCY_DEFAULT = 0
 RESIDENCY_MEMORY = 1
@@ -46,6 +49,12 @@ ATTENTION_DEFAULT = 0
 ATTENTION_EXPANDED = 1
 ATTENTION_ABSORBED = 2
 
+SESSION_PRIVATE = 1
+
+OVERFLOW_DEFAULT = 0
+OVERFLOW_STOP = 1
+OVERFLOW_SLIDE = 2
+
 EVENT_PROMPT = 1
 EVENT_TOKEN = 2
 EVENT_END = 3
@@ -53,6 +62,7 @@ EVENT_END = 3
 FINISH_STOP = 1
 FINISH_LENGTH = 2
 FINISH_CONTEXT = 3
+FINISH_TIME = 4
 
 TYPE_F32 = 1
 TYPE_F16 = 2
@@ -84,6 +94,12 @@ class engine_options(ctypes.Structure):
         ("pin_threads", c_uint32),
         ("reserved_2", c_uint32),
         ("packed_cache_folder", c_char_p),
+        ("cache_limit", c_uint64),
+        ("prefix_cache_limit", c_uint64),
+        ("batch_limit", c_uint32),
+        ("queue_limit", c_uint32),
+        ("prompt_tokens_per_step", c_uint32),
+        ("reserved_3", c_uint32),
     ]
 
 
@@ -93,6 +109,10 @@ class session_options(ctypes.Structure):
         ("context_length", c_uint32),
         ("cache", c_int32),
         ("attention", c_int32),
+        ("flags", c_uint32),
+        ("overflow", c_int32),
+        ("keep_tokens", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -115,9 +135,10 @@ class event(ctypes.Structure):
         ("prompt_done", c_uint32),
         ("prompt_reused", c_uint32),
         ("generated_tokens", c_uint32),
-        ("reserved", c_uint32),
+        ("prompt_shared", c_uint32),
         ("prompt_seconds", c_double),
         ("generation_seconds", c_double),
+        ("waiting_seconds", c_double),
     ]
 
 
@@ -144,6 +165,7 @@ PROTOTYPES = {
     "engine_free": (None, [_handle]),
     "engine_info": (status, [*_text_out, _handle, _error]),
     "engine_plan": (status, [*_text_out, _handle, POINTER(session_options), _error]),
+    "engine_statistics": (status, [*_text_out, _handle, _error]),
     "engine_tokenize": (status, [*_tokens_out, _handle, c_char_p, c_size_t, c_uint32, _error]),
     "engine_detokenize": (status, [*_text_out, _handle, _tokens, c_size_t, c_uint32, _error]),
     "engine_render_messages": (status, [*_text_out, _handle, c_char_p, _error]),
@@ -154,6 +176,9 @@ PROTOTYPES = {
     "session_cancel": (None, [_handle]),
     "session_length": (status, [_size, _handle, _error]),
     "session_truncate": (status, [_handle, c_size_t, _error]),
+    "session_fork": (status, [_out_handle, _handle, _error]),
+    "session_save": (status, [_handle, c_char_p, _error]),
+    "session_restore": (status, [_handle, c_char_p, _error]),
     "session_prefill": (status, [_handle, _tokens, c_size_t, _error]),
     "session_prefill_logits": (status, [*_floats_out, _handle, _tokens, c_size_t, _error]),
     "session_logits": (status, [*_floats_out, _handle, _error]),

@@ -59,6 +59,14 @@ class BusyError(DormouseError):
     """The session is at work on another thread."""
 
 
+class OverloadedError(DormouseError):
+    """As many sessions wait as may; try again later."""
+
+
+class TimedOutError(DormouseError, TimeoutError):
+    """The time limit passed before the first token."""
+
+
 class InternalError(DormouseError):
     """A fault of the library."""
 
@@ -78,6 +86,8 @@ _CLASSES: Dict[int, Type[DormouseError]] = {
     _abi.ERROR_CONTEXT_FULL: ContextFullError,
     _abi.ERROR_NUMERICAL: NumericalError,
     _abi.ERROR_BUSY: BusyError,
+    _abi.ERROR_OVERLOADED: OverloadedError,
+    _abi.ERROR_TIMED_OUT: TimedOutError,
     _abi.ERROR_INTERNAL: InternalError,
 }
 

@@ -20,6 +20,7 @@ _WEIGHTS = {
     None: _abi.WEIGHTS_DEFAULT, "native": _abi.WEIGHTS_NATIVE, "int8": _abi.WEIGHTS_INT8, "int4": _abi.WEIGHTS_INT4,
 }
 _CACHE = {None: _abi.CACHE_DEFAULT, "f32": _abi.CACHE_F32, "bf16": _abi.CACHE_BF16, "int8": _abi.CACHE_INT8}
+_OVERFLOW = {None: _abi.OVERFLOW_DEFAULT, "stop": _abi.OVERFLOW_STOP, "slide": _abi.OVERFLOW_SLIDE}
 _ATTENTION = {
     None: _abi.ATTENTION_DEFAULT, "expanded": _abi.ATTENTION_EXPANDED, "absorbed": _abi.ATTENTION_ABSORBED,
 }
@@ -34,6 +35,10 @@ class Engine:
 
     `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model" (.dormouse
     in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the log alone.
+
+    `cache_limit` and `prefix_cache` bound, in bytes, the cache pages of all sessions, and those that are kept for later
+    sessions with the same beginning (False: none). `batch_limit` sessions are computed at a time, and `queue_limit` more
+    may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: dormouse.h's defaults.
     """
 
     def __init__(
@@ -45,6 +50,11 @@ class Engine:
         residency: Optional[str] = None,
         weights: Optional[str] = None,
         memory_limit: int = 0,
+        cache_limit: int = 0,
+        prefix_cache: Union[bool, int] = True,
+        batch_limit: int = 0,
+        queue_limit: int = 0,
+        prompt_tokens_per_step: int = 0,
         without_weights: bool = False,
         packed_cache: Optional[Union[str, "os.PathLike[str]"]] = None,
         progress: Optional[Callable[[int, int], object]] = None,
@@ -56,7 +66,8 @@ class Engine:
         loading = _Loading(progress)
         options = _abi.engine_options(
             struct_size=ctypes.sizeof(_abi.engine_options),
-            flags=_abi.ENGINE_WITHOUT_WEIGHTS if without_weights else 0,
+            flags=(_abi.ENGINE_WITHOUT_WEIGHTS if without_weights else 0)
+            | (0 if prefix_cache else _abi.ENGINE_WITHOUT_PREFIX_CACHE),
             thread_count=_unsigned("threads", threads, 32),
             residency=_choice("residency", residency, _RESIDENCY),
             weights=_choice("weights", weights, _WEIGHTS),
@@ -65,6 +76,11 @@ class Engine:
             log=self._log,
             pin_threads=1 if pin_threads else 0,
             packed_cache_folder=_packed_cache_folder(path, packed_cache),
+            cache_limit=_unsigned("cache_limit", cache_limit, 64),
+            prefix_cache_limit=0 if isinstance(prefix_cache, bool) else _unsigned("prefix_cache", prefix_cache, 64),
+            batch_limit=_unsigned("batch_limit", batch_limit, 32),
+            queue_limit=_unsigned("queue_limit", queue_limit, 32),
+            prompt_tokens_per_step=_unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
         )
         self._handle = Handle("engine", loading.open(os.fsencode(path), options))
 
@@ -85,12 +101,15 @@ class Engine:
         document: Dict[str, Any] = json.loads(text("engine_info", self._handle.pointer))
         return document
 
-    def plan(
-        self, *, context_length: int = 0, cache: Optional[str] = None, attention: Optional[str] = None
-    ) -> Dict[str, int]:
-        """The bytes that the engine and one session of these options take."""
-        options = _session_options(context_length, cache, attention)
-        plan: Dict[str, int] = json.loads(text("engine_plan", self._handle.pointer, ctypes.byref(options)))
+    def statistics(self) -> Dict[str, Any]:
+        """What the engine does and has done: sessions, steps, tokens, seconds, cache pages and hits."""
+        document: Dict[str, Any] = json.loads(text("engine_statistics", self._handle.pointer))
+        return document
+
+    def plan(self, **options: Any) -> Dict[str, int]:
+        """The bytes that the engine and one session of these options (see `session`) take at most."""
+        settings = _session_options(**options)
+        plan: Dict[str, int] = json.loads(text("engine_plan", self._handle.pointer, ctypes.byref(settings)))
         return plan
 
     def tokenize(
@@ -122,14 +141,25 @@ class Engine:
         return list(filled(ctypes.c_int32, "engine_tokenize_messages", self._handle.pointer, document))
 
     def session(
-        self, *, context_length: int = 0, cache: Optional[str] = None, attention: Optional[str] = None
+        self,
+        *,
+        context_length: int = 0,
+        cache: Optional[str] = None,
+        attention: Optional[str] = None,
+        private: bool = False,
+        overflow: Optional[str] = None,
+        keep_tokens: int = 0,
     ) -> Session:
         """Opens a session: one timeline of tokens.
 
         context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32", "bf16" or "int8";
-        attention: "expanded" or "absorbed" (None: as fits).
+        attention: "expanded" or "absorbed" (None: as fits); private: neither uses what other sessions computed nor
+        leaves them anything; overflow: "stop", or "slide" to drop the oldest tokens behind the first `keep_tokens`.
         """
-        options = _session_options(context_length, cache, attention)
+        options = _session_options(
+            context_length=context_length, cache=cache, attention=attention, private=private, overflow=overflow,
+            keep_tokens=keep_tokens,
+        )
         pointer = ctypes.c_void_p()
         call("session_open", ctypes.byref(pointer), self._handle.pointer, ctypes.byref(options))
         return Session(self, Handle("session", pointer.value), self._log)
@@ -182,12 +212,23 @@ def _log_function(log: Optional[Callable[[int, str], object]]) -> Any:
     return _abi.log_fn(report)
 
 
-def _session_options(context_length: int, cache: Optional[str], attention: Optional[str]) -> _abi.session_options:
+def _session_options(
+    *,
+    context_length: int = 0,
+    cache: Optional[str] = None,
+    attention: Optional[str] = None,
+    private: bool = False,
+    overflow: Optional[str] = None,
+    keep_tokens: int = 0,
+) -> _abi.session_options:
     return _abi.session_options(
         struct_size=ctypes.sizeof(_abi.session_options),
         context_length=_unsigned("context_length", context_length, 32),
         cache=_choice("cache", cache, _CACHE),
         attention=_choice("attention", attention, _ATTENTION),
+        flags=_abi.SESSION_PRIVATE if private else 0,
+        overflow=_choice("overflow", overflow, _OVERFLOW),
+        keep_tokens=_unsigned("keep_tokens", keep_tokens, 32),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import atexit
 import ctypes
 import json
+import os
 import queue
 import weakref
 from dataclasses import dataclass, field
@@ -19,7 +20,10 @@ if TYPE_CHECKING:
     from .engine import Engine
 
 _KINDS = {_abi.EVENT_PROMPT: "prompt", _abi.EVENT_TOKEN: "token", _abi.EVENT_END: "end"}
-_FINISH = {_abi.FINISH_STOP: "stop", _abi.FINISH_LENGTH: "length", _abi.FINISH_CONTEXT: "context"}
+_FINISH = {
+    _abi.FINISH_STOP: "stop", _abi.FINISH_LENGTH: "length", _abi.FINISH_CONTEXT: "context",
+    _abi.FINISH_TIME: "time",
+}
 _STOPPED = 1  # what our callback returns to stop the work
 
 
@@ -37,13 +41,16 @@ class Event:
     alternatives: Tuple[Tuple[int, float], ...]
     """The most probable tokens and their log-probabilities, best first."""
     finish_reason: Optional[str]
-    """At the end: "stop", "length" or "context"."""
+    """At the end: "stop", "length", "context" or "time"."""
     prompt_tokens: int
     prompt_done: int
     prompt_reused: int
+    prompt_shared: int
+    """Tokens of the prompt that other sessions had computed."""
     generated_tokens: int
     prompt_seconds: float
     generation_seconds: float
+    waiting_seconds: float
 
 
 @dataclass
@@ -114,6 +121,20 @@ class Session:
             raise ValueError(f"length is {length}, less than 0")
         call("session_truncate", self._handle.pointer, length)
 
+    def fork(self) -> "Session":
+        """A second session with the same tokens, which goes its own way from here on; it copies no page of the cache."""
+        pointer = ctypes.c_void_p()
+        call("session_fork", ctypes.byref(pointer), self._handle.pointer)
+        return Session(self.engine, Handle("session", pointer.value), self._log)
+
+    def save(self, path: Union[str, "os.PathLike[str]"]) -> None:
+        """Writes tokens, cache and logits to a file, which appears whole or not at all."""
+        call("session_save", self._handle.pointer, os.fsencode(path))
+
+    def restore(self, path: Union[str, "os.PathLike[str]"]) -> None:
+        """Makes the session what was saved. When the file does not fit, the session is as it was."""
+        call("session_restore", self._handle.pointer, os.fsencode(path))
+
     def prefill(self, tokens: Sequence[int]) -> None:
         """Appends tokens."""
         ids = _arrays.tokens(tokens)
@@ -138,7 +159,7 @@ class Session:
         """Appends tokens (or the tokens of a text, with no template) and goes on from there.
 
         config: max_tokens, temperature, top_k, top_p, min_p, repetition_penalty, presence_penalty, frequency_penalty,
-        logit_bias, seed, stop, logprobs, ignore_eos, as dormouse.h describes them.
+        logit_bias, seed, stop, logprobs, ignore_eos, priority, time_limit, as dormouse.h describes them.
         Gives a `Stream` of events, or with stream=False the whole `Answer`.
         """
         if isinstance(prompt, str):
@@ -293,7 +314,9 @@ def _event(event: _abi.event, has_log_probabilities: bool) -> Event:
         prompt_tokens=event.prompt_tokens,
         prompt_done=event.prompt_done,
         prompt_reused=event.prompt_reused,
+        prompt_shared=event.prompt_shared,
         generated_tokens=event.generated_tokens,
         prompt_seconds=event.prompt_seconds,
         generation_seconds=event.generation_seconds,
+        waiting_seconds=event.waiting_seconds,
     )

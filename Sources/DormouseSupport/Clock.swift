@@ -1,8 +1,8 @@
 import Glibc
 
 /// Seconds of the system's monotonic clock.
-enum Clock {
-  static func now() -> Double {
+public enum Clock {
+  public static func now() -> Double {
     var time = timespec()
     clock_gettime(CLOCK_MONOTONIC, &time)
     return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9

@@ -1,0 +1,67 @@
+import DormouseCache
+import DormouseKernels
+import DormouseSupport
+
+/// The document of `dormouse_engine_statistics`; docs/configuration.md lists its members.
+extension Engine {
+  public func statistics() throws(Failure) -> JSON {
+    let runtime = try requireRuntime()
+    let scheduler = runtime.scheduler.statistics
+    var caches = JSONObject()
+    for (type, store) in runtime.stores.all { caches[type.name] = store.statistics }
+    return [
+      "sessions": scheduler.sessions, "steps": scheduler.stepCounts,
+      "tokens": ["prompt": .size(scheduler.promptTokens), "generated": .size(scheduler.generatedTokens)],
+      "seconds": scheduler.seconds, "cache": .object(caches),
+    ]
+  }
+}
+
+extension CacheRowType {
+  /// As the header and the command line call it.
+  var name: String {
+    switch self {
+    case .float32: "f32"
+    case .bfloat16: "bf16"
+    case .int8: "int8"
+    }
+  }
+}
+
+extension CacheStore {
+  fileprivate var statistics: JSON {
+    let pages = pool.statistics
+    let prefixes = self.prefixes?.statistics
+    let (asked, found) = (prefixes?.tokensAsked ?? 0, prefixes?.tokensFound ?? 0)
+    return [
+      "page_tokens": .size(PageLayout.tokenCount), "page_bytes": .size(pool.layout.byteCount),
+      "used": .size(pages.used), "shared": .size(pages.shared), "free": .size(pages.free),
+      "prefix_pages": .size(prefixes?.pages ?? 0), "prefix_evicted": .size(prefixes?.pagesEvicted ?? 0),
+      "tokens_asked": .size(asked), "tokens_found": .size(found),
+      "hit_rate": .number(Double(found) / Double(max(asked, 1))),
+    ]
+  }
+}
+
+extension SchedulerStatistics {
+  fileprivate var sessions: JSON {
+    [
+      "working": .size(working), "waiting": .size(waiting), "entered": .size(entered), "left": .size(left),
+      "refused": .size(refused), "cancelled": .size(cancelled), "failed": .size(failed),
+    ]
+  }
+
+  fileprivate var stepCounts: JSON {
+    [
+      "count": .size(steps), "mean_batch": .number(Double(sessionSteps) / Double(max(steps, 1))),
+      "largest_batch": .size(largestBatch),
+    ]
+  }
+
+  fileprivate var seconds: JSON {
+    [
+      "prompt": .number(promptSeconds), "mixed": .number(mixedSeconds), "generation": .number(generationSeconds),
+      "waiting": .number(waitingSeconds),
+    ]
+  }
+}

@@ -1,0 +1,69 @@
+import Glibc
+
+/// A lock, and conditions to sleep on while it is let go (Hoare 1974, with Mesa's wakeups: look again after each).
+public final class Monitor: @unchecked Sendable {
+  private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+
+  public init() {
+    mutex.initialize(to: pthread_mutex_t())
+    pthread_mutex_init(mutex, nil)
+  }
+
+  deinit {
+    pthread_mutex_destroy(mutex)
+    mutex.deallocate()
+  }
+
+  public func withLock<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return try body()
+  }
+
+  public func withLock<Result>(_ body: () -> Result) -> Result {
+    pthread_mutex_lock(mutex)
+    defer { pthread_mutex_unlock(mutex) }
+    return body()
+  }
+
+  /// A condition of this monitor.
+  public func makeCondition() -> Condition { Condition(self) }
+
+  /// Something that threads wait for; used while the monitor's lock is held.
+  public final class Condition: @unchecked Sendable {
+    private let monitor: Monitor
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    fileprivate init(_ monitor: Monitor) {
+      self.monitor = monitor
+      var attributes = pthread_condattr_t()
+      pthread_condattr_init(&attributes)
+      pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+      condition.initialize(to: pthread_cond_t())
+      pthread_cond_init(condition, &attributes)
+      pthread_condattr_destroy(&attributes)
+    }
+
+    deinit {
+      pthread_cond_destroy(condition)
+      condition.deallocate()
+    }
+
+    /// Lets the lock go and sleeps, until a signal or for no reason.
+    public func wait() { pthread_cond_wait(condition, monitor.mutex) }
+
+    /// The same, at most until `deadline`, in seconds of `Clock`.
+    public func wait(until deadline: Double) {
+      guard deadline < Condition.farAway else { return wait() }
+      let whole = max(0, deadline).rounded(.down)
+      var time = timespec(tv_sec: Int(whole), tv_nsec: Int((max(0, deadline) - whole) * 1e9))
+      pthread_cond_timedwait(condition, monitor.mutex, &time)
+    }
+
+    /// Wakes one sleeper.
+    public func signal() { pthread_cond_signal(condition) }
+
+    /// Seconds that no clock reaches, and that still are a whole number of 64 bits.
+    private static let farAway = 1e15
+  }
+}

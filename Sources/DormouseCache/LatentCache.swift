@@ -72,9 +72,9 @@ extension LatentCache {
   public func reserve(_ count: Int) throws(Failure) {
     guard count >= 0 else { throw Failure(.invalidArgument, "latent cache: room for \(count) tokens") }
     try requireRoom(for: count)
+    guard count > 0 else { return }
     let first = length / PageLayout.tokenCount
     let end = PageLayout.pageCount(length + count)
-    guard first < end else { return }
     var replacements: [Page] = []  // Nothing is allocated for none.
     for index in first..<end where index >= pages.count || pages[index].isShared {
       replacements.append(try pool.take())
@@ -138,6 +138,9 @@ extension LatentCache {
     guard newLength >= 0, newPages.count == PageLayout.pageCount(newLength) else {
       throw Failure(.invalidArgument, "latent cache: \(newPages.count) pages for \(newLength) tokens")
     }
+    guard newPages.allSatisfy({ $0.belongs(to: pool) }) else {
+      throw Failure(.invalidArgument, "latent cache: pages of another cache's pool")
+    }
     let before = pages
     pages.removeAll(keepingCapacity: true)
     for page in newPages { append(page) }
@@ -182,6 +185,16 @@ extension LatentCache {
       store(rows + layer * count * rowWidth, count: count, at: 0, layer: layer)
     }
     try advance(by: count)
+  }
+
+  /// The rows held, by page and by layer: each of these blocks is [rows of the page that are held, a row's bytes].
+  var blocks: some Sequence<(page: Int, layer: Int, bytes: UnsafeMutableRawBufferPointer)> {
+    let layers = layout.layerCount
+    return (0..<heldPages.count * layers).lazy.map { [self] block in
+      let (page, layer) = block.quotientAndRemainder(dividingBy: layers)
+      let count = min(PageLayout.tokenCount, length - page * PageLayout.tokenCount)
+      return (page, layer, rowBytes(count, of: pages[page], layer: layer))
+    }
   }
 
   /// The first `count` rows of a page of one layer.

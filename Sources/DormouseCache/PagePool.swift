@@ -101,6 +101,8 @@ final class Page: @unchecked Sendable {
   /// `PageLayout.byteCount` bytes.
   var address: UnsafeMutableRawPointer { memory.address }
 
+  func belongs(to other: PagePool) -> Bool { pool === other }
+
   var isShared: Bool { holders.load(ordering: .acquiring) > 1 }
 
   /// Counts one more holder.

@@ -5,92 +5,179 @@ import DormouseWeights
 import Testing
 
 @Suite struct LatentCacheTests {
-  static func cache(
-    layers: Int = 2, rank: Int = 5, rope: Int = 2, capacity: Int = 4, type: CacheRowType = .float32
-  ) throws -> LatentCache {
-    try LatentCache(
-      layerCount: layers, kvLoraRank: rank, qkRopeHeadDimension: rope, capacity: capacity, rowType: type,
-      kernels: Kernels.selected())
+  /// Positions that end at, before and behind the borders of pages.
+  static let lengths = [1, 63, 64, 65, 200]
+
+  /// V2-Lite: in 16 bits 31,104 bytes a token. Formula, layout, budget and cache agree, in whole pages.
+  @Test(arguments: [(CacheRowType.float32, 62_208), (.bfloat16, 31_104), (.int8, 27 * (512 + 4 + 128))], lengths)
+  func sizeIsItsFormula(_ type: (CacheRowType, bytesPerToken: Int), _ tokens: Int) throws {
+    let fixture = try Fixture(layers: 27, rank: 512, rope: 64, type: type.0)
+    let cache = try fixture.cache(capacity: 256)
+    #expect(cache.byteCount == 0 && fixture.budget.usedByteCount == 0)
+    try cache.reserve(tokens)
+    let expected = (tokens + 63) / 64 * 64 * type.bytesPerToken
+    #expect(cache.layout.rowByteCount * 27 == type.bytesPerToken)
+    #expect(try cache.layout.byteCount(tokens: tokens) == expected)
+    #expect(cache.byteCount == expected)
+    #expect(fixture.budget.usedByteCount == UInt64(expected))
+    #expect(cache.pageCount == fixture.pool.statistics.used && cache.pageCount * 64 >= tokens)
   }
 
-  static func append(_ cache: LatentCache, _ rows: [Float], count: Int) throws {
-    try rows.withUnsafeBufferPointer { buffer in
-      if let base = buffer.baseAddress { try cache.append(base, count: count) }
+  /// Rows of odd sizes, in pieces of odd sizes, are those that the kernels store in one piece of memory.
+  @Test(arguments: CacheRowType.allCases, lengths)
+  func rowsCrossTheBordersOfPages(_ type: CacheRowType, _ count: Int) throws {
+    let fixture = try Fixture(layers: 3, rank: 7, rope: 3, type: type)
+    let tokens = someTokens(count)
+    let cache = try fixture.cache(capacity: count)
+    var random = Random(seed: UInt64(count))
+    while cache.length < count {
+      try cache.append(Array(tokens.prefix(cache.length + Int.random(in: 1...70, using: &random))))
     }
-  }
-
-  /// V2-Lite: in 16 bits 31,104 bytes a token.
-  @Test(arguments: [(CacheRowType.float32, 62_208), (.bfloat16, 31_104), (.int8, 27 * (512 + 4 + 128))])
-  func sizeIsItsFormula(_ type: CacheRowType, _ bytesPerToken: Int) throws {
-    let cache = try Self.cache(layers: 27, rank: 512, rope: 64, capacity: 3, type: type)
-    #expect(cache.byteCount == 3 * bytesPerToken)
-    #expect(cache.rowByteCount * 27 == bytesPerToken)
-  }
-
-  /// Rows of odd sizes follow each other without padding: truncated and written again, they are what they were.
-  @Test(arguments: CacheRowType.allCases)
-  func truncatedRowsAreOverwritten(_ type: CacheRowType) throws {
-    let (rank, rope) = (7, 3)
-    let cache = try Self.cache(layers: 1, rank: rank, rope: rope, capacity: 5, type: type)
-    let first = (0..<5 * 10).map { Float($0 % 13) - 6 }
-    let second = (0..<2 * 10).map { 2 - Float($0 % 7) }
-    try Self.append(cache, first, count: 5)
-    try cache.truncate(to: 2)
-    try Self.append(cache, second, count: 2)
-    let fresh = try Self.cache(layers: 1, rank: rank, rope: rope, capacity: 5, type: type)
-    try Self.append(fresh, Array(first[..<20]) + second, count: 4)
-    let (held, wanted) = (try #require(cache.rows(layer: 0)).bytes, try #require(fresh.rows(layer: 0)).bytes)
-    for byte in 0..<4 * cache.rowByteCount {
-      #expect(held.load(fromByteOffset: byte, as: UInt8.self) == wanted.load(fromByteOffset: byte, as: UInt8.self))
+    let values = Rows.values(tokens, from: 0, layers: 3, width: 10)
+    for layer in 0..<3 {
+      var wanted = [UInt8](repeating: 0, count: count * cache.layout.rowByteCount)
+      try wanted.withUnsafeMutableBytes { wanted in
+        fixture.pool.kernels.storeRows(
+          Array(values[layer * count * 10..<(layer + 1) * count * 10]), count: count, type: type, rank: 7, rope: 3,
+          into: try #require(wanted.baseAddress))
+      }
+      #expect(try cache.bytes(layer: layer) == wanted)
     }
+    #expect(cache.rows(layer: 3)?.offset == nil && cache.rows(layer: -1)?.offset == nil)
+  }
+
+  /// Truncated anywhere and written again, rows are what they were.
+  @Test(arguments: CacheRowType.allCases, [(5, 2), (64, 63), (65, 64), (130, 0), (130, 64), (130, 70)])
+  func truncatedRowsAreOverwritten(_ type: CacheRowType, _ lengths: (from: Int, to: Int)) throws {
+    let fixture = try Fixture(layers: 2, rank: 7, rope: 3, type: type)
+    let tokens = someTokens(lengths.from)
+    let cache = try fixture.cache(tokens, capacity: 300)
+    try cache.truncate(to: lengths.to)
+    let other = tokens.prefix(lengths.to) + someTokens(75, seed: 2)
+    try cache.append(Array(other))
+    #expect(try cache.bytes() == fixture.cache(Array(other)).bytes())
   }
 
   @Test func appendsTruncatesAndFills() throws {
-    let cache = try Self.cache()
-    let rows = (0..<2 * 3 * 7).map { Float($0) }
-    try Self.append(cache, rows, count: 3)
-    #expect(cache.length == 3)
-    for layer in 0..<2 {
-      let held = try #require(cache.rows(layer: layer)).bytes
-      for index in 0..<21 {
-        #expect(held.load(fromByteOffset: index * 4, as: Float.self) == rows[layer * 21 + index])
-      }
-    }
-    #expect { try Self.append(cache, rows, count: 2) } throws: { ($0 as? Failure)?.status == .contextFull }
-    #expect(cache.length == 3)
+    let fixture = try Fixture()
+    let tokens = someTokens(200)
+    let cache = try fixture.cache(Array(tokens.prefix(190)), capacity: 192)
+    let full = #expect(throws: Failure.self) { try cache.append(Array(tokens.prefix(193))) }
+    #expect(full?.status == .contextFull)
+    #expect(full?.message == "3 more tokens do not fit: the context holds 190 of 192 tokens")
+    #expect(try cache.holds(tokens.prefix(190)))
+    try cache.append(Array(tokens.prefix(192)))
+    #expect(throws: Failure.self) { try cache.requireRoom(for: 1) }
+    #expect(throws: Failure.self) { try cache.reserve(Int.max) }
     try cache.truncate(to: 1)
-    #expect { try cache.truncate(to: 2) } throws: { ($0 as? Failure)?.status == .invalidArgument }
-    #expect { try cache.truncate(to: -1) } throws: { ($0 as? Failure)?.status == .invalidArgument }
-    try Self.append(cache, rows, count: 3)
-    #expect(cache.length == 4)
-    let second = try #require(cache.rows(layer: 1)).bytes
-    #expect(second.load(fromByteOffset: 7 * 4, as: Float.self) == rows[21])
-    #expect(cache.rows(layer: 2)?.bytes == nil)
-    #expect(cache.rows(layer: -1)?.bytes == nil)
+    for length in [2, -1, Int.max, Int.min] {
+      let failure = #expect(throws: Failure.self) { try cache.truncate(to: length) }
+      #expect(failure?.status == .invalidArgument)
+    }
+    #expect(try cache.holds(tokens.prefix(1)))
+  }
+
+  /// A pass stores rows layer by layer, and holds them once it advances: one that stops half-way changes nothing.
+  @Test func holdsWhatItAdvancedOver() throws {
+    let fixture = try Fixture()
+    let tokens = someTokens(130)
+    let cache = try fixture.cache(Array(tokens.prefix(60)))
+    try cache.reserve(70)
+    let junk = [Float](repeating: 7, count: 70 * cache.rowWidth)
+    cache.store(junk, count: 70, at: 0, layer: 0)
+    #expect(try cache.holds(tokens.prefix(60)))
+    try cache.append(tokens)
+    #expect(try cache.holds(tokens))
+    for count in [63, -1, Int.max, Int.min] {
+      let failure = #expect(throws: Failure.self) { try cache.advance(by: count) }
+      #expect(failure?.status == .internalError && cache.length == 130)
+    }
+    #expect(throws: Failure.self) { try cache.reserve(-1) }
+  }
+
+  /// Without room, and for layers that are not there, nothing is stored.
+  @Test func storesNothingWithoutRoom() throws {
+    let fixture = try Fixture(layers: 1)
+    let cache = try fixture.cache(capacity: 66)
+    let tokens = someTokens(64)
+    try cache.append(tokens)
+    let rows = [Float](repeating: 7, count: 70 * cache.rowWidth)
+    for layer in [-1, 0, 1, Int.max] { cache.store(rows, count: 70, at: 0, layer: layer) }
+    cache.store(rows, count: 70, at: -1, layer: 0)
+    cache.store(rows, count: 70, at: 71, layer: 0)
+    #expect(try cache.holds(tokens) && cache.pageCount == 1)
+    // The page has room behind the capacity, but the cache has not.
+    try cache.reserve(2)
+    cache.store(rows, count: 70, at: 0, layer: 0)
+    #expect(throws: Failure.self) { try cache.advance(by: 3) }
+    try cache.advance(by: 2)
+    #expect(cache.length == 66)
+  }
+
+  @Test func trimGivesPagesBack() throws {
+    let fixture = try Fixture()
+    let cache = try fixture.cache(someTokens(200))
+    try cache.truncate(to: 65)
+    #expect(cache.pageCount == 4)
+    cache.trim()
+    #expect(cache.pageCount == 2 && fixture.pool.statistics.used == 2)
+    try cache.truncate(to: 64)
+    cache.trim()
+    #expect(cache.pageCount == 1)
+    #expect(try cache.holds(someTokens(200).prefix(64)))
+    try cache.truncate(to: 0)
+    cache.trim()
+    #expect(cache.pageCount == 0 && fixture.isUnused)
+  }
+
+  /// When the budget has too few pages, the rows, the pages and the budget are what they were.
+  @Test func outOfMemoryChangesNothing() throws {
+    let fixture = try Fixture(pages: 3)
+    let tokens = someTokens(100)
+    let cache = try fixture.cache(tokens)
+    let failure = #expect(throws: Failure.self) { try cache.reserve(200) }
+    #expect(failure?.status == .outOfMemory)
+    #expect(failure?.message.contains("a page of the latent cache: \(fixture.layout.byteCount) bytes are needed") == true)
+    #expect(failure?.message.contains("the test's budget (\(3 * fixture.layout.byteCount) bytes)") == true)
+    #expect(try cache.holds(tokens) && cache.pageCount == 2 && fixture.pool.statistics.used == 2)
+    // What was taken before it failed is there for others.
+    #expect(fixture.pool.statistics.free == 1)
+    try cache.append(someTokens(192))
+    #expect(try cache.holds(someTokens(192)))
   }
 
   @Test func bfloat16IsRoundedToNearestEven() throws {
-    let cache = try Self.cache(layers: 1, rank: 6, rope: 0, capacity: 1, type: .bfloat16)
+    let cache = try Fixture(layers: 1, rank: 6, rope: 0, type: .bfloat16).cache()
     let values: [Float] = [
       Float(bitPattern: 0x3F80_8000), Float(bitPattern: 0x3F81_8000), Float(bitPattern: 0x3F80_8001), -0.0,
       .infinity, Float(bitPattern: 0x7F80_0001),
     ]
-    try Self.append(cache, values, count: 1)
-    let held = try #require(cache.rows(layer: 0)).bytes
-    let bits = (0..<6).map { held.load(fromByteOffset: $0 * 2, as: UInt16.self) }
+    try cache.append(values: values, count: 1)
+    let row = try cache.address(layer: 0, position: 0)
+    let bits = (0..<6).map { row.load(fromByteOffset: $0 * 2, as: UInt16.self) }
     #expect(bits[..<5] == [0x3F80, 0x3F82, 0x3F81, 0x8000, 0x7F80])
     #expect(bits[5] & 0x7F80 == 0x7F80 && bits[5] & 0x7F != 0)
   }
 
-  @Test func refusesImpossibleSizes() {
-    #expect(throws: Failure.self) { try Self.cache(layers: 0) }
-    #expect(throws: Failure.self) { try Self.cache(capacity: -1) }
-    #expect { try Self.cache(layers: 1 << 40, capacity: 1 << 40) } throws: {
-      ($0 as? Failure)?.status == .malformed
+  @Test func refusesImpossibleSizes() throws {
+    for (layers, rank, rope, status) in [
+      (0, 5, 2, Status.invalidArgument), (2, 0, 2, .invalidArgument), (2, 5, -1, .invalidArgument),
+      (2, Int.max, 0, .malformed), (2, 5, Int.max, .malformed), (Int.max, 5, 2, .malformed), (1 << 56, 5, 2, .malformed),
+    ] {
+      let failure = #expect(throws: Failure.self) { try Fixture(layers: layers, rank: rank, rope: rope) }
+      #expect(failure?.status == status, "\(layers), \(rank), \(rope)")
     }
-    #expect { try Self.cache(layers: 1 << 20, rank: 1 << 20, capacity: 1 << 18) } throws: {
-      ($0 as? Failure)?.status == .outOfMemory
+    for (capacity, status) in [
+      (0, Status.invalidArgument), (-1, .invalidArgument), (.min, .invalidArgument), (.max, .malformed),
+      (1 << 55, .outOfMemory),
+    ] {
+      let failure = #expect(throws: Failure.self) { try Fixture(layers: 1, rank: 1, rope: 0).cache(capacity: capacity) }
+      #expect(failure?.status == status, "\(capacity)")
     }
+    // A page that no memory holds.
+    let cache = try Fixture(layers: 1 << 20, rank: 1 << 30).cache(capacity: 1)
+    let failure = #expect(throws: Failure.self) { try cache.reserve(1) }
+    #expect(failure?.status == .outOfMemory && cache.pageCount == 0)
   }
 
   @Test(arguments: ["v3", "odd", "one", "lite"])
@@ -103,8 +190,9 @@ import Testing
     let heads = query.count / shape[2]
     let scale = try golden.floats("\(name).scale")[0]
     for type in [CacheRowType.float32, .bfloat16] {
-      let cache = try Self.cache(layers: shape[0], rank: rank, rope: Int(sizes[1]), capacity: shape[1], type: type)
-      try Self.append(cache, golden.floats("\(name).rows"), count: shape[1])
+      let fixture = try Fixture(layers: shape[0], rank: rank, rope: Int(sizes[1]), type: type)
+      let cache = try fixture.cache(capacity: shape[1])
+      try cache.append(values: golden.floats("\(name).rows"), count: shape[1])
       let expected = try golden.floats("\(name).\(type)")
       for layer in 0..<shape[0] {
         var out = [Float](repeating: .nan, count: heads * rank)
@@ -124,18 +212,24 @@ import Testing
   }
 
   @Test func attentionOverNothingFails() throws {
-    let cache = try Self.cache()
+    let cache = try Fixture().cache()
     var out = [Float](repeating: 0, count: 5)
     #expect(throws: Failure.self) {
       try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, layer: 0, into: &out)
+    }
+    try cache.append(someTokens(70))
+    for (layer, count) in [(2, 70), (-1, 70), (0, 71), (0, 0), (0, -1)] {
+      let failure = #expect(throws: Failure.self) {
+        try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, layer: layer, count: count, into: &out)
+      }
+      #expect(failure?.status == .invalidArgument)
     }
   }
 
   /// Nobody has a query of that many heads: the sizes are refused before they are computed with.
   @Test(arguments: [Int.max, Int.max / 2 + 1, Int.max / 28 + 1, -1, .min])
   func impossibleHeadCountsFail(_ heads: Int) throws {
-    let cache = try Self.cache()
-    try Self.append(cache, [Float](repeating: 0, count: 2 * 7), count: 1)
+    let cache = try Fixture().cache(someTokens(1))
     var out = [Float](repeating: 0, count: 5)
     let failure = #expect(throws: Failure.self) {
       try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: heads, scale: 1, layer: 0, into: &out)

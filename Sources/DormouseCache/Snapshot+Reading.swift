@@ -1,0 +1,190 @@
+internal import DormouseKernels
+public import DormouseSupport
+
+extension Snapshot {
+  /// Reads what `write` wrote, with the rows in a new cache: no other cache is touched.
+  ///
+  /// What the file says is compared with what is expected, its size included, before anything of a size that it chose
+  /// is allocated. Pages are back in the pool when reading fails.
+  ///
+  /// - Parameters:
+  ///   - pool: of the rows' layout; gives the pages.
+  ///   - capacity: tokens that the new cache has room for.
+  ///   - identity: what the file must have been written with; only its bytes are compared.
+  ///   - vocabularySize: ids are below it, and logits as many.
+  /// - Throws: `Failure(.notFound)` or `.inputOutput` when there is no file to read, `.unsupported` for one of another
+  ///   version, machine or model, `.contextFull` for more tokens than `capacity`, `.malformed` for one that is damaged
+  ///   or was never a saved session, `.outOfMemory` when there are no pages. The sentence names the file, what is
+  ///   wrong, and what was expected.
+  public static func read(
+    path: String, pool: PagePool, capacity: Int, identity: SnapshotIdentity, vocabularySize: Int
+  ) throws(Failure) -> (snapshot: Snapshot, cache: LatentCache) {
+    guard capacity > 0, vocabularySize > 0 else {
+      throw Failure(
+        .invalidArgument,
+        "\(path): restoring with a capacity of \(capacity) tokens and a vocabulary of \(vocabularySize);"
+          + " expected positive numbers")
+    }
+    let reader = SnapshotReader(
+      file: try File(path: path), layout: pool.layout, capacity: capacity, identity: identity,
+      vocabularySize: vocabularySize)
+    let (header, frontChecksum) = try reader.header()
+    let front = try reader.front(header, frontChecksum)
+    let cache = try LatentCache(pool: pool, capacity: capacity)
+    try cache.reserve(header.rowCount)
+    try cache.advance(by: header.rowCount)
+    try reader.fill(cache, header, checksums: front.checksums)
+    return (front.snapshot, cache)
+  }
+}
+
+/// Reads one file, part by part; every part is checked before it is believed.
+private struct SnapshotReader {
+  let file: File
+  let layout: PageLayout
+  let capacity: Int
+  let identity: SnapshotIdentity
+  let vocabularySize: Int
+
+  // MARK: - Header
+
+  /// The header of a file that fits, and the checksum of what follows.
+  func header() throws(Failure) -> (SnapshotHeader, frontChecksum: UInt64) {
+    let size = SnapshotHeader.byteCount
+    guard file.size >= size else {
+      throw malformed("a file of \(file.size) bytes is no saved session, which has at least \(size)")
+    }
+    let bytes = try file.read(at: 0, count: size)
+    try checkFormat(bytes)
+    try checkModel(bytes)
+    let tokens = try count("tokens", bytes.number(at: 48), atMost: capacity, .contextFull)
+    let rows = try count("rows", bytes.number(at: 56), atMost: tokens, .malformed)
+    let logits: UInt64 = bytes.number(at: 64)
+    guard logits == 0 || logits == UInt64(vocabularySize) else {
+      throw unsupported("logits", logits, expected: "0 or \(vocabularySize)")
+    }
+    let limit = SnapshotHeader.textLimit
+    let header = try SnapshotHeader(
+      layout: layout, tokenCount: tokens, rowCount: rows, logitCount: logits == 0 ? 0 : vocabularySize,
+      identityCount: count("bytes of identity", bytes.number(at: 72), atMost: limit, .malformed),
+      descriptionCount: count("bytes of description", bytes.number(at: 80), atMost: limit, .malformed))
+    guard file.size == header.fileByteCount else {
+      throw malformed("file size \(file.size); expected \(header.fileByteCount) bytes for what its header says")
+    }
+    return (header, bytes.number(at: 88))
+  }
+
+  /// Whether it is a file of this kind, whole, and of this library's and machine's way to write it.
+  private func checkFormat(_ bytes: [UInt8]) throws(Failure) {
+    let (magic, wanted) = (bytes.prefix(8), SnapshotHeader.magic)
+    guard magic.elementsEqual(wanted) else {
+      throw malformed("magic \(name(magic)); expected \(name(wanted[...])), which begins a saved session")
+    }
+    let version: UInt32 = bytes.number(at: 8)
+    guard version == SnapshotHeader.version else {
+      throw unsupported("version", version, expected: "\(SnapshotHeader.version)")
+    }
+    let mark: UInt32 = bytes.number(at: 12)
+    guard mark == SnapshotHeader.byteOrderMark.littleEndian else {
+      let expected = SnapshotHeader.byteOrderMark.littleEndian
+      throw unsupported(
+        "byte order", "0x" + String(mark, radix: 16), expected: "0x" + String(expected, radix: 16))
+    }
+    guard bytes.number(at: 96) == XXHash64.hash(Array(bytes.prefix(96))) else {
+      throw malformed("checksum of the header does not fit: the file is damaged")
+    }
+    let keys: UInt32 = bytes.number(at: 20)
+    guard keys == SnapshotHeader.tokenKeys else {
+      throw unsupported("key type", keys, expected: "\(SnapshotHeader.tokenKeys) (tokens)")
+    }
+  }
+
+  /// Whether rows are what `layout` says.
+  private func checkModel(_ bytes: [UInt8]) throws(Failure) {
+    let type: UInt32 = bytes.number(at: 16)
+    guard type == SnapshotHeader.number(of: layout.rowType) else {
+      let known = CacheRowType.allCases.first { SnapshotHeader.number(of: $0) == type }
+      throw unsupported("row type", known.map { "\($0)" } ?? "\(type)", expected: "\(layout.rowType)")
+    }
+    for (field, offset, expected) in [
+      ("layer count", 24, layout.layerCount), ("kv_lora_rank", 32, layout.kvLoraRank),
+      ("qk_rope_head_dim", 40, layout.qkRopeHeadDimension),
+    ] {
+      let found: UInt64 = bytes.number(at: offset)
+      guard found == UInt64(expected) else { throw unsupported(field, found, expected: "\(expected)") }
+    }
+  }
+
+  private func count(
+    _ what: String, _ found: UInt64, atMost limit: Int, _ status: Status
+  ) throws(Failure) -> Int {
+    guard let count = Int(exactly: found), count <= limit else {
+      throw Failure(status, "\(file.path): \(found) \(what); expected at most \(limit)")
+    }
+    return count
+  }
+
+  // MARK: - Front
+
+  /// What stands between header and rows, once it is known that the file's size fits.
+  func front(
+    _ header: SnapshotHeader, _ checksum: UInt64
+  ) throws(Failure) -> (snapshot: Snapshot, checksums: [UInt64]) {
+    let bytes = try file.read(at: SnapshotHeader.byteCount, count: header.frontByteCount)
+    guard XXHash64.hash(bytes) == checksum else {
+      throw malformed("checksum of identity, tokens and logits does not fit: the file is damaged")
+    }
+    let descriptionEnd = header.identityCount + header.descriptionCount
+    guard bytes.prefix(header.identityCount).elementsEqual(identity.bytes) else {
+      let writer = name(bytes[header.identityCount..<descriptionEnd])
+      throw unsupported("the model's identity: written with", writer, expected: Excerpt.name(identity.description))
+    }
+    let logitsStart = descriptionEnd + 4 * header.tokenCount
+    let checksumsStart = logitsStart + 4 * header.logitCount
+    let tokens = try tokens(bytes, from: descriptionEnd, count: header.tokenCount)
+    let logits = try logits(bytes, from: logitsStart, count: header.logitCount)
+    let checksums = (0..<header.pageCount * layout.layerCount).map {
+      bytes.number(at: checksumsStart + 8 * $0, as: UInt64.self)
+    }
+    return (Snapshot(tokens: tokens, logits: logits.isEmpty ? nil : logits), checksums)
+  }
+
+  private func tokens(_ bytes: [UInt8], from start: Int, count: Int) throws(Failure) -> [Int32] {
+    let tokens = (0..<count).map { bytes.number(at: start + 4 * $0, as: Int32.self) }
+    if let index = tokens.firstIndex(where: { $0 < 0 || Int($0) >= vocabularySize }) {
+      throw malformed("token \(index) is \(tokens[index]); expected an id below \(vocabularySize)")
+    }
+    return tokens
+  }
+
+  private func logits(_ bytes: [UInt8], from start: Int, count: Int) throws(Failure) -> [Float] {
+    let logits = (0..<count).map { Float(bitPattern: bytes.number(at: start + 4 * $0)) }
+    if let index = logits.firstIndex(where: { !$0.isFinite }) {
+      throw malformed("logit \(index) is \(logits[index]); expected a finite number")
+    }
+    return logits
+  }
+
+  // MARK: - Rows
+
+  /// Reads the rows into the pages of a cache that nobody else knows yet.
+  func fill(_ cache: LatentCache, _ header: SnapshotHeader, checksums: [UInt64]) throws(Failure) {
+    var rest = checksums[...]
+    for (page, layer, block) in cache.blocks {
+      try file.read(into: block, at: header.offset(page: page, layer: layer))
+      guard XXHash64.hash(UnsafeRawBufferPointer(block)) == rest.popFirst() else {
+        throw malformed("checksum of page \(page), layer \(layer) does not fit: the file is damaged")
+      }
+    }
+  }
+
+  // MARK: - Sentences
+
+  private func malformed(_ what: String) -> Failure { Failure(.malformed, "\(file.path): \(what)") }
+
+  private func unsupported(_ field: String, _ found: some CustomStringConvertible, expected: String) -> Failure {
+    Failure(.unsupported, "\(file.path): \(field) \(found); expected \(expected)")
+  }
+
+  private func name(_ bytes: ArraySlice<UInt8>) -> String { Excerpt.name(String(decoding: bytes, as: UTF8.self)) }
+}

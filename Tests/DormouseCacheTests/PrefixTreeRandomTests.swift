@@ -1,0 +1,116 @@
+import DormouseCache
+import DormouseSupport
+import Testing
+
+/// Thousands of random operations on caches that share a tree, beside a naive model: the set of all prefixes that the
+/// tree was given.
+@Suite struct PrefixTreeRandomTests {
+  /// With room for everything, exactly the longest known prefix is found.
+  @Test(arguments: [1, 2, 3])
+  func findsExactlyTheLongestPrefix(_ seed: UInt64) throws {
+    let fixture = try Fixture(layers: 1, rank: 2, rope: 1)
+    var run = Run(fixture, fixture.tree(pages: 100_000), seed: seed)
+    for _ in 0..<1500 { try run.step(isComplete: true) }
+    #expect(run.tree.statistics.tokensFound == run.found && run.found > 10_000)
+    try run.end()
+  }
+
+  /// With few pages, what is found is a known prefix, has the right rows, and no page is lost.
+  @Test(arguments: [(limit: 12, budget: nil), (limit: 1000, budget: 120), (limit: 40, budget: 90)])
+  func findsRightRowsWhilePagesGo(_ sizes: (limit: Int, budget: Int?)) throws {
+    let fixture = try Fixture(layers: 1, rank: 2, rope: 1, pages: sizes.budget)
+    var run = Run(fixture, fixture.tree(pages: sizes.limit), seed: 4)
+    for _ in 0..<2500 {
+      try run.step(isComplete: false)
+      #expect(run.tree.statistics.pages <= sizes.limit)
+      let bytes = sizes.budget.map { UInt64($0 * fixture.layout.byteCount) }
+      #expect(fixture.budget.usedByteCount <= bytes ?? .max)
+    }
+    #expect(run.found > 10_000 && run.tree.statistics.pagesEvicted > 100)
+    try run.end()
+  }
+
+  private struct Run {
+    let fixture: Fixture
+    let tree: PrefixTree
+    var random: Random
+    var found = 0
+    private var caches: [LatentCache] = []
+    private var timelines: [[Int32]] = []
+    private var past: [[Int32]] = [[]]
+    /// Hashes of all prefixes that were inserted.
+    private var known: Set<UInt64> = []
+
+    init(_ fixture: Fixture, _ tree: PrefixTree, seed: UInt64) {
+      self.fixture = fixture
+      self.tree = tree
+      random = Random(seed: seed)
+    }
+
+    mutating func step(isComplete: Bool) throws {
+      let index = caches.isEmpty ? 0 : Int.random(in: 0..<caches.count, using: &random)
+      switch Int.random(in: 0..<8, using: &random) {
+      case 0..<3: try open(isComplete: isComplete)
+      case 3 where !caches.isEmpty:
+        caches.append(try caches[index].fork())
+        timelines.append(timelines[index])
+      case 4 where !caches.isEmpty:
+        timelines[index].removeLast(Int.random(in: 0...timelines[index].count, using: &random))
+        try caches[index].truncate(to: timelines[index].count)
+      case 5 where !caches.isEmpty: try grow(index)
+      default: break
+      }
+      while caches.count > 8 {
+        let gone = Int.random(in: 0..<caches.count, using: &random)
+        caches.remove(at: gone)
+        past.append(timelines.remove(at: gone))
+      }
+      guard !caches.isEmpty else { return }
+      let checked = Int.random(in: 0..<caches.count, using: &random)
+      #expect(try caches[checked].holds(timelines[checked]))
+    }
+
+    /// A new cache for the beginning of an old timeline and something new: it takes what the tree has, and computes the
+    /// rest.
+    private mutating func open(isComplete: Bool) throws {
+      let old = past[Int.random(in: max(0, past.count - 60)..<past.count, using: &random)]
+      let tokens = Array(old.prefix(Int.random(in: 0...old.count, using: &random))) + ending(90)
+      let cache = try fixture.cache()
+      let gain = try tree.extend(cache, keys: keys(tokens))
+      let longest = Rows(tokens).reduce(into: 0) { length, hash in if known.contains(hash) { length += 1 } }
+      if isComplete { #expect(gain == longest) } else { #expect(gain <= longest) }
+      #expect(try cache.holds(tokens.prefix(gain)))
+      found += gain
+      try cache.append(tokens)
+      caches.append(cache)
+      timelines.append(tokens)
+      insert(caches.count - 1)
+    }
+
+    private mutating func grow(_ index: Int) throws {
+      timelines[index] += ending(min(90, 600 - timelines[index].count))
+      try caches[index].append(timelines[index])
+      insert(index)
+    }
+
+    private mutating func insert(_ index: Int) {
+      let includesLast = Bool.random(using: &random)
+      tree.insert(caches[index], keys: keys(timelines[index]), includesLast: includesLast)
+      let count = timelines[index].count
+      known.formUnion(Rows(timelines[index]).prefix(includesLast ? count : count / 64 * 64))
+    }
+
+    /// Few different tokens, so that timelines meet by chance too.
+    private mutating func ending(_ most: Int) -> [Int32] {
+      (0..<Int.random(in: 0...max(0, most), using: &random)).map { _ in Int32.random(in: 0..<2, using: &random) }
+    }
+
+    mutating func end() throws {
+      for (cache, tokens) in zip(caches, timelines) { #expect(try cache.holds(tokens)) }
+      caches.removeAll()
+      #expect(fixture.pool.statistics.used == tree.statistics.pages && fixture.pool.statistics.shared == 0)
+      tree.removeAll()
+      #expect(fixture.isUnused && tree.statistics.pages == 0)
+    }
+  }
+}

@@ -292,7 +292,7 @@ DORMOUSE_API dormouse_status dormouse_session_save(dormouse_session *session, co
 
 /* Makes the session what was saved: of the same model in the same precision, with rows of the same type, and not longer
    than this session's context. Everything in the file is checked first; when it fails (NOT_FOUND, MALFORMED for damage,
-   INVALID_ARGUMENT for another model, type or context), the session is as it was.
+   UNSUPPORTED for another model or type of rows, CONTEXT_FULL), the session is as it was.
    Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_restore(dormouse_session *session, const char *path,
                                                       dormouse_error *error);

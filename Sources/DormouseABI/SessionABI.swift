@@ -56,6 +56,26 @@ public func dormouse_session_fork(
   }
 }
 
+@_cdecl("dormouse_session_save") @implementation
+public func dormouse_session_save(
+  _ session: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let session = try Handle.object(session, Session.self, "session")
+    try session.save(to: try readString(path, "path"))
+  }
+}
+
+@_cdecl("dormouse_session_restore") @implementation
+public func dormouse_session_restore(
+  _ session: OpaquePointer!, _ path: UnsafePointer<CChar>!, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let session = try Handle.object(session, Session.self, "session")
+    try session.restore(from: try readString(path, "path"))
+  }
+}
+
 @_cdecl("dormouse_session_prefill") @implementation
 public func dormouse_session_prefill(
   _ session: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ token_count: Int,

@@ -1,3 +1,4 @@
+import DormouseCache
 import DormouseKernels
 import DormouseModel
 import DormouseSupport
@@ -13,6 +14,7 @@ public final class Engine: Sendable {
   let options: EngineOptions
   let memoryBudget: MemoryBudget
   private let runtime: Runtime?
+  private let identity = Mutex<SnapshotIdentity?>(nil)
   /// Configuration and headers, once they have been read.
   private let checkedFolder: Mutex<ModelFolder?>
 
@@ -79,6 +81,16 @@ public final class Engine: Sendable {
       } catch { return .failure(error) }
     }
     return try outcome.get()
+  }
+
+  /// What saved sessions are bound to; made when the first one is saved or restored.
+  func snapshotIdentity() throws(Failure) -> SnapshotIdentity {
+    if let known = identity.withLock({ $0 }) { return known }
+    let modelFolder = try modelFolder()
+    let made = SnapshotIdentity(
+      bytes: try modelFolder.identity(), description: "\(folder), weights in \(options.precision.rawValue)")
+    identity.withLock { $0 = made }
+    return made
   }
 
   static func makePool(threadCount: Int, pinsThreads: Bool = false) throws(Failure) -> ThreadPool {

@@ -17,11 +17,11 @@ public final class Session: @unchecked Sendable {
   public let vocabularySize: Int
   let state = SessionState()
   /// Everything the session holds, evaluated or not.
-  var tokens: [Int32] = []
+  private(set) var tokens: [Int32] = []
   /// The rows of the evaluated tokens.
-  var cache: LatentCache
+  private(set) var cache: LatentCache
   /// Whether `logits` are those after the last token.
-  var hasLogits = false
+  private(set) var hasLogits = false
   /// Tokens of the last call's prompt whose rows came from other sessions.
   private(set) var sharedCount = 0
 
@@ -81,8 +81,7 @@ public final class Session: @unchecked Sendable {
   public func fork() throws(Failure) -> Session {
     try state.exclusively { () throws(Failure) in
       let copy = try Session(engine: engine, options: options)
-      copy.cache = try cache.fork()
-      copy.tokens.append(contentsOf: tokens)
+      copy.become(tokens, try cache.fork())
       copy.rememberedPageCount = rememberedPageCount
       if hasLogits { copy.setLogits(logits) }
       return copy
@@ -131,6 +130,15 @@ extension Session {
   var logits: UnsafeBufferPointer<Float> { UnsafeBufferPointer(logitsTarget) }
 
   private var logitsTarget: UnsafeMutableBufferPointer<Float> { logitsMemory.bound(to: Float.self) }
+
+  /// Holds these tokens, and rows of the first of them, in place of its own.
+  func become(_ newTokens: [Int32], _ newCache: LatentCache) {
+    tokens.removeAll(keepingCapacity: true)
+    tokens.append(contentsOf: newTokens)
+    cache = newCache
+    hasLogits = false
+    rememberedPageCount = 0
+  }
 
   /// Takes over logits that belong to the last token.
   func setLogits(_ source: UnsafeBufferPointer<Float>) {

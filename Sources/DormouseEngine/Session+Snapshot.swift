@@ -1,0 +1,25 @@
+import DormouseCache
+import DormouseSupport
+
+/// Saving and restoring.
+extension Session {
+  /// Writes tokens, cache and logits to a file, which appears whole or not at all.
+  public func save(to path: String) throws(Failure) {
+    try state.exclusively { () throws(Failure) in
+      try Snapshot.write(
+        cache: cache, tokens: tokens, logits: hasLogits ? Array(logits) : nil, identity: try engine.snapshotIdentity(),
+        to: path)
+    }
+  }
+
+  /// Makes the session what was saved. When it fails, the session is as it was.
+  public func restore(from path: String) throws(Failure) {
+    try state.exclusively { () throws(Failure) in
+      let restored = try Snapshot.read(
+        path: path, pool: store.pool, capacity: contextLength, identity: try engine.snapshotIdentity(),
+        vocabularySize: vocabularySize)
+      become(restored.snapshot.tokens, restored.cache)
+      if let logits = restored.snapshot.logits { logits.withUnsafeBufferPointer { setLogits($0) } }
+    }
+  }
+}

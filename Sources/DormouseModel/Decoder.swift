@@ -50,6 +50,8 @@ public final class Decoder {
   /// - Parameter isCancelled: asked for every segment before every layer; `true` takes it out of the batch there.
   public func forward(_ segments: ContiguousArray<Segment>, isCancelled: (Int) -> Bool = { _ in false }) {
     begin(segments)
+    // A cache is its session's alone when the call returns.
+    defer { active.removeAll(keepingCapacity: true) }
     for index in 0..<model.configuration.hiddenLayerCount {
       dropCancelled(isCancelled)
       guard let last = active.last else { return }

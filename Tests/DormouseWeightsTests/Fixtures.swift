@@ -32,37 +32,10 @@ extension Checkpoint {
   }
 }
 
-/// A folder of its own for one test, removed with this object.
-final class TemporaryFolder {
-  let path: String
-
-  init() throws(Failure) {
-    var template = Array("/tmp/dormouse-weights-XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw Failure(.inputOutput, "no temporary folder") }
-    path = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-  }
-
-  func write(_ name: String, _ bytes: [UInt8]) throws(Failure) {
-    guard let file = fopen(path + "/" + name, "w") else { throw Failure(.inputOutput, "cannot write \(name)") }
-    defer { fclose(file) }
-    guard fwrite(bytes, 1, bytes.count, file) == bytes.count else {
-      throw Failure(.inputOutput, "cannot write \(name)")
-    }
-  }
-
+extension TemporaryFolder {
   /// Writes a safetensors file of `header` and `data`.
   func write(_ name: String, header: String, data: [UInt8]) throws(Failure) {
     let length = (0..<8).map { UInt8(truncatingIfNeeded: header.utf8.count >> ($0 * 8)) }
     try write(name, length + Array(header.utf8) + data)
-  }
-
-  deinit {
-    guard let folder = opendir(path) else { return }
-    while let entry = readdir(folder) {
-      let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-      if name != "." && name != ".." { remove(path + "/" + name) }
-    }
-    closedir(folder)
-    rmdir(path)
   }
 }

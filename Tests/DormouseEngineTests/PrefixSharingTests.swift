@@ -1,0 +1,138 @@
+import DormouseEngine
+import DormouseSupport
+import Testing
+
+/// What sessions take over from one another: prefixes, forks, files.
+@Suite struct PrefixSharingTests {
+  private let prompt = Runs.tokens(200, seed: 3)
+
+  @Test func aLaterSessionTakesOverWholePages() throws {
+    let engine = try Runs.engine()
+    let first = try Runs.session(engine)
+    try first.prefill(prompt)
+    let second = try Runs.session(engine)
+    let answer = try Runs.generate(second, prompt)
+    // The first session may still write to its last page.
+    #expect(answer.events.last?.counts.promptShared == 192)
+    #expect(answer.tokens == (try Runs.alone(prompt)))
+    #expect(try Runs.pages(engine).shared >= 3)
+  }
+
+  @Test func anEndedSessionLeavesItsLastPageToo() throws {
+    let engine = try Runs.engine()
+    var first: Session? = try Runs.session(engine)
+    try first?.prefill(prompt)
+    first = nil
+    let longer = prompt + Runs.tokens(20, seed: 8)
+    let answer = try Runs.generate(try Runs.session(engine), longer)
+    #expect(answer.events.last?.counts.promptShared == 200)
+    #expect(answer.tokens == (try Runs.alone(longer)))
+    // The same prompt: its last token is computed for the logits.
+    let again = try Runs.generate(try Runs.session(engine), prompt)
+    #expect(again.events.last?.counts.promptShared == 199)
+    #expect(again.tokens == (try Runs.alone(prompt)))
+  }
+
+  @Test func aPrefixMayEndWithinAPage() throws {
+    let engine = try Runs.engine()
+    try Runs.session(engine).prefill(prompt)
+    let other = Array(prompt[..<70]) + Runs.tokens(30, seed: 11)
+    let answer = try Runs.generate(try Runs.session(engine), other)
+    #expect(answer.events.last?.counts.promptShared == 70)
+    #expect(answer.tokens == (try Runs.alone(other)))
+  }
+
+  @Test func privateSessionsShareNothing() throws {
+    let engine = try Runs.engine()
+    try Runs.session(engine) { $0.isPrivate = true }.prefill(prompt)
+    #expect(try Runs.pages(engine).prefixes == 0)
+    try Runs.session(engine).prefill(prompt)
+    let answer = try Runs.generate(try Runs.session(engine) { $0.isPrivate = true }, prompt)
+    #expect(answer.events.last?.counts.promptShared == 0)
+    let without = try Runs.engine { $0.sharesPrefixes = false }
+    try Runs.session(without).prefill(prompt)
+    #expect(try Runs.generate(Runs.session(without), prompt).events.last?.counts.promptShared == 0)
+  }
+
+  @Test func rowsOfAnotherTypeAreNotShared() throws {
+    let engine = try Runs.engine()
+    try Runs.session(engine).prefill(prompt)
+    let answer = try Runs.generate(try Runs.session(engine) { $0.cacheType = .int8 }, prompt)
+    #expect(answer.events.last?.counts.promptShared == 0)
+  }
+
+  @Test func nothingStaysButWhatTheTreeKeeps() throws {
+    let engine = try Runs.engine { $0.prefixCacheLimit = 0 }
+    let pageBytes = try #require(
+      try { () throws -> Int64? in
+        _ = try Runs.session(engine)
+        return try engine.statistics()["cache"]?["f32"]?["page_bytes"]?.integerValue
+      }())
+    let small = try Runs.engine { $0.prefixCacheLimit = UInt64(2 * pageBytes) }
+    for seed in 0..<10 { try Runs.session(small).prefill(Runs.tokens(150, seed: seed)) }
+    let pages = try Runs.pages(small)
+    #expect(pages.prefixes == 2)
+    #expect(pages.used == 2)
+    #expect(pages.shared == 0)
+  }
+
+  @Test func aForkCopiesNoPageAndGoesItsOwnWay() throws {
+    let engine = try Runs.engine { $0.sharesPrefixes = false }
+    let first = try Runs.session(engine)
+    try first.prefill(prompt)
+    let before = try Runs.pages(engine).used
+    let second = try first.fork()
+    #expect(try Runs.pages(engine).used == before)
+    #expect(try Runs.pages(engine).shared == before)
+    let left = try Runs.generate(first, [5], 20).tokens
+    let right = try Runs.generate(second, [6], 20).tokens
+    #expect(left == (try Runs.alone(prompt + [5], 20)))
+    #expect(right == (try Runs.alone(prompt + [6], 20)))
+    // A fork that adds nothing goes on from the same logits.
+    let third = try first.fork()
+    #expect(try third.length() == first.length())
+    #expect(try Runs.generate(third, [], 5).tokens == (try Runs.generate(first, [], 5).tokens))
+  }
+
+  @Test func aSavedSessionGoesOnBitForBit() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/session"
+    let engine = try Runs.engine()
+    let first = try Runs.session(engine)
+    _ = try Runs.generate(first, prompt, 7)
+    try first.save(to: path)
+    let second = try Runs.session(try Runs.engine())
+    try second.prefill([1, 2, 3])
+    try second.restore(from: path)
+    #expect(try second.length() == 207)
+    #expect(try logits(first) == logits(second))
+    #expect(try Runs.generate(first, [], 30).tokens == (try Runs.generate(second, [], 30).tokens))
+  }
+
+  @Test func whatDoesNotFitIsRefusedAndChangesNothing() throws {
+    let folder = try TemporaryFolder()
+    let path = folder.path + "/session"
+    let engine = try Runs.engine()
+    let first = try Runs.session(engine)
+    try first.prefill(prompt)
+    try first.save(to: path)
+    let session = try Runs.session(engine)
+    try session.prefill([1, 2, 3])
+    let before = try logits(session)
+    let small = try Runs.session(engine) { $0.contextLength = 199 }
+    #expect(Runs.status { try small.restore(from: path) } == .contextFull)
+    #expect(Runs.status { try Runs.session(engine) { $0.cacheType = .bfloat16 }.restore(from: path) } == .unsupported)
+    let packed = try Runs.session(Runs.engine { $0.precision = .int8 })
+    #expect(Runs.status { try packed.restore(from: path) } == .unsupported)
+    #expect(Runs.status { try session.restore(from: path + "-absent") } == .notFound)
+    #expect(Runs.status { try session.save(to: folder.path + "/absent/session") } != nil)
+    #expect(try session.length() == 3)
+    #expect(try logits(session) == before)
+  }
+
+  private func logits(_ session: Session) throws -> [Float] {
+    var logits = [Float](repeating: 0, count: session.vocabularySize)
+    try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
+    return logits
+  }
+}

@@ -1,0 +1,190 @@
+import DormouseEngine
+import DormouseSupport
+import Glibc
+import Synchronization
+import Testing
+
+/// Many sessions at once: nobody's answer depends on the others, and everybody has a turn.
+@Suite struct SchedulerTests {
+  /// Holds a session in its callback, and so at work, until the gate opens.
+  private func occupy(_ session: Session, _ threads: Threads, until gate: Gate) throws {
+    let begun = Gate()
+    try threads.start {
+      _ = try session.generate([1, 2, 3], configuration: #"{"max_tokens": 1, "ignore_eos": true}"#) { event in
+        if event.kind == .token {
+          begun.open()
+          gate.wait()
+        }
+        return 0
+      }
+    }
+    begun.wait()
+  }
+
+  @Test(arguments: [1, 3, 16])
+  func answersAreThoseOfASessionAlone(_ batchLimit: Int) throws {
+    let engine = try Runs.engine {
+      $0.batchLimit = batchLimit
+      $0.promptTokensPerStep = 13
+    }
+    let threads = Threads()
+    let lengths = [1, 2, 63, 64, 65, 130, 7, 200]
+    let answers = Mutex<[Int: [Int32]]>([:])
+    for (index, length) in lengths.enumerated() {
+      try threads.start {
+        let answer = try Runs.generate(Runs.session(engine), Runs.tokens(length, seed: index), 40).tokens
+        answers.withLock { $0[index] = answer }
+      }
+    }
+    threads.join()
+    for (index, length) in lengths.enumerated() {
+      let expected = try Runs.alone(Runs.tokens(length, seed: index), 40)
+      #expect(answers.withLock { $0[index] } == expected, "session \(index)")
+    }
+    let statistics = try engine.statistics()
+    #expect(statistics["sessions"]?["left"]?.integerValue == Int64(lengths.count))
+    #expect(statistics["sessions"]?["working"]?.integerValue == 0)
+    #expect(statistics["steps"]?["largest_batch"]?.integerValue ?? 0 <= Int64(batchLimit))
+    #expect(statistics["tokens"]?["generated"]?.integerValue == Int64(lengths.count * 39))
+  }
+
+  @Test func cancellingOneLeavesTheOthersAlone() throws {
+    let engine = try Runs.engine()
+    let threads = Threads()
+    let answer = Mutex<[Int32]>([])
+    let victim = try Runs.session(engine)
+    try threads.start {
+      let status = Runs.status {
+        _ = try victim.generate(Runs.tokens(100, seed: 1), configuration: #"{"ignore_eos": true}"#) { event in
+          if event.counts.generatedTokens == 20 { victim.cancel() }
+          return 0
+        }
+      }
+      #expect(status == .cancelled)
+    }
+    try threads.start {
+      let tokens = try Runs.generate(Runs.session(engine), Runs.tokens(90, seed: 2), 60).tokens
+      answer.withLock { $0 = tokens }
+    }
+    threads.join()
+    #expect(answer.withLock { $0 } == (try Runs.alone(Runs.tokens(90, seed: 2), 60)))
+    #expect(try victim.length() == 119)
+  }
+
+  @Test func whoeverIsTooManyIsTurnedAway() throws {
+    let engine = try Runs.engine {
+      $0.batchLimit = 1
+      $0.queueLimit = 1
+    }
+    let (threads, gate) = (Threads(), Gate())
+    try occupy(try Runs.session(engine), threads, until: gate)
+    let second = try Runs.session(engine)
+    try threads.start { try second.prefill([4, 5]) }
+    try waitFor { try engine.statistics()["sessions"]?["waiting"]?.integerValue == 1 }
+    let third = try Runs.session(engine)
+    #expect(Runs.status { try third.prefill([4, 5]) } == .overloaded)
+    #expect(try third.length() == 0)
+    gate.open()
+    threads.join()
+    #expect(try second.length() == 2)
+    try third.prefill([4, 5])
+    #expect(try engine.statistics()["sessions"]?["refused"]?.integerValue == 1)
+  }
+
+  @Test func waitingCanBeCancelledAndTimesOut() throws {
+    let engine = try Runs.engine { $0.batchLimit = 1 }
+    let (threads, gate) = (Threads(), Gate())
+    try occupy(try Runs.session(engine), threads, until: gate)
+    let second = try Runs.session(engine)
+    let done = Gate()
+    try threads.start {
+      #expect(Runs.status { try second.prefill([4, 5]) } == .cancelled)
+      done.open()
+    }
+    try waitFor { try engine.statistics()["sessions"]?["waiting"]?.integerValue == 1 }
+    second.cancel()
+    done.wait()
+    #expect(try second.length() == 0)
+    let status = Runs.status { _ = try Runs.generate(second, [4, 5], more: #", "time_limit": 0.05"#) }
+    #expect(status == .timedOut)
+    #expect(try second.length() == 0)
+    gate.open()
+    threads.join()
+    #expect(try Runs.generate(second, [4, 5], 3).tokens.count == 3)
+  }
+
+  @Test func timeEndsAnAnswer() throws {
+    let session = try Runs.session(try Runs.engine())
+    var last: GenerationEvent?
+    let result = try session.generate([1, 2], configuration: #"{"ignore_eos": true, "time_limit": 0.2}"#) { event in
+      last = event
+      // Longer than the limit.
+      if event.counts.generatedTokens == 3, event.kind == .token { usleep(300_000) }
+      return 0
+    }
+    #expect(result == 0)
+    #expect(last?.kind == .end)
+    #expect(last?.finishReason == .time)
+    #expect(last?.counts.generatedTokens == 3)
+  }
+
+  @Test func largerPrioritiesGoFirst() throws {
+    let engine = try Runs.engine { $0.batchLimit = 1 }
+    let (threads, gate) = (Threads(), Gate())
+    try occupy(try Runs.session(engine), threads, until: gate)
+    let order = Mutex<[Int]>([])
+    for (place, priority) in [0, -3, 5, 0, 5].enumerated() {
+      try threads.start {
+        let configuration = #"{"max_tokens": 1, "ignore_eos": true, "priority": \#(priority)}"#
+        _ = try Runs.session(engine).generate([1], configuration: configuration) { event in
+          if event.kind == .token { order.withLock { $0.append(place) } }
+          return 0
+        }
+      }
+      try waitFor { try engine.statistics()["sessions"]?["waiting"]?.integerValue == Int64(place + 1) }
+    }
+    gate.open()
+    threads.join()
+    #expect(order.withLock { $0 } == [2, 4, 0, 3, 1])
+  }
+
+  /// Two pages in all. A session waits for another's call to end while that may free some, and no longer.
+  @Test func pagesAreWaitedForWhereThatHelps() throws {
+    var small = SessionOptions()
+    small.contextLength = 128
+    let plan = try Runs.engine().plan(for: small)
+    let engine = try Runs.engine {
+      $0.cacheLimit = plan.cacheBytes
+      $0.sharesPrefixes = false
+    }
+    let (threads, gate) = (Threads(), Gate())
+    var first: Session? = try Session(engine: engine, options: small)
+    if let first { try occupy(first, threads, until: gate) }
+    let second = try Session(engine: engine, options: small)
+    try second.prefill(Runs.tokens(60, seed: 1))
+    try threads.start {
+      // The first session keeps its page when its call has ended.
+      #expect(Runs.status { try second.prefill(Runs.tokens(68, seed: 1)) } == .outOfMemory)
+    }
+    gate.open()
+    threads.join()
+    first = nil
+    try second.prefill(Runs.tokens(68, seed: 1))
+    #expect(try second.length() == 128)
+  }
+
+  @Test func limitsOutOfRangeAreRefused() {
+    #expect(Runs.status { _ = try Runs.engine { $0.batchLimit = 1025 } } == .invalidArgument)
+    #expect(Runs.status { _ = try Runs.engine { $0.queueLimit = 1 << 21 } } == .invalidArgument)
+    #expect(Runs.status { _ = try Runs.engine { $0.promptTokensPerStep = 1 << 15 } } == .invalidArgument)
+  }
+
+  /// Looks again and again, for ten seconds at most.
+  private func waitFor(_ condition: () throws -> Bool) throws {
+    let limit = Clock.now() + 10
+    while Clock.now() < limit {
+      if (try? condition()) == true { return }
+    }
+    Issue.record("what was waited for did not come")
+  }
+}

@@ -50,32 +50,6 @@ import Testing
       #expect(alone == answer, "after \(prompt.count) tokens")
     }
   }
-
-  /// Requests come and go, and memory stays what it was. `DORMOUSE_STRESS_REQUESTS` sets how many (20,000 in the long run).
-  @Test func memoryStaysFlat() throws {
-    let count = getenv("DORMOUSE_STRESS_REQUESTS").flatMap { Int(String(cString: $0)) } ?? 1500
-    let engine = try Runs.engine { $0.prefixCacheLimit = 100_000 }
-    func request(_ number: Int) throws {
-      _ = try Runs.generate(Runs.session(engine), Runs.tokens(20 + number % 50, seed: number), 2)
-    }
-    for number in 0..<count / 3 { try request(number) }
-    let before = try residentBytes()
-    for number in 0..<count { try request(number) }
-    let growth = Double(try residentBytes() - before) / Double(before)
-    #expect(growth <= 0.01, "\(before) bytes grew by \(growth * 100) %")
-  }
-
-  private func residentBytes() throws -> Int {
-    let file = try #require(fopen("/proc/self/statm", "r"))
-    defer { fclose(file) }
-    var (total, resident) = (0, 0)
-    withUnsafeMutablePointer(to: &total) { total in
-      withUnsafeMutablePointer(to: &resident) { resident in
-        withVaList([total, resident]) { _ = vfscanf(file, "%ld %ld", $0) }
-      }
-    }
-    return resident * sysconf(Int32(_SC_PAGESIZE))
-  }
 }
 
 /// One thread's sessions, and what they hold.

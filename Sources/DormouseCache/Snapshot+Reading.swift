@@ -152,7 +152,7 @@ private struct SnapshotReader {
   private func tokens(_ bytes: [UInt8], from start: Int, count: Int) throws(Failure) -> [Int32] {
     let tokens = (0..<count).map { bytes.number(at: start + 4 * $0, as: Int32.self) }
     if let index = tokens.firstIndex(where: { $0 < 0 || Int($0) >= vocabularySize }) {
-      throw malformed("token \(index) is \(tokens[index]); expected an id below \(vocabularySize)")
+      throw malformed("token \(index) is \(tokens[index]); expected an id from 0 to \(vocabularySize - 1)")
     }
     return tokens
   }

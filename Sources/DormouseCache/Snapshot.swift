@@ -25,6 +25,11 @@ public struct Snapshot: Sendable, Equatable {
   /// [vocabulary], after the last token that has a row.
   public var logits: [Float]?
 
+  public init(tokens: [Int32], logits: [Float]?) {
+    self.tokens = tokens
+    self.logits = logits
+  }
+
   /// Writes the rows that `cache` holds, and what belongs to them, to a file that takes the place of the one at `path`,
   /// whole or not at all.
   ///

@@ -153,8 +153,12 @@ final class TemporaryFolder {
     rmdir(path)
   }
 
+  static func remove(_ folder: String) { rmdir(folder) }
+
   /// What is in it.
-  var names: [String] {
+  var names: [String] { TemporaryFolder.names(in: path) }
+
+  static func names(in path: String) -> [String] {
     guard let folder = opendir(path) else { return [] }
     defer { closedir(folder) }
     var names: [String] = []

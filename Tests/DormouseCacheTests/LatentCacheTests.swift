@@ -137,7 +137,8 @@ import Testing
     let cache = try fixture.cache(tokens)
     let failure = #expect(throws: Failure.self) { try cache.reserve(200) }
     #expect(failure?.status == .outOfMemory)
-    #expect(failure?.message.contains("a page of the latent cache: \(fixture.layout.byteCount) bytes are needed") == true)
+    #expect(
+      failure?.message.contains("a page of the latent cache: \(fixture.layout.byteCount) bytes are needed") == true)
     #expect(failure?.message.contains("the test's budget (\(3 * fixture.layout.byteCount) bytes)") == true)
     #expect(try cache.holds(tokens) && cache.pageCount == 2 && fixture.pool.statistics.used == 2)
     // What was taken before it failed is there for others.
@@ -162,7 +163,8 @@ import Testing
   @Test func refusesImpossibleSizes() throws {
     for (layers, rank, rope, status) in [
       (0, 5, 2, Status.invalidArgument), (2, 0, 2, .invalidArgument), (2, 5, -1, .invalidArgument),
-      (2, Int.max, 0, .malformed), (2, 5, Int.max, .malformed), (Int.max, 5, 2, .malformed), (1 << 56, 5, 2, .malformed),
+      (2, Int.max, 0, .malformed), (2, 5, Int.max, .malformed), (Int.max, 5, 2, .malformed),
+      (1 << 56, 5, 2, .malformed),
     ] {
       let failure = #expect(throws: Failure.self) { try Fixture(layers: layers, rank: rank, rope: rope) }
       #expect(failure?.status == status, "\(layers), \(rank), \(rope)")

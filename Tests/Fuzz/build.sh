@@ -22,6 +22,7 @@ kernels() {
 case $name in
   tokenizer | template) modules="DormouseSupport DormouseText" ;;
   safetensors) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights" ;;
+  snapshot) modules="DormouseSupport $(kernels) DormouseKernels DormouseCache" ;;
   config) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseModel" ;;
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac

@@ -2,7 +2,6 @@ import CDormouse
 import DormouseEngine
 import DormouseKernels
 import DormouseSupport
-import Synchronization
 
 extension EngineOptions {
   init(_ options: dormouse_engine_options) throws(Failure) {
@@ -105,7 +104,7 @@ private func makeProgress(_ callback: Callback<dormouse_progress_fn>) -> Progres
 }
 
 private final class Turn: Sendable {
-  let mutex = Mutex(())
+  let mutex = Locked(())
 }
 
 private func makeLog(_ callback: Callback<dormouse_log_fn>) -> Log {

@@ -7,7 +7,7 @@ public final class PagePool: Sendable {
   public let layout: PageLayout
   public let kernels: Kernels
   private let budget: MemoryBudget
-  private let free = Mutex<[PageMemory]>([])
+  private let free = Locked<[PageMemory]>([])
   private let used = Atomic<Int>(0)
   private let shared = Atomic<Int>(0)
 

@@ -1,5 +1,4 @@
 public import DormouseSupport
-import Synchronization
 
 /// Which pages hold the rows of which prefixes, for all caches of one pool.
 ///
@@ -16,7 +15,7 @@ public final class PrefixTree: Sendable {
     public var pagesEvicted = 0
   }
 
-  private let state: Mutex<PrefixNodes>
+  private let state: Locked<PrefixNodes>
   private let pageLimit: Int
 
   /// - Parameters:
@@ -24,7 +23,7 @@ public final class PrefixTree: Sendable {
   ///   - budget: asked for the tree's pages when it runs short.
   public init(layout: PageLayout, byteLimit: UInt64, budget: MemoryBudget) {
     pageLimit = Int(clamping: byteLimit / UInt64(layout.byteCount))
-    state = Mutex(PrefixNodes())
+    state = Locked(PrefixNodes())
     let size = UInt64(layout.byteCount)
     budget.addReclaimer { [weak self] byteCount in self?.reclaim(pageCount: byteCount / size + 1) ?? false }
   }

@@ -2,7 +2,6 @@ import DormouseCache
 import DormouseKernels
 import DormouseModel
 import DormouseSupport
-import Synchronization
 
 /// The pages of an engine's sessions for one type of rows, and the prefixes that they share.
 final class CacheStore: Sendable {
@@ -23,7 +22,7 @@ final class CacheStores: Sendable {
   private let kernels: Kernels
   private let budget: MemoryBudget
   private let options: EngineOptions
-  private let stores = Mutex<[CacheRowType: CacheStore]>([:])
+  private let stores = Locked<[CacheRowType: CacheStore]>([:])
 
   init(_ configuration: ModelConfiguration, kernels: Kernels, budget: MemoryBudget, options: EngineOptions) {
     self.configuration = configuration

@@ -3,7 +3,6 @@ import DormouseKernels
 import DormouseModel
 import DormouseSupport
 import DormouseText
-import Synchronization
 
 /// One opened model, immutable and shared by its sessions.
 public final class Engine: Sendable {
@@ -14,9 +13,9 @@ public final class Engine: Sendable {
   let options: EngineOptions
   let memoryBudget: MemoryBudget
   private let runtime: Runtime?
-  private let identity = Mutex<SnapshotIdentity?>(nil)
+  private let identity = Locked<SnapshotIdentity?>(nil)
   /// Configuration and headers, once they have been read.
-  private let checkedFolder: Mutex<ModelFolder?>
+  private let checkedFolder: Locked<ModelFolder?>
 
   /// What an engine with weights has besides.
   struct Runtime: Sendable {
@@ -37,7 +36,7 @@ public final class Engine: Sendable {
     let sizes = try Engine.decoderOptions(options)
     if options.withoutWeights {
       runtime = nil
-      checkedFolder = Mutex(nil)
+      checkedFolder = Locked(nil)
     } else {
       let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
       let plan = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
@@ -50,7 +49,7 @@ public final class Engine: Sendable {
         scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
         stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
         reservation: reservation)
-      checkedFolder = Mutex(modelFolder)
+      checkedFolder = Locked(modelFolder)
     }
   }
 

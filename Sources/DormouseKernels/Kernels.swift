@@ -1,6 +1,5 @@
 public import DormouseSupport
 import Glibc
-import Synchronization
 
 /// The arithmetic of one instruction set: a table of functions chosen once.
 ///
@@ -56,7 +55,7 @@ public struct Kernels: Sendable {
   }
 
   private static let environmentName = "DORMOUSE_ISA"
-  private static let forcedSet = Mutex<InstructionSet?>(nil)
+  private static let forcedSet = Locked<InstructionSet?>(nil)
 
   private static func names(_ sets: [InstructionSet]) -> String { sets.map(\.rawValue).joined(separator: ", ") }
 }

@@ -1,5 +1,4 @@
 import DormouseSupport
-import Synchronization
 
 /// One progress over the two parts of loading: tensors that are read as they are, then those that are packed or come
 /// packed from a file. It never goes back, also when such a file turns out to be damaged.
@@ -35,7 +34,7 @@ struct LoadingProgress {
 }
 
 private final class HighWaterMark: Sendable {
-  private let mark = Mutex<UInt64>(0)
+  private let mark = Locked<UInt64>(0)
 
   func raised(to value: UInt64) -> UInt64 {
     mark.withLock { mark in

@@ -1,4 +1,3 @@
-import Synchronization
 
 /// Bytes that several owners may take together, maybe as a part of a larger budget.
 public final class MemoryBudget: Sendable {
@@ -14,7 +13,7 @@ public final class MemoryBudget: Sendable {
   public let limit: UInt64?
   private let name: String
   private let parent: MemoryBudget?
-  private let state = Mutex(State())
+  private let state = Locked(State())
 
   /// - Parameters:
   ///   - limit: bytes; nil for no limit but the parent's.

@@ -19,7 +19,7 @@ public final class ThreadPool: @unchecked Sendable {
   public static let maximumThreadCount = 4096
 
   private let shared: ThreadPoolState
-  private let oneCaller = Mutex<Void>(())
+  private let oneCaller = Locked<Void>(())
   private let workers: [BackgroundThread]
   private let pins: ProcessorPins?
 

@@ -11,7 +11,7 @@ final class LoadingState: @unchecked Sendable {
   private let caller = pthread_self()
   private let done = Atomic<Int>(0)
   private let stopped = Atomic<Bool>(false)
-  private let failure = Mutex<Failure?>(nil)
+  private let failure = Locked<Failure?>(nil)
   /// Bytes at the last call of `progress`; only the calling thread uses it.
   private var reported = 0
 

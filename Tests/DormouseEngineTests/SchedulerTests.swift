@@ -1,7 +1,6 @@
 import DormouseEngine
 import DormouseSupport
 import Glibc
-import Synchronization
 import Testing
 
 /// Many sessions at once: nobody's answer depends on the others, and everybody has a turn.
@@ -29,7 +28,7 @@ import Testing
     }
     let threads = Threads()
     let lengths = [1, 2, 63, 64, 65, 130, 7, 200]
-    let answers = Mutex<[Int: [Int32]]>([:])
+    let answers = Locked<[Int: [Int32]]>([:])
     for (index, length) in lengths.enumerated() {
       try threads.start {
         let answer = try Runs.generate(Runs.session(engine), Runs.tokens(length, seed: index), 40).tokens
@@ -51,7 +50,7 @@ import Testing
   @Test func cancellingOneLeavesTheOthersAlone() throws {
     let engine = try Runs.engine()
     let threads = Threads()
-    let answer = Mutex<[Int32]>([])
+    let answer = Locked<[Int32]>([])
     let victim = try Runs.session(engine)
     try threads.start {
       let status = Runs.status {
@@ -132,7 +131,7 @@ import Testing
     let engine = try Runs.engine { $0.batchLimit = 1 }
     let (threads, gate) = (Threads(), Gate())
     try occupy(try Runs.session(engine), threads, until: gate)
-    let order = Mutex<[Int]>([])
+    let order = Locked<[Int]>([])
     for (place, priority) in [0, -3, 5, 0, 5].enumerated() {
       try threads.start {
         let configuration = #"{"max_tokens": 1, "ignore_eos": true, "priority": \#(priority)}"#

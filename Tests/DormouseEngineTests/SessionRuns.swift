@@ -1,6 +1,5 @@
 import DormouseEngine
 import DormouseSupport
-import Synchronization
 import Testing
 
 /// What the tests of sessions do again and again.
@@ -81,7 +80,7 @@ final class Threads {
 final class Gate: Sendable {
   private let monitor = Monitor()
   private let condition: Monitor.Condition
-  private let isOpen = Mutex(false)
+  private let isOpen = Locked(false)
 
   init() { condition = monitor.makeCondition() }
 

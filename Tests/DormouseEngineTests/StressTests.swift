@@ -1,7 +1,6 @@
 import DormouseEngine
 import DormouseSupport
 import Glibc
-import Synchronization
 import Testing
 
 /// Random operations on sessions from many threads: no page is lost, and every session's text is that of the same
@@ -21,7 +20,7 @@ import Testing
     }
     let folder = try TemporaryFolder()
     let path = folder.path
-    let histories = Mutex<[[Int32]: [Int32]]>([:])
+    let histories = Locked<[[Int32]: [Int32]]>([:])
     let threads = Threads()
     for thread in 0..<Self.threadCount {
       try threads.start {

@@ -136,7 +136,7 @@ typedef struct dormouse_engine_options {
   uint32_t batch_limit;            /* sessions computed at a time, at most 1024; 0: 16 */
   uint32_t queue_limit;            /* sessions that may wait for one of these places before OVERLOADED; 0: 256 */
   uint32_t prompt_tokens_per_step; /* tokens of prompts computed in one step while another session generates: a token
-                                      never waits for more than that; at most 16384; 0: 128 */
+                                      never waits for more than that; at most 16384; 0: 64 */
   uint32_t reserved_3;             /* 0 */
 } dormouse_engine_options;
 

@@ -42,9 +42,12 @@ private struct PanelJob {
         four(F.self, p, panel, i)
         i &+= 4
       }
-      while i < count {
+      while i &+ 2 <= count {
+        two(F.self, p, panel, i)
+        i &+= 2
+      }
+      if i < count {
         one(F.self, p, panel, i)
-        i &+= 1
       }
       panel &+= 1
     }
@@ -80,15 +83,11 @@ private struct PanelJob {
     put(total0, panel, number, i)
   }
 
-  @inline(__always) func fourRows(_ i: Int) -> FourRows {
-    FourRows(x0: row(i), x1: row(i &+ 1), x2: row(i &+ 2), x3: row(i &+ 3))
-  }
+  @inline(__always) func pair(_ i: Int) -> RowPair { RowPair(x0: row(i), x1: row(i &+ 1)) }
 
-  @inline(__always) func four<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
-    var rows = fourRows(i)
-    var elements = panelElements(panel, w.groups)
-    for g in 0..<w.groups {
-      if i == 0 { prefetch(elements, F.groupByteCount) }
+  @inline(__always) func two<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+    var rows = pair(i)
+    eachGroup(F.self, panel, isFirst: i == 0) { elements, g in
       rows.begin(g)
       var pair = 0
       while pair < 4 {
@@ -97,42 +96,78 @@ private struct PanelJob {
         pair &+= 1
       }
       rows.end(g, sixteenHalves(panelScales(panel) + g &* 32))
-      elements += F.groupByteCount
     }
     put(rows, panel, number, i)
   }
 
+  @inline(__always) func four<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+    var (rows0, rows2) = (pair(i), pair(i &+ 2))
+    eachGroup(F.self, panel, isFirst: i == 0) { elements, g in
+      rows0.begin(g)
+      rows2.begin(g)
+      var pair = 0
+      while pair < 4 {
+        let (a, b) = F.steps(elements, pair)
+        let column = g &* 32 &+ pair &* 8
+        rows0.add(a, b, column)
+        rows2.add(a, b, column)
+        pair &+= 1
+      }
+      let scales = sixteenHalves(panelScales(panel) + g &* 32)
+      rows0.end(g, scales)
+      rows2.end(g, scales)
+    }
+    put(rows0, panel, number, i)
+    put(rows2, panel, number, i &+ 2)
+  }
+
   #if ISA_AVX512
-    /// Twice four rows: sixteen sums, for which this set alone has the registers.
+    /// Sixteen sums, for which this set alone has the registers.
     @inline(__always) func eight<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
-      var (rows, more) = (fourRows(i), fourRows(i &+ 4))
-      var elements = panelElements(panel, w.groups)
-      for g in 0..<w.groups {
-        if i == 0 { prefetch(elements, F.groupByteCount) }
-        rows.begin(g)
-        more.begin(g)
+      var (rows0, rows2, rows4, rows6) = (pair(i), pair(i &+ 2), pair(i &+ 4), pair(i &+ 6))
+      eachGroup(F.self, panel, isFirst: i == 0) { elements, g in
+        rows0.begin(g)
+        rows2.begin(g)
+        rows4.begin(g)
+        rows6.begin(g)
         var pair = 0
         while pair < 4 {
           let (a, b) = F.steps(elements, pair)
-          rows.add(a, b, g &* 32 &+ pair &* 8)
-          more.add(a, b, g &* 32 &+ pair &* 8)
+          let column = g &* 32 &+ pair &* 8
+          rows0.add(a, b, column)
+          rows2.add(a, b, column)
+          rows4.add(a, b, column)
+          rows6.add(a, b, column)
           pair &+= 1
         }
         let scales = sixteenHalves(panelScales(panel) + g &* 32)
-        rows.end(g, scales)
-        more.end(g, scales)
-        elements += F.groupByteCount
+        rows0.end(g, scales)
+        rows2.end(g, scales)
+        rows4.end(g, scales)
+        rows6.end(g, scales)
       }
-      put(rows, panel, number, i)
-      put(more, panel, number, i &+ 4)
+      put(rows0, panel, number, i)
+      put(rows2, panel, number, i &+ 2)
+      put(rows4, panel, number, i &+ 4)
+      put(rows6, panel, number, i &+ 6)
     }
   #endif
 
-  @inline(__always) func put(_ rows: FourRows, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+  /// Runs `body` for every group of a panel: its elements, and its number.
+  @inline(__always) func eachGroup<F: PanelFormat>(
+    _: F.Type, _ panel: UnsafeRawPointer, isFirst: Bool, _ body: (UnsafeRawPointer, Int) -> Void
+  ) {
+    var elements = panelElements(panel, w.groups)
+    for g in 0..<w.groups {
+      if isFirst { prefetch(elements, F.groupByteCount) }
+      body(elements, g)
+      elements += F.groupByteCount
+    }
+  }
+
+  @inline(__always) func put(_ rows: RowPair, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
     put(rows.total0, panel, number, i)
     put(rows.total1, panel, number, i &+ 1)
-    put(rows.total2, panel, number, i &+ 2)
-    put(rows.total3, panel, number, i &+ 3)
   }
 
   /// Writes what the job's rows have of a panel's sums.
@@ -151,7 +186,7 @@ private struct PanelJob {
   @inline(__always) func prefetch(_ elements: UnsafeRawPointer, _ byteCount: Int) {
     var line = 0
     while line < byteCount {
-      platform_prefetch(elements + (2048 &+ line))
+      platform_prefetch_second(elements + (8192 &+ line))
       line &+= 64
     }
   }
@@ -166,51 +201,35 @@ private struct ActivationRow {
   @inline(__always) func four(_ column: Int) -> Int32 { values.loadUnaligned(fromByteOffset: column, as: Int32.self) }
 }
 
-/// Four rows of activations against one panel: the sums of the group at hand, and of all groups so far.
-private struct FourRows {
+/// Two rows of activations against one panel: the sums of the group at hand, and of all groups so far.
+private struct RowPair {
   let x0: ActivationRow
   let x1: ActivationRow
-  let x2: ActivationRow
-  let x3: ActivationRow
   var sums0 = SixteenInts(repeating: 0)
   var sums1 = SixteenInts(repeating: 0)
-  var sums2 = SixteenInts(repeating: 0)
-  var sums3 = SixteenInts(repeating: 0)
   var total0 = sixteen(0)
   var total1 = sixteen(0)
-  var total2 = sixteen(0)
-  var total3 = sixteen(0)
 
-  @inline(__always) init(x0: ActivationRow, x1: ActivationRow, x2: ActivationRow, x3: ActivationRow) {
+  @inline(__always) init(x0: ActivationRow, x1: ActivationRow) {
     self.x0 = x0
     self.x1 = x1
-    self.x2 = x2
-    self.x3 = x3
   }
 
   @inline(__always) mutating func begin(_ g: Int) {
     sums0 = firstSums(x0.offsets[g])
     sums1 = firstSums(x1.offsets[g])
-    sums2 = firstSums(x2.offsets[g])
-    sums3 = firstSums(x3.offsets[g])
   }
 
   /// A pair of steps; `column` is the first one's.
   @inline(__always) mutating func add(_ a: StepWeights, _ b: StepWeights, _ column: Int) {
     a.add(x0.four(column), to: &sums0)
     a.add(x1.four(column), to: &sums1)
-    a.add(x2.four(column), to: &sums2)
-    a.add(x3.four(column), to: &sums3)
     b.add(x0.four(column &+ 4), to: &sums0)
     b.add(x1.four(column &+ 4), to: &sums1)
-    b.add(x2.four(column &+ 4), to: &sums2)
-    b.add(x3.four(column &+ 4), to: &sums3)
   }
 
   @inline(__always) mutating func end(_ g: Int, _ scales: SixteenFloats) {
     total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
     total1 = fused(sixteenFloats(sums1), scales * sixteen(x1.scales[g]), total1)
-    total2 = fused(sixteenFloats(sums2), scales * sixteen(x2.scales[g]), total2)
-    total3 = fused(sixteenFloats(sums3), scales * sixteen(x3.scales[g]), total3)
   }
 }

@@ -27,7 +27,7 @@ public struct EngineOptions: Sendable {
   public var batchLimit: Int?
   /// Sessions that may wait for their turn; nil: 256.
   public var queueLimit: Int?
-  /// Tokens of prompts that a step computes while other sessions generate; nil: 128.
+  /// Tokens of prompts that a step computes while other sessions generate; nil: 64.
   public var promptTokensPerStep: Int?
   public var progress: Progress?
   public var log = Log.silent

@@ -14,7 +14,7 @@ final class Scheduler: Sendable {
     /// Sessions that may wait to be let in.
     var queue = 256
     /// Tokens of prompts that a step computes while other sessions generate.
-    var promptTokensPerStep = 128
+    var promptTokensPerStep = 64
   }
 
   private let loop: SchedulerLoop

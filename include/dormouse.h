@@ -124,7 +124,9 @@ typedef struct dormouse_engine_options {
   const char *packed_cache_folder; /* where int8 and int4 weights are kept packed for the next start, in a file for each
                                       model and precision; made if only its last part is missing. Files that are missing,
                                       damaged or of another state of the model are written anew, and what fails with
-                                      them goes to the log alone. NULL: nothing is kept */
+                                      them goes to the log alone. Writing goes on beside the engine's work; freeing the
+                                      last of the engine and its sessions waits for its end, and then tells the log.
+                                      NULL: nothing is kept */
 } dormouse_engine_options;
 
 #define DORMOUSE_ENGINE_OPTIONS_INIT \

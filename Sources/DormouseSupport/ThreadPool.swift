@@ -123,23 +123,10 @@ extension ThreadPool {
     }
   }
 
-  /// Signals stay with the host's own threads: the new thread inherits a mask that blocks all of them.
   private static func createThread(_ shared: ThreadPoolState, worker: Int) throws(Failure) -> pthread_t {
-    let start = Unmanaged.passRetained(Start(shared, worker))
-    var all = sigset_t()
-    var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_SETMASK, &all, &before)
-    var thread = pthread_t()
-    let code = pthread_create(&thread, nil, { ThreadPool.threadMain($0) }, start.toOpaque())
-    pthread_sigmask(SIG_SETMASK, &before, nil)
-    guard code == 0 else {
-      start.release()
-      let isShortage = code == EAGAIN || code == ENOMEM
-      throw Failure(
-        isShortage ? .outOfMemory : .internalError, "thread \(worker) cannot be created: error number \(code)")
+    try withContext("worker \(worker)") { () throws(Failure) in
+      try SilentThread.create(Start(shared, worker)) { ThreadPool.threadMain($0) }
     }
-    return thread
   }
 
   private static func threadMain(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {

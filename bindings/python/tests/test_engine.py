@@ -117,6 +117,23 @@ def test_packed_cache(tiny_path, tmp_path):
         Engine(tiny_path, weights="int8", packed_cache="")
 
 
+def test_packed_cache_is_written_to_the_end(tiny_path, tmp_path):
+    """Also where nobody closes the engine: the interpreter's end waits, and the log is told."""
+    folder = tmp_path / "packed"
+    program = f"""
+import dormouse
+engine = dormouse.Engine({str(tiny_path)!r}, weights="int4", packed_cache={str(folder)!r}, log=lambda _, line: print(line))
+session = engine.session()
+session.prefill([1, 2, 3])
+print("end")
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert "in the background" in lines[lines.index("end") - 1] and ": wrote " in lines[-1]
+    assert [file.suffix for file in folder.iterdir()] == [".panels"]
+
+
 def test_progress_that_raises_stops_the_loading(tiny_path):
     def fail(done, total):
         raise KeyError("enough")

@@ -34,6 +34,8 @@ class Engine:
 
     `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model" (.dormouse
     in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the log alone.
+    The file is written while the engine is at work already; closing the last of the engine and its sessions waits for
+    it.
     """
 
     def __init__(
@@ -51,7 +53,7 @@ class Engine:
         log: Optional[Callable[[int, str], object]] = None,
     ) -> None:
         self._handle = Handle("engine", None)
-        # The library may log as long as the engine or a session of it lives: sessions hold on to this too.
+        # The library may log as long as the engine or a session of it lives: their handles hold on to this.
         self._log = _log_function(log)
         loading = _Loading(progress)
         options = _abi.engine_options(
@@ -66,7 +68,7 @@ class Engine:
             pin_threads=1 if pin_threads else 0,
             packed_cache_folder=_packed_cache_folder(path, packed_cache),
         )
-        self._handle = Handle("engine", loading.open(os.fsencode(path), options))
+        self._handle = Handle("engine", loading.open(os.fsencode(path), options), self._log)
 
     def close(self) -> None:
         """Frees the engine; sessions that are open keep what they need."""
@@ -132,7 +134,7 @@ class Engine:
         options = _session_options(context_length, cache, attention)
         pointer = ctypes.c_void_p()
         call("session_open", ctypes.byref(pointer), self._handle.pointer, ctypes.byref(options))
-        return Session(self, Handle("session", pointer.value), self._log)
+        return Session(self, Handle("session", pointer.value, self._log))
 
 
 class _Loading:

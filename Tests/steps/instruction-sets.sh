@@ -8,8 +8,6 @@ log=.build/instruction-sets.log
 python=.build/test-venv/bin/python
 command=${DORMOUSE_BIN:-.build/release/dormouse}
 takes_all_sets='^DormouseKernelsTests\.'
-# All 869 questions take 107 s with the fp8 kernels of SSE2, 7 s with those of AVX-512. The Swift tests ask 40 of them.
-too_slow='--deselect=tests/test_answers.py::test_heldout_questions'
 reached=""
 
 # What a set's run says when it fails: everything but the tests that passed.
@@ -29,11 +27,9 @@ prove() { # set
   echo "-- $1: $(grep -E 'Test run with [0-9]+ tests' "$log" | tail -n 1 | sed 's/^[^T]*//')"
 }
 
-python_tests() { # set folder [options]
-  set=$1
-  shift
-  "$python" -m pytest -q -p no:cacheprovider "$@" >"$log" 2>&1 || failed "$set"
-  echo "-- $set: $1: $(tail -n 1 "$log")"
+python_tests() { # set folder
+  "$python" -m pytest -q -p no:cacheprovider "$2" >"$log" 2>&1 || failed "$1"
+  echo "-- $1: $2: $(tail -n 1 "$log")"
 }
 
 usable=$("$command" kernels --json | sed 's/.*"usable":\[\([^]]*\)\].*/\1/; s/[",]/ /g')
@@ -50,6 +46,6 @@ for set in $sets; do
   prove "$set"
   # These hold the set that the library and the command say they chose to DORMOUSE_ISA.
   python_tests "$set" Tests/CLITests
-  python_tests "$set" bindings/python/tests $([ "$set" != baseline ] || echo "$too_slow")
+  python_tests "$set" bindings/python/tests
 done
 echo "instruction-sets: the tests ran on $reached"

@@ -1,5 +1,5 @@
-// Packed weights: what packPanel writes is read back here by the layout that matrix.h describes, without any code of the
-// kernels, and products are held to sums in double precision of what both sides stand for.
+// Packed weights: what packPanel writes is read back here by the layout that matrix.h describes, without any code of
+// the kernels, and products are held to sums in double precision of what both sides stand for.
 #include "driver.h"
 
 #include <math.h>

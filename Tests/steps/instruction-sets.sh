@@ -1,7 +1,7 @@
 #!/bin/sh
 # Runs the Swift tests once for each instruction set that this processor has, the best first, which is chosen without
-# being asked for; and on each of the others the tests of Python and of the command line, whose own steps run on the best.
-# What takes all sets one after the other in its own process runs once.
+# being asked for; and on each of the others the tests of Python and of the command line, whose own steps run on the
+# best. What takes all sets one after the other in its own process runs once.
 set -eu
 cd "$(dirname "$0")/../.."
 log=.build/instruction-sets.log

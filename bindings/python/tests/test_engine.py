@@ -122,7 +122,8 @@ def test_packed_cache_is_written_to_the_end(tiny_path, tmp_path):
     folder = tmp_path / "packed"
     program = f"""
 import dormouse
-engine = dormouse.Engine({str(tiny_path)!r}, weights="int4", packed_cache={str(folder)!r}, log=lambda _, line: print(line))
+engine = dormouse.Engine(
+    {str(tiny_path)!r}, weights="int4", packed_cache={str(folder)!r}, log=lambda _, line: print(line))
 session = engine.session()
 session.prefill([1, 2, 3])
 print("end")

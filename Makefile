@@ -4,10 +4,11 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 30
 BENCH ?=
+GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install bench accuracy format lint fuzz
+.PHONY: help demo build test install bench accuracy greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -38,6 +39,11 @@ accuracy: ## measure what int8 and int4 weights cost in accuracy
 	@Tests/steps/requirements.sh test
 	@$(MAKE) --no-print-directory build
 	@Benchmarks/run.sh accuracy
+
+greedy: ## compare greedy tokens of the benchmark's model with those of transformers; GREEDY="--help" lists options
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
+	@Benchmarks/run.sh greedy $(GREEDY)
 
 format: ## format the Swift sources
 	@swift format format --in-place --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift

@@ -1,15 +1,19 @@
 #!/bin/sh
-# Makes the benchmark's own Python environment and runs a command in it. Usage: run.sh compare|accuracy [its options]
+# Makes the Python environment that a command needs and runs it there. Usage: run.sh compare|accuracy|greedy [options]
 set -eu
 command=${1:-compare}
 [ $# = 0 ] || shift
 here=$(cd "$(dirname "$0")" && pwd)
-environment="$here/../.build/benchmark-venv"
+case $command in
+  greedy) name=greedy-venv requirements="$here/requirements-greedy.txt" ;;
+  *) name=benchmark-venv requirements="$here/requirements.txt" ;;
+esac
+environment="$here/../.build/$name"
 python="$environment/bin/python"
-if ! cmp -s "$here/requirements.txt" "$environment/installed.txt"; then
-  echo "== installing what the benchmark needs into .build/benchmark-venv" >&2
+if ! cmp -s "$requirements" "$environment/installed.txt"; then
+  echo "== installing what the benchmark needs into .build/$name" >&2
   [ -x "$python" ] || python3 -m venv "$environment"
-  "$python" -m pip install --quiet --disable-pip-version-check -r "$here/requirements.txt"
-  cp "$here/requirements.txt" "$environment/installed.txt"
+  "$python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+  cp "$requirements" "$environment/installed.txt"
 fi
 exec "$python" "$here/$command.py" "$@"

@@ -12,7 +12,7 @@ for set in NEON BASELINE; do
     -I "$root/Sources/CPlatform/include" -c "$root"/Sources/CPUKernels/*.swift "$root/Tests/NEON/shims.swift" \
     -o "$output/$set.o"
   clang --target=aarch64-linux-gnu -fuse-ld=lld -static -std=c11 -O1 -Wall -Werror -I "$root/Sources/CPlatform/include" \
-    "$root/Tests/NEON/driver.c" "$output/$set.o" -lm -o "$output/$set"
+    "$root"/Tests/NEON/*.c "$output/$set.o" -lm -o "$output/$set"
   # max: every feature the emulator knows, the dot product among them.
   echo "$set:"
   qemu-aarch64 -cpu max "$output/$set"

@@ -127,7 +127,9 @@ typedef struct dormouse_engine_options {
   const char *packed_cache_folder; /* where int8 and int4 weights are kept packed for the next start, in a file for each
                                       model and precision; made if only its last part is missing. Files that are missing,
                                       damaged or of another state of the model are written anew, and what fails with
-                                      them goes to the log alone. NULL: nothing is kept */
+                                      them goes to the log alone. Writing goes on beside the engine's work; freeing the
+                                      last of the engine and its sessions waits for its end, and then tells the log.
+                                      NULL: nothing is kept */
   uint64_t cache_limit;            /* bytes for the cache pages of all sessions and of kept prefixes, within
                                       memory_limit; 0: no limit of their own */
   uint64_t prefix_cache_limit;     /* bytes of pages, for each type of rows, that are kept for later sessions with the
@@ -462,6 +464,38 @@ DORMOUSE_API dormouse_status dormouse_kernels_multiply(float *result, const void
                                                        size_t block_columns, size_t rows, size_t columns,
                                                        const float *input, size_t token_count,
                                                        dormouse_error *error);
+
+/* A weight matrix in 8 or 4 bits, with its product: what engines with DORMOUSE_WEIGHTS_INT8 and _INT4 compute with. How
+   the bits lie in memory differs from version to version, so they stay inside. */
+typedef struct dormouse_packed_matrix dormouse_packed_matrix;
+
+/* Packs weights[rows][columns], given with their scales as for dormouse_kernels_multiply and read during this call
+   alone. config_json: "type", "rows", "columns", all required. A row has a scale for each 32 columns; an "int8" weight
+   is -127 to 127 times it, an "int4" weight one of sixteen uneven levels times it, with the scale chosen for the least
+   squared error. A group of 32 with a NaN or an infinity becomes NaN. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_packed_matrix_create(dormouse_packed_matrix **out, const char *config_json,
+                                                           const void *weights, int32_t weight_type,
+                                                           const void *scales, int32_t scale_type, size_t block_rows,
+                                                           size_t block_columns, dormouse_error *error);
+/* Thread: one call at a time per matrix. */
+DORMOUSE_API void dormouse_packed_matrix_free(dormouse_packed_matrix *matrix);
+
+/* Its shape, and the bytes that the packed weights take. Each pointer may be NULL. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_packed_matrix_size(size_t *rows, size_t *columns, size_t *byte_count,
+                                                         const dormouse_packed_matrix *matrix, dormouse_error *error);
+
+/* weights[row_count][columns]: what the matrix holds now instead of rows first_row, first_row + 1, ... of the weights
+   that it was made of. Rows that it does not have are INVALID_ARGUMENT. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_packed_matrix_dequantize(float *weights, const dormouse_packed_matrix *matrix,
+                                                               size_t first_row, size_t row_count,
+                                                               dormouse_error *error);
+
+/* result[token_count][rows] = input[token_count][columns] times the transpose of the matrix, with the input rounded to
+   8 bits and a scale for each 32 columns; a token's result does not depend on the others. A NaN or an infinity in the
+   input makes its token's result NaN. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_packed_matrix_multiply(float *result, const dormouse_packed_matrix *matrix,
+                                                             const float *input, size_t token_count,
+                                                             dormouse_error *error);
 
 /* What this machine can do at most with thread_count threads (0: all): bytes a second read from memory, and float32
    operations a second of the chosen instruction set. Takes about a second. Thread: any. */

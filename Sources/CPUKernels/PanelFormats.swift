@@ -23,12 +23,17 @@ enum Int8Panels: PanelFormat {
         StepWeights((p + 64).loadUnaligned(as: __m256i.self), (p + 96).loadUnaligned(as: __m256i.self))
       )
     #else
-      return (
-        StepWeights(p.loadUnaligned(as: SIMD64<UInt8>.self)),
-        StepWeights((p + 64).loadUnaligned(as: SIMD64<UInt8>.self))
-      )
+      return (step(p), step(p + 64))
     #endif
   }
+
+  #if ISA_BASELINE || ISA_NEON
+    @inline(__always) private static func step(_ p: UnsafeRawPointer) -> StepWeights {
+      StepWeights(
+        p.loadUnaligned(as: SIMD16<UInt8>.self), (p + 16).loadUnaligned(as: SIMD16<UInt8>.self),
+        (p + 32).loadUnaligned(as: SIMD16<UInt8>.self), (p + 48).loadUnaligned(as: SIMD16<UInt8>.self))
+    }
+  #endif
 }
 
 /// Four bits are an index into sixteen levels that lie where the numbers do: the levels that leave the least squared
@@ -73,12 +78,7 @@ enum Int4Panels: PanelFormat {
     #else
       let (a, b) = (lookUp(p), lookUp(p + 16))
       let (c, d) = (lookUp(p + 32), lookUp(p + 48))
-      return (
-        StepWeights(
-          SIMD64(lowHalf: SIMD32(lowHalf: a.0, highHalf: b.0), highHalf: SIMD32(lowHalf: c.0, highHalf: d.0))),
-        StepWeights(
-          SIMD64(lowHalf: SIMD32(lowHalf: a.1, highHalf: b.1), highHalf: SIMD32(lowHalf: c.1, highHalf: d.1)))
-      )
+      return (StepWeights(a.0, b.0, c.0, d.0), StepWeights(a.1, b.1, c.1, d.1))
     #endif
   }
 
@@ -102,16 +102,30 @@ enum Int4Panels: PanelFormat {
     }
 
     #if arch(x86_64)
-      /// Without a shuffle of bytes: the lowest level, and every step up that lies below the code.
+      /// Without a shuffle of bytes: the lowest level, and every step up that lies below the code. Written out, so that
+      /// every step is a constant.
       @inline(__always) private static func climb(_ codes: __m128i) -> __m128i {
         var levels = _mm_set1_epi8(CChar(truncatingIfNeeded: level(0) &+ 128))
-        var code = 1
-        while code < 16 {
+        @inline(__always) func step(_ code: Int) {
           let isAtLeast = _mm_cmpgt_epi8(codes, _mm_set1_epi8(CChar(truncatingIfNeeded: code &- 1)))
           let rise = _mm_set1_epi8(CChar(truncatingIfNeeded: level(code) &- level(code &- 1)))
           levels = _mm_add_epi8(levels, _mm_and_si128(isAtLeast, rise))
-          code &+= 1
         }
+        step(1)
+        step(2)
+        step(3)
+        step(4)
+        step(5)
+        step(6)
+        step(7)
+        step(8)
+        step(9)
+        step(10)
+        step(11)
+        step(12)
+        step(13)
+        step(14)
+        step(15)
         return levels
       }
     #endif

@@ -115,20 +115,25 @@ struct StepWeights {
         highHalf: sums.highHalf &+ unsafeBitCast(b, to: SIMD8<Int32>.self))
     }
   #else
-    private let bytes: SIMD64<UInt8>
+    // Four rows each. The halves of a vector of 64 bytes would be copied byte by byte.
+    private let a: SIMD16<UInt8>
+    private let b: SIMD16<UInt8>
+    private let c: SIMD16<UInt8>
+    private let d: SIMD16<UInt8>
 
-    @inline(__always) init(_ bytes: SIMD64<UInt8>) { self.bytes = bytes }
+    @inline(__always) init(_ a: SIMD16<UInt8>, _ b: SIMD16<UInt8>, _ c: SIMD16<UInt8>, _ d: SIMD16<UInt8>) {
+      self.a = a
+      self.b = b
+      self.c = c
+      self.d = d
+    }
 
     @inline(__always) func add(_ x: Int32, to sums: inout SixteenInts) {
-      let low = bytes.lowHalf
-      let high = bytes.highHalf
       sums = SixteenInts(
         lowHalf: SIMD8(
-          lowHalf: addFour(low.lowHalf, x, sums.lowHalf.lowHalf),
-          highHalf: addFour(low.highHalf, x, sums.lowHalf.highHalf)),
+          lowHalf: addFour(a, x, sums.lowHalf.lowHalf), highHalf: addFour(b, x, sums.lowHalf.highHalf)),
         highHalf: SIMD8(
-          lowHalf: addFour(high.lowHalf, x, sums.highHalf.lowHalf),
-          highHalf: addFour(high.highHalf, x, sums.highHalf.highHalf)))
+          lowHalf: addFour(c, x, sums.highHalf.lowHalf), highHalf: addFour(d, x, sums.highHalf.highHalf)))
     }
 
     @inline(__always) private func addFour(_ weights: SIMD16<UInt8>, _ x: Int32, _ sums: SIMD4<Int32>) -> SIMD4<Int32> {

@@ -39,63 +39,16 @@ public func dormouse_kernels_multiply(
   _ columns: Int, _ input: UnsafePointer<Float>!, _ token_count: Int, _ error: UnsafeMutablePointer<dormouse_error>!
 ) -> dormouse_status {
   boundary(error) { () throws(Failure) in
-    let type = try elementType(weight_type)
-    guard rows > 0, columns > 0, token_count >= 0 else {
-      throw Failure(.invalidArgument, "rows and columns must be at least 1: they are \(rows) and \(columns)")
-    }
-    for (a, b) in [(rows, columns), (token_count, rows), (token_count, columns)] {
-      _ = try callerSize(a, b, MemoryLayout<Float>.size)
-    }
-    let matrix = WeightMatrix(
-      elementType: type, rows: rows, columns: columns, data: try require(weights, "weights"),
-      scales: try blockScales(type, scales, scale_type, block_rows, block_columns, columns: columns))
+    let matrix = try CallerWeights(
+      data: weights, type: weight_type, scales: scales, scaleType: scale_type, blockRows: block_rows,
+      blockColumns: block_columns
+    ).matrix(rows: rows, columns: columns)
+    try checkProductSizes(rows: rows, columns: columns, tokenCount: token_count)
     guard token_count > 0 else { return }
     try Kernels.selected().multiply(
       matrix, rows: 0..<rows, x: try require(input, "input"), xStride: columns, count: token_count,
       into: try require(result, "result"), yStride: rows)
   }
-}
-
-/// A size that the caller's arrays must have, so it can't be beyond the address space.
-private func callerSize(_ factors: Int...) throws(Failure) -> Int {
-  do { return try CheckedSize.product(factors, of: "the size of an array") } catch {
-    throw Failure(.invalidArgument, error.message)
-  }
-}
-
-private func elementType(_ number: Int32) throws(Failure) -> ElementType {
-  switch number {
-  case Int32(DORMOUSE_TYPE_F32): return .float32
-  case Int32(DORMOUSE_TYPE_F16): return .float16
-  case Int32(DORMOUSE_TYPE_BF16): return .bfloat16
-  case Int32(DORMOUSE_TYPE_F8_E4M3): return .float8E4M3
-  default: throw Failure(.invalidArgument, "weight_type is \(number), which is not a type of weights")
-  }
-}
-
-private func blockScales(
-  _ type: ElementType, _ data: UnsafeRawPointer?, _ scaleType: Int32, _ blockRows: Int, _ blockColumns: Int,
-  columns: Int
-) throws(Failure) -> BlockScales? {
-  guard type == .float8E4M3 else {
-    guard data == nil, scaleType == 0, blockRows == 0, blockColumns == 0 else {
-      throw Failure(.invalidArgument, "only F8_E4M3 weights have scales: scales must be NULL and its sizes 0")
-    }
-    return nil
-  }
-  let storage: BlockScales.Storage
-  switch scaleType {
-  case Int32(DORMOUSE_TYPE_F32): storage = .float32
-  case Int32(DORMOUSE_TYPE_F8_E8M0): storage = .float8E8M0
-  default: throw Failure(.invalidArgument, "scale_type is \(scaleType); F8_E4M3 weights take F32 or F8_E8M0 scales")
-  }
-  guard blockRows > 0, blockColumns > 0 else {
-    throw Failure(.invalidArgument, "block_rows and block_columns must be at least 1: \(blockRows), \(blockColumns)")
-  }
-  return BlockScales(
-    storage: storage, data: try require(data, "scales"),
-    columns: CheckedSize.ceilingQuotient(columns, blockColumns), rowBlock: blockRows, columnBlock: blockColumns,
-    firstRow: 0)
 }
 
 @_cdecl("dormouse_machine_measure") @implementation

@@ -167,6 +167,7 @@ private final class LatentCachePart {
   }
 }
 
-private func readConfiguration(_ text: UnsafePointer<CChar>?) throws(Failure) -> JSONFields {
+/// The object that a part is made from.
+func readConfiguration(_ text: UnsafePointer<CChar>?) throws(Failure) -> JSONFields {
   try JSONFields(argument: try readString(text, "config_json"), name: "config_json")
 }

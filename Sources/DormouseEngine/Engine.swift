@@ -22,6 +22,8 @@ public final class Engine: Sendable {
     let scheduler: Scheduler
     let stores: CacheStores
     let reservation: MemoryBudget.Reservation
+    /// Ends with the engine, on the thread that frees it: its end may wait for a file and tell the log.
+    let model: Model
   }
 
   /// Opens the model at `path`: a folder, or a file in it.
@@ -48,7 +50,7 @@ public final class Engine: Sendable {
       runtime = Runtime(
         scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
         stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
-        reservation: reservation)
+        reservation: reservation, model: model)
       checkedFolder = Locked(modelFolder)
     }
   }

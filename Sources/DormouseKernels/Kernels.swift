@@ -33,29 +33,40 @@ public struct Kernels: Sendable {
   ///
   /// - Throws: `Failure(.unsupported)` for a name that is unknown or not usable here.
   public static func selected() throws(Failure) -> Kernels {
-    if let forced = forcedSet.withLock({ $0 }) { return try make(forced) }
-    return try selected(by: getenv(environmentName).map { String(cString: $0) })
-  }
-
-  /// - Parameter name: the value of `DORMOUSE_ISA`; nil where it is not set.
-  static func selected(by name: String?) throws(Failure) -> Kernels {
-    guard let name else { return try make(usable().last ?? .baseline) }
-    guard let set = InstructionSet(rawValue: name) else {
-      throw Failure(.unsupported, "DORMOUSE_ISA is \"\(name)\": expected one of \(names(usable()))")
-    }
-    return try withContext("DORMOUSE_ISA") { () throws(Failure) in try make(set) }
+    try choice.selected(by: getenv(environmentName).map { String(cString: $0) })
   }
 
   /// Makes `selected()` return `set` in this process from now on; nil lifts it. Engines open already keep theirs.
   ///
   /// - Throws: `Failure(.unsupported)` as `make`; the choice is then as before.
-  public static func force(_ set: InstructionSet?) throws(Failure) {
-    if let set { _ = try make(set) }
-    forcedSet.withLock { $0 = set }
+  public static func force(_ set: InstructionSet?) throws(Failure) { try choice.force(set) }
+
+  private static let choice = InstructionSetChoice()
+
+  fileprivate static func names(_ sets: [InstructionSet]) -> String { sets.map(\.rawValue).joined(separator: ", ") }
+}
+
+private let environmentName = "DORMOUSE_ISA"
+
+/// Which instruction set is to be used: the process has one such choice, a test may make its own.
+final class InstructionSetChoice: Sendable {
+  private let forced = Locked<InstructionSet?>(nil)
+
+  /// - Parameter name: the value of `DORMOUSE_ISA`; nil where it is not set. What was forced comes first.
+  /// - Throws: `Failure(.unsupported)` for a name that is unknown or not usable here.
+  func selected(by name: String?) throws(Failure) -> Kernels {
+    if let set = forced.withLock({ $0 }) { return try Kernels.make(set) }
+    guard let name else { return try Kernels.make(Kernels.usable().last ?? .baseline) }
+    guard let set = InstructionSet(rawValue: name) else {
+      throw Failure(
+        .unsupported, "\(environmentName) is \"\(name)\": expected one of \(Kernels.names(Kernels.usable()))")
+    }
+    return try withContext(environmentName) { () throws(Failure) in try Kernels.make(set) }
   }
 
-  private static let environmentName = "DORMOUSE_ISA"
-  private static let forcedSet = Locked<InstructionSet?>(nil)
-
-  private static func names(_ sets: [InstructionSet]) -> String { sets.map(\.rawValue).joined(separator: ", ") }
+  /// - Throws: `Failure(.unsupported)` as `Kernels.make`; the choice is then as before.
+  func force(_ set: InstructionSet?) throws(Failure) {
+    if let set { _ = try Kernels.make(set) }
+    forced.withLock { $0 = set }
+  }
 }

@@ -90,6 +90,8 @@ public final class Model: Sendable {
   /// Bytes of the float32 copies of norms, biases and routers.
   public var floatByteCount: Int { weights.floats.reduce(0) { $0 + $1.bytes.count } }
   let weights: ModelWeights
+  /// Writes packed weights for the next start; the model goes when it is done.
+  private let cacheWriter: PackedCacheWriter?
 
   /// Opens a folder as published on a model hub: reads and checks configuration and headers, then loads the weights.
   ///
@@ -123,11 +125,13 @@ public final class Model: Sendable {
     configuration = folder.configuration
     precision = folder.precision
     weights = try binding.weights()
+    var writer: PackedCacheWriter?
     if let panels {
       let loader = PanelLoader(
         folder: folder, jobs: binding.source.packingJobs, kernels: kernels, pool: pool, progress: stored.ofPanels)
-      try loader.fill(panels, cacheFolder: options.packedCacheFolder, log: log)
+      writer = try loader.fill(panels, cacheFolder: options.packedCacheFolder, log: log)
     }
+    cacheWriter = writer
     self.pool = pool
     self.kernels = kernels
   }

@@ -11,17 +11,18 @@ struct PanelLoader {
   let progress: Progress?
 
   /// - Parameter cacheFolder: where packed weights are kept; nil: nowhere.
+  /// - Returns: what keeps them for the next start, for as long as it is at work; nil where nothing is to be written.
   /// - Throws: what packing throws, `Failure(.cancelled)`; never because of the file.
-  func fill(_ panels: AlignedBuffer, cacheFolder: String?, log: Log) throws(Failure) {
-    guard let cacheFolder else { return try pack(into: panels) }
+  func fill(_ panels: AlignedBuffer, cacheFolder: String?, log: Log) throws(Failure) -> PackedCacheWriter? {
+    guard let cacheFolder else {
+      try pack(into: panels)
+      return nil
+    }
     let cache = PackedCache(
       folder: cacheFolder, checkpoint: folder.checkpoint, precision: folder.precision.rawValue, jobs: jobs, log: log)
-    guard let cache else { return try pack(into: panels) }
-    if try cache.load(into: panels, pool: pool, progress: progress) { return }
+    if let cache, try cache.load(into: panels, pool: pool, progress: progress) { return nil }
     try pack(into: panels)
-    // All is loaded by then; only a cancellation is still heard.
-    let whole = progress.map { progress in { @Sendable (_: UInt64, _: UInt64) in progress(1, 1) } }
-    try cache.save(panels, pool: pool, progress: whole)
+    return cache?.save(panels)
   }
 
   private func pack(into panels: AlignedBuffer) throws(Failure) {

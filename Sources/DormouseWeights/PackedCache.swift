@@ -59,52 +59,24 @@ public struct PackedCache: Sendable {
     try reader.run(on: pool)
   }
 
-  /// Writes the packed bytes of `memory` for the next start. A failure is a line in the log, and leaves no file behind.
+  /// Begins to write the packed bytes of `memory`, which must not change any more, for the next start.
   ///
-  /// - Parameter progress: returning `false` cancels.
-  /// - Throws: `Failure(.cancelled)`.
-  public func save(_ memory: AlignedBuffer, pool: ThreadPool, progress: Progress?) throws(Failure) {
+  /// - Returns: what is at work on it; nil, after a line in the log, when the file cannot be made.
+  public func save(_ memory: AlignedBuffer) -> PackedCacheWriter? {
     do throws(Failure) {
-      try write(memory, pool, progress)
-      log(.information, "\(path): wrote \(memory.bytes.count) bytes of packed weights")
+      return try PackedCacheWriter(
+        path: path, header: PackedCacheHeader(identity: identity, byteCount: memory.bytes.count), memory: memory,
+        log: log)
     } catch {
-      if error.status == .cancelled { throw error }
-      log(error.status == .busy ? .information : .warning, "packed weights are not kept: \(error)")
+      PackedCache.report(error, to: log)
+      return nil
     }
   }
 
-  private func write(_ memory: AlignedBuffer, _ pool: ThreadPool, _ progress: Progress?) throws(Failure) {
-    let header = PackedCacheHeader(identity: identity, byteCount: memory.bytes.count)
-    let file = try ReplacementFile(path: path, byteCount: header.fileByteCount)
-    let buffer = try AlignedBuffer(byteCount: header.pieceCount * 8, for: "checksums of \(path)")
-    let checksums = SharedWords(words: buffer.bound(to: UInt64.self))
-    let state = LoadingState(total: memory.bytes.count, progress: progress)
-    guard state.reportStart() else { throw LoadingState.cancelled }
-    pool.run(header.pieceCount) { index, _ in
-      guard !state.isStopped else { return }
-      let start = index * TensorReader.pieceByteCount
-      let end = min(start + TensorReader.pieceByteCount, memory.bytes.count)
-      let bytes = UnsafeRawBufferPointer(rebasing: memory.bytes[start..<end])
-      checksums.words[index] = XXHash64.hash(bytes)
-      do throws(Failure) {
-        try file.write(bytes, at: header.dataOffset + start)
-        state.add(bytes.count)
-      } catch { state.fail(error) }
-    }
-    try state.finish()
-    let bytes = header.encoded(checksums: checksums.words)
-    withExtendedLifetime(buffer) {}
-    let outcome: Result<Void, Failure> = bytes.withUnsafeBytes { bytes in
-      do throws(Failure) { return .success(try file.write(bytes, at: 0)) } catch { return .failure(error) }
-    }
-    try outcome.get()
-    try file.commit()
+  /// Another process that writes the same file is nothing to warn about.
+  static func report(_ failure: Failure, to log: Log) {
+    log(failure.status == .busy ? .information : .warning, "packed weights are not kept: \(failure)")
   }
-}
-
-/// Each task writes words of its own.
-private struct SharedWords: @unchecked Sendable {
-  let words: UnsafeMutableBufferPointer<UInt64>
 }
 
 // MARK: - Whose file it is

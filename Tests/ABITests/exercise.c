@@ -457,6 +457,70 @@ static void latent_cache(void) {
   dormouse_latent_cache_free(NULL);
 }
 
+static dormouse_status pack(dormouse_packed_matrix **out, const char *config_json, const void *weights, int32_t type) {
+  return dormouse_packed_matrix_create(out, config_json, weights, type, NULL, 0, 0, 0, &error);
+}
+
+static void packed_matrix(void) {
+  static const float weights[2][3] = { { 1, 2, 3 }, { -127, 0, 64 } };
+  static const float input[2][3] = { { 127, 1, 2 }, { 0, 0, 127 } };
+  static const uint8_t eighths[3] = { 0x38, 0x40, 0x44 }; /* e4m3 1, 2, 3 */
+  static const float scales[2] = { 2, 4 };
+  static const char *eight = "{\"type\": \"int8\", \"rows\": 2, \"columns\": 3}";
+  static const char *one_row = "{\"type\": \"int4\", \"rows\": 1, \"columns\": 3}";
+  float result[4] = { 0 }, held[6] = { 0 };
+  size_t rows = 0, columns = 0, bytes = 0;
+  dormouse_packed_matrix *matrix = (dormouse_packed_matrix *)(void *)result;
+  FAILS(INVALID, pack(NULL, eight, weights, DORMOUSE_TYPE_F32));
+  FAILS(INVALID, pack(&matrix, NULL, weights, DORMOUSE_TYPE_F32));
+  CHECK(matrix == NULL);
+  FAILS(INVALID, pack(&matrix, "{\"type\": \"int5\", \"rows\": 2, \"columns\": 3}", weights, DORMOUSE_TYPE_F32));
+  CHECK(strstr(error.message, "int5") != NULL);
+  FAILS(INVALID, pack(&matrix, "{\"type\": \"int8\", \"columns\": 3}", weights, DORMOUSE_TYPE_F32));
+  FAILS(INVALID, pack(&matrix, "{\"type\": \"int8\", \"rows\": 0, \"columns\": 3}", weights, DORMOUSE_TYPE_F32));
+  FAILS(INVALID, pack(&matrix, "{\"type\": \"int8\", \"rows\": 2, \"columns\": 3, \"x\": 1}", weights,
+                      DORMOUSE_TYPE_F32));
+  FAILS(INVALID, pack(&matrix, "{\"type\": \"int8\", \"rows\": 2147483647, \"columns\": 2147483647}", weights,
+                      DORMOUSE_TYPE_F32));
+  FAILS(INVALID, pack(&matrix, eight, NULL, DORMOUSE_TYPE_F32));
+  FAILS(INVALID, pack(&matrix, eight, weights, 99));
+  FAILS(INVALID, pack(&matrix, eight, weights, DORMOUSE_TYPE_F8_E4M3)); /* no scales */
+  CHECK(matrix == NULL);
+
+  WORKS(pack(&matrix, eight, weights, DORMOUSE_TYPE_F32));
+  WORKS(dormouse_packed_matrix_size(&rows, &columns, &bytes, matrix, &error));
+  CHECK(rows == 2 && columns == 3 && bytes >= 2 * 3 && bytes < 4096);
+  WORKS(dormouse_packed_matrix_size(NULL, NULL, NULL, matrix, &error));
+  FAILS(INVALID, dormouse_packed_matrix_size(&rows, &columns, &bytes, NULL, &error));
+  WORKS(dormouse_packed_matrix_dequantize(held, matrix, 0, 2, &error));
+  CHECK(fabsf(held[1] - 2) < 0.02f && held[3] == -127 && held[4] == 0 && held[5] == 64);
+  WORKS(dormouse_packed_matrix_dequantize(result, matrix, 1, 1, &error));
+  CHECK(result[0] == -127 && result[2] == 64);
+  WORKS(dormouse_packed_matrix_dequantize(NULL, matrix, 2, 0, &error));
+  FAILS(INVALID, dormouse_packed_matrix_dequantize(held, matrix, 1, 2, &error));
+  FAILS(INVALID, dormouse_packed_matrix_dequantize(held, matrix, SIZE_MAX, 1, &error));
+  FAILS(INVALID, dormouse_packed_matrix_dequantize(held, matrix, 1, SIZE_MAX, &error));
+  FAILS(INVALID, dormouse_packed_matrix_dequantize(NULL, matrix, 0, 1, &error));
+  FAILS(INVALID, dormouse_packed_matrix_dequantize(held, NULL, 0, 1, &error));
+  WORKS(dormouse_packed_matrix_multiply(result, matrix, input[0], 2, &error));
+  CHECK(fabsf(result[0] - (127 * held[0] + held[1] + 2 * held[2])) < 1e-3f && result[1] == 128 - 127 * 127);
+  CHECK(fabsf(result[2] - 127 * held[2]) < 1e-3f && result[3] == 127 * 64);
+  WORKS(dormouse_packed_matrix_multiply(NULL, matrix, NULL, 0, &error));
+  FAILS(INVALID, dormouse_packed_matrix_multiply(NULL, matrix, input[0], 1, &error));
+  FAILS(INVALID, dormouse_packed_matrix_multiply(result, NULL, input[0], 1, &error));
+  FAILS(INVALID, dormouse_packed_matrix_multiply(result, matrix, NULL, 1, &error));
+  FAILS(INVALID, dormouse_packed_matrix_multiply(result, matrix, input[0], SIZE_MAX, &error));
+  FAILS(INVALID, dormouse_packed_matrix_multiply(result, matrix, input[0], SIZE_MAX / 8, &error));
+  dormouse_packed_matrix_free(matrix);
+  dormouse_packed_matrix_free(NULL);
+
+  WORKS(dormouse_packed_matrix_create(&matrix, one_row, eighths, DORMOUSE_TYPE_F8_E4M3, scales, DORMOUSE_TYPE_F32, 1, 2,
+                                      &error));
+  WORKS(dormouse_packed_matrix_dequantize(held, matrix, 0, 1, &error));
+  CHECK(fabsf(held[0] - 2) < 1 && fabsf(held[1] - 4) < 1 && fabsf(held[2] - 12) < 1);
+  dormouse_packed_matrix_free(matrix);
+}
+
 static void kernels(void) {
   static const float weights[2][3] = { { 1, 2, 3 }, { -1, 0, 1 } };
   static const uint16_t halves[3] = { 0x3F80, 0x4000, 0x4040 }; /* bfloat16 1, 2, 3 */
@@ -515,6 +579,7 @@ int main(int argc, char **argv) {
   text(argv[2]);
   router();
   latent_cache();
+  packed_matrix();
   kernels();
   if (failures > 0) return fprintf(stderr, "%d expectations failed\n", failures), 1;
   puts("every function answered as the header says");

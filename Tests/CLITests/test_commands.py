@@ -255,6 +255,7 @@ def test_bench_beyond_the_context(dormouse, bare):
 def test_kernels(dormouse):
     (kernels,) = dormouse("kernels", "--json").lines
     assert set(kernels) == {"built", "usable", "chosen"}
+    assert kernels["chosen"] == os.environ.get("DORMOUSE_ISA", kernels["usable"][-1])
     assert "baseline" in kernels["usable"] and set(kernels["usable"]) <= set(kernels["built"])
     text = dormouse("kernels").out
     assert [line.split()[0] for line in text.splitlines()] == ["built", "usable", "chosen"]

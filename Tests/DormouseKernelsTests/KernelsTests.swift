@@ -4,8 +4,9 @@ import Testing
 
 @testable import DormouseKernels
 
-/// How an instruction set is listed, chosen and forced. Serial: the choice belongs to the process.
-@Suite(.serialized) struct KernelsTests {
+/// How an instruction set is listed, chosen and forced. The choice of the process is left alone: other tests run beside
+/// these, and `make test` counts on what they run on.
+@Suite struct KernelsTests {
   @Test func listsWhatIsBuiltAndUsable() throws {
     #expect(Kernels.built().contains(.baseline))
     #expect(Kernels.usable().allSatisfy { Kernels.built().contains($0) })
@@ -17,23 +18,25 @@ import Testing
     #endif
   }
 
-  @Test func refusesWhatIsNotThere() {
+  @Test func refusesWhatIsNotThere() throws {
     for set in InstructionSet.allCases where !Kernels.usable().contains(set) {
       #expect {
         try Kernels.make(set)
       } throws: {
         ($0 as? Failure)?.status == .unsupported && "\($0)".contains(set.rawValue)
       }
-      #expect(throws: Failure.self) { try Kernels.force(set) }
+      let choice = InstructionSetChoice()
+      #expect(throws: Failure.self) { try choice.force(set) }
+      #expect(try choice.selected(by: nil).instructionSet == Kernels.usable().last)
     }
   }
 
   /// Instruction sets differ in how they round: without FMA a product of its own rounds, so the sum betrays which ran.
   @Test func runsTheForcedSet() throws {
-    defer { try? Kernels.force(nil) }
+    let choice = InstructionSetChoice()
     for set in Kernels.usable() {
-      try Kernels.force(set)
-      let kernels = try Kernels.selected()
+      try choice.force(set)
+      let kernels = try choice.selected(by: "baseline")
       #expect(kernels.instructionSet == set)
       let x: Float = 1 + 0x1p-23
       let remainder = kernels.dot([-1, x], [1 + 0x1p-22, x], count: 2)
@@ -41,17 +44,17 @@ import Testing
         #expect((remainder == 0) == (set == .baseline))
       #endif
     }
-    try Kernels.force(nil)
-    #expect(try Kernels.selected().instructionSet == Kernels.usable().last)
+    try choice.force(nil)
+    #expect(try choice.selected(by: nil).instructionSet == Kernels.usable().last)
   }
 
-  /// Changing the environment itself would race with the tests that open engines meanwhile.
   @Test func obeysTheEnvironment() throws {
-    #expect(try Kernels.selected(by: nil).instructionSet == Kernels.usable().last)
-    #expect(try Kernels.selected(by: "baseline").instructionSet == .baseline)
+    let choice = InstructionSetChoice()
+    #expect(try choice.selected(by: nil).instructionSet == Kernels.usable().last)
+    for set in Kernels.usable() { #expect(try choice.selected(by: set.rawValue).instructionSet == set) }
     for name in ["sse9", "", "AVX2"] {
       #expect {
-        try Kernels.selected(by: name)
+        try choice.selected(by: name)
       } throws: {
         ($0 as? Failure)?.status == .unsupported && "\($0)".contains("\"\(name)\"")
       }

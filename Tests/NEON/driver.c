@@ -1,16 +1,19 @@
 // Calls every kernel that shims.swift names and holds it to sums in double precision, from the definition of each
-// format. Prints what differs; returns 1 if anything does.
+// format (packed ones in panels.c). Prints what differs; returns 1 if anything does.
+#include "driver.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "matrix.h"
-
 void shim_multiply_vectors(const platform_matrix *, long, long, const float *, long, long, float *, long, float *);
 long shim_multiply_vectors_scratch(long, long);
 void shim_multiply_matrix(const platform_matrix *, long, long, const float *, long, long, float *, long, float *);
 long shim_multiply_matrix_scratch(long, long);
+void shim_pack_activations(const float *, long, long, long, float *);
+void shim_multiply_packed(const platform_matrix *, long, long, const float *, long, float *, long, float *);
+long shim_multiply_packed_scratch(void);
 void shim_multiply_transposed(const platform_matrix *, long, long, const float *, float *);
 void shim_dequantize(const platform_matrix *, long, float *);
 void shim_rms_norm(const float *, const float *, float, long, float *);
@@ -30,7 +33,7 @@ static unsigned random_bits(void) {
 
 static float random_number(void) { return (float)((int)(random_bits() & 0xFFFFFF) - 0x800000) / 0x800000; }
 
-static void expect(double value, double expected, double tolerance, const char *what, int type, long index) {
+void expect(double value, double expected, double tolerance, const char *what, int type, long index) {
   checks++;
   if (fabs(value - expected) <= tolerance || (isnan(value) && isnan(expected))) return;
   if (failures++ < 20) printf("%s, type %d, %ld: %.9g, expected %.9g\n", what, type, index, value, expected);
@@ -85,7 +88,7 @@ static platform_matrix make(int type, long rows, long columns, int scaled) {
   return w;
 }
 
-static float *numbers(long count) {
+float *numbers(long count) {
   float *x = aligned_alloc(64, (count * 4 + 63) / 64 * 64 + 64);
   for (long i = 0; i < count; i++) x[i] = random_number();
   return x;
@@ -94,10 +97,16 @@ static float *numbers(long count) {
 static void check_product(const platform_matrix *w, long rows, long count, int nan_row) {
   long columns = w->columns;
   float *x = numbers(count * columns), *y = numbers(count * rows);
-  for (int many = 0; many < 2; many++) {
-    long size = many ? shim_multiply_matrix_scratch(columns, count) : shim_multiply_vectors_scratch(columns, count);
-    float *scratch = numbers(size);
-    (many ? shim_multiply_matrix : shim_multiply_vectors)(w, 0, rows, x, columns, count, y, rows, scratch);
+  float *packed = numbers(count * columns);
+  static const char *const names[] = {"vectors", "matrix", "packed activations"};
+  shim_pack_activations(x, columns, count, columns, packed);
+  for (int way = 0; way < 3; way++) {
+    long needed[] = {shim_multiply_vectors_scratch(columns, count), shim_multiply_matrix_scratch(columns, count),
+                     shim_multiply_packed_scratch()};
+    float *scratch = numbers(needed[way]);
+    if (way == 0) shim_multiply_vectors(w, 0, rows, x, columns, count, y, rows, scratch);
+    if (way == 1) shim_multiply_matrix(w, 0, rows, x, columns, count, y, rows, scratch);
+    if (way == 2) shim_multiply_packed(w, 0, rows, packed, count, y, rows, scratch);
     for (long i = 0; i < count; i++)
       for (long r = 0; r < rows; r++) {
         double sum = 0, magnitude = 0;
@@ -105,11 +114,11 @@ static void check_product(const platform_matrix *w, long rows, long count, int n
           double term = value(w, r, c) * x[i * columns + c];
           sum += term, magnitude += fabs(term);
         }
-        expect(y[i * rows + r], r == nan_row ? NAN : sum, 5e-7 * magnitude, many ? "matrix" : "vectors", w->type, r);
+        expect(y[i * rows + r], r == nan_row ? NAN : sum, 5e-7 * magnitude, names[way], w->type, r);
       }
     free(scratch);
   }
-  free(x), free(y);
+  free(x), free(y), free(packed);
 }
 
 static void check_transposed(const platform_matrix *w, long rows) {
@@ -171,6 +180,7 @@ int main(void) {
           free((void *)w.data), free((void *)w.scales);
         }
   for (int i = 0; i < 7; i++) check_vectors(widths[i]);
+  check_panels();
   printf("%ld values, %d wrong\n", checks, failures);
   return failures != 0;
 }

@@ -2,7 +2,7 @@
 
 import numpy
 
-from dormouse import LatentCache, Router, instruction_sets, multiply
+from dormouse import LatentCache, PackedMatrix, Router, instruction_sets, multiply
 
 
 def main():
@@ -29,6 +29,10 @@ def main():
     inputs = random.standard_normal((2, 128)).astype(numpy.float32)
     difference = numpy.abs(multiply(weights, inputs) - inputs @ weights.T).max()
     print(f"{instruction_sets().chosen}: the product differs from numpy by {difference:.1e}")
+
+    with PackedMatrix(weights, type="int4") as matrix:
+        error = numpy.linalg.norm(matrix.dequantize() - weights) / numpy.linalg.norm(weights)
+        print(f"int4: {matrix.byte_count} bytes instead of {weights.nbytes}, {error:.1%} off")
 
 
 main()

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,24 @@ def test_packed_cache(tiny_path, tmp_path):
         Engine(tiny_path, weights="int8", packed_cache="")
 
 
+def test_packed_cache_is_written_to_the_end(tiny_path, tmp_path):
+    """Also where nobody closes the engine: the interpreter's end waits, and the log is told."""
+    folder = tmp_path / "packed"
+    program = f"""
+import dormouse
+engine = dormouse.Engine(
+    {str(tiny_path)!r}, weights="int4", packed_cache={str(folder)!r}, log=lambda _, line: print(line))
+session = engine.session()
+session.prefill([1, 2, 3])
+print("end")
+"""
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60)
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert "in the background" in lines[lines.index("end") - 1] and ": wrote " in lines[-1]
+    assert [file.suffix for file in folder.iterdir()] == [".panels"]
+
+
 def test_progress_that_raises_stops_the_loading(tiny_path):
     def fail(done, total):
         raise KeyError("enough")
@@ -144,6 +163,7 @@ def test_without_numpy(tiny_path):
     """The package works, with lists, where there is no numpy."""
     program = f"""
 import sys
+import time
 sys.modules["numpy"] = None
 from array import array
 import dormouse
@@ -183,6 +203,12 @@ def test_threads_can_be_pinned(tiny_path):
     before = masks()
     with Engine(tiny_path, threads=2, pin_threads=True) as engine:
         engine.session().prefill([1, 2, 3])
-        new = [mask for task, mask in masks().items() if task not in before]
+        end = time.monotonic() + 10
+        while True:
+            new = [mask for task, mask in masks().items() if task not in before]
+            # The thread that the call above ran on (so that Ctrl-C is heard) may still be on its way out.
+            if len(new) == 1 or time.monotonic() > end:
+                break
+            time.sleep(0.01)
         assert [len(mask) for mask in new] == [1] and new[0] <= os.sched_getaffinity(0)
     assert os.sched_getaffinity(0) == before[os.getpid()]

@@ -1,5 +1,7 @@
 """The parts against numpy."""
 
+import os
+
 import pytest
 
 import dormouse
@@ -19,6 +21,7 @@ def instruction_set(request):
 
 def test_instruction_sets():
     sets = dormouse.instruction_sets()
+    assert sets.chosen == os.environ.get("DORMOUSE_ISA", sets.usable[-1])
     assert "baseline" in sets.usable and set(sets.usable) <= set(sets.built)
     dormouse.force_instruction_set("baseline")
     assert dormouse.instruction_sets().chosen == "baseline"

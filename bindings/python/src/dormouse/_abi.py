@@ -202,6 +202,13 @@ PROTOTYPES = {
             _error,
         ],
     ),
+    "packed_matrix_create": (
+        status, [_out_handle, c_char_p, c_void_p, c_int32, c_void_p, c_int32, c_size_t, c_size_t, _error],
+    ),
+    "packed_matrix_free": (None, [_handle]),
+    "packed_matrix_size": (status, [_size, _size, _size, _handle, _error]),
+    "packed_matrix_dequantize": (status, [_floats, _handle, c_size_t, c_size_t, _error]),
+    "packed_matrix_multiply": (status, [_floats, _handle, _floats, c_size_t, _error]),
     "machine_measure": (status, [POINTER(c_double), POINTER(c_double), c_uint32, _error]),
 }
 

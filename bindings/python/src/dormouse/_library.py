@@ -156,9 +156,13 @@ def interruptible(work: Callable[[], _Result], cancel: Callable[[], None]) -> _R
 
 
 class Handle:
-    """An opaque handle of the library that is freed once: by `close`, a with statement, or the garbage collector."""
+    """An opaque handle of the library that is freed once: by `close`, a with statement, or the garbage collector.
 
-    def __init__(self, kind: str, pointer: Optional[int]) -> None:
+    `keep` is a callback that the library may call as long as the handle lives, and while it is freed.
+    """
+
+    def __init__(self, kind: str, pointer: Optional[int], keep: Any = None) -> None:
+        self._keep = keep
         self._kind = kind
         self._pointer = pointer
 

@@ -35,6 +35,8 @@ class Engine:
 
     `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model" (.dormouse
     in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the log alone.
+    The file is written while the engine is at work already; closing the last of the engine and its sessions waits for
+    it.
 
     `cache_limit` and `prefix_cache` bound, in bytes, the cache pages of all sessions, and those that are kept for later
     sessions with the same beginning (False: none). `batch_limit` sessions are computed at a time, and `queue_limit` more
@@ -61,7 +63,7 @@ class Engine:
         log: Optional[Callable[[int, str], object]] = None,
     ) -> None:
         self._handle = Handle("engine", None)
-        # The library may log as long as the engine or a session of it lives: sessions hold on to this too.
+        # The library may log as long as the engine or a session of it lives: their handles hold on to this.
         self._log = _log_function(log)
         loading = _Loading(progress)
         options = _abi.engine_options(
@@ -82,7 +84,7 @@ class Engine:
             queue_limit=_unsigned("queue_limit", queue_limit, 32),
             prompt_tokens_per_step=_unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
         )
-        self._handle = Handle("engine", loading.open(os.fsencode(path), options))
+        self._handle = Handle("engine", loading.open(os.fsencode(path), options), self._log)
 
     def close(self) -> None:
         """Frees the engine; sessions that are open keep what they need."""
@@ -162,7 +164,7 @@ class Engine:
         )
         pointer = ctypes.c_void_p()
         call("session_open", ctypes.byref(pointer), self._handle.pointer, ctypes.byref(options))
-        return Session(self, Handle("session", pointer.value), self._log)
+        return Session(self, Handle("session", pointer.value, self._log))
 
 
 class _Loading:

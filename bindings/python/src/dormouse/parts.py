@@ -17,9 +17,9 @@ _TYPES = {
 _SCALE_TYPES = {"f32": (_abi.TYPE_F32, 4), "f8_e8m0": (_abi.TYPE_F8_E8M0, 1)}
 
 
-def _create(kind: str, config: Dict[str, Any]) -> Handle:
+def _create(kind: str, config: Dict[str, Any], *arguments: Any) -> Handle:
     pointer = ctypes.c_void_p()
-    call(kind + "_create", ctypes.byref(pointer), json.dumps(config).encode("utf-8"))
+    call(kind + "_create", ctypes.byref(pointer), json.dumps(config).encode("utf-8"), *arguments)
     return Handle(kind, pointer.value)
 
 
@@ -169,22 +169,91 @@ def multiply(
     weights holds rows * columns values of `type` ("f32", "f16", "bf16", "f8_e4m3") in any C-contiguous buffer;
     f8_e4m3 needs scales, one for each block of block[0] rows and block[1] columns.
     """
-    if type not in _TYPES:
-        raise ValueError(f"type is {type!r}, not one of {', '.join(map(repr, _TYPES))}")
     values = _arrays.Floats(inputs, "inputs", 2)
     tokens, columns = values.shape
+    rows, source = _weights(weights, columns, type, scales, scale_type, block)
+    result = (ctypes.c_float * (tokens * rows))()
+    call("kernels_multiply", result, *source, rows, columns, values.pointer, tokens)
+    return _arrays.shaped(result, [tokens, rows])
+
+
+class PackedMatrix(_Part):
+    """A weight matrix in 8 or 4 bits, with its product: what engines with int8 and int4 weights compute with.
+
+    weights: rows * columns values of `weight_type`, with scales, as for `multiply`; `columns` may be left out where the
+    array has two dimensions. type: "int8" or "int4". Packing takes a copy: the weights may go afterwards.
+    """
+
+    def __init__(
+        self,
+        weights: Any,
+        *,
+        type: str,
+        columns: Optional[int] = None,
+        weight_type: str = "f32",
+        scales: Any = None,
+        scale_type: str = "f32",
+        block: Tuple[int, int] = (128, 128),
+    ) -> None:
+        self._handle = Handle("packed_matrix", None)
+        if columns is None:
+            shape = getattr(weights, "shape", None) or ()
+            if len(shape) != 2:
+                raise ValueError("weights must have two dimensions where columns is not given")
+            columns = int(shape[1])
+        rows, source = _weights(weights, columns, weight_type, scales, scale_type, block)
+        self._handle = _create("packed_matrix", {"type": type, "rows": rows, "columns": columns}, *source)
+        self._shape = (rows, columns)
+
+    def __enter__(self) -> "PackedMatrix":
+        return self
+
+    @property
+    def shape(self) -> Tuple[int, int]:
+        """Rows and columns."""
+        return self._shape
+
+    @property
+    def byte_count(self) -> int:
+        """Bytes that the packed weights take."""
+        size = ctypes.c_size_t()
+        call("packed_matrix_size", None, None, ctypes.byref(size), self._handle.pointer)
+        return size.value
+
+    def multiply(self, inputs: Any) -> Any:
+        """inputs [tokens, columns], rounded to 8 bits, times the transpose: float32 [tokens, rows]."""
+        values = _arrays.Floats(inputs, "inputs", 2)
+        tokens, columns = values.shape
+        rows = self._shape[0]
+        if columns != self._shape[1]:
+            raise ValueError(f"inputs has {columns} columns, the matrix {self._shape[1]}")
+        result = (ctypes.c_float * (tokens * rows))()
+        call("packed_matrix_multiply", result, self._handle.pointer, values.pointer, tokens)
+        return _arrays.shaped(result, [tokens, rows])
+
+    def dequantize(self, first_row: int = 0, row_count: Optional[int] = None) -> Any:
+        """What it holds instead of the weights: float32 [row_count, columns]; without a count, to the last row."""
+        rows, columns = self._shape
+        count = rows - first_row if row_count is None else row_count
+        if not (0 <= first_row <= rows and 0 <= count <= rows - first_row):
+            raise ValueError(f"{count} rows from row {first_row} on: the matrix has {rows} rows")
+        result = (ctypes.c_float * (count * columns))()
+        call("packed_matrix_dequantize", result, self._handle.pointer, first_row, count)
+        return _arrays.shaped(result, [count, columns])
+
+
+def _weights(
+    weights: Any, columns: int, type: str, scales: Any, scale_type: str, block: Tuple[int, int]
+) -> Tuple[int, Tuple[Any, ...]]:
+    """Rows, and the arguments of the C functions from `weights` to `block_columns`."""
+    if type not in _TYPES:
+        raise ValueError(f"type of weights is {type!r}, not one of {', '.join(map(repr, _TYPES))}")
     code, size = _TYPES[type]
     data = _arrays.raw_bytes(weights)
-    if columns == 0 or len(data) % (columns * size):
+    if columns < 1 or len(data) % (columns * size):
         raise ValueError(f"weights has {len(data)} bytes, no multiple of {columns} columns of {size} bytes")
     rows = len(data) // (columns * size)
-    scale_data, scale_code, block_rows, block_columns = _scales(type, scales, scale_type, block, rows, columns)
-    result = (ctypes.c_float * (tokens * rows))()
-    call(
-        "kernels_multiply", result, data, code, scale_data, scale_code, block_rows, block_columns, rows, columns,
-        values.pointer, tokens,
-    )
-    return _arrays.shaped(result, [tokens, rows])
+    return rows, (data, code, *_scales(type, scales, scale_type, block, rows, columns))
 
 
 def _scales(

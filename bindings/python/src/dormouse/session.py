@@ -80,10 +80,9 @@ class Answer:
 class Session:
     """One timeline of tokens. One call at a time; `cancel` from any thread. `Engine.session` opens one."""
 
-    def __init__(self, engine: "Engine", handle: Handle, log: Any) -> None:
+    def __init__(self, engine: "Engine", handle: Handle) -> None:
         self.engine = engine
         self._handle = handle
-        self._log = log
         self._stream: Optional[Stream] = None
 
     def close(self) -> None:

@@ -1,0 +1,149 @@
+// Packed weights: what packPanel writes is read back here by the layout that matrix.h describes, without any code of
+// the kernels, and products are held to sums in double precision of what both sides stand for.
+#include "driver.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+void shim_multiply_panels(const platform_panels *, long, long, const platform_activations *, long, float *, long);
+void shim_pack_panel(int, long, const float *, long, void *, float *);
+long shim_pack_panel_scratch(long);
+long shim_panel_byte_count(int, long);
+void shim_unpack_row(const platform_panels *, long, long, float *);
+void shim_quantize_activations(const float *, long, signed char *, float *, int *);
+
+enum { ROWS = PLATFORM_PANEL_ROWS, GROUP = PLATFORM_GROUP_COLUMNS };
+
+// The levels of int4 by their codes, as docs and Sources/CPUKernels/PanelFormats.swift list them.
+static const int levels[16] = {-127, -101, -81, -64, -48, -34, -21, -9, 3, 14, 26, 39, 52, 68, 88, 119};
+
+static double half(const unsigned char *p) {
+  int bits = p[0] | p[1] << 8, mantissa = bits & 0x3FF, exponent = bits >> 10 & 31;
+  if (exponent == 31) return mantissa ? NAN : bits & 0x8000 ? -INFINITY : INFINITY;
+  double size = ldexp(mantissa + (exponent ? 1024 : 0), (exponent ? exponent : 1) - 25);
+  return bits & 0x8000 ? -size : size;
+}
+
+// Element (r, c) of a packed matrix.
+static double held(const platform_panels *w, long r, long c) {
+  const unsigned char *panel = (const unsigned char *)w->data + r / ROWS * w->panel_stride;
+  long lane = r % ROWS, g = c / GROUP, inside = c % GROUP;
+  float factor;
+  memcpy(&factor, panel + lane * 4, 4);
+  double scale = half(panel + 64 + (g * ROWS + lane) * 2) * factor;
+  const unsigned char *elements = panel + 64 + (w->groups * ROWS * 2 + 63) / 64 * 64;
+  if (w->type == PLATFORM_PANELS_INT8) {
+    int byte = elements[((g * 8 + inside / 4) * ROWS + lane) * 4 + inside % 4];
+    return scale * (byte - 128);
+  }
+  int byte = elements[((g * 4 + inside / 8) * ROWS + lane) * 4 + inside % 4];
+  return scale * levels[inside % 8 < 4 ? byte & 15 : byte >> 4];
+}
+
+// Packs rows [rows][columns] and holds the outcome to them.
+static platform_panels pack(int type, const float *source, long rows, long columns) {
+  long groups = (columns + GROUP - 1) / GROUP, panels = (rows + ROWS - 1) / ROWS, width = groups * GROUP;
+  platform_panels w = {.groups = groups, .panel_stride = shim_panel_byte_count(type, groups), .type = type};
+  unsigned char *data = aligned_alloc(64, panels * w.panel_stride);
+  float *block = numbers(ROWS * width), *scratch = numbers(shim_pack_panel_scratch(groups)), *row = numbers(columns);
+  for (long panel = 0; panel < panels; panel++) {
+    memset(block, 0, ROWS * width * sizeof(float));
+    for (long r = panel * ROWS; r < rows && r < (panel + 1) * ROWS; r++)
+      memcpy(block + r % ROWS * width, source + r * columns, columns * sizeof(float));
+    shim_pack_panel(type, groups, block, width, data + panel * w.panel_stride, scratch);
+  }
+  w.data = data;
+  for (long r = 0; r < rows; r++) {
+    shim_unpack_row(&w, r, columns, row);
+    for (long g = 0; g < groups; g++) {
+      double top = 0, squares = 0, error = 0;
+      for (long c = g * GROUP; c < columns && c < (g + 1) * GROUP; c++) {
+        double x = source[r * columns + c], value = held(&w, r, c);
+        expect(row[c], value, 1e-7 * fabs(value), "unpacked row", type, c);
+        top = isfinite(x) ? fmax(top, fabs(x)) : NAN;
+        squares += x * x, error += (value - x) * (value - x);
+      }
+      if (isnan(top) || isnan(squares)) continue;
+      // int8: half a step, of a scale that was rounded, too. int4: what the worst groups of random numbers leave.
+      double allowed = type == PLATFORM_PANELS_INT8 ? top / 127 * 0.502 * sqrt(GROUP) : 0.15 * sqrt(squares);
+      expect(sqrt(error), 0, allowed, "packed weights", type, r);
+    }
+  }
+  free(block), free(scratch), free(row);
+  return w;
+}
+
+// Rounds x [count][columns] and holds the outcome to the rule: the greatest magnitude of 32 becomes 127.
+static platform_activations rounded(const float *x, long count, long columns) {
+  long groups = (columns + GROUP - 1) / GROUP;
+  signed char *values = malloc(count * groups * GROUP);
+  float *scales = malloc(count * groups * sizeof(float));
+  int *offsets = malloc(count * groups * sizeof(int));
+  for (long i = 0; i < count; i++) {
+    long at = i * groups;
+    shim_quantize_activations(x + i * columns, columns, values + at * GROUP, scales + at, offsets + at);
+    for (long g = 0; g < groups; g++) {
+      float top = 0;
+      int sum = 0;
+      for (long c = g * GROUP; c < columns && c < (g + 1) * GROUP; c++) {
+        float size = fabsf(x[i * columns + c]);
+        top = isnan(size) || isinf(size) ? NAN : size > top ? size : top;
+        if (isnan(top)) break;
+      }
+      expect(scales[at + g], top / 127, 0, "scale of activations", 0, g);
+      if (isnan(top)) continue;
+      for (long c = g * GROUP; c < (g + 1) * GROUP; c++) {
+        float expected = c < columns && top > 0 ? nearbyintf(x[i * columns + c] * (127 / top)) : 0;
+        expect(values[at * GROUP + c], expected, 0, "rounded activations", 0, c);
+        sum += values[at * GROUP + c];
+      }
+      expect(offsets[at + g], -128 * sum, 0, "offset of activations", 0, g);
+    }
+  }
+  return (platform_activations){.values = values, .scales = scales, .offsets = offsets, .groups = groups};
+}
+
+static void check_panel_product(const platform_panels *w, long rows, const platform_activations *x, long count,
+                                long columns) {
+  long first = rows > 5 ? 3 : 0, width = rows - first;
+  float *y = numbers(count * width);
+  shim_multiply_panels(w, first, rows, x, count, y, width);
+  for (long i = 0; i < count; i++) {
+    long at = x->indices ? x->indices[i] : i;
+    for (long r = first; r < rows; r++) {
+      double sum = 0, magnitude = 0;
+      for (long c = 0; c < columns; c++) {
+        double scale = x->scales[at * x->groups + c / GROUP];
+        double term = held(w, r, c) * x->values[at * x->groups * GROUP + c] * scale;
+        sum += term, magnitude += fabs(term);
+      }
+      expect(y[i * width + r - first], sum, 1e-6 * magnitude, "panels", w->type, r);
+    }
+  }
+  free(y);
+}
+
+static void check(int type, long rows, long columns, long count) {
+  float *source = numbers(rows * columns), *input = numbers(count * columns);
+  int *indices = malloc(count * sizeof(int));
+  for (long i = 0; i < count; i++) indices[i] = (int)((i * 5 + 1) % count);
+  for (int spoilt = 0; spoilt < 3; spoilt++) {
+    if (spoilt == 1) source[rows / 2 * columns + columns - 1] = INFINITY;
+    if (spoilt == 2) input[(count - 1) * columns] = NAN;
+    platform_panels w = pack(type, source, rows, columns);
+    platform_activations x = rounded(input, count, columns);
+    check_panel_product(&w, rows, &x, count, columns);
+    x.indices = indices;
+    check_panel_product(&w, rows, &x, count, columns);
+    free((void *)w.data), free((void *)x.values), free((void *)x.scales), free((void *)x.offsets);
+  }
+  free(source), free(input), free(indices);
+}
+
+void check_panels(void) {
+  static const long widths[] = {1, 31, 32, 70, 257, 600}, heights[] = {1, 16, 21, 48}, counts[] = {1, 2, 4, 7, 13};
+  for (int type = PLATFORM_PANELS_INT8; type <= PLATFORM_PANELS_INT4; type++)
+    for (int i = 0; i < 6; i++)
+      for (int j = 0; j < 4; j++) check(type, heights[j], widths[i], counts[(i + j) % 5]);
+}

@@ -114,3 +114,46 @@ import Testing
     }
   }
 }
+
+extension PrefixTreeRandomTests {
+  /// Threads that share a tree under a budget that is always short: rows are right, and no page is lost. What finds no
+  /// page fails, and is tried again with less in the way.
+  @Test func threadsShareATree() async throws {
+    let fixture = try Fixture(layers: 1, rank: 2, rope: 1, pages: 24)
+    let tree = fixture.tree(pages: 16)
+    let common = someTokens(150)
+    let failures = try await withThrowingTaskGroup(of: Int.self) { group in
+      for thread in 0..<4 {
+        group.addTask { try Self.use(tree, fixture, common, seed: UInt64(thread)) }
+      }
+      return try await group.reduce(0, +)
+    }
+    #expect(failures == 0)
+    #expect(tree.statistics.tokensFound > 10_000 && tree.statistics.pagesEvicted > 100)
+    #expect(fixture.pool.statistics.used == tree.statistics.pages && fixture.pool.statistics.shared == 0)
+    #expect(fixture.budget.usedByteCount <= UInt64(24 * fixture.layout.byteCount))
+    tree.removeAll()
+    #expect(fixture.isUnused)
+  }
+
+  /// Timelines that begin with a part of `common`; returns how many had wrong rows.
+  private static func use(_ tree: PrefixTree, _ fixture: Fixture, _ common: [Int32], seed: UInt64) throws -> Int {
+    var random = Random(seed: seed)
+    var failures = 0
+    for _ in 0..<200 {
+      let ending = (0..<Int.random(in: 1...100, using: &random)).map { _ in Int32.random(in: 0..<9, using: &random) }
+      let tokens = Array(common.prefix(Int.random(in: 0...150, using: &random))) + ending
+      let cache = try fixture.cache(capacity: 300)
+      _ = try tree.extend(cache, keys: keys(tokens))
+      if try !cache.holds(tokens.prefix(cache.length)) { failures += 1 }
+      do { try cache.append(tokens) } catch let failure as Failure where failure.status == .outOfMemory { continue }
+      tree.insert(cache, keys: keys(tokens), includesLast: Bool.random(using: &random))
+      let fork = try cache.fork()
+      do { try fork.append(tokens + [1, 2, 3]) } catch let failure as Failure where failure.status == .outOfMemory {}
+      if try !cache.holds(tokens) || !fork.holds(tokens + (fork.length > tokens.count ? [1, 2, 3] : [])) {
+        failures += 1
+      }
+    }
+    return failures
+  }
+}

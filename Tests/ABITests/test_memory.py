@@ -102,9 +102,28 @@ def large(tmp_path_factory):
     (folder / "model.safetensors").unlink()
 
 
-def test_peak_is_what_the_plan_said(compile_c, large):
+@pytest.fixture(scope="module")
+def peak(compile_c, large):
+    """(the plan, the peak above what was there before), for sessions one after another."""
     program = compile_c(HERE / "memory.c")
-    command = [program, MODELS / "good-v3-group8", large, "2048"]
-    plan, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    planned = json.loads(plan)["total"]
-    assert abs(int(peak) - planned) <= 0.05 * planned, f"{plan}: the peak was {peak} bytes"
+
+    def measure(sessions):
+        command = [program, MODELS / "good-v3-group8", large, "2048", str(sessions)]
+        plan, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        return json.loads(plan), int(peak)
+
+    return measure
+
+
+def test_peak_is_what_the_plan_said(peak):
+    plan, most = peak(1)
+    parts = ["weights", "cache", "working_memory", "prefix_cache"]
+    assert plan["prefix_cache"] == 0 and plan["total"] == sum(plan[part] for part in parts)
+    assert abs(most - plan["total"]) <= 0.05 * plan["total"], f"{plan}: the peak was {most} bytes"
+
+
+def test_kept_prefixes_stay_within_the_plan(peak):
+    """Six sessions leave 12,288 tokens of their own; those of 4,096 are kept."""
+    plan, most = peak(6)
+    assert plan["prefix_cache"] > 0
+    assert 0.95 * plan["total"] <= most <= 1.05 * plan["total"], f"{plan}: the peak was {most} bytes"

@@ -1,7 +1,7 @@
 /* Counts what decoding allocates. Usage: allocations MODEL THREADS CONFIG. This program's malloc and mmap stand before
  * the C library's, also for the shared library, on every thread; they count while `counting` is set. Prints one number a
- * line: allocations while single tokens were prefilled, while logits were read, and during one generation between its
- * 16th token and its end. */
+ * line: allocations while single tokens were prefilled within a page of the cache, while tokens were prefilled that end
+ * a page or begin one, while logits were read, and during one generation between its 16th token and its end. */
 #define _GNU_SOURCE
 #include <dormouse.h>
 #include <errno.h>
@@ -12,7 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-enum { STEPS = 200, WARM = 16 };
+enum { STEPS = 200, WARM = 16, PAGE = 64 };
 
 void *__libc_malloc(size_t size);
 void *__libc_calloc(size_t count, size_t size);
@@ -95,7 +95,7 @@ int main(int argc, char **argv) {
   static float logits[1 << 18];
   int32_t tokens[] = {5, 6, 7, 8};
   size_t number;
-  long counted = -1;
+  long counted = -1, within = 0, at_borders = 0;
   void *sentinel;
   if (argc != 4) return 2;
   options.thread_count = (uint32_t)atoi(argv[2]);
@@ -109,10 +109,12 @@ int main(int argc, char **argv) {
 
   check(dormouse_session_prefill(session, tokens, 4, &error));
   for (int step = 0; step < STEPS + WARM; step++) {
-    if (step == WARM) start();
+    int position = (4 + step) % PAGE;
+    start();
     check(dormouse_session_prefill(session, tokens + step % 4, 1, &error));
+    if (step >= WARM) *(position == 0 || position == PAGE - 1 ? &at_borders : &within) += stop();
   }
-  printf("%ld\n", stop());
+  printf("%ld\n%ld\n", within, at_borders);
 
   start();
   for (int step = 0; step < STEPS; step++)

@@ -1,35 +1,12 @@
 /* Calls every function of dormouse.h with good and with bad input.
    usage: exercise FOLDER TEXT_FOLDER   (a tiny model without a tokenizer, and one with tokenizer and chat template) */
-#include <dormouse.h>
+#include "expect.h"
+
 #include <float.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static int failures = 0;
-static dormouse_error error = DORMOUSE_ERROR_INIT;
-
-/* One expectation; the rest goes on, so that one run shows everything. */
-#define CHECK(condition)                                                             \
-  do {                                                                               \
-    if (!(condition)) {                                                              \
-      failures++;                                                                    \
-      fprintf(stderr, "line %d: %s (last error: %s)\n", __LINE__, #condition, error.message); \
-    }                                                                                \
-  } while (0)
-
-/* A call that fails with this status, in the error too, and with a sentence. */
-#define FAILS(expected, call)                                    \
-  do {                                                           \
-    dormouse_error_init(&error);                                 \
-    CHECK((call) == (expected));                                 \
-    CHECK(error.status == (expected) && error.message[0] != 0);  \
-  } while (0)
-
-#define WORKS(call) CHECK((call) == DORMOUSE_OK)
-
-enum { INVALID = DORMOUSE_ERROR_INVALID_ARGUMENT, SHORT = DORMOUSE_ERROR_BUFFER_TOO_SMALL };
 
 static void versions_and_statuses(void) {
   CHECK(dormouse_version_number() ==
@@ -37,6 +14,8 @@ static void versions_and_statuses(void) {
   CHECK(strcmp(dormouse_status_name(DORMOUSE_OK), "OK") == 0);
   CHECK(strcmp(dormouse_status_name(DORMOUSE_ERROR_MALFORMED), "MALFORMED") == 0);
   CHECK(strcmp(dormouse_status_name(DORMOUSE_ERROR_INTERNAL), "INTERNAL") == 0);
+  CHECK(strcmp(dormouse_status_name(DORMOUSE_ERROR_OVERLOADED), "OVERLOADED") == 0);
+  CHECK(strcmp(dormouse_status_name(DORMOUSE_ERROR_TIMED_OUT), "TIMED_OUT") == 0);
   CHECK(strcmp(dormouse_status_name(1), "UNKNOWN") == 0);
   CHECK(strcmp(dormouse_status_name(INT32_MIN), "UNKNOWN") == 0);
 }
@@ -129,6 +108,7 @@ static void opening(const char *folder) {
   dormouse_session *session = NULL;
   dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
   int calls = 0;
+  size_t length = 0;
   FAILS(INVALID, dormouse_engine_open(NULL, folder, NULL, &error));
   FAILS(INVALID, dormouse_engine_open(&engine, NULL, NULL, &error));
   CHECK(engine == NULL);
@@ -158,6 +138,19 @@ static void opening(const char *folder) {
   options.reserved_2 = 1;
   FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
   options.reserved_2 = 0;
+  options.reserved_3 = 1;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.reserved_3 = 0;
+  options.batch_limit = 1025;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.batch_limit = 0;
+  options.queue_limit = UINT32_MAX;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.queue_limit = 0;
+  options.prompt_tokens_per_step = 16385;
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(strstr(error.message, "prompt_tokens_per_step") != NULL && strstr(error.message, "16385") != NULL);
+  options.prompt_tokens_per_step = 0;
   options.memory_limit = 1;
   FAILS(DORMOUSE_ERROR_OUT_OF_MEMORY, dormouse_engine_open(&engine, folder, &options, &error));
   options.memory_limit = 0;
@@ -177,6 +170,7 @@ static void opening(const char *folder) {
   options.flags = DORMOUSE_ENGINE_WITHOUT_WEIGHTS;
   WORKS(dormouse_engine_open(&engine, folder, &options, &error));
   CHECK(dormouse_session_open(&session, engine, NULL, &error) < 0 && session == NULL);
+  FAILS(DORMOUSE_ERROR_UNSUPPORTED, dormouse_engine_statistics(NULL, 0, &length, engine, &error));
   dormouse_engine_free(engine);
   dormouse_engine_free(NULL);
 }
@@ -205,6 +199,16 @@ static void documents(const dormouse_engine *engine) {
   FAILS(INVALID, dormouse_engine_plan(buffer, sizeof buffer, &length, engine, &settings, &error));
   FAILS(INVALID, dormouse_engine_plan(buffer, sizeof buffer, &length, NULL, NULL, &error));
 
+  FAILS(SHORT, dormouse_engine_statistics(NULL, 0, &full, engine, &error));
+  memset(buffer, '#', sizeof buffer);
+  FAILS(SHORT, dormouse_engine_statistics(buffer, full - 1, &length, engine, &error));
+  CHECK(length == full && buffer[0] == '#');
+  WORKS(dormouse_engine_statistics(buffer, sizeof buffer, &length, engine, &error));
+  CHECK(strlen(buffer) == length && strstr(buffer, "\"sessions\":{\"working\":0,") != NULL);
+  FAILS(INVALID, dormouse_engine_statistics(buffer, sizeof buffer, NULL, engine, &error));
+  FAILS(INVALID, dormouse_engine_statistics(NULL, sizeof buffer, &length, engine, &error));
+  FAILS(INVALID, dormouse_engine_statistics(buffer, sizeof buffer, &length, NULL, &error));
+
   WORKS(dormouse_kernels_list(buffer, sizeof buffer, &length, &error));
   CHECK(strstr(buffer, "\"baseline\"") != NULL);
   FAILS(INVALID, dormouse_kernels_list(buffer, sizeof buffer, NULL, &error));
@@ -229,7 +233,7 @@ static int32_t count_events(void *user_data, const dormouse_event *event) {
   } else {
     CHECK(event->token == -1 && event->alternative_count == 0);
   }
-  if (event->kind == DORMOUSE_EVENT_END) CHECK(event->finish_reason >= 1 && event->finish_reason <= 3);
+  if (event->kind == DORMOUSE_EVENT_END) CHECK(event->finish_reason >= 1 && event->finish_reason <= 4);
   return counts->stop_after > 0 && counts->tokens >= counts->stop_after ? 4711 : 0;
 }
 
@@ -274,6 +278,27 @@ static void sessions(dormouse_engine *engine, size_t vocabulary) {
   settings.attention = DORMOUSE_ATTENTION_ABSORBED;
   WORKS(dormouse_session_open(&session, engine, &settings, &error));
   dormouse_session_free(session);
+  settings.flags = 0x80;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.flags = DORMOUSE_SESSION_PRIVATE;
+  settings.reserved = 1;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.reserved = 0;
+  settings.overflow = 99;
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.overflow = DORMOUSE_OVERFLOW_STOP;
+  settings.keep_tokens = 1; /* means nothing to a session that stops */
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  settings.overflow = DORMOUSE_OVERFLOW_SLIDE;
+  settings.keep_tokens = 16; /* leaves no room to slide */
+  FAILS(INVALID, dormouse_session_open(&session, engine, &settings, &error));
+  CHECK(strstr(error.message, "keep_tokens") != NULL && strstr(error.message, "16") != NULL);
+  settings.keep_tokens = 15;
+  WORKS(dormouse_session_open(&session, engine, &settings, &error));
+  dormouse_session_free(session);
+  settings.flags = 0;
+  settings.overflow = 0;
+  settings.keep_tokens = 0;
   dormouse_session_free(NULL);
   settings.cache = DORMOUSE_CACHE_F32;
   WORKS(dormouse_session_open(&session, engine, &settings, &error));
@@ -327,6 +352,9 @@ static void sessions(dormouse_engine *engine, size_t vocabulary) {
   FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{\"max_token\": 1}", NULL, NULL, &error));
   FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{\"temperature\": \"hot\"}", NULL, NULL, &error));
   FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{", NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{\"priority\": 101}", NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{\"priority\": 0.5}", NULL, NULL, &error));
+  FAILS(INVALID, dormouse_session_generate(session, tokens, 1, "{\"time_limit\": -1}", NULL, NULL, &error));
   FAILS(INVALID, dormouse_session_generate(session, outside, 2, NULL, NULL, NULL, &error));
   FAILS(INVALID, dormouse_session_generate(NULL, tokens, 1, NULL, NULL, NULL, &error));
   FAILS(INVALID, dormouse_session_chat(session, NULL, NULL, NULL, NULL, &error));

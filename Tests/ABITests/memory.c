@@ -1,6 +1,7 @@
-/* Measures what an engine and a session take at most. Usage: memory SMALL MODEL CONTEXT. The small model goes first, so
- * that the library's own pages are in the baseline; the session of the other one is filled to its end. Prints the plan's
- * document, then the bytes by which the peak of resident memory passed the baseline. */
+/* Measures what an engine and a session take at most. Usage: memory SMALL MODEL CONTEXT SESSIONS. The small model goes
+ * first, so that the library's own pages are in the baseline; the sessions of the other one, each with tokens of its own,
+ * are filled to their end one after another. With one session the engine keeps no prefixes. Prints the plan's document,
+ * then the bytes by which the peak of resident memory passed the baseline. */
 #include <dormouse.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,37 +33,44 @@ static void reset_peak(void) {
   if (file == NULL || fputs("5", file) < 0 || fclose(file) != 0) exit(3);
 }
 
-/* Opens a model, fills a session but for the last tokens, generates those, and prints the plan. */
-static void use(const char *model, uint32_t context, int prints) {
+/* Fills a session but for the last tokens, and generates those. */
+static void fill(dormouse_engine *engine, const dormouse_session_options *settings, int number) {
+  dormouse_session *session;
+  uint32_t context = settings->context_length;
+  int32_t *tokens = calloc(context, sizeof *tokens);
+  if (tokens == NULL || context <= 4) exit(3);
+  for (uint32_t token = 0; token < context; token++) tokens[token] = (int32_t)((token + (uint32_t)number) % 64);
+  check(dormouse_session_open(&session, engine, settings, &error));
+  check(dormouse_session_prefill(session, tokens, context - 4, &error));
+  check(dormouse_session_generate(session, NULL, 0, "{\"ignore_eos\": true}", NULL, NULL, &error));
+  dormouse_session_free(session);
+  free(tokens);
+}
+
+/* Opens a model, fills its sessions one after another, and prints the plan. */
+static void use(const char *model, uint32_t context, int sessions, int prints) {
   dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
   dormouse_session_options settings = DORMOUSE_SESSION_OPTIONS_INIT;
   dormouse_engine *engine;
-  dormouse_session *session;
   char plan[1024];
   size_t length;
-  int32_t *tokens = calloc(context, sizeof *tokens);
-  if (tokens == NULL || context <= 4) exit(3);
-  for (uint32_t token = 0; token < context; token++) tokens[token] = (int32_t)(token % 64);
   options.thread_count = 2;
+  options.flags = sessions > 1 ? 0 : DORMOUSE_ENGINE_WITHOUT_PREFIX_CACHE;
   settings.context_length = context;
   check(dormouse_engine_open(&engine, model, &options, &error));
-  check(dormouse_session_open(&session, engine, &settings, &error));
-  check(dormouse_session_prefill(session, tokens, context - 4, &error));
-  check(dormouse_session_generate(session, NULL, 0, "{\"ignore_eos\": true}", NULL, NULL, &error));
+  for (int number = 0; number < sessions; number++) fill(engine, &settings, number);
   check(dormouse_engine_plan(plan, sizeof plan, &length, engine, &settings, &error));
   if (prints) printf("%s\n", plan);
-  dormouse_session_free(session);
   dormouse_engine_free(engine);
-  free(tokens);
 }
 
 int main(int argc, char **argv) {
   long baseline;
-  if (argc != 4) return 2;
-  use(argv[1], 64, 0);
+  if (argc != 5) return 2;
+  use(argv[1], 64, 1, 0);
   reset_peak();
   baseline = status_bytes("VmRSS:");
-  use(argv[2], (uint32_t)atoi(argv[3]), 1);
+  use(argv[2], (uint32_t)atoi(argv[3]), atoi(argv[4]), 1);
   printf("%ld\n", status_bytes("VmHWM:") - baseline);
   return 0;
 }

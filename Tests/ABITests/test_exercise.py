@@ -9,12 +9,13 @@ import pytest
 from header import REPOSITORY, functions
 
 SOURCE = Path(__file__).with_name("exercise.c")
+SERVICE = Path(__file__).with_name("service.c")
 MODELS = REPOSITORY / "Tests" / "Fixtures" / "models"
 TINY = REPOSITORY / "examples" / "models" / "dormouse-tiny"
 
 
 def test_no_function_is_left_out():
-    text = SOURCE.read_text()
+    text = SOURCE.read_text() + SERVICE.read_text()
     assert [name for name in functions() if name + "(" not in text] == []
 
 
@@ -43,3 +44,12 @@ def test_every_instruction_set(program, usable):
             [program, MODELS / "good-tiny", TINY], capture_output=True, text=True, timeout=120, env=environment
         )
         assert result.returncode == 0, f"{name}: {result.stderr}"
+
+
+@pytest.mark.parametrize("model", ["good-tiny", "good-v3-fp8-mtp", "good-v2-group", "good-glm-lite"])
+def test_many_sessions(compile_c, tmp_path, model):
+    """Forks, saved sessions, shared prefixes, limits and threads."""
+    program = compile_c(SERVICE, "-pthread")
+    result = subprocess.run([program, MODELS / model, tmp_path], capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, result.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["session"]

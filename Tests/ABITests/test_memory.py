@@ -12,6 +12,10 @@ TINY = HERE.parents[1] / "examples" / "models" / "dormouse-tiny"
 MODELS = HERE.parent / "Fixtures" / "models"
 
 
+MOST_OF_A_PAGE = 32
+"""What taking a page and leaving another to later sessions may allocate."""
+
+
 @pytest.fixture(scope="module")
 def counter(compile_c):
     return compile_c(HERE / "allocations.c")
@@ -24,7 +28,10 @@ def test_decoding_allocates_nothing(counter, model, threads, stop):
     config = json.dumps({"ignore_eos": True, "max_tokens": 80, "stop": stop})
     result = subprocess.run([counter, model, threads, config], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-    assert [int(line) for line in result.stdout.split()] == [0, 0, 0], "prefill, logits, generate"
+    within, at_borders, logits, generate = (int(line) for line in result.stdout.split())
+    assert [within, logits, generate] == [0, 0, 0], "prefill within a page, logits, generate"
+    # Three pages begin: each is allocated, and the full one before it is left to later sessions.
+    assert 3 <= at_borders <= 3 * MOST_OF_A_PAGE
 
 
 @pytest.mark.parametrize(
@@ -34,7 +41,7 @@ def test_what_a_token_may_allocate(counter, options, most):
     """The sort of candidates, the arrays of log-probabilities, a set of tokens that grows: each bounded."""
     config = json.dumps({"ignore_eos": True, "max_tokens": 80, **options})
     result = subprocess.run([counter, TINY, "2", config], capture_output=True, text=True, check=True)
-    assert int(result.stdout.split()[2]) <= most * 65
+    assert int(result.stdout.split()[3]) <= most * 65
 
 
 # A dense layer and one of experts: 310 MB of bf16.
@@ -95,9 +102,28 @@ def large(tmp_path_factory):
     (folder / "model.safetensors").unlink()
 
 
-def test_peak_is_what_the_plan_said(compile_c, large):
+@pytest.fixture(scope="module")
+def peak(compile_c, large):
+    """(the plan, the peak above what was there before), for sessions one after another."""
     program = compile_c(HERE / "memory.c")
-    command = [program, MODELS / "good-v3-group8", large, "2048"]
-    plan, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
-    planned = json.loads(plan)["total"]
-    assert abs(int(peak) - planned) <= 0.05 * planned, f"{plan}: the peak was {peak} bytes"
+
+    def measure(sessions):
+        command = [program, MODELS / "good-v3-group8", large, "2048", str(sessions)]
+        plan, peak = subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
+        return json.loads(plan), int(peak)
+
+    return measure
+
+
+def test_peak_is_what_the_plan_said(peak):
+    plan, most = peak(1)
+    parts = ["weights", "cache", "working_memory", "prefix_cache"]
+    assert plan["prefix_cache"] == 0 and plan["total"] == sum(plan[part] for part in parts)
+    assert abs(most - plan["total"]) <= 0.05 * plan["total"], f"{plan}: the peak was {most} bytes"
+
+
+def test_kept_prefixes_stay_within_the_plan(peak):
+    """Six sessions leave 12,288 tokens of their own; those of 4,096 are kept."""
+    plan, most = peak(6)
+    assert plan["prefix_cache"] > 0
+    assert 0.95 * plan["total"] <= most <= 1.05 * plan["total"], f"{plan}: the peak was {most} bytes"

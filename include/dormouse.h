@@ -269,7 +269,8 @@ DORMOUSE_API dormouse_status dormouse_session_open(dormouse_session **out, dormo
 DORMOUSE_API void dormouse_session_free(dormouse_session *session);
 
 /* Stops the call that the session is in, waiting and prefill included, within one layer's time; that call answers
-   CANCELLED and the tokens it had completed stay. Without a call under way it does nothing. NULL does nothing. Thread: any. */
+   CANCELLED and the tokens it had completed stay. Without a call under way it does nothing. NULL does nothing.
+   Thread: any. */
 DORMOUSE_API void dormouse_session_cancel(dormouse_session *session);
 
 /* Tokens in the session. Thread: one call at a time per session. */

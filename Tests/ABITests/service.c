@@ -355,7 +355,7 @@ static void threads(const char *folder) {
   dormouse_engine_free(engine);
 }
 
-/* One place, and room for one that waits: it can be cancelled there, its time can run out there, and a third is refused. */
+/* One place, and room for one that waits: there it can be cancelled and its time can run out; a third is refused. */
 static void waiting(const char *folder) {
   dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
   dormouse_engine *engine;

@@ -19,8 +19,7 @@ public final class AlignedBuffer: @unchecked Sendable {
     let size = max(byteCount, 1)
     let address: UnsafeMutableRawPointer?
     if size >= AlignedBuffer.pageThreshold {
-      let mapped = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-      address = mapped == MAP_FAILED ? nil : mapped
+      address = AlignedBuffer.map(size)
       if let address { madvise(address, size, MADV_HUGEPAGE) }
     } else {
       var allocated: UnsafeMutableRawPointer?
@@ -42,6 +41,20 @@ public final class AlignedBuffer: @unchecked Sendable {
     bytes.bindMemory(to: type)
   }
 
+  /// Maps fresh pages; larger blocks begin where one of the system's large pages may lie.
+  private static func map(_ size: Int) -> UnsafeMutableRawPointer? {
+    let spare = size >= 2 * largePage && size <= Int.max - 2 * largePage ? largePage : 0
+    let mapped = mmap(nil, size + spare, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+    guard let mapped, mapped != MAP_FAILED else { return nil }
+    guard spare > 0 else { return mapped }
+    let aligned = mapped.alignedUp(toMultipleOf: largePage)
+    let end = (aligned + size).alignedUp(toMultipleOf: sysconf(Int32(_SC_PAGESIZE)))
+    if aligned > mapped { munmap(mapped, aligned - mapped) }
+    if mapped + size + spare > end { munmap(end, mapped + size + spare - end) }
+    return aligned
+  }
+
   /// From this size on a block has pages of its own.
   private static let pageThreshold = 1 << 20
+  private static let largePage = 2 << 20
 }

@@ -33,10 +33,13 @@ public final class MemoryBudget: Sendable {
   }
 
   /// Sets bytes aside for as long as the returned reservation lives.
+  /// - Parameter isUrgent: whether others are asked to give back what they can spare.
   /// - Throws: `Failure(.outOfMemory)` naming the purpose, the need and what is left.
-  public func reserve(_ byteCount: UInt64, for purpose: @autoclosure () -> String) throws(Failure) -> Reservation {
+  public func reserve(
+    _ byteCount: UInt64, isUrgent: Bool = true, for purpose: @autoclosure () -> String
+  ) throws(Failure) -> Reservation {
     while let available = take(byteCount) {
-      guard reclaim(byteCount - min(byteCount, available)) else {
+      guard isUrgent, reclaim(byteCount - min(byteCount, available)) else {
         throw Failure(
           .outOfMemory,
           "\(purpose()): \(byteCount) bytes are needed; \(name) (\(limit ?? 0) bytes) leaves \(available)")
@@ -45,7 +48,7 @@ public final class MemoryBudget: Sendable {
     guard let parent else { return Reservation(budget: self, byteCount: byteCount, parent: nil) }
     do {
       return Reservation(
-        budget: self, byteCount: byteCount, parent: try parent.reserve(byteCount, for: purpose()))
+        budget: self, byteCount: byteCount, parent: try parent.reserve(byteCount, isUrgent: isUrgent, for: purpose()))
     } catch {
       giveBack(byteCount)
       throw error

@@ -122,7 +122,31 @@ import Testing
     #expect(try original.holds(tokens))
     #expect(fixture.pool.statistics.used == 2 && fixture.pool.statistics.shared == 0)
   }
+
+  /// Large pages come in blocks, where the budget has room for one; else one by one. Whole blocks go back.
+  @Test func largePagesComeInBlocks() throws {
+    let size = 27 * 64 * 576 * 4
+    let fixture = try Fixture(layers: 27, rank: 512, rope: 64, type: .float32, pages: 3)
+    var first: LatentCache? = try fixture.cache(capacity: 64)
+    try first?.reserve(1)
+    #expect(fixture.pool.statistics == PagePool.Statistics(used: 1, shared: 0, free: 1))
+    var second: LatentCache? = try fixture.cache(capacity: 128)
+    try second?.reserve(128)
+    // The free one of the block, and one alone.
+    #expect(fixture.pool.statistics == PagePool.Statistics(used: 3, shared: 0, free: 0))
+    #expect(fixture.budget.usedByteCount == UInt64(3 * size))
+    let third = try fixture.cache(capacity: 64)
+    #expect { try third.reserve(1) } throws: { ($0 as? Failure)?.status == .outOfMemory }
+    second = nil
+    first = nil
+    #expect(fixture.pool.statistics == PagePool.Statistics(used: 0, shared: 0, free: 3))
+    // Somebody else needs all of it.
+    let other = try fixture.budget.reserve(UInt64(3 * size), for: "the test")
+    #expect(fixture.pool.statistics.free == 0)
+    withExtendedLifetime(other) {}
+  }
 }
 
 /// A cache that one thread gives to another.
-private struct Handed: @unchecked Sendable { let cache: LatentCache }
+private struct Handed: @unchecked Sendable { let cache: LatentCache
+}

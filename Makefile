@@ -8,7 +8,7 @@ GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install bench accuracy greedy format lint fuzz
+.PHONY: help demo build test install bench accuracy service greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -39,6 +39,11 @@ accuracy: ## measure what int8 and int4 weights cost in accuracy
 	@Tests/steps/requirements.sh test
 	@$(MAKE) --no-print-directory build
 	@Benchmarks/run.sh accuracy
+
+service: ## measure sessions side by side, shared prefixes, forks; SERVICE="--help" lists options
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
+	@Benchmarks/run.sh service $(SERVICE)
 
 greedy: ## compare greedy tokens of the benchmark's model with those of transformers; GREEDY="--help" lists options
 	@Tests/steps/requirements.sh test

@@ -7,6 +7,7 @@ memory may change its speed from minute to minute. Sessions are private unless s
 
 import argparse
 import json
+import os
 import random
 import statistics
 import sys
@@ -14,8 +15,13 @@ import threading
 import time
 from pathlib import Path
 
+import bench_model
+import model_writer
+
 ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / ".build"
 sys.path.insert(0, str(ROOT / "bindings" / "python" / "src"))
+os.environ.setdefault("DORMOUSE_LIBRARY", str(BUILD / "release" / "libDormouse.so"))
 
 import dormouse  # noqa: E402
 
@@ -41,13 +47,17 @@ class Service:
         sessions = [self.session() for _ in range(count)]
         for session in sessions:
             session.prefill(self.ids(16))
-        before = self.engine.statistics()["seconds"]["generation"]
+        before = self._step_seconds()
         seconds = self._at_once([lambda session=session: self._generate(session) for session in sessions])
-        steps = self.engine.statistics()["seconds"]["generation"] - before
+        steps = self._step_seconds() - before
         for session in sessions:
             session.close()
         rate = count * self.arguments.gen / seconds
         return {"tokens_per_second": rate, "outside_of_steps": 1 - steps / seconds}
+
+    def _step_seconds(self) -> float:
+        seconds = self.engine.statistics()["seconds"]
+        return seconds["prompt"] + seconds["mixed"] + seconds["generation"]
 
     def _generate(self, session: dormouse.Session) -> None:
         # The first token belongs to the prompt.
@@ -150,9 +160,16 @@ def quiet(function, *arguments):
         threading.excepthook = hook
 
 
+def own_model() -> Path:
+    shape = bench_model.Shape(layers=6)
+    models = BUILD / "benchmarks" / "models"
+    model_writer.write_missing(models, shape, ["bf16"], lambda part: print(f"writing the model: {part}", file=sys.stderr))
+    return model_writer.path_of(models, shape.layers, "bf16")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("model", help="the model's folder")
+    parser.add_argument("--model", help="a model's folder; default: the benchmark's own, written where it is missing")
     parser.add_argument("--weights", default="int8", choices=["native", "int8", "int4"])
     parser.add_argument("--cache", default="f32", choices=["f32", "bf16", "int8"])
     parser.add_argument("--threads", type=int, default=0)
@@ -161,6 +178,7 @@ def main() -> None:
     parser.add_argument("--prefix", type=int, default=4096, help="tokens of the shared prefix")
     parser.add_argument("--rounds", type=int, default=5)
     arguments = parser.parse_args()
+    arguments.model = arguments.model or own_model()
     service = Service(arguments)
     service.decode(1)
     rounds = []

@@ -47,7 +47,8 @@ public func dormouse_session_truncate(
 
 @_cdecl("dormouse_session_fork") @implementation
 public func dormouse_session_fork(
-  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ session: OpaquePointer!, _ error: UnsafeMutablePointer<dormouse_error>!
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ session: OpaquePointer!,
+  _ error: UnsafeMutablePointer<dormouse_error>!
 ) -> dormouse_status {
   boundary(error) { () throws(Failure) in
     let out = try require(out, "out")

@@ -36,7 +36,11 @@ struct SchedulerStatistics: Sendable {
     largestBatch = max(largestBatch, batch.count)
     promptTokens += prompt
     generatedTokens += generated
-    if generated == 0 { promptSeconds += seconds } else if prompt == 0 { generationSeconds += seconds } else {
+    if generated == 0 {
+      promptSeconds += seconds
+    } else if prompt == 0 {
+      generationSeconds += seconds
+    } else {
       mixedSeconds += seconds
     }
   }

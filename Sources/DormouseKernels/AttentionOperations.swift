@@ -40,7 +40,8 @@ extension Kernels {
     partial: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
   ) {
     table.attendLatent(
-      query, heads, rows.pages, rows.offset, rows.type.platform, range.lowerBound, range.count, rows.rank, rows.rope, scale,
+      query, heads, rows.pages, rows.offset, rows.type.platform, range.lowerBound, range.count, rows.rank, rows.rope,
+      scale,
       partial, scratch)
   }
 

@@ -1,4 +1,3 @@
-
 /// Bytes that several owners may take together, maybe as a part of a larger budget.
 public final class MemoryBudget: Sendable {
   /// Gives back what it can spare of the bytes that are missing; `false` when it had nothing.

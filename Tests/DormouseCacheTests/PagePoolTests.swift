@@ -148,5 +148,6 @@ import Testing
 }
 
 /// A cache that one thread gives to another.
-private struct Handed: @unchecked Sendable { let cache: LatentCache
+private struct Handed: @unchecked Sendable {
+  let cache: LatentCache
 }

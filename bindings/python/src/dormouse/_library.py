@@ -162,7 +162,7 @@ class Handle:
     """
 
     def __init__(self, kind: str, pointer: Optional[int], keep: Any = None) -> None:
-        self._keep = keep
+        self.keep = keep
         self._kind = kind
         self._pointer = pointer
 

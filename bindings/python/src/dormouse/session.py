@@ -124,7 +124,7 @@ class Session:
         """A second session with the same tokens, which goes its own way from here on; it copies no page of the cache."""
         pointer = ctypes.c_void_p()
         call("session_fork", ctypes.byref(pointer), self._handle.pointer)
-        return Session(self.engine, Handle("session", pointer.value), self._log)
+        return Session(self.engine, Handle("session", pointer.value, self._handle.keep))
 
     def save(self, path: Union[str, "os.PathLike[str]"]) -> None:
         """Writes tokens, cache and logits to a file, which appears whole or not at all."""

@@ -423,7 +423,7 @@ DORMOUSE_API void dormouse_latent_cache_free(dormouse_latent_cache *cache);
 DORMOUSE_API dormouse_status dormouse_latent_cache_append(dormouse_latent_cache *cache, const float *rows,
                                                           size_t row_count, dormouse_error *error);
 
-/* Rows held, and the bytes allocated for them. Either pointer may be NULL.
+/* Rows held, and the bytes of the pages that hold them, of 64 rows each. Either pointer may be NULL.
    Thread: one call at a time per cache. */
 DORMOUSE_API dormouse_status dormouse_latent_cache_size(size_t *row_count, size_t *byte_count,
                                                         const dormouse_latent_cache *cache, dormouse_error *error);

@@ -24,7 +24,10 @@ final class Scheduler: Sendable {
   init(model: Model, options: DecoderOptions, limits: Limits) throws(Failure) {
     let loop = SchedulerLoop(limits)
     thread = try BackgroundThread(name: "dormouse-0") {
-      loop.run { () throws(Failure) in try Decoder(model: model, options: options) }
+      loop.run { () throws(Failure) in
+        try model.pool.pinCaller()
+        return try Decoder(model: model, options: options)
+      }
     }
     self.loop = loop
     if let failure = loop.waitUntilReady() {

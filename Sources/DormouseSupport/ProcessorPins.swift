@@ -5,7 +5,7 @@ import Glibc
 ///
 /// All pools of the process count together: each thread goes where the fewest are, in the order of the affinity mask,
 /// so that two pools do not share a processor while another one is free. The first place of a pool stands for its
-/// caller, which is counted and not bound.
+/// caller, which is counted, and bound only where it asks for it.
 final class ProcessorPins: Sendable {
   /// The processor of each thread of the pool, the caller's place first; empty where the system names none.
   let processors: [Int32]

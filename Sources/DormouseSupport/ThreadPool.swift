@@ -104,6 +104,11 @@ public final class ThreadPool: @unchecked Sendable {
     }
   }
 
+  /// Binds the calling thread to the processor that is counted as the caller's; without pinned workers it stays free.
+  /// For a thread that is the pool's only caller, and the library's own.
+  /// - Throws: `Failure(.unsupported)` when the system refuses.
+  public func pinCaller() throws(Failure) { try pins?.pin(pthread_self(), worker: 0) }
+
   /// Processors that this process may use: its affinity mask, and its control group's quota rounded up; at least 1.
   public static func defaultThreadCount() -> Int { min(ProcessorCount.available(), maximumThreadCount) }
 

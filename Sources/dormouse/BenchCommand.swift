@@ -8,7 +8,8 @@ struct BenchCommand: ParsableCommand {
     discussion: """
       Each repetition starts with --depth tokens in the session (not timed), times --prompt tokens at once, then --gen \
       tokens one by one; a few tokens before the first one warm up. Token ids are pseudo-random; no tokenizer is \
-      needed. The machine's limits are measured before every repetition and after the last. Medians count.
+      needed. The machine's limits are measured before every repetition and after the last. Medians count. With \
+      --sessions, each repetition then lets as many sessions generate at the same time, from a thread each.
       """)
 
   @OptionGroup var model: ModelOptions
@@ -26,32 +27,45 @@ struct BenchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Repetitions; the median counts.", valueName: "n"))
   var reps = 3
 
+  @Option(help: ArgumentHelp("Sessions that generate at the same time, beside one alone.", valueName: "n"))
+  var sessions = 1
+
   func validate() throws {
     let most = 1 << 24
     for (name, value) in [("--prompt", prompt), ("--gen", gen), ("--depth", depth)] where !(0...most).contains(value) {
       throw ValidationError("\(name) must be 0 to \(most).")
     }
     if prompt == 0, gen == 0 { throw ValidationError("with --prompt 0 and --gen 0 there is nothing to measure.") }
+    if !(1...1024).contains(sessions) { throw ValidationError("--sessions must be 1 to 1024.") }
+    if sessions > 1, gen == 0 { throw ValidationError("--sessions needs tokens to generate: --gen must be above 0.") }
     if !(1...1000).contains(reps) { throw ValidationError("--reps must be 1 to 1000.") }
   }
 
   func run() throws {
     let start = Clock.seconds()
-    let engine = try OpenEngine(model)
+    let engine = try OpenEngine(model, batchLimit: UInt32(max(sessions, 16)))
     let loadSeconds = Clock.seconds() - start
     let facts = try ModelFacts(engine)
-    var settings = OpenSession.settings(model)
-    // One token starts a generation without a prompt, one more lies between the first and the last that are timed.
-    if model.context == nil { settings.context_length = UInt32(clamping: depth + prompt + gen + 2) }
+    let settings = settings
     let plan = try JSONDocument.read(
       JSONValue.self, Array(try engine.plan(settings).utf8), name: "the memory plan")
     let session = try OpenSession(engine, settings)
-    let measurements = try session.interruptible { () throws(CommandFailure) in
-      try Benchmark(session: session, vocabularySize: facts.vocabularySize, bench: self).run()
+    let crowd = try Crowd(engine, settings, count: sessions > 1 ? sessions : 0)
+    let measurements = try OpenSession.interruptible([session] + crowd.sessions) { () throws(CommandFailure) in
+      try Benchmark(session: session, crowd: crowd, vocabularySize: facts.vocabularySize, bench: self).run()
     }
     let report = BenchReport(
       command: self, facts: facts, loadSeconds: loadSeconds, cacheBytes: plan["cache"]?.integer,
-      contextLength: Int(settings.context_length), measurements: measurements)
+      measurements: measurements)
     try Console.write(line: output.json ? JSONDocument.line(report) : report.text)
+  }
+
+  /// Private sessions: a repetition must not find what the one before it has computed.
+  private var settings: dormouse_session_options {
+    var settings = OpenSession.settings(model)
+    settings.flags = UInt32(DORMOUSE_SESSION_PRIVATE)
+    // One token starts a generation without a prompt, one more lies between the first and the last that are timed.
+    if model.context == nil { settings.context_length = UInt32(clamping: depth + prompt + gen + 2) }
+    return settings
   }
 }

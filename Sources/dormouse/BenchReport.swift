@@ -15,6 +15,35 @@ struct BenchReport: Encodable {
     }
   }
 
+  /// Sessions that generate at the same time.
+  struct Sessions: Encodable {
+    var count: Int
+    /// Of all together: the median of the repetitions.
+    var tokens_per_second: Double
+    var all_tokens_per_second: [Double]
+    /// The median of all sessions in all repetitions, and the slowest of them.
+    var session_tokens_per_second: Double
+    var slowest_session_tokens_per_second: Double
+    /// All together beside one alone in the same repetition: the median.
+    var ratio: Double
+    var all_ratios: [Double]
+
+    init?(count: Int, tokens: Int, _ crowd: [Crowd.Measurement], one: [Double]) {
+      self.count = count
+      all_tokens_per_second = crowd.map { Double(count * tokens) / $0.all }
+      all_ratios = zip(all_tokens_per_second, one).map { $0 / (Double(tokens) / $1) }
+      let each = crowd.flatMap { $0.each.map { Double(tokens) / $0 } }
+      guard
+        let median = BenchReport.median(all_tokens_per_second), let session = BenchReport.median(each),
+        let slowest = each.min(), let ratio = BenchReport.median(all_ratios)
+      else { return nil }
+      tokens_per_second = median
+      session_tokens_per_second = session
+      slowest_session_tokens_per_second = slowest
+      self.ratio = ratio
+    }
+  }
+
   var model: String
   /// What `--weights` and `--cache` asked for.
   var weights: String
@@ -24,7 +53,9 @@ struct BenchReport: Encodable {
   var load_seconds: Double
   var prefill: Phase?
   var decode: Phase?
-  /// Bytes of the whole context.
+  /// With --sessions.
+  var sessions: Sessions?
+  /// Bytes of the whole context, in pages, of one session.
   var cache_bytes: UInt64?
   var weight_bytes_per_token: UInt64?
   /// Rows of the cache that a token of the generation's middle reads.
@@ -41,9 +72,8 @@ struct BenchReport: Encodable {
   var all_machine_operations_per_second: [Double]
   var share_of_arithmetic: Double?
 
-  /// - Parameter contextLength: tokens that `cacheBytes` hold.
   init(
-    command: BenchCommand, facts: ModelFacts, loadSeconds: Double, cacheBytes: UInt64?, contextLength: Int,
+    command: BenchCommand, facts: ModelFacts, loadSeconds: Double, cacheBytes: UInt64?,
     measurements: Benchmark.Measurements
   ) {
     model = command.model.model
@@ -54,25 +84,26 @@ struct BenchReport: Encodable {
     load_seconds = loadSeconds
     prefill = Phase(tokens: command.prompt, depth: command.depth, seconds: measurements.prefill)
     decode = Phase(tokens: command.gen, depth: command.depth + command.prompt, seconds: measurements.decode)
+    sessions = Sessions(
+      count: command.sessions, tokens: command.gen, measurements.crowd, one: measurements.decode)
     cache_bytes = cacheBytes
     weight_bytes_per_token = facts.weightBytesPerToken
     all_machine_bytes_per_second = measurements.machine.map(\.bytesPerSecond)
     all_machine_operations_per_second = measurements.machine.map(\.operationsPerSecond)
     machine_bytes_per_second = BenchReport.median(all_machine_bytes_per_second) ?? 0
     machine_operations_per_second = BenchReport.median(all_machine_operations_per_second) ?? 0
-    addReading(contextLength: contextLength)
+    addReading(cacheRowBytes: facts.cacheBytesPerToken?[cache]?.integer)
     addArithmetic(facts)
   }
 
   /// What decoding reads a second.
-  private mutating func addReading(contextLength: Int) {
+  private mutating func addReading(cacheRowBytes: UInt64?) {
     guard let decode, let weightBytes = weight_bytes_per_token else { return }
     let weightRate = decode.tokens_per_second * Double(weightBytes)
     weight_bytes_per_second = weightRate
     share_of_bandwidth = BenchReport.share(weightRate, machine_bytes_per_second)
-    guard let cache_bytes, contextLength > 0 else { return }
-    let rows = Double(decode.depth + decode.tokens / 2)
-    let cacheBytes = Double(cache_bytes) / Double(contextLength) * rows
+    guard let cacheRowBytes else { return }
+    let cacheBytes = Double(cacheRowBytes) * Double(decode.depth + decode.tokens / 2)
     cache_bytes_per_token = UInt64(cacheBytes)
     bytes_per_second = decode.tokens_per_second * (Double(weightBytes) + cacheBytes)
   }
@@ -111,6 +142,7 @@ extension BenchReport {
     table.add("decode", decode.map { rate($0) })
     table.add("  reads", decode == nil ? nil : bytesPerToken)
     table.add("  bandwidth", bandwidth)
+    table.add("sessions", sessions.map { text(of: $0) })
     return table.text
   }
 
@@ -122,6 +154,15 @@ extension BenchReport {
       ? all.map { Units.decimal($0, digits: 1) }.joined(separator: ", ") : range(all) { Units.decimal($0, digits: 1) }
     return "\(Units.decimal(phase.tokens_per_second, digits: 1)) tokens/s "
       + "(\(phase.tokens) tokens at depth \(phase.depth): \(each))"
+  }
+
+  private func text(of sessions: Sessions) -> String {
+    let all = sessions.all_tokens_per_second
+    return "\(Units.decimal(sessions.tokens_per_second, digits: 1)) tokens/s of \(sessions.count) at the same time"
+      + " (\(range(all) { Units.decimal($0, digits: 1) })), "
+      + "\(Units.decimal(sessions.ratio, digits: 2)) times those of one\n"
+      + "\(Units.decimal(sessions.session_tokens_per_second, digits: 1)) tokens/s each, "
+      + "\(Units.decimal(sessions.slowest_session_tokens_per_second, digits: 1)) the slowest"
   }
 
   private var bytesPerToken: String? {

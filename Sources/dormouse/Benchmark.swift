@@ -16,6 +16,8 @@ struct Machine {
 /// The timed work of `bench`.
 struct Benchmark {
   let session: OpenSession
+  /// Those that generate at the same time.
+  let crowd: Crowd
   let vocabularySize: Int
   let bench: BenchCommand
 
@@ -23,6 +25,8 @@ struct Benchmark {
   struct Measurements {
     var prefill: [Double] = []
     var decode: [Double] = []
+    /// Nothing without a crowd.
+    var crowd: [Crowd.Measurement] = []
     var machine: [Machine] = []
   }
 
@@ -36,12 +40,17 @@ struct Benchmark {
     var random = RandomIDs(vocabularySize: vocabularySize)
     try session.prefill(random.next(bench.depth)[...])
     try warmUp(&random)
+    // A generation needs something to go on from.
+    for other in crowd.sessions { try other.prefill(random.next(max(1, bench.depth + bench.prompt))[...]) }
     for repetition in 0..<bench.reps {
       measurements.machine.append(try limits())
       try session.truncate(bench.depth)
       if bench.prompt > 0 { measurements.prefill.append(try prefill(random.next(bench.prompt))) }
       if bench.gen > 0 {
         measurements.decode.append(try decode(bench.gen, after: bench.prompt > 0 ? [] : random.next(1)))
+      }
+      if !crowd.sessions.isEmpty {
+        measurements.crowd.append(try crowd.decode(bench.gen, depth: max(1, bench.depth + bench.prompt)))
       }
       bar.show(UInt64(repetition + 1), of: UInt64(bench.reps))
     }
@@ -65,19 +74,27 @@ struct Benchmark {
     return Clock.seconds() - start
   }
 
-  /// From the first token to the last but `count`: every one of them costs a step of the model and a choice.
   private func decode(_ count: Int, after ids: [Int32]) throws(CommandFailure) -> Double {
+    let span = try session.decode(count, after: ids)
+    return span.last - span.first
+  }
+}
+
+extension OpenSession {
+  /// Generates, and tells when the first token came and when the one `count` after it: every one of these costs a step
+  /// of the model and a choice.
+  func decode(_ count: Int, after ids: [Int32]) throws(CommandFailure) -> (first: Double, last: Double) {
     var first: Double?
     var last = 0.0
     let configuration = #"{"max_tokens":\#(count + 1),"temperature":0,"ignore_eos":true}"#
-    try session.generate(.tokens(ids), configuration: configuration) { (event) throws(CommandFailure) in
+    try generate(.tokens(ids), configuration: configuration) { (event) throws(CommandFailure) in
       guard event.kind == DORMOUSE_EVENT_TOKEN else { return }
       last = Clock.seconds()
       first = first ?? last
       if Interrupt.shared.isRequested { throw .interrupted }
     }
     guard let first, last > first else { throw CommandFailure(message: "the model generated no tokens to time") }
-    return last - first
+    return (first, last)
   }
 }
 

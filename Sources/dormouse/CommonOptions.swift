@@ -25,6 +25,13 @@ struct ModelOptions: ParsableArguments {
     help: ArgumentHelp("Most bytes for weights, working memory and cache; K, M and G may follow.", valueName: "bytes"))
   var memory: ByteCount?
 
+  @Option(
+    help: ArgumentHelp("Most bytes for the cache alone, kept prefixes included.", valueName: "bytes"))
+  var cacheMemory: ByteCount?
+
+  @Flag(help: "Keep no beginnings of texts for later sessions.")
+  var noPrefixCache = false
+
   @Option(help: "Read weights into memory, or map the files.")
   var residency: ResidencyChoice?
 

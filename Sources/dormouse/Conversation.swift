@@ -1,5 +1,5 @@
 /// One message of a chat.
-struct Message: Encodable {
+struct Message: Codable {
   var role: String
   var content: String
 
@@ -8,23 +8,33 @@ struct Message: Encodable {
   }
 }
 
-/// A chat on a terminal: each line is a message, until the end of input.
+/// A chat that goes on message by message.
 struct Conversation {
   let answerer: Answerer
-  let system: String?
+  /// What was said so far.
+  private(set) var messages: [Message]
 
-  func run() throws(CommandFailure) {
-    var messages = Message.start(system: system)
+  init(answerer: Answerer, messages: [Message]) {
+    self.answerer = answerer
+    self.messages = messages
+  }
+
+  /// Answers a message. One whose answer fails is forgotten.
+  mutating func answer(_ text: String) throws(CommandFailure) {
+    let question = messages + [Message(role: "user", content: text)]
+    let answer = try answerer.answer(.messages(try JSONDocument.line(question)))
+    messages = question + [Message(role: "assistant", content: answer)]
+  }
+
+  /// On a terminal: each line is a message, until the end of input.
+  mutating func run() throws(CommandFailure) {
     while let line = nextLine() {
       if line.allSatisfy(\.isWhitespace) { continue }
-      messages.append(Message(role: "user", content: line))
       do {
-        let answer = try answerer.answer(.messages(try JSONDocument.line(messages)))
-        messages.append(Message(role: "assistant", content: answer))
+        try answer(line)
       } catch  where error.exitStatus == ExitStatus.interrupted {
         // An answer cut short is forgotten with its question; the chat goes on.
         Interrupt.shared.reset()
-        messages.removeLast()
         Console.writeToError("\n")
       }
     }

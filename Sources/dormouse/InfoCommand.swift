@@ -1,4 +1,5 @@
 import ArgumentParser
+import CDormouse
 
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -12,11 +13,24 @@ struct InfoCommand: ParsableCommand {
   func run() throws {
     let engine = try OpenEngine(model, withoutWeights: true)
     let info = try engine.info()
-    let plan = try engine.plan(OpenSession.settings(model))
+    let settings = OpenSession.settings(model)
+    let plan = try engine.plan(settings)
     if output.json { return try Console.write(line: InfoCommand.joined(info, plan)) }
     let facts = try JSONDocument.read(JSONValue.self, Array(info.utf8), name: "the document about the model")
     let memory = try JSONDocument.read(JSONValue.self, Array(plan.utf8), name: "the memory plan")
-    try Console.write(line: InfoCommand.table(facts, memory).text)
+    try Console.write(line: InfoCommand.table(facts, memory, page: page(engine, settings, facts)).text)
+  }
+
+  /// A page of the cache: what a session of one token takes.
+  private func page(
+    _ engine: OpenEngine, _ settings: dormouse_session_options, _ info: JSONValue
+  ) throws(CommandFailure) -> String? {
+    var settings = settings
+    settings.context_length = 1
+    let plan = try JSONDocument.read(JSONValue.self, Array(engine.plan(settings).utf8), name: "the memory plan")
+    let row = info["cache", "bytes_per_token", (model.cache ?? .f32).rawValue]?.integer
+    guard let page = plan["cache"]?.integer, let row, row > 0 else { return nil }
+    return "pages of \(page / row) tokens, \(Units.bytes(page))"
   }
 
   /// The first document with the second as its member `plan`.
@@ -25,7 +39,7 @@ struct InfoCommand: ParsableCommand {
     return info[..<end] + #","plan":\#(plan)}"#
   }
 
-  private static func table(_ info: JSONValue, _ plan: JSONValue) -> Table {
+  private static func table(_ info: JSONValue, _ plan: JSONValue, page: String?) -> Table {
     var table = Table()
     table.add("architecture", info["model_type"]?.string)
     table.add("parameters", parameters(info))
@@ -40,9 +54,10 @@ struct InfoCommand: ParsableCommand {
     table.add("instruction set", info["instruction_set"]?.string)
     table.add("threads", info["threads"]?.integer.map { "\($0)" })
     table.add("memory plan", plan["total"]?.integer.map { "\(Units.bytes($0)) in all" })
-    for (name, key) in [("  weights", "weights"), ("  cache", "cache"), ("  working memory", "working_memory")] {
-      table.add(name, plan[key]?.integer.map(Units.bytes))
-    }
+    table.add("  weights", plan["weights"]?.integer.map(Units.bytes))
+    table.add("  cache", plan["cache"]?.integer.map { Units.bytes($0) + (page.map { ", in \($0)" } ?? "") })
+    table.add("  working memory", plan["working_memory"]?.integer.map(Units.bytes))
+    table.add("  prefix cache", plan["prefix_cache"]?.integer.map { "\(Units.bytes($0)) for later sessions" })
     return table
   }
 
@@ -100,6 +115,8 @@ struct ModelFacts {
   /// Of the layers alone: what each token of a prompt meets.
   var activeParametersInLayers: UInt64?
   var weightBytesPerToken: UInt64?
+  /// Of the cache's rows, by their type.
+  var cacheBytesPerToken: JSONValue?
   var instructionSet: String?
   var threads: Int?
 
@@ -113,6 +130,7 @@ struct ModelFacts {
     self.vocabularySize = vocabularySize
     activeParametersInLayers = info["parameters", "active_in_layers"]?.integer
     weightBytesPerToken = info["weights", "bytes_per_token"]?.integer
+    cacheBytesPerToken = info["cache", "bytes_per_token"]
     instructionSet = info["instruction_set"]?.string
     threads = info["threads"]?.integer.flatMap { Int(exactly: $0) }
   }

@@ -44,7 +44,7 @@ enum JSONDocument {
 }
 
 /// A document whose members a command picks by name: the library may add members, and a command shows those it knows.
-enum JSONValue: Decodable {
+enum JSONValue: Codable {
   case null
   case bool(Bool)
   case integer(UInt64)
@@ -72,6 +72,19 @@ enum JSONValue: Decodable {
     }
   }
 
+  func encode(to encoder: any Encoder) throws {
+    var container = encoder.singleValueContainer()
+    switch self {
+    case .null: try container.encodeNil()
+    case .bool(let value): try container.encode(value)
+    case .integer(let value): try container.encode(value)
+    case .number(let value): try container.encode(value)
+    case .string(let value): try container.encode(value)
+    case .array(let value): try container.encode(value)
+    case .object(let value): try container.encode(value)
+    }
+  }
+
   subscript(_ names: String...) -> JSONValue? {
     names.reduce(self as JSONValue?) { value, name in
       guard case .object(let members)? = value else { return nil }
@@ -80,6 +93,8 @@ enum JSONValue: Decodable {
   }
 
   var integer: UInt64? { if case .integer(let value) = self { value } else { nil } }
+  /// An integer too.
+  var double: Double? { if case .number(let value) = self { value } else { integer.map { Double($0) } } }
   var string: String? { if case .string(let value) = self { value } else { nil } }
   var bool: Bool? { if case .bool(let value) = self { value } else { nil } }
 

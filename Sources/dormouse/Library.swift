@@ -66,15 +66,11 @@ final class OpenEngine {
   let handle: OpaquePointer
 
   /// Opens the model of `options` with a progress bar; an interrupt stops the loading.
-  init(_ options: ModelOptions, withoutWeights: Bool = false) throws(CommandFailure) {
-    var settings = dormouse_engine_options()
-    dormouse_engine_options_init(&settings)
-    settings.flags = withoutWeights ? UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) : 0
-    settings.thread_count = options.threads ?? 0
-    settings.pin_threads = options.pin ? 1 : 0
-    settings.weights = options.weights?.code ?? 0
-    settings.residency = options.residency?.code ?? 0
-    settings.memory_limit = options.memory?.bytes ?? 0
+  /// - Parameter batchLimit: sessions computed at a time; 0: the library's default.
+  init(_ options: ModelOptions, withoutWeights: Bool = false, batchLimit: UInt32 = 0) throws(CommandFailure) {
+    var settings = OpenEngine.settings(options)
+    if withoutWeights { settings.flags |= UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) }
+    settings.batch_limit = batchLimit
     let bar = ProgressBar("loading") { "\(Units.bytes($0)) of \(Units.bytes($1))" }
     settings.progress = { bar, done, total in
       guard let bar else { return 0 }
@@ -108,6 +104,19 @@ final class OpenEngine {
 
   deinit { dormouse_engine_free(handle) }
 
+  private static func settings(_ options: ModelOptions) -> dormouse_engine_options {
+    var settings = dormouse_engine_options()
+    dormouse_engine_options_init(&settings)
+    settings.flags = options.noPrefixCache ? UInt32(DORMOUSE_ENGINE_WITHOUT_PREFIX_CACHE) : 0
+    settings.thread_count = options.threads ?? 0
+    settings.pin_threads = options.pin ? 1 : 0
+    settings.weights = options.weights?.code ?? 0
+    settings.residency = options.residency?.code ?? 0
+    settings.memory_limit = options.memory?.bytes ?? 0
+    settings.cache_limit = options.cacheMemory?.bytes ?? 0
+    return settings
+  }
+
   /// The JSON document about the model.
   func info() throws(CommandFailure) -> String {
     try Library.string { dormouse_engine_info($0, $1, $2, handle, $3) }
@@ -119,6 +128,12 @@ final class OpenEngine {
     return try Library.string { dormouse_engine_plan($0, $1, $2, handle, &settings, $3) }
   }
 
+  /// The JSON document about what the engine has done.
+  func statistics() throws(CommandFailure) -> JSONValue {
+    let document = try Library.string { dormouse_engine_statistics($0, $1, $2, handle, $3) }
+    return try JSONDocument.read(JSONValue.self, Array(document.utf8), name: "the engine's statistics")
+  }
+
   func tokenize(_ text: [UInt8], flags: UInt32) throws(CommandFailure) -> [Int32] {
     let characters = text.map { CChar(bitPattern: $0) }
     return try Library.array(of: Int32(0)) {
@@ -128,121 +143,5 @@ final class OpenEngine {
 
   func detokenize(_ ids: [Int32], flags: UInt32) throws(CommandFailure) -> [UInt8] {
     try Library.bytes { dormouse_engine_detokenize($0, $1, $2, handle, ids, ids.count, flags, $3) }
-  }
-}
-
-/// An open session.
-final class OpenSession {
-  let handle: OpaquePointer
-
-  init(_ engine: OpenEngine, _ settings: dormouse_session_options) throws(CommandFailure) {
-    var settings = settings
-    var opened: OpaquePointer?
-    try Library.call { dormouse_session_open(&opened, engine.handle, &settings, $0) }
-    guard let opened else { throw CommandFailure(message: "the library gave no session") }
-    handle = opened
-  }
-
-  deinit { dormouse_session_free(handle) }
-
-  static func settings(_ options: ModelOptions) -> dormouse_session_options {
-    var settings = dormouse_session_options()
-    dormouse_session_options_init(&settings)
-    settings.context_length = options.context ?? 0
-    settings.cache = options.cache?.code ?? 0
-    return settings
-  }
-
-  /// Runs `body`; an interrupt meanwhile cancels the session's call, which then throws `interrupted`.
-  func interruptible<Value>(_ body: () throws(CommandFailure) -> Value) throws(CommandFailure) -> Value {
-    let address = UInt(bitPattern: handle)
-    return try Interrupt.shared.whileStopping(
-      with: { dormouse_session_cancel(OpaquePointer(bitPattern: address)) }
-    ) { () throws(CommandFailure) in
-      let value = try body()
-      if Interrupt.shared.isRequested { throw .interrupted }
-      return value
-    }
-  }
-
-  func truncate(_ length: Int) throws(CommandFailure) {
-    try Library.call { dormouse_session_truncate(handle, length, $0) }
-  }
-
-  func prefill(_ ids: ArraySlice<Int32>) throws(CommandFailure) {
-    try ids.withUnsafeBufferPointer { ids throws(CommandFailure) in
-      try Library.call { dormouse_session_prefill(handle, ids.baseAddress, ids.count, $0) }
-    }
-  }
-
-  /// Writes the logits after each of `ids` to `logits` [ids, vocabulary].
-  func prefill(_ ids: ArraySlice<Int32>, logits: inout [Float]) throws(CommandFailure) {
-    var count = 0
-    try ids.withUnsafeBufferPointer { ids throws(CommandFailure) in
-      try logits.withUnsafeMutableBufferPointer { logits throws(CommandFailure) in
-        try Library.call {
-          dormouse_session_prefill_logits(
-            logits.baseAddress, logits.count, &count, handle, ids.baseAddress, ids.count, $0)
-        }
-      }
-    }
-  }
-
-  /// What `generate` and `chat` start from.
-  enum Prompt {
-    case tokens([Int32])
-    case messages(String)
-  }
-
-  /// Generates; `onEvent` may throw, which stops the work and comes out of here.
-  func generate(
-    _ prompt: Prompt, configuration: String, onEvent: (dormouse_event) throws(CommandFailure) -> Void
-  ) throws(CommandFailure) {
-    try withoutActuallyEscaping(onEvent) { onEvent throws(CommandFailure) in
-      let receiver = EventReceiver(onEvent)
-      let pointer = Unmanaged.passUnretained(receiver).toOpaque()
-      try withExtendedLifetime(receiver) { () throws(CommandFailure) in
-        try Library.call { error in
-          switch prompt {
-          case .tokens(let ids):
-            dormouse_session_generate(handle, ids, ids.count, configuration, EventReceiver.function, pointer, error)
-          case .messages(let json):
-            dormouse_session_chat(handle, json, configuration, EventReceiver.function, pointer, error)
-          }
-        }
-        if let failure = receiver.failure { throw failure }
-      }
-    }
-  }
-}
-
-/// Stands between the C callback and a Swift closure.
-private final class EventReceiver {
-  private let onEvent: (dormouse_event) throws(CommandFailure) -> Void
-  private(set) var failure: CommandFailure?
-
-  init(_ onEvent: @escaping (dormouse_event) throws(CommandFailure) -> Void) { self.onEvent = onEvent }
-
-  static let function: dormouse_event_fn = { receiver, event in
-    guard let receiver, let event else { return 1 }
-    return Unmanaged<EventReceiver>.fromOpaque(receiver).takeUnretainedValue().receive(event.pointee)
-  }
-
-  private func receive(_ event: dormouse_event) -> Int32 {
-    do throws(CommandFailure) {
-      try onEvent(event)
-      return 0
-    } catch {
-      failure = error
-      return 1
-    }
-  }
-}
-
-extension dormouse_event {
-  /// The event's text, whole characters.
-  var bytes: [UInt8] {
-    guard let text else { return [] }
-    return Array(UnsafeRawBufferPointer(start: text, count: text_length))
   }
 }

@@ -7,12 +7,14 @@ struct RunCommand: ParsableCommand {
     abstract: "Answers a prompt, or chats.",
     discussion: """
       With -p the model answers one message; with --messages, a chat from a JSON file; with neither, on a terminal, \
-      each line you type. In a chat, Ctrl-C stops an answer, and Ctrl-D ends.
+      each line you type. In a chat, Ctrl-C stops an answer, and Ctrl-D ends. With --session a chat goes on over \
+      several runs; its messages stand beside the file, in FILE.messages.json.
       """)
 
   @OptionGroup var model: ModelOptions
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "Session") var choices: SessionChoices
 
   @Option(
     name: [.short, .customLong("prompt")], parsing: .unconditional,
@@ -63,26 +65,60 @@ struct RunCommand: ParsableCommand {
     guard image.isEmpty, video.isEmpty, audio.isEmpty else {
       throw CommandFailure(message: "this version has no media: it answers text alone, not --image, --video or --audio")
     }
-    let configuration = try sampling.configuration()
+    let configuration = try sampling.configuration(timeLimit: choices.timeLimit)
     let input = try readInput()
+    let saved = try choices.session.map { path throws(CommandFailure) in try SavedSession(path) }
+    let messages =
+      input.isChat ? try saved?.start(system: system) ?? Message.start(system: system) : []
     let engine = try OpenEngine(model)
-    let session = try OpenSession(engine, OpenSession.settings(model))
-    let answerer = Answerer(session: session, configuration: configuration, writesJSON: output.json)
+    var settings = OpenSession.settings(model)
+    choices.apply(to: &settings)
+    let session = try OpenSession(engine, settings)
+    try saved?.restore(session)
+    let answerer = Answerer(
+      engine: engine, session: session, configuration: configuration, writesJSON: output.json,
+      tellsStatistics: choices.statistics)
+    let chat = try answer(input, answerer, Conversation(answerer: answerer, messages: messages))
+    try saved?.save(session, chat)
+    if choices.statistics, !output.json { Console.message(try Statistics.table(engine.statistics()).text) }
+  }
+
+  /// - Returns: the messages of the chat; nil where there was none that could be gone on with.
+  private func answer(
+    _ input: Input, _ answerer: Answerer, _ conversation: Conversation
+  ) throws(CommandFailure) -> [Message]? {
+    var conversation = conversation
     switch input {
     case .raw(let text):
-      let flags = parseSpecial ? DORMOUSE_TOKENIZE_PARSE_SPECIAL : DORMOUSE_TOKENIZE_ADD_SPECIAL
-      try answerer.answer(.tokens(try engine.tokenize(text, flags: UInt32(flags))))
+      let isFirst = try answerer.session.length() == 0
+      let flags =
+        parseSpecial ? DORMOUSE_TOKENIZE_PARSE_SPECIAL : isFirst ? DORMOUSE_TOKENIZE_ADD_SPECIAL : 0
+      try answerer.answer(.tokens(try answerer.engine.tokenize(text, flags: UInt32(flags))))
+      return nil
     case .messages(let json):
       try answerer.answer(.messages(json))
+      return nil
+    case .message(let text):
+      try conversation.answer(text)
     case .terminal:
-      try Conversation(answerer: answerer, system: system).run()
+      try conversation.run()
     }
+    return conversation.messages
   }
 
   private enum Input {
     case raw([UInt8])
     case messages(String)
+    case message(String)
     case terminal
+
+    /// Whether the messages are kept here, and not by the user.
+    var isChat: Bool {
+      switch self {
+      case .raw, .messages: false
+      case .message, .terminal: true
+      }
+    }
   }
 
   /// Reads what the user gives before the weights are loaded: a missing file shows at once.
@@ -92,67 +128,6 @@ struct RunCommand: ParsableCommand {
     var text = prompt == "-" ? try Console.readInput() : Array(prompt.utf8)
     if raw { return .raw(text) }
     if prompt == "-", text.last == UInt8(ascii: "\n") { text.removeLast() }
-    let messages =
-      Message.start(system: system) + [Message(role: "user", content: String(decoding: text, as: UTF8.self))]
-    return .messages(try JSONDocument.line(messages))
-  }
-}
-
-/// How tokens are chosen; what is not given comes from the model's generation_config.json.
-struct SamplingOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "n"))
-  var maxTokens: UInt32?
-
-  @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "t"))
-  var temperature: Double?
-
-  @Option(help: ArgumentHelp("Choose among the most probable tokens that sum up to this.", valueName: "p"))
-  var topP: Double?
-
-  @Option(help: ArgumentHelp("Choose among this many tokens; 0 is off.", valueName: "k"))
-  var topK: UInt32?
-
-  @Option(help: ArgumentHelp("Choose among tokens at least this probable beside the best.", valueName: "p"))
-  var minP: Double?
-
-  @Option(help: ArgumentHelp("Same seed, same text.", valueName: "s"))
-  var seed: Int?
-
-  @Option(
-    parsing: .unconditionalSingleValue,
-    help: ArgumentHelp("End before this text; may be given several times.", valueName: "text"))
-  var stop: [String] = []
-
-  func validate() throws {
-    if maxTokens == 0 { throw ValidationError("--max-tokens must be at least 1.") }
-    try check("--temperature", temperature, 0...100)
-    try check("--top-p", topP, 0...1)
-    if topP == 0 { throw ValidationError("--top-p must be above 0.") }
-    try check("--min-p", minP, 0...1)
-    if stop.contains("") { throw ValidationError("--stop must not be empty.") }
-  }
-
-  private func check(_ name: String, _ value: Double?, _ range: ClosedRange<Double>) throws {
-    guard let value, !range.contains(value) else { return }
-    throw ValidationError("\(name) must be \(Int(range.lowerBound)) to \(Int(range.upperBound)).")
-  }
-
-  /// The JSON that dormouse_session_generate takes.
-  func configuration() throws(CommandFailure) -> String {
-    try JSONDocument.line(
-      Configuration(
-        max_tokens: maxTokens, temperature: temperature, top_p: topP, top_k: topK, min_p: minP, seed: seed,
-        stop: stop.isEmpty ? nil : stop))
-  }
-
-  /// The members have the names of the document.
-  private struct Configuration: Encodable {
-    var max_tokens: UInt32?
-    var temperature: Double?
-    var top_p: Double?
-    var top_k: UInt32?
-    var min_p: Double?
-    var seed: Int?
-    var stop: [String]?
+    return .message(String(decoding: text, as: UTF8.self))
   }
 }

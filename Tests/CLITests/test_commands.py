@@ -39,7 +39,9 @@ def relative_error(values, expected):
 def test_info(dormouse, tiny):
     result = dormouse("info", tiny)
     assert (result.status, result.error) == (0, "")
-    for words in ["deepseek_v3", "256, 8 awake", "plain attention would need", "memory plan", "F8_E4M3"]:
+    for words in [
+        "deepseek_v3", "256, 8 awake", "plain attention would need", "memory plan", "F8_E4M3", "pages of 64 tokens", "prefix cache",
+    ]:
         assert words in result.out
 
 
@@ -50,7 +52,10 @@ def test_info_as_json(dormouse, tiny):
     cache = info["cache"]
     assert cache["bytes_per_token"]["bf16"] < cache["plain_attention_bytes_per_token"]["bf16"]
     plan = info["plan"]
-    assert plan["total"] == plan["weights"] + plan["cache"] + plan["working_memory"]
+    assert plan["total"] == plan["weights"] + plan["cache"] + plan["working_memory"] + plan["prefix_cache"]
+    unshared = dormouse("info", tiny, "--json", "--no-prefix-cache").lines[0]["plan"]
+    assert plan["prefix_cache"] > 0 and unshared == {
+        **plan, "prefix_cache": 0, "total": plan["total"] - plan["prefix_cache"]}
     half = dormouse("info", tiny, "--json", "--cache", "bf16").lines[0]["plan"]
     assert half["cache"] * 2 == plan["cache"]
     attention = info["attention"]
@@ -229,6 +234,22 @@ def test_bench_counts_the_cache(dormouse, tiny):
         expected = rate * (report["weight_bytes_per_token"] + report["cache_bytes_per_token"])
         assert math.isclose(report["bytes_per_second"], expected, rel_tol=1e-3)
         assert math.isclose(report["weight_bytes_per_second"], rate * report["weight_bytes_per_token"], rel_tol=1e-6)
+
+
+def test_bench_of_many_sessions(dormouse, tiny):
+    options = ["--prompt", "16", "--gen", "4", "--reps", "2", "--depth", "8"]
+    assert "sessions" not in dormouse("bench", tiny, *options, "--json").lines[0]
+    result = dormouse("bench", tiny, *options, "--sessions", "20")
+    assert result.status == 0 and "of 20 at the same time" in result.out and "times those of one" in result.out
+    (report,) = dormouse("bench", tiny, *options, "--sessions", "3", "--json").lines
+    sessions = report["sessions"]
+    assert sessions["count"] == 3
+    totals = sessions["all_tokens_per_second"]
+    ones = report["decode"]["all_tokens_per_second"]
+    assert len(totals) == len(ones) == len(sessions["all_ratios"]) == 2
+    assert all(math.isclose(a / b, ratio) for a, b, ratio in zip(totals, ones, sessions["all_ratios"]))
+    assert min(sessions["all_ratios"]) <= sessions["ratio"] <= max(sessions["all_ratios"])
+    assert 0 < sessions["slowest_session_tokens_per_second"] <= sessions["session_tokens_per_second"]
 
 
 def test_bench_of_packed_weights(dormouse, tiny):

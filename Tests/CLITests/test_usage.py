@@ -18,6 +18,19 @@ def test_help_lists_all_commands(dormouse):
 
 
 @pytest.mark.parametrize(
+    "command, options",
+    [
+        ("run", ["--session", "--overflow", "--keep-tokens", "--time-limit", "--statistics", "--cache-memory"]),
+        ("bench", ["--sessions", "--cache-memory", "--no-prefix-cache"]),
+        ("info", ["--cache-memory", "--no-prefix-cache"]),
+    ],
+)
+def test_help_lists_options(dormouse, command, options):
+    text = dormouse(command, "--help").out
+    assert [option for option in options if option not in text] == []
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["sing"],
@@ -32,6 +45,15 @@ def test_help_lists_all_commands(dormouse):
         ["run", "MODEL", "-p", "a", "--top-p", "0"],
         ["run", "MODEL", "-p", "a", "--max-tokens", "0"],
         ["run", "MODEL", "-p", "a", "--stop", ""],
+        ["run", "MODEL", "-p", "a", "--overflow", "wrap"],
+        ["run", "MODEL", "-p", "a", "--keep-tokens", "4"],  # nothing slides
+        ["run", "MODEL", "-p", "a", "--overflow", "stop", "--keep-tokens", "4"],
+        ["run", "MODEL", "-p", "a", "--time-limit", "0"],
+        ["run", "MODEL", "-p", "a", "--time-limit", "nan"],
+        ["run", "MODEL", "-p", "a", "--time-limit", "soon"],
+        ["run", "MODEL", "-p", "a", "--session", ""],
+        ["info", "MODEL", "--cache-memory", "some"],
+        ["info", "MODEL", "--statistics"],
         ["info", "MODEL", "MODEL2"],
         ["info", "MODEL", "--threads", "0"],
         ["info", "MODEL", "--context", "-4"],
@@ -44,6 +66,9 @@ def test_help_lists_all_commands(dormouse):
         ["logits", "MODEL", "--ids", "file"],
         ["bench", "MODEL", "--reps", "0"],
         ["bench", "MODEL", "--prompt", "0", "--gen", "0"],
+        ["bench", "MODEL", "--sessions", "0"],
+        ["bench", "MODEL", "--sessions", "1025"],
+        ["bench", "MODEL", "--sessions", "2", "--gen", "0"],
         ["tokenize", "MODEL", "--decode", "--add-special"],
         ["kernels", "MODEL"],
     ],
@@ -80,6 +105,13 @@ def test_memory_limit(dormouse, tiny):
     assert (result.status, result.out) == (1, "")
     assert "1024" in result.error
     assert dormouse("run", tiny, "-p", "What is 7 plus 5?", "--memory", "1G", "--context", "64").status == 0
+
+
+def test_cache_limit(dormouse, tiny):
+    result = dormouse("run", tiny, "-p", "a", "--cache-memory", "1K")
+    assert (result.status, result.out) == (1, "")
+    assert "cache_limit is 1024" in result.error
+    assert dormouse("run", tiny, "-p", "What is 7 plus 5?", "--cache-memory", "1M", "--context", "64").status == 0
 
 
 def test_no_progress_without_a_terminal(dormouse, tiny):

@@ -1,0 +1,61 @@
+import ArgumentParser
+
+/// How tokens are chosen; what is not given comes from the model's generation_config.json.
+struct SamplingOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("Most tokens to generate.", valueName: "n"))
+  var maxTokens: UInt32?
+
+  @Option(help: ArgumentHelp("0 takes the most probable token.", valueName: "t"))
+  var temperature: Double?
+
+  @Option(help: ArgumentHelp("Choose among the most probable tokens that sum up to this.", valueName: "p"))
+  var topP: Double?
+
+  @Option(help: ArgumentHelp("Choose among this many tokens; 0 is off.", valueName: "k"))
+  var topK: UInt32?
+
+  @Option(help: ArgumentHelp("Choose among tokens at least this probable beside the best.", valueName: "p"))
+  var minP: Double?
+
+  @Option(help: ArgumentHelp("Same seed, same text.", valueName: "s"))
+  var seed: Int?
+
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("End before this text; may be given several times.", valueName: "text"))
+  var stop: [String] = []
+
+  func validate() throws {
+    if maxTokens == 0 { throw ValidationError("--max-tokens must be at least 1.") }
+    try check("--temperature", temperature, 0...100)
+    try check("--top-p", topP, 0...1)
+    if topP == 0 { throw ValidationError("--top-p must be above 0.") }
+    try check("--min-p", minP, 0...1)
+    if stop.contains("") { throw ValidationError("--stop must not be empty.") }
+  }
+
+  private func check(_ name: String, _ value: Double?, _ range: ClosedRange<Double>) throws {
+    guard let value, !range.contains(value) else { return }
+    throw ValidationError("\(name) must be \(Int(range.lowerBound)) to \(Int(range.upperBound)).")
+  }
+
+  /// The JSON that dormouse_session_generate takes.
+  func configuration(timeLimit: Double?) throws(CommandFailure) -> String {
+    try JSONDocument.line(
+      Configuration(
+        max_tokens: maxTokens, temperature: temperature, top_p: topP, top_k: topK, min_p: minP, seed: seed,
+        stop: stop.isEmpty ? nil : stop, time_limit: timeLimit))
+  }
+
+  /// The members have the names of the document.
+  private struct Configuration: Encodable {
+    var max_tokens: UInt32?
+    var temperature: Double?
+    var top_p: Double?
+    var top_k: UInt32?
+    var min_p: Double?
+    var seed: Int?
+    var stop: [String]?
+    var time_limit: Double?
+  }
+}

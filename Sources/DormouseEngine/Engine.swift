@@ -22,7 +22,7 @@ public final class Engine: Sendable {
     let scheduler: Scheduler
     let stores: CacheStores
     let reservation: MemoryBudget.Reservation
-    /// Ends with the engine, on the thread that frees it: its end may wait for a file and tell the log.
+    /// Outlives the scheduler's thread.
     let model: Model
   }
 
@@ -54,6 +54,10 @@ public final class Engine: Sendable {
       checkedFolder = Locked(modelFolder)
     }
   }
+
+  /// The scheduler's thread ends first: the model's own end, which may wait for a file and tell the log, is for the
+  /// host's thread.
+  deinit { runtime?.scheduler.stop() }
 
   /// The folder itself, or the one that holds the file at `path`.
   private static func folder(of path: String) throws(Failure) -> String {

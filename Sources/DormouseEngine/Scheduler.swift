@@ -36,7 +36,8 @@ final class Scheduler: Sendable {
     }
   }
 
-  deinit {
+  /// Ends the thread, and with it its hold on the model. Once, when no session is at work any more.
+  func stop() {
     loop.stop()
     thread.join()
   }

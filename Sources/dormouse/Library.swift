@@ -28,12 +28,18 @@ enum Library {
     _ body: (UnsafeMutablePointer<Element>?, Int, UnsafeMutablePointer<Int>, ErrorPointer) -> dormouse_status
   ) throws(CommandFailure) -> [Element] {
     var count = 0
-    let status = try callAllowing(Int32(DORMOUSE_ERROR_BUFFER_TOO_SMALL)) { body(nil, 0, &count, $0) }
-    if status == 0 { return [] }
-    var elements = [Element](repeating: zero, count: count)
-    try call { error in
-      elements.withUnsafeMutableBufferPointer { body($0.baseAddress, $0.count, &count, error) }
+    var elements: [Element] = []
+    // The contents may grow between two calls: numbers of an engine at work have more and more digits.
+    while true {
+      let status = try callAllowing(Int32(DORMOUSE_ERROR_BUFFER_TOO_SMALL)) { error in
+        elements.withUnsafeMutableBufferPointer {
+          body($0.isEmpty ? nil : $0.baseAddress, $0.count, &count, error)
+        }
+      }
+      if status == 0 { break }
+      elements = [Element](repeating: zero, count: count)
     }
+    elements.removeLast(elements.count - min(count, elements.count))
     return elements
   }
 

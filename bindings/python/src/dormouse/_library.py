@@ -78,13 +78,17 @@ def filled(element: Any, name: str, *arguments: Any) -> Any:
     count = ctypes.c_size_t()
     error = _abi.error(struct_size=ctypes.sizeof(_abi.error))
     function = getattr(library(), "dormouse_" + name)
-    status = function(None, 0, ctypes.byref(count), *arguments, ctypes.byref(error))
-    if status not in (_abi.OK, _abi.ERROR_BUFFER_TOO_SMALL):
-        raise error_for(status, error.message.decode("utf-8", "replace"))
-    buffer = (element * count.value)()
-    if status == _abi.ERROR_BUFFER_TOO_SMALL:
-        call(name, buffer, count.value, ctypes.byref(count), *arguments)
-    return buffer
+    buffer = None
+    while True:
+        status = function(buffer, count.value, ctypes.byref(count), *arguments, ctypes.byref(error))
+        if status == _abi.OK:
+            # Shorter than its room only where the contents have changed meanwhile.
+            if buffer is not None and len(buffer) == count.value:
+                return buffer
+            return (element * count.value)(*([] if buffer is None else buffer[: count.value]))
+        if status != _abi.ERROR_BUFFER_TOO_SMALL:
+            raise error_for(status, error.message.decode("utf-8", "replace"))
+        buffer = (element * count.value)()
 
 
 def text(name: str, *arguments: Any) -> bytes:

@@ -22,19 +22,21 @@ enum Library {
     return text.isEmpty ? dormouse_status_name(status).map { String(cString: $0) } ?? "status \(status)" : text
   }
 
-  /// What a function delivers into a caller's buffer: asks for the size, then for the contents.
+  /// What a function delivers into a caller's buffer: asks for the size, then for the contents. What changes meanwhile,
+  /// as statistics do, may be longer or shorter by then.
   static func array<Element: BitwiseCopyable>(
     of zero: Element,
     _ body: (UnsafeMutablePointer<Element>?, Int, UnsafeMutablePointer<Int>, ErrorPointer) -> dormouse_status
   ) throws(CommandFailure) -> [Element] {
-    var count = 0
-    let status = try callAllowing(Int32(DORMOUSE_ERROR_BUFFER_TOO_SMALL)) { body(nil, 0, &count, $0) }
-    if status == 0 { return [] }
-    var elements = [Element](repeating: zero, count: count)
-    try call { error in
-      elements.withUnsafeMutableBufferPointer { body($0.baseAddress, $0.count, &count, error) }
+    var elements: [Element] = []
+    while true {
+      var count = 0
+      let status = try callAllowing(Int32(DORMOUSE_ERROR_BUFFER_TOO_SMALL)) { error in
+        elements.withUnsafeMutableBufferPointer { body($0.count == 0 ? nil : $0.baseAddress, $0.count, &count, error) }
+      }
+      if status == 0 { return Array(elements.prefix(count)) }
+      elements = [Element](repeating: zero, count: count)
     }
-    return elements
   }
 
   static func bytes(

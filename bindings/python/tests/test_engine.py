@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ def test_info_and_plan(tiny):
     info = tiny.info()
     assert info["model_type"] == "deepseek_v3" and info["experts"]["routed"] == 256
     plan = tiny.plan(context_length=64, cache="bf16")
-    assert plan["total"] == plan["weights"] + plan["cache"] + plan["working_memory"]
+    assert plan["total"] == plan["weights"] + plan["cache"] + plan["working_memory"] + plan["prefix_cache"]
     assert tiny.plan(context_length=64)["cache"] == 2 * plan["cache"]
 
 
@@ -74,10 +75,23 @@ def test_bad_values(tiny, tiny_path):
     for options in [{"threads": -1}, {"weights": "int3"}, {"residency": "cloud"}, {"memory_limit": -1}]:
         with pytest.raises(ValueError):
             Engine(tiny_path, **options)
+    for name in ["cache_limit", "prefix_cache", "batch_limit", "queue_limit", "prompt_tokens_per_step"]:
+        with pytest.raises(ValueError, match=name):
+            Engine(tiny_path, **{name: -1})
+    with pytest.raises(dormouse.InvalidArgumentError, match="batch_limit is 1025"):
+        Engine(tiny_path, batch_limit=1025)
     with pytest.raises(dormouse.OutOfMemoryError):
         Engine(tiny_path, memory_limit=1)
+    with Engine(tiny_path, cache_limit=1) as engine, pytest.raises(dormouse.OutOfMemoryError, match="cache_limit is 1"):
+        engine.session()
     with pytest.raises(ValueError):
         tiny.session(cache="f64")
+    with pytest.raises(ValueError):
+        tiny.session(overflow="wrap")
+    with pytest.raises(ValueError, match="keep_tokens"):
+        tiny.session(keep_tokens=-1)
+    with pytest.raises(dormouse.InvalidArgumentError, match="keep_tokens is 4"):
+        tiny.session(keep_tokens=4)
     with pytest.raises(dormouse.InvalidArgumentError):
         tiny.session(context_length=1 << 30)
     with pytest.raises(dormouse.InvalidArgumentError):
@@ -178,11 +192,23 @@ def test_threads_can_be_pinned(tiny_path):
     """The engine's own thread stays on one of the processors that this process may use; the others are left alone."""
 
     def masks():
-        return {int(task.name): os.sched_getaffinity(int(task.name)) for task in Path("/proc/self/task").iterdir()}
+        """Of this thread, and of the engines' own but "dormouse-0", which stands for the callers and stays free."""
+        names = {task.name: (task / "comm").read_text().strip() for task in Path("/proc/self/task").iterdir()}
+        return {
+            int(task): os.sched_getaffinity(int(task))
+            for task, name in names.items()
+            if int(task) == os.getpid() or (name.startswith("dormouse-") and name != "dormouse-0")
+        }
 
     before = masks()
     with Engine(tiny_path, threads=2, pin_threads=True) as engine:
         engine.session().prefill([1, 2, 3])
-        new = [mask for task, mask in masks().items() if task not in before]
+        end = time.monotonic() + 10
+        while True:
+            new = [mask for task, mask in masks().items() if task not in before]
+            # The thread that the call above ran on (so that Ctrl-C is heard) may still be on its way out.
+            if len(new) == 1 or time.monotonic() > end:
+                break
+            time.sleep(0.01)
         assert [len(mask) for mask in new] == [1] and new[0] <= os.sched_getaffinity(0)
     assert os.sched_getaffinity(0) == before[os.getpid()]

@@ -74,17 +74,22 @@ def version() -> str:
 
 
 def filled(element: Any, name: str, *arguments: Any) -> Any:
-    """What a function delivers into a caller's buffer, as a ctypes array: asks for the size, then for the contents."""
+    """What a function delivers into a caller's buffer, as a ctypes array: asks for the size, then for the contents.
+
+    What changes meanwhile, as statistics do, may be longer or shorter by then.
+    """
     count = ctypes.c_size_t()
     error = _abi.error(struct_size=ctypes.sizeof(_abi.error))
     function = getattr(library(), "dormouse_" + name)
-    status = function(None, 0, ctypes.byref(count), *arguments, ctypes.byref(error))
-    if status not in (_abi.OK, _abi.ERROR_BUFFER_TOO_SMALL):
-        raise error_for(status, error.message.decode("utf-8", "replace"))
-    buffer = (element * count.value)()
-    if status == _abi.ERROR_BUFFER_TOO_SMALL:
-        call(name, buffer, count.value, ctypes.byref(count), *arguments)
-    return buffer
+    buffer = (element * 0)()
+    while True:
+        room = len(buffer)
+        status = function(buffer if room else None, room, ctypes.byref(count), *arguments, ctypes.byref(error))
+        if status == _abi.OK:
+            return buffer if count.value == room else (element * count.value).from_buffer(buffer)
+        if status != _abi.ERROR_BUFFER_TOO_SMALL:
+            raise error_for(status, error.message.decode("utf-8", "replace"))
+        buffer = (element * count.value)()
 
 
 def text(name: str, *arguments: Any) -> bytes:

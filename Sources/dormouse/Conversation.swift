@@ -27,11 +27,12 @@ struct Conversation {
   }
 
   /// On a terminal: each line is a message, until the end of input.
-  mutating func run() throws(CommandFailure) {
+  mutating func run(afterAnswer: ([Message]) throws(CommandFailure) -> Void) throws(CommandFailure) {
     while let line = nextLine() {
       if line.allSatisfy(\.isWhitespace) { continue }
       do {
         try answer(line)
+        try afterAnswer(messages)
       } catch  where error.exitStatus == ExitStatus.interrupted {
         // An answer cut short is forgotten with its question; the chat goes on.
         Interrupt.shared.reset()

@@ -27,20 +27,16 @@ enum Library {
     of zero: Element,
     _ body: (UnsafeMutablePointer<Element>?, Int, UnsafeMutablePointer<Int>, ErrorPointer) -> dormouse_status
   ) throws(CommandFailure) -> [Element] {
-    var count = 0
     var elements: [Element] = []
     // The contents may grow between two calls: numbers of an engine at work have more and more digits.
     while true {
+      var count = 0
       let status = try callAllowing(Int32(DORMOUSE_ERROR_BUFFER_TOO_SMALL)) { error in
-        elements.withUnsafeMutableBufferPointer {
-          body($0.isEmpty ? nil : $0.baseAddress, $0.count, &count, error)
-        }
+        elements.withUnsafeMutableBufferPointer { body($0.count == 0 ? nil : $0.baseAddress, $0.count, &count, error) }
       }
-      if status == 0 { break }
+      if status == 0 { return Array(elements.prefix(count)) }
       elements = [Element](repeating: zero, count: count)
     }
-    elements.removeLast(elements.count - min(count, elements.count))
-    return elements
   }
 
   static func bytes(

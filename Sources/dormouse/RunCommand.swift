@@ -78,32 +78,34 @@ struct RunCommand: ParsableCommand {
     let answerer = Answerer(
       engine: engine, session: session, configuration: configuration, writesJSON: output.json,
       tellsStatistics: choices.statistics)
-    let chat = try answer(input, answerer, Conversation(answerer: answerer, messages: messages))
-    try saved?.save(session, chat)
+    let conversation = Conversation(answerer: answerer, messages: messages)
+    try answer(input, conversation) { (messages) throws(CommandFailure) in try saved?.save(session, messages) }
     if choices.statistics, !output.json { Console.message(try Statistics.table(engine.statistics()).text) }
   }
 
-  /// - Returns: the messages of the chat; nil where there was none that could be gone on with.
+  /// - Parameter save: keeps the session, with the messages of the chat if there was one that can be gone on with. On a
+  ///   terminal it is kept after each answer, since Ctrl-C may be the end.
   private func answer(
-    _ input: Input, _ answerer: Answerer, _ conversation: Conversation
-  ) throws(CommandFailure) -> [Message]? {
+    _ input: Input, _ conversation: Conversation, save: ([Message]?) throws(CommandFailure) -> Void
+  ) throws(CommandFailure) {
     var conversation = conversation
+    let answerer = conversation.answerer
     switch input {
     case .raw(let text):
       let isFirst = try answerer.session.length() == 0
       let flags =
         parseSpecial ? DORMOUSE_TOKENIZE_PARSE_SPECIAL : isFirst ? DORMOUSE_TOKENIZE_ADD_SPECIAL : 0
       try answerer.answer(.tokens(try answerer.engine.tokenize(text, flags: UInt32(flags))))
-      return nil
+      try save(nil)
     case .messages(let json):
       try answerer.answer(.messages(json))
-      return nil
+      try save(nil)
     case .message(let text):
       try conversation.answer(text)
+      try save(conversation.messages)
     case .terminal:
-      try conversation.run()
+      try conversation.run(afterAnswer: save)
     }
-    return conversation.messages
   }
 
   private enum Input {

@@ -40,7 +40,8 @@ def test_info(dormouse, tiny):
     result = dormouse("info", tiny)
     assert (result.status, result.error) == (0, "")
     for words in [
-        "deepseek_v3", "256, 8 awake", "plain attention would need", "memory plan", "F8_E4M3", "pages of 64 tokens", "prefix cache",
+        "deepseek_v3", "256, 8 awake", "plain attention would need", "F8_E4M3", "memory plan", "pages of 64 tokens",
+        "prefix cache",
     ]:
         assert words in result.out
 

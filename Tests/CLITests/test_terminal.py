@@ -1,5 +1,6 @@
 """A chat on a terminal, with a pseudo-terminal in the terminal's place."""
 
+import json
 import os
 import pty
 import select
@@ -86,3 +87,17 @@ def test_killed_parent_does_not_matter(binary, tiny):
     os.kill(terminal.process, signal.SIGKILL)
     os.waitpid(terminal.process, 0)
     raise AssertionError("the chat outlived its terminal")
+
+
+def test_a_saved_chat_survives_an_interrupt(binary, tiny, tmp_path):
+    """Each answer is kept as soon as it is there."""
+    for turn in [1, 2]:
+        terminal = Terminal(binary, "run", tiny, "--session", str(tmp_path / "session"))
+        seen = terminal.wait_for("> ")
+        terminal.type(QUESTION + "\n")
+        seen = terminal.wait_for("> ", since=terminal.wait_for(QUESTION, since=seen))
+        terminal.type("\x03")  # Ctrl-C
+        assert terminal.status() == 130
+        messages = json.loads((tmp_path / "session.messages.json").read_text())
+        assert [message["role"] for message in messages] == ["user", "assistant"] * turn
+    assert sorted(os.listdir(tmp_path)) == ["session", "session.messages.json"]

@@ -9,9 +9,9 @@ rm -rf "$folder"
 mkdir -p "$folder"
 
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
-for example in chat router latent_cache; do
+for example in chat forks router latent_cache; do
   # shellcheck disable=SC2046
-  cc -std=c99 -pedantic -Wall -Wextra -Werror "examples/c/$example.c" $(pkg-config --cflags --libs dormouse) \
+  cc -std=c99 -pthread -pedantic -Wall -Wextra -Werror "examples/c/$example.c" $(pkg-config --cflags --libs dormouse) \
     -o "$folder/$example"
 done
 cmake -S examples/c -B "$folder/cmake" -DCMAKE_PREFIX_PATH="$prefix" >"$folder/cmake.log" || { cat "$folder/cmake.log"; exit 1; }
@@ -30,6 +30,7 @@ for built in "$folder" "$folder/cmake"; do
   # What pkg-config found stands in no standard place; CMake wrote the path into its programs.
   [ "$built" = "$folder" ] && export LD_LIBRARY_PATH="$prefix/lib" || unset LD_LIBRARY_PATH
   expect "7 plus 5 is 12." "$built/chat" "$model" "What is 7 plus 5?"
+  expect "What is 7 plus 2?  7 plus 2 is 9." "$built/forks" "$model" "What is 7 plus" " 5?" " 2?"
   expect "token 1:  expert 4 x" "$built/router"
   expect "3 rows, " "$built/latent_cache"
 done

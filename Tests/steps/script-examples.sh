@@ -17,6 +17,8 @@ expect() { # words command...
 }
 question="What is 7 plus 5?"
 expect "7 plus 5 is 12." "$python" examples/python/chat.py "$model" "$question"
+expect "6 plus 6 is 12." "$python" examples/python/branches.py "$model"
+expect "another session had computed 64" "$python" examples/python/branches.py "$model"
 expect " %" "$python" examples/python/probabilities.py "$model" "$question"
 expect "8 of 256 experts" "$python" examples/python/parts.py
 expect '"answer": "7 plus 5 is 12."' sh -c 'printf "%s\n" "$2" | examples/shell/ask.sh "$1"' sh "$model" "$question"

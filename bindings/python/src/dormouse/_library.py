@@ -78,14 +78,13 @@ def filled(element: Any, name: str, *arguments: Any) -> Any:
     count = ctypes.c_size_t()
     error = _abi.error(struct_size=ctypes.sizeof(_abi.error))
     function = getattr(library(), "dormouse_" + name)
-    buffer = None
+    buffer = (element * 0)()
+    # What an engine at work tells of itself may be longer at the second call, or shorter.
     while True:
-        status = function(buffer, count.value, ctypes.byref(count), *arguments, ctypes.byref(error))
+        room = len(buffer)
+        status = function(buffer if room else None, room, ctypes.byref(count), *arguments, ctypes.byref(error))
         if status == _abi.OK:
-            # Shorter than its room only where the contents have changed meanwhile.
-            if buffer is not None and len(buffer) == count.value:
-                return buffer
-            return (element * count.value)(*([] if buffer is None else buffer[: count.value]))
+            return buffer if count.value == room else (element * count.value).from_buffer(buffer)
         if status != _abi.ERROR_BUFFER_TOO_SMALL:
             raise error_for(status, error.message.decode("utf-8", "replace"))
         buffer = (element * count.value)()

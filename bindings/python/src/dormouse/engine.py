@@ -39,8 +39,8 @@ class Engine:
     it.
 
     `cache_limit` and `prefix_cache` bound, in bytes, the cache pages of all sessions, and those that are kept for later
-    sessions with the same beginning (False: none). `batch_limit` sessions are computed at a time, and `queue_limit` more
-    may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: dormouse.h's defaults.
+    sessions with the same beginning (False: none). `batch_limit` sessions are computed at a time, and `queue_limit`
+    more may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: dormouse.h's defaults.
     """
 
     def __init__(

@@ -23,7 +23,8 @@ def ask(session, question, earlier=()):
 def tell(question, answer):
     end = answer.end
     print(f"{question}  {answer.text}")
-    print(f"  of {end.prompt_tokens} tokens, another session had computed {end.prompt_shared}, this one {end.prompt_reused}")
+    print(f"  of {end.prompt_tokens} tokens, another session had computed {end.prompt_shared}", end="")
+    print(f", this one {end.prompt_reused}")
 
 
 def main():
@@ -42,7 +43,7 @@ def main():
                 for pair in zip(questions, pool.map(ask, [first, fork], questions, [earlier, earlier])):
                     tell(*pair)
         cache = engine.statistics()["cache"]["f32"]
-        print(f"{cache['tokens_found']} tokens of prompts were found in the cache, {cache['prefix_pages']} pages are kept")
+        print(f"{cache['tokens_found']} tokens of prompts were found, {cache['prefix_pages']} pages are kept")
 
 
 main()

@@ -9,7 +9,7 @@ struct ModelOptions: ParsableArguments {
   @Option(help: "Threads; by default what affinity and the control group's quota allow.")
   var threads: UInt32?
 
-  @Flag(help: "Bind each of these threads, the first aside, to one processor.")
+  @Flag(help: "Bind each of these threads to one processor.")
   var pin = false
 
   @Option(help: "Tokens a session can hold; by default the model's maximum, but at most 4096.")

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -76,10 +77,23 @@ def test_bad_values(tiny, tiny_path):
     for options in [{"threads": -1}, {"weights": "int3"}, {"residency": "cloud"}, {"memory_limit": -1}]:
         with pytest.raises(ValueError):
             Engine(tiny_path, **options)
+    for name in ["cache_limit", "prefix_cache", "batch_limit", "queue_limit", "prompt_tokens_per_step"]:
+        with pytest.raises(ValueError, match=name):
+            Engine(tiny_path, **{name: -1})
+    with pytest.raises(dormouse.InvalidArgumentError, match="batch_limit is 1025"):
+        Engine(tiny_path, batch_limit=1025)
     with pytest.raises(dormouse.OutOfMemoryError):
         Engine(tiny_path, memory_limit=1)
+    with Engine(tiny_path, cache_limit=1) as engine, pytest.raises(dormouse.OutOfMemoryError, match="cache_limit is 1"):
+        engine.session()
     with pytest.raises(ValueError):
         tiny.session(cache="f64")
+    with pytest.raises(ValueError):
+        tiny.session(overflow="wrap")
+    with pytest.raises(ValueError, match="keep_tokens"):
+        tiny.session(keep_tokens=-1)
+    with pytest.raises(dormouse.InvalidArgumentError, match="keep_tokens is 4"):
+        tiny.session(keep_tokens=4)
     with pytest.raises(dormouse.InvalidArgumentError):
         tiny.session(context_length=1 << 30)
     with pytest.raises(dormouse.InvalidArgumentError):

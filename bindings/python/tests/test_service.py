@@ -1,5 +1,6 @@
 """Many sessions of one engine: forks, saved sessions, shared prefixes, sliding, limits and threads."""
 
+import queue
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -224,11 +225,16 @@ def test_threads_say_what_each_says_alone(engine):
     assert sessions["working"] == sessions["waiting"] == 0 and sessions["entered"] == sessions["left"] == 24
 
 
+def endless(engine):
+    """A session that is never full: it stays at work until it is stopped."""
+    return engine.session(context_length=128, overflow="slide")
+
+
 class Held:
     """A session that is at work until it is let go."""
 
     def __init__(self, engine):
-        self.session = engine.session(context_length=128, overflow="slide")
+        self.session = endless(engine)
         self.thread = threading.Thread(target=self._work)
         self.thread.start()
         reached(engine, "working", 1)
@@ -282,22 +288,40 @@ def test_overload_and_cancel_while_waiting(narrow):
 
 
 def test_larger_priorities_are_let_in_first():
+    """Each stays at work until it was seen there: when events arrive says nothing of who was let in first."""
     with Engine(MODELS / "good-v3-group8", batch_limit=1) as engine:
         held = Held(engine)
-        let_in = {}
+        begun, seen, threads = queue.SimpleQueue(), threading.Semaphore(0), []
 
         def generate(priority):
-            with engine.session() as session:
-                start = time.monotonic()
-                answer = session.generate(prompt(3), priority=priority, max_tokens=30, ignore_eos=True, stream=False)
-                let_in[priority] = start + answer.end.waiting_seconds
+            with endless(engine) as session, session.generate([1], ignore_eos=True, priority=priority) as stream:
+                next(event for event in stream if event.kind == "token")
+                begun.put(priority)
+                seen.acquire()
 
-        threads = []
-        for count, priority in enumerate([-5, 0, 5], 1):
+        for count, priority in enumerate([0, 5, -5], 1):
             threads.append(threading.Thread(target=generate, args=[priority]))
             threads[-1].start()
             reached(engine, "waiting", count)
         held.let_go()
+        for expected in [5, 0, -5]:
+            assert begun.get(timeout=60) == expected
+            seen.release()
         for thread in threads:
             thread.join()
-        assert sorted(let_in, key=let_in.get) == [5, 0, -5]
+
+
+def test_limits_of_the_cache():
+    """Pages that another session holds, without being at work, do not come by waiting."""
+    model = MODELS / "good-v3-group8"
+    with Engine(model, without_weights=True) as engine:
+        page = engine.plan(context_length=64)["cache"]
+    with Engine(model, cache_limit=2 * page, prefix_cache=False) as engine:
+        with pytest.raises(dormouse.OutOfMemoryError, match="cache_limit"):
+            engine.session(context_length=129)
+        with engine.session(context_length=128) as first, engine.session(context_length=128) as second:
+            first.prefill(prompt(1, 65))
+            with pytest.raises(dormouse.OutOfMemoryError, match="cache_limit"):
+                second.prefill([1])
+            first.truncate(64)
+            second.prefill([1])

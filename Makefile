@@ -8,7 +8,7 @@ GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install bench accuracy service greedy format lint fuzz
+.PHONY: help demo build test install bench sanitize accuracy service greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -29,6 +29,10 @@ test: ## install what is missing, build, and run every test
 install: ## install into PREFIX (/usr/local), under DESTDIR
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+sanitize: ## run the tests of sessions and of the cache under ThreadSanitizer and AddressSanitizer
+	@Tests/steps/requirements.sh test
+	@Tests/steps/sanitize.sh
 
 bench: ## time Dormouse beside llama.cpp; BENCH="--help" lists options, BENCH="--quick" is a quick look
 	@Tests/steps/requirements.sh test

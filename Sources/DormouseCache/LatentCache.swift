@@ -91,6 +91,15 @@ extension LatentCache {
     }
   }
 
+  /// - Throws: `Failure(.contextFull)` when `count` more tokens don't fit, `Failure(.internalError)` when there are no
+  ///   pages for them yet.
+  public func requireReserved(_ count: Int) throws(Failure) {
+    try requireRoom(for: count)
+    guard count <= reservedCount else {
+      throw Failure(.internalError, "latent cache: \(count) tokens, with room reserved for \(reservedCount)")
+    }
+  }
+
   /// Gives back pages behind the last row.
   public func trim() {
     let used = PageLayout.pageCount(length)

@@ -92,7 +92,7 @@ public final class Decoder {
     guard count <= room else {
       throw Failure(.internalError, "a segment of \(count) tokens in a batch with room for \(room)")
     }
-    try segment.cache.requireRoom(for: count)
+    try segment.cache.requireReserved(count)
     for (index, token) in segment.tokens.enumerated() where token < 0 || Int(token) >= vocabulary {
       throw Failure(
         .invalidArgument, "token \(index) is \(token); expected an id from 0 to \(vocabulary - 1)")

@@ -125,8 +125,8 @@ typedef struct dormouse_engine_options {
                            system refuses. 0: the system places them */
   uint32_t reserved_2;  /* 0 */
   const char *packed_cache_folder; /* where int8 and int4 weights are kept packed for the next start, in a file for each
-                                      model and precision; made if only its last part is missing. Files that are missing,
-                                      damaged or of another state of the model are written anew, and what fails with
+                                      model and precision; made if only its last part is missing. Files that are missing
+                                      or damaged or of another state of the model are written anew, and what fails with
                                       them goes to the log alone. Writing goes on beside the engine's work; freeing the
                                       last of the engine and its sessions waits for its end, and then tells the log.
                                       NULL: nothing is kept */
@@ -158,10 +158,10 @@ DORMOUSE_API dormouse_status dormouse_engine_open(dormouse_engine **out, const c
 DORMOUSE_API void dormouse_engine_free(dormouse_engine *engine);
 
 /* What the model is, as a JSON object: path, model_type, parameters {total, active, active_in_layers}, modalities,
-   layers, hidden_size, vocabulary_size, context_length, attention, experts, cache {values_per_token, bytes_per_token
-   {bf16, f32}, plain_attention_bytes_per_token {bf16, f32}}, weights {precision, bytes, bytes_per_token, types,
-   tensors}, text {tokenizer, chat_template}, instruction_set, threads. docs/configuration.md says what each member
-   holds; more may come. Thread: any. */
+   layers, hidden_size, vocabulary_size, context_length, attention, experts, cache {values_per_token, page_tokens,
+   bytes_per_token {bf16, f32, int8}, plain_attention_bytes_per_token {bf16, f32}}, weights {precision, bytes,
+   bytes_per_token, types, tensors}, text {tokenizer, chat_template}, instruction_set, threads. docs/configuration.md
+   says what each member holds; more may come. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity, size_t *length,
                                                   const dormouse_engine *engine, dormouse_error *error);
 
@@ -319,7 +319,7 @@ DORMOUSE_API dormouse_status dormouse_session_logits(float *logits, size_t capac
 
 enum { /* dormouse_event.kind */
   DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens */
-  DORMOUSE_EVENT_TOKEN = 2,  /* a token was chosen; text may be empty while a character or a stop string is unfinished */
+  DORMOUSE_EVENT_TOKEN = 2,  /* a token was chosen; no text while a character or a stop string is unfinished */
   DORMOUSE_EVENT_END = 3     /* the last event; text holds what was withheld; counts and times are final */
 };
 enum { /* dormouse_event.finish_reason, 0 before the end */

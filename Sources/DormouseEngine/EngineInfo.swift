@@ -1,3 +1,4 @@
+import DormouseCache
 import DormouseModel
 import DormouseSupport
 
@@ -57,6 +58,7 @@ extension Engine {
   private func cache(_ configuration: ModelConfiguration) -> JSON {
     [
       "values_per_token": .size(configuration.cacheValuesPerToken),
+      "page_tokens": .size(PageLayout.tokenCount),
       "bytes_per_token": [
         "bf16": .size(configuration.cacheByteCountPerToken(.bfloat16)),
         "f32": .size(configuration.cacheByteCountPerToken(.float32)),

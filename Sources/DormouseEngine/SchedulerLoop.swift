@@ -78,7 +78,8 @@ extension SchedulerLoop {
           .overloaded, "\(line.count) sessions wait already, which is queue_limit, and \(inside.count) are at work")
       }
       request.priority = terms.priority
-      request.deadline = terms.timeLimit.map { arrival + $0 } ?? .infinity
+      request.timeLimit = terms.timeLimit ?? .infinity
+      request.deadline = arrival + request.timeLimit
       request.isGenerating = false
       number(request)
       request.phase = .waiting

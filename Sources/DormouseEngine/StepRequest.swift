@@ -27,6 +27,8 @@ final class StepRequest: @unchecked Sendable {
   var order: UInt64 = 0
   /// Seconds of `Clock` by which it wants to be done.
   var deadline = Double.infinity
+  /// Seconds that the call was given.
+  var timeLimit = Double.infinity
   /// Whether the session is past its prompt.
   var isGenerating = false
 
@@ -45,7 +47,7 @@ final class StepRequest: @unchecked Sendable {
   var interruption: Failure? {
     if sessionState.isCancelling { return Failure(.cancelled, "the session was cancelled") }
     if deadline < .infinity, Clock.now() >= deadline {
-      return Failure(.timedOut, "the time limit passed before the work was done")
+      return Failure(.timedOut, "time_limit of \(timeLimit) s passed before the work was done")
     }
     return nil
   }

@@ -1,4 +1,4 @@
-public import DormouseSupport
+import DormouseSupport
 internal import Synchronization
 
 /// A file of packed weights that is being written while the model is at work already: the disk takes longer than the

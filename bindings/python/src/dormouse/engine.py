@@ -33,14 +33,14 @@ class Engine:
     `progress(done, total)` is told the bytes loaded, and `log(level, message)` what the library has to say (levels
     1 error to 4 debug); both may be called on any thread. What `progress` raises stops the loading and comes out here.
 
-    `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model" (.dormouse
-    in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the log alone.
+    `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model"
+    (.dormouse in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the log alone.
     The file is written while the engine is at work already; closing the last of the engine and its sessions waits for
     it.
 
     `cache_limit` and `prefix_cache` bound, in bytes, the cache pages of all sessions, and those that are kept for later
     sessions with the same beginning (False: none). `batch_limit` sessions are computed at a time, and `queue_limit`
-    more may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: dormouse.h's defaults.
+    more may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: the defaults.
     """
 
     def __init__(

@@ -12,7 +12,8 @@ from . import _abi, _arrays
 from ._library import Handle, call, text
 
 _TYPES = {
-    "f32": (_abi.TYPE_F32, 4), "f16": (_abi.TYPE_F16, 2), "bf16": (_abi.TYPE_BF16, 2), "f8_e4m3": (_abi.TYPE_F8_E4M3, 1),
+    "f32": (_abi.TYPE_F32, 4), "f16": (_abi.TYPE_F16, 2), "bf16": (_abi.TYPE_BF16, 2),
+    "f8_e4m3": (_abi.TYPE_F8_E4M3, 1),
 }
 _SCALE_TYPES = {"f32": (_abi.TYPE_F32, 4), "f8_e8m0": (_abi.TYPE_F8_E8M0, 1)}
 

@@ -121,7 +121,7 @@ class Session:
         call("session_truncate", self._handle.pointer, length)
 
     def fork(self) -> "Session":
-        """A second session with the same tokens, which goes its own way from here on. No page of the cache is copied."""
+        """A second session with the same tokens, which goes its own way from here on. No page is copied."""
         pointer = ctypes.c_void_p()
         call("session_fork", ctypes.byref(pointer), self._handle.pointer)
         return Session(self.engine, Handle("session", pointer.value, self._handle.keep))

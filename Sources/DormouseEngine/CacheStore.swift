@@ -54,7 +54,7 @@ extension EngineOptions {
   /// Bytes of pages that stay for later sessions with the same prefix.
   func prefixByteLimit(_ layout: PageLayout) -> UInt64 {
     guard sharesPrefixes else { return 0 }
-    let standard = UInt64(layout.byteCount) * UInt64(PageLayout.pageCount(SessionOptions.defaultContextLength))
-    return prefixCacheLimit ?? standard
+    let standard = try? layout.byteCount(tokens: SessionOptions.defaultContextLength)
+    return prefixCacheLimit ?? UInt64(clamping: standard ?? .max)
   }
 }

@@ -17,8 +17,18 @@ public struct EnginePlan: Sendable {
   /// Pages that no session holds, kept for later ones.
   public let prefixBytes: UInt64
 
-  public var workingBytes: UInt64 { engineWorkingBytes + sessionWorkingBytes }
-  public var totalBytes: UInt64 { weightBytes + cacheBytes + workingBytes + prefixBytes }
+  public var workingBytes: UInt64 { EnginePlan.sum(engineWorkingBytes, sessionWorkingBytes) }
+  /// What the engine and the session cannot do without.
+  var neededBytes: UInt64 { EnginePlan.sum(weightBytes, cacheBytes, workingBytes) }
+  public var totalBytes: UInt64 { EnginePlan.sum(neededBytes, prefixBytes) }
+
+  /// At most the largest number there is: a limit may be any that the caller likes.
+  private static func sum(_ terms: UInt64...) -> UInt64 {
+    terms.reduce(0) { total, term in
+      let (sum, overflow) = total.addingReportingOverflow(term)
+      return overflow ? .max : sum
+    }
+  }
 
   /// The document of `dormouse_engine_plan`.
   public var json: JSON {
@@ -51,15 +61,14 @@ extension Engine {
       contextLength: contextLength,
       weightBytes: UInt64(clamping: engine.weightByteCount + engine.floatByteCount),
       cacheBytes: UInt64(clamping: try layout.byteCount(tokens: contextLength)),
-      engineWorkingBytes: UInt64(clamping: engine.scratchByteCount) + UInt64(clamping: engine.threadScratchByteCount),
+      engineWorkingBytes: UInt64(clamping: engine.scratchByteCount + engine.threadScratchByteCount),
       sessionWorkingBytes: UInt64(clamping: session), prefixBytes: self.options.prefixByteLimit(layout))
   }
 
   /// - Throws: `Failure(.outOfMemory)` when a session of this plan would not fit even alone.
   func requireRoom(for plan: EnginePlan) throws(Failure) {
-    let needed = plan.weightBytes + plan.cacheBytes + plan.workingBytes
     for (name, limit, bytes) in [
-      ("memory_limit", options.memoryLimit, needed), ("cache_limit", options.cacheLimit, plan.cacheBytes),
+      ("memory_limit", options.memoryLimit, plan.neededBytes), ("cache_limit", options.cacheLimit, plan.cacheBytes),
     ] {
       guard let limit, bytes > limit else { continue }
       throw Failure(

@@ -172,6 +172,14 @@ import Testing
     #expect(try second.length() == 128)
   }
 
+  @Test func anyLimitCanBePlannedWith() throws {
+    let engine = try Runs.engine { $0.prefixCacheLimit = .max }
+    let plan = try engine.plan(for: SessionOptions())
+    #expect(plan.prefixBytes == .max && plan.totalBytes == .max)
+    #expect(try engine.plan(for: SessionOptions()).json["total"]?.integerValue == .max)
+    try Runs.session(engine).prefill([1, 2, 3])
+  }
+
   @Test func limitsOutOfRangeAreRefused() {
     #expect(Runs.status { _ = try Runs.engine { $0.batchLimit = 1025 } } == .invalidArgument)
     #expect(Runs.status { _ = try Runs.engine { $0.queueLimit = 1 << 21 } } == .invalidArgument)

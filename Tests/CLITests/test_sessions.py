@@ -136,7 +136,7 @@ def test_overflow(dormouse, tiny):
 def test_time_that_runs_out_before_the_first_token(dormouse, tiny):
     result = dormouse("run", tiny, "-p", QUESTION, "--time-limit", "0.0000001")
     assert (result.status, result.out) == (1, "")
-    assert "time limit" in result.error and result.error.count("\n") == 1
+    assert "time_limit of " in result.error and result.error.count("\n") == 1
 
 
 def test_time_that_runs_out_later(dormouse, tiny):

@@ -83,7 +83,8 @@ extension SchedulerLoop {
       request.isGenerating = false
       number(request)
       request.phase = .waiting
-      line.insert(request, at: line.firstIndex { request.comesBefore($0) } ?? line.count)
+      let place = line.firstIndex { $0.phase != .preparing && request.comesBefore($0) }
+      line.insert(request, at: place ?? line.count)
     }
     do {
       while try !tryToEnter(request, prepare) {}
@@ -104,10 +105,13 @@ extension SchedulerLoop {
   private func tryToEnter(
     _ request: StepRequest, _ prepare: () throws(Failure) -> Void
   ) throws(Failure) -> Bool {
-    let others = try monitor.withLock { () throws(Failure) in
+    let (others, left) = try monitor.withLock { () throws(Failure) in
       while true {
         if let interruption = request.interruption { throw interruption }
-        if line.first === request, inside.count < limits.batch { return inside.count }
+        if line.first === request, inside.count < limits.batch {
+          request.phase = .preparing
+          return (inside.count, statistics.left)
+        }
         request.sleep()
       }
     }
@@ -117,7 +121,8 @@ extension SchedulerLoop {
     } catch {
       guard error.status == .outOfMemory, others > 0 else { throw error }
       try monitor.withLock { () throws(Failure) in
-        while inside.count >= others {
+        request.phase = .waiting
+        while statistics.left == left {
           if let interruption = request.interruption { throw interruption }
           request.sleep()
         }

@@ -31,8 +31,7 @@ public final class Session: @unchecked Sendable {
   private let reservation: MemoryBudget.Reservation
   /// [vocabulary].
   private let logitsMemory: AlignedBuffer
-  /// Full pages that the prefix tree has been told of.
-  private var rememberedPageCount = 0
+  private var prefix: SharedPrefix
 
   public init(engine: Engine, options: SessionOptions) throws(Failure) {
     let runtime = try engine.requireRuntime()
@@ -48,12 +47,13 @@ public final class Session: @unchecked Sendable {
     logitsMemory = try AlignedBuffer(
       byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "a session's logits")
     request = scheduler.makeRequest(state)
+    prefix = SharedPrefix(options.isPrivate ? nil : store.prefixes)
     tokens.reserveCapacity(contextLength)
     self.engine = engine
     self.options = options
   }
 
-  deinit { remember(includesLast: true) }
+  deinit { prefix.remember(cache, tokens: tokens, includesLast: true) }
 
   /// The number of tokens in the session.
   public func length() throws(Failure) -> Int {
@@ -82,7 +82,7 @@ public final class Session: @unchecked Sendable {
     try state.exclusively { () throws(Failure) in
       let copy = try Session(engine: engine, options: options)
       copy.become(tokens, try cache.fork())
-      copy.rememberedPageCount = rememberedPageCount
+      copy.prefix = prefix
       if hasLogits { copy.setLogits(logits) }
       return copy
     }
@@ -93,7 +93,7 @@ public final class Session: @unchecked Sendable {
     try newTokens.withUnsafeBufferPointer { (newTokens) throws(Failure) in try prefill(newTokens) }
   }
 
-  /// Appends the caller's tokens where they lie: one at a time, it allocates nothing but pages.
+  /// Appends the caller's tokens where they lie: one at a time, it allocates nothing but at the borders of pages.
   public func prefill(_ newTokens: UnsafeBufferPointer<Int32>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
       try atWork(appending: newTokens) { () throws(Failure) in try evaluate { _ in } }
@@ -103,7 +103,7 @@ public final class Session: @unchecked Sendable {
   /// Appends tokens and writes the logits after each to `logits` [tokens, vocabulary], row-major.
   public func prefill(_ newTokens: [Int32], allLogits logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
-      try atWork { () throws(Failure) in try evaluate { _ in } }
+      if cache.length < tokens.count { try atWork { () throws(Failure) in try evaluate { _ in } } }
       guard !newTokens.isEmpty else { return }
       // Rows of others would bring no logits.
       try atWork(appending: newTokens, sharesPrefixes: false) { () throws(Failure) in
@@ -137,7 +137,7 @@ extension Session {
     tokens.append(contentsOf: newTokens)
     cache = newCache
     hasLogits = false
-    rememberedPageCount = 0
+    prefix.rewind(to: 0)
   }
 
   /// Takes over logits that belong to the last token.
@@ -162,7 +162,7 @@ extension Session {
     tokens.append(contentsOf: newTokens)
     do {
       try scheduler.enter(request, terms) { () throws(Failure) in
-        sharedCount = sharesPrefixes ? try reusePrefix() : 0
+        sharedCount = sharesPrefixes ? try prefix.reuse(for: cache, tokens: tokens) : 0
         try cache.reserve(tokens.count - cache.length + min(count, contextLength - tokens.count))
       }
     } catch {
@@ -172,9 +172,10 @@ extension Session {
       throw error
     }
     defer {
-      scheduler.leave(request)
+      // Whoever waits for pages looks for them when this session leaves.
       cache.trim()
-      remember(includesLast: false)
+      prefix.remember(cache, tokens: tokens, includesLast: false)
+      scheduler.leave(request)
     }
     do { return try body() } catch {
       if !error.isInterruption { keep(before) }
@@ -227,7 +228,7 @@ extension Session {
   /// Truncating to fewer rows than the cache holds can't fail.
   private func rewind(to length: Int) {
     if cache.length > length { try? cache.truncate(to: length) }
-    rememberedPageCount = min(rememberedPageCount, cache.length / PageLayout.tokenCount)
+    prefix.rewind(to: length)
   }
 }
 
@@ -286,33 +287,6 @@ extension Session {
     }
     if !hasLogits { rewind(to: tokens.count - 1) }
     try evaluate(isGenerating: isGenerating, onStep: onStep)
-  }
-}
-
-/// Prefixes shared with other sessions.
-extension Session {
-  /// Takes over what other sessions have computed of the tokens; the last one is computed in any case, for its logits.
-  /// - Returns: tokens that need not be computed.
-  private func reusePrefix() throws(Failure) -> Int {
-    guard let prefixes, tokens.count - cache.length > 1 else { return 0 }
-    let count = try prefixes.extend(cache, keys: keys(tokens.count - 1))
-    if count > 0 { rememberedPageCount = cache.length / PageLayout.tokenCount }
-    return count
-  }
-
-  /// Leaves the rows to later sessions: full pages, and the last one too where nothing will be added to it.
-  private func remember(includesLast: Bool) {
-    guard let prefixes else { return }
-    let full = cache.length / PageLayout.tokenCount
-    guard full > rememberedPageCount || (includesLast && cache.length % PageLayout.tokenCount > 0) else { return }
-    prefixes.insert(cache, keys: keys(cache.length), includesLast: includesLast)
-    rememberedPageCount = full
-  }
-
-  private var prefixes: PrefixTree? { options.isPrivate ? nil : store.prefixes }
-
-  private func keys(_ count: Int) -> ArraySlice<PositionKey> {
-    tokens.prefix(count).map { PositionKey(token: $0) }[...]
   }
 }
 

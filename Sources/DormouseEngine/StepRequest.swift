@@ -10,6 +10,8 @@ final class StepRequest: @unchecked Sendable {
     case idle
     /// The session waits in line to be let in.
     case waiting
+    /// It takes the memory that it needs, and nobody comes before it.
+    case preparing
     /// It waits for the next step.
     case pending
     /// The step is being computed.

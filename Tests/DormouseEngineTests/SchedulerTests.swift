@@ -1,4 +1,4 @@
-import DormouseEngine
+@testable import DormouseEngine
 import DormouseSupport
 import Glibc
 import Testing
@@ -170,6 +170,66 @@ import Testing
     first = nil
     try second.prefill(Runs.tokens(68, seed: 1))
     #expect(try second.length() == 128)
+  }
+
+  /// A session that ends gives its pages back before it leaves: whoever waits for them does not look too early.
+  @Test func pagesAreThereWhenTheirSessionLeaves() throws {
+    var small = SessionOptions()
+    small.contextLength = 128
+    let plan = try Runs.engine().plan(for: small)
+    for _ in 0..<20 {
+      let engine = try Runs.engine {
+        $0.cacheLimit = plan.cacheBytes
+        $0.sharesPrefixes = false
+      }
+      let (threads, gate, begun) = (Threads(), Gate(), Gate())
+      let first = try Session(engine: engine, options: small)
+      try threads.start {
+        // Both pages, for as many tokens as there might be; one of them in the end.
+        let stop = try first.generate([1, 2, 3], configuration: #"{"ignore_eos": true}"#) { event in
+          guard event.kind == .token else { return 0 }
+          begun.open()
+          gate.wait()
+          return 7
+        }
+        #expect(stop == 7)
+      }
+      begun.wait()
+      let second = try Session(engine: engine, options: small)
+      try threads.start { try second.prefill([4, 5]) }
+      try waitFor { try engine.statistics()["sessions"]?["waiting"]?.integerValue == 1 }
+      gate.open()
+      threads.join()
+      #expect(try second.length() == 2)
+    }
+  }
+
+  /// Not even a larger priority passes a session that takes its memory, or one place too many would be given away.
+  @Test func nobodyPassesWhoPrepares() throws {
+    let loop = SchedulerLoop(Scheduler.Limits(batch: 1))
+    func request() -> StepRequest { StepRequest(sessionState: SessionState(), monitor: loop.monitor) }
+    let (threads, preparing, gate) = (Threads(), Gate(), Gate())
+    let (first, second) = (request(), request())
+    let order = Locked<[Int]>([])
+    try threads.start {
+      try loop.enter(first, WorkTerms()) { () throws(Failure) in
+        preparing.open()
+        gate.wait()
+      }
+      order.withLock { $0.append(1) }
+      loop.leave(first)
+    }
+    preparing.wait()
+    try threads.start {
+      try loop.enter(second, WorkTerms(priority: 9)) { () throws(Failure) in order.withLock { $0.append(2) } }
+      loop.leave(second)
+    }
+    try waitFor { loop.monitor.withLock { loop.currentStatistics.waiting } == 2 }
+    usleep(20_000)
+    #expect(order.withLock { $0 } == [])
+    gate.open()
+    threads.join()
+    #expect(order.withLock { $0 } == [1, 2])
   }
 
   @Test func anyLimitCanBePlannedWith() throws {

@@ -102,34 +102,37 @@ enum Int4Panels: PanelFormat {
     }
 
     #if arch(x86_64)
-      /// Without a shuffle of bytes: the lowest level, and every step up that lies below the code. Written out, so that
-      /// every step is a constant.
+      /// Without a shuffle of bytes: the lowest level, and every step up that lies below the code.
       @inline(__always) private static func climb(_ codes: __m128i) -> __m128i {
         var levels = _mm_set1_epi8(CChar(truncatingIfNeeded: level(0) &+ 128))
-        @inline(__always) func step(_ code: Int) {
+        eachCodeAboveLowest { code in
           let isAtLeast = _mm_cmpgt_epi8(codes, _mm_set1_epi8(CChar(truncatingIfNeeded: code &- 1)))
           let rise = _mm_set1_epi8(CChar(truncatingIfNeeded: level(code) &- level(code &- 1)))
           levels = _mm_add_epi8(levels, _mm_and_si128(isAtLeast, rise))
         }
-        step(1)
-        step(2)
-        step(3)
-        step(4)
-        step(5)
-        step(6)
-        step(7)
-        step(8)
-        step(9)
-        step(10)
-        step(11)
-        step(12)
-        step(13)
-        step(14)
-        step(15)
         return levels
       }
     #endif
   #endif
+}
+
+/// Runs `step` for the codes 1 to 15 of int4, written out, so that whatever it takes of a code's level is a constant.
+@inline(__always) func eachCodeAboveLowest(_ step: (Int) -> Void) {
+  step(1)
+  step(2)
+  step(3)
+  step(4)
+  step(5)
+  step(6)
+  step(7)
+  step(8)
+  step(9)
+  step(10)
+  step(11)
+  step(12)
+  step(13)
+  step(14)
+  step(15)
 }
 
 /// The parts of a panel of `groups` groups (`matrix.h`).

@@ -188,25 +188,10 @@ private struct Guess {
   climb(v) { Float(Int4Panels.level($0)) }
 }
 
-/// `result` of the code nearest to each lane. Written out, so that every border is a constant.
+/// `result` of the code nearest to each lane.
 @inline(__always) private func climb(_ v: SixteenFloats, _ result: (Int) -> Float) -> SixteenFloats {
   var r = sixteen(result(0))
-  @inline(__always) func step(_ code: Int) { r = whereGreater(v, border(code), result(code), r) }
-  step(1)
-  step(2)
-  step(3)
-  step(4)
-  step(5)
-  step(6)
-  step(7)
-  step(8)
-  step(9)
-  step(10)
-  step(11)
-  step(12)
-  step(13)
-  step(14)
-  step(15)
+  eachCodeAboveLowest { code in r = whereGreater(v, border(code), result(code), r) }
   return r
 }
 

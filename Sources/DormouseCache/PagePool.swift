@@ -85,7 +85,7 @@ public final class PagePool: Sendable {
       free.removeAll { $0.block === block }
       return released
     }
-    _ = released
+    withExtendedLifetime(released) {}
   }
 
   fileprivate func countShared(_ change: Int) { shared.wrappingAdd(change, ordering: .relaxed) }

@@ -47,8 +47,7 @@ extension Engine {
   public func plan(for options: SessionOptions) throws(Failure) -> EnginePlan {
     let modelFolder = try modelFolder()
     let contextLength = try contextLength(for: options, modelFolder)
-    var sizes = try Engine.decoderOptions(self.options)
-    sizes.cacheType = options.cacheType
+    let sizes = try Engine.decoderOptions(self.options)
     let engine = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
     let layout = try modelFolder.configuration.pageLayout(options.cacheType)
     let what = "a session's memory"

@@ -1,5 +1,4 @@
 import DormouseSupport
-internal import Synchronization
 
 /// A file of packed weights that is being written while the model is at work already: the disk takes longer than the
 /// packing, and nobody needs the file before the next start.

@@ -71,8 +71,11 @@ let package = Package(
     .target(name: "DormouseCache", dependencies: ["DormouseSupport", "DormouseKernels"], swiftSettings: [optimized]),
     .target(name: "DormouseText", dependencies: ["DormouseSupport", "CPCRE2"]),
     .target(
+      name: "DormouseLayers", dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights"],
+      swiftSettings: [optimized]),
+    .target(
       name: "DormouseModel",
-      dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache"],
+      dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseLayers"],
       swiftSettings: [optimized]),
     .target(
       name: "DormouseEngine",

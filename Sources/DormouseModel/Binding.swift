@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 import DormouseWeights
 

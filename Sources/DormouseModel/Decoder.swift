@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseLayers
 public import DormouseSupport
 
 /// Computes batches of tokens, each a part of some timeline: tokens go in, rows of their caches and logits come out.

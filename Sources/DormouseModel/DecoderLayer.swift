@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseLayers
 
 /// One layer: x += attention(norm(x)); x += feedForward(norm(x)).
 struct DecoderLayer {

@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 
 /// The feed-forward half of a layer: a dense gated network, or routed and shared experts.

@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 
 /// The absorbed form: q~ = q_nope W_kvb[nope rows], score = q~ . c + q_rope . k_rope, out = (p . c) W_kvb[value rows]^T.

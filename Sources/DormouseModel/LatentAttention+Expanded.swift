@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 
 /// The expanded form: [k_nope | v] = c W_kvb^T for a tile of keys and one head at a time, then attention over the tile

@@ -1,5 +1,6 @@
 import DormouseCache
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 
 /// Which of the two equal ways to compute latent attention.

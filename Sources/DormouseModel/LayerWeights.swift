@@ -1,20 +1,7 @@
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 import DormouseWeights
-
-/// Numbers held in float32, in memory of the model's own.
-struct FloatVector: @unchecked Sendable {
-  let pointer: UnsafePointer<Float>
-  let count: Int
-}
-
-/// y = W x + b.
-struct Linear: Sendable {
-  /// [outputs, inputs].
-  let weight: Weight
-  /// [outputs].
-  let bias: FloatVector?
-}
 
 /// From hidden state to queries [heads * (nope + rope)].
 enum QueryWeights: Sendable {

@@ -1,4 +1,5 @@
-import DormouseSupport
+public import DormouseLayers
+public import DormouseSupport
 
 /// The checked content of a model's `config.json`: one value for each feature, none of them guessed.
 public struct ModelConfiguration: Sendable, Equatable {
@@ -16,14 +17,6 @@ public struct ModelConfiguration: Sendable, Equatable {
     case dense
     /// Routed and shared experts of `moeIntermediateSize`.
     case experts
-  }
-
-  /// FP8 E4M3 weights with one scale a block.
-  public struct BlockQuantization: Sendable, Equatable {
-    public internal(set) var rowBlock: Int
-    public internal(set) var columnBlock: Int
-    /// scale_fmt "ue8m0": scales are powers of two, of one byte where the file says so.
-    public internal(set) var powerOfTwoScales: Bool
   }
 
   public internal(set) var architecture: Architecture
@@ -108,7 +101,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     attentionBias = try fields.optionalBoolean("attention_bias") ?? false
     tiesWordEmbeddings = try fields.optionalBoolean("tie_word_embeddings") ?? false
     nextTokenLayerCount = try Self.nextTokenLayers(fields)
-    quantization = try Self.quantization(fields)
+    quantization = try BlockQuantization(document: fields)
     try checkDimensions(fields)
   }
 
@@ -222,36 +215,5 @@ extension ModelConfiguration {
     let published = try fields.optionalInteger("num_nextn_predict_layers", range)
     let native = try fields.optionalInteger("num_mtp_layers", range)
     return published ?? native ?? 0
-  }
-
-  private static func quantization(_ document: JSONFields) throws(Failure) -> BlockQuantization? {
-    guard let fields = try document.fields("quantization_config") else { return nil }
-    try require(fields, "quant_method", "fp8", isOptional: false)
-    try require(fields, "fmt", "e4m3", isOptional: true)
-    try require(fields, "activation_scheme", "dynamic", isOptional: true)
-    guard let block = try fields.optionalArray("weight_block_size") else {
-      throw fields.unsupported("weight_block_size", .null, supported: "[rows, columns] of a block")
-    }
-    let sizes = block.compactMap { $0.integerValue.flatMap { Int(exactly: $0) } }
-    guard block.count == 2, sizes.count == 2, sizes.allSatisfy({ (1...65536).contains($0) }) else {
-      throw Failure(
-        .malformed,
-        "\(fields.file): quantization_config.weight_block_size is \(JSON.array(Array(block.prefix(4))).text());"
-          + " expected two integers from 1 to 65536")
-    }
-    var powerOfTwo = false
-    switch try fields.optionalString("scale_fmt") ?? "float" {
-    case "float": break
-    case "ue8m0": powerOfTwo = true
-    case let name: throw fields.unsupported("scale_fmt", .string(name), supported: "float, ue8m0")
-    }
-    return BlockQuantization(rowBlock: sizes[0], columnBlock: sizes[1], powerOfTwoScales: powerOfTwo)
-  }
-
-  private static func require(
-    _ fields: JSONFields, _ key: String, _ supported: String, isOptional: Bool
-  ) throws(Failure) {
-    let value = isOptional ? try fields.optionalString(key) ?? supported : try fields.string(key)
-    guard value == supported else { throw fields.unsupported(key, .string(value), supported: supported) }
   }
 }

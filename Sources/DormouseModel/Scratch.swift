@@ -1,30 +1,6 @@
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
-
-/// Where the decoder's intermediate results lie in one block of memory; counts are 4-byte words.
-struct ScratchLayout {
-  private(set) var wordCount = 0
-
-  /// Room for `count` words at the next multiple of a cache line; returns its offset in words.
-  mutating func words(_ factors: Int...) throws(Failure) -> Int {
-    let offset = wordCount
-    let line = AlignedBuffer.alignment / 4
-    let count = try CheckedSize.product(factors, of: "the decoder's scratch memory")
-    let padded = try CheckedSize.sum(offset, count, line - 1, of: "the decoder's scratch memory")
-    wordCount = padded / line * line
-    return offset
-  }
-
-  /// `count` words rounded up to whole cache lines, so that two threads never write to the same one.
-  static func wholeLines(_ count: Int) -> Int {
-    let line = AlignedBuffer.alignment / 4
-    return CheckedSize.ceilingQuotient(count, line) * line
-  }
-
-  func byteCount() throws(Failure) -> Int {
-    try CheckedSize.product(wordCount, 4, of: "the decoder's scratch memory")
-  }
-}
 
 /// The decoder's intermediate results for one chunk of tokens, sized once.
 final class Scratch {

@@ -21,10 +21,6 @@ struct TensorNames {
   func attention(_ layer: Int, _ part: String) -> String { "\(self.layer(layer))self_attn.\(part)" }
   func feedForward(_ layer: Int, _ part: String) -> String { "\(self.layer(layer))mlp.\(part)" }
 
-  /// The block scales of a float8 tensor: `X.weight` -> `X.weight_scale_inv`, and likewise for a fused tensor, whose
-  /// name has no `.weight`.
-  static func scale(of name: String) -> String { "\(name)_scale_inv" }
-
   /// What a tensor that the model does not use is.
   enum Leftover {
     /// A table that can be computed (`rotary_emb.inv_freq`), or a copy of the tied embedding.

@@ -1,33 +1,33 @@
-import DormouseKernels
-import DormouseSupport
-import DormouseWeights
+public import DormouseKernels
+public import DormouseSupport
+public import DormouseWeights
 
 /// Hands out tensors by name after checking shape and type against what the model expects.
 ///
 /// Without a store it only checks and notes the names; with one it hands out pointers into it. Binding runs once each
 /// way, so that what is checked before loading is by construction what is bound after it.
-struct TensorSource {
-  let checkpoint: Checkpoint
-  let store: TensorStore?
-  let quantization: ModelConfiguration.BlockQuantization?
+public struct TensorSource {
+  public let checkpoint: Checkpoint
+  public let store: TensorStore?
+  let quantization: BlockQuantization?
   /// Where packed matrices will be; nil as long as nothing is loaded.
-  let panels: AlignedBuffer?
+  public let panels: AlignedBuffer?
   /// Names asked for, in order.
-  private(set) var names: [String] = []
+  public private(set) var names: [String] = []
   /// Those of `names` that the store must have: what is packed is read on the way into its panels.
-  private(set) var loadedNames: [String] = []
+  public private(set) var loadedNames: [String] = []
   /// What fills `panels`.
-  private(set) var packingJobs: [PackingJob] = []
+  public private(set) var packingJobs: [PackingJob] = []
   /// Bytes of all packed matrices.
-  private(set) var packedByteCount = 0
+  public private(set) var packedByteCount = 0
   /// Float32 copies made.
-  private(set) var floats: [AlignedBuffer] = []
+  public private(set) var floats: [AlignedBuffer] = []
   /// Bytes of all float32 copies, also when only checking.
-  private(set) var floatByteCount = 0
+  public private(set) var floatByteCount = 0
 
-  init(
+  public init(
     _ checkpoint: Checkpoint, store: TensorStore?, panels: AlignedBuffer?,
-    _ quantization: ModelConfiguration.BlockQuantization?
+    _ quantization: BlockQuantization?
   ) {
     self.checkpoint = checkpoint
     self.store = store
@@ -35,10 +35,10 @@ struct TensorSource {
     self.quantization = quantization
   }
 
-  func has(_ name: String) -> Bool { checkpoint.description(of: name) != nil }
+  public func has(_ name: String) -> Bool { checkpoint.description(of: name) != nil }
 
   /// A matrix of weights, packed as `type` says, or in the type the file has.
-  mutating func weight(_ name: String, rows: Int, columns: Int, as type: PackedType?) throws(Failure) -> Weight {
+  public mutating func weight(_ name: String, rows: Int, columns: Int, as type: PackedType?) throws(Failure) -> Weight {
     guard let type else { return .rows(try matrix(name, rows: rows, columns: columns)) }
     let found = try description(name, shape: [rows, columns])
     let matrix = try unloadedMatrix(found, leading: [], rows: rows, columns: columns)
@@ -47,7 +47,7 @@ struct TensorSource {
 
   /// `count` matrices fused into one tensor [count, rows, columns], each cut into the ranges of rows `parts`.
   /// - Returns: the parts of each matrix.
-  mutating func weights(
+  public mutating func weights(
     _ name: String, count: Int, rows: Int, columns: Int, parts: [Range<Int>], as type: PackedType?
   ) throws(Failure) -> [[Weight]] {
     guard let type else {
@@ -74,7 +74,7 @@ struct TensorSource {
   }
 
   /// A matrix of weights in the type the file has.
-  mutating func matrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
+  public mutating func matrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
     let found = try description(name, shape: [rows, columns])
     loadedNames.append(name)
     let type = try elementType(found)
@@ -84,7 +84,7 @@ struct TensorSource {
   }
 
   /// `count` matrices fused into one tensor [count, rows, columns].
-  mutating func matrices(_ name: String, count: Int, rows: Int, columns: Int) throws(Failure) -> [WeightMatrix] {
+  public mutating func matrices(_ name: String, count: Int, rows: Int, columns: Int) throws(Failure) -> [WeightMatrix] {
     let found = try description(name, shape: [count, rows, columns])
     loadedNames.append(name)
     let type = try elementType(found)
@@ -100,12 +100,12 @@ struct TensorSource {
   }
 
   /// A vector, converted to float32.
-  mutating func vector(_ name: String, count: Int) throws(Failure) -> FloatVector {
+  public mutating func vector(_ name: String, count: Int) throws(Failure) -> FloatVector {
     try floats(name, shape: [count])
   }
 
   /// A matrix that is computed with in float32 whatever its type in the file.
-  mutating func floatMatrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
+  public mutating func floatMatrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
     let values = try floats(name, shape: [rows, columns])
     return WeightMatrix(
       elementType: .float32, rows: rows, columns: columns, data: UnsafeRawPointer(values.pointer), scales: nil)
@@ -182,7 +182,7 @@ struct TensorSource {
     }
     let gridColumns = CheckedSize.ceilingQuotient(columns, quantization.columnBlock)
     let shape = leading + [CheckedSize.ceilingQuotient(rows, quantization.rowBlock), gridColumns]
-    let scaleName = TensorNames.scale(of: name)
+    let scaleName = Self.scale(of: name)
     let found = try description(scaleName, shape: shape)
     loadedNames.append(scaleName)
     let storage: BlockScales.Storage
@@ -197,6 +197,10 @@ struct TensorSource {
       storage: storage, data: try bytes(scaleName, found.byteCount), columns: gridColumns,
       rowBlock: quantization.rowBlock, columnBlock: quantization.columnBlock, firstRow: 0)
   }
+
+  /// The block scales of a float8 tensor: `X.weight` -> `X.weight_scale_inv`, and likewise for a fused tensor, whose
+  /// name has no `.weight`.
+  private static func scale(of name: String) -> String { "\(name)_scale_inv" }
 
   private func gridRows(_ grid: BlockScales, _ rows: Int) -> Int { CheckedSize.ceilingQuotient(rows, grid.rowBlock) }
   private func byteCount(_ grid: BlockScales) -> Int { grid.storage == .float32 ? 4 : 1 }

@@ -1,11 +1,11 @@
-import DormouseKernels
-import DormouseSupport
+public import DormouseKernels
+public import DormouseSupport
 
 /// Matrix products that don't wait for each other, run over the pool as one batch.
 ///
 /// Decoding is a chain of short batches, so what can run side by side goes into one. The queue keeps its memory: in the
 /// steady state nothing is allocated.
-final class ProductQueue {
+public final class ProductQueue {
   /// y = W x + b for `count` rows of x.
   private struct Product {
     let weight: Weight
@@ -16,12 +16,12 @@ final class ProductQueue {
     let firstTask: Int
   }
 
-  let kernels: Kernels
-  let pool: ThreadPool
+  public let kernels: Kernels
+  public let pool: ThreadPool
   private var products: ContiguousArray<Product> = []
   private var blocks = TaskBlocks(rows: 0, rowCost: 1, threads: 1)
 
-  init(kernels: Kernels, pool: ThreadPool, capacity: Int) {
+  public init(kernels: Kernels, pool: ThreadPool, capacity: Int) {
     self.kernels = kernels
     self.pool = pool
     products.reserveCapacity(capacity)
@@ -30,7 +30,7 @@ final class ProductQueue {
   /// The input of products: `count` rows [count, columns], rounded as well where the model has packed matrices.
   ///
   /// There is one place for rounded rows: the next call overwrites them.
-  func prepare(
+  public func prepare(
     _ x: UnsafePointer<Float>, columns: Int, count: Int, in memory: UnsafeMutableRawPointer?
   ) -> Activations {
     guard let memory else { return Activations(floats: x, stride: columns) }
@@ -45,7 +45,7 @@ final class ProductQueue {
   /// - Parameters:
   ///   - rows: rows of all its weights together.
   ///   - rowCost: multiplications that one of them takes, for all its inputs.
-  func begin(rows: Int, rowCost: Int) {
+  public func begin(rows: Int, rowCost: Int) {
     products.removeAll(keepingCapacity: true)
     blocks = TaskBlocks(rows: rows, rowCost: rowCost, threads: pool.threadCount)
   }
@@ -53,20 +53,20 @@ final class ProductQueue {
   /// - Parameters:
   ///   - x: [count, weight.columns], from `prepare`.
   ///   - y: [count, weight.rows].
-  func add(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
+  public func add(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
     let first = blocks.add(linear.weight.rows)
     products.append(
       Product(weight: linear.weight, bias: linear.bias, x: x, count: count, y: y, firstTask: first))
   }
 
   /// A batch of one product.
-  func run(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
+  public func run(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
     begin(rows: linear.weight.rows, rowCost: linear.weight.columns * count)
     add(linear, x: x, count: count, y: y)
     run()
   }
 
-  func run() {
+  public func run() {
     let products = products
     let blocks = blocks
     pool.run(blocks.taskCount) { task, _ in
@@ -91,10 +91,10 @@ final class ProductQueue {
 
 /// Cuts the rows of several matrices into tasks of about equal size: a few for each thread, so that a late thread costs
 /// little, but none so small that handing it out costs more than doing it.
-struct TaskBlocks {
+public struct TaskBlocks {
   /// Rows of a task.
-  let size: Int
-  private(set) var taskCount = 0
+  public let size: Int
+  public private(set) var taskCount = 0
 
   private static let tasksPerThread = 4
   /// Multiplications that take a core a microsecond or two: what handing out a task costs, several times over.
@@ -102,26 +102,26 @@ struct TaskBlocks {
   /// A whole number of every kernel's row group, and of the groups in which results are rounded for the next product.
   private static let rowMultiple = 32
 
-  init(rows: Int, rowCost: Int, threads: Int) {
+  public init(rows: Int, rowCost: Int, threads: Int) {
     let even = CheckedSize.ceilingQuotient(rows, max(threads, 1) * TaskBlocks.tasksPerThread)
     let least = CheckedSize.ceilingQuotient(TaskBlocks.leastCost, max(rowCost, 1))
     size = max(CheckedSize.ceilingQuotient(max(even, least), TaskBlocks.rowMultiple), 1) * TaskBlocks.rowMultiple
   }
 
   /// Adds a matrix of `rows` rows; returns the number of its first task.
-  mutating func add(_ rows: Int) -> Int {
+  public mutating func add(_ rows: Int) -> Int {
     let first = taskCount
     taskCount += CheckedSize.ceilingQuotient(rows, size)
     return first
   }
 
   /// The rows of a matrix's task number `block`.
-  func rows(_ block: Int, of rows: Int) -> Range<Int> { block * size..<min((block + 1) * size, rows) }
+  public func rows(_ block: Int, of rows: Int) -> Range<Int> { block * size..<min((block + 1) * size, rows) }
 }
 
 extension ThreadPool {
   /// Runs `body` for every token, on several threads where there are enough of them.
-  func forEachToken(_ count: Int, _ body: (_ token: Int) -> Void) {
+  public func forEachToken(_ count: Int, _ body: (_ token: Int) -> Void) {
     let block = 8
     guard count > block, threadCount > 1 else {
       for token in 0..<count { body(token) }

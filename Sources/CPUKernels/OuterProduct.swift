@@ -15,7 +15,7 @@ internal import CPlatform
 /// rounding errors grow with the square root of this depth and then of the number of blocks, not of their product. The
 /// same for all sizes: what a row of C is does not depend on the rows and columns that are computed with it, nor on
 /// zeroes behind it.
-private let depthBlock = 96
+@inline(__always) private var depthBlock: Int { Int(PLATFORM_OUTER_DEPTH) }
 
 /// `C[i, j] (+)= sum over k of A[i, k] * B[k, j]`, or without the old C unless `isAdded`.
 ///

@@ -26,6 +26,7 @@ public final class Session: @unchecked Sendable {
   private(set) var sharedCount = 0
 
   let store: CacheStore
+  private let configuration: ModelConfiguration
   private let scheduler: Scheduler
   private let request: StepRequest
   private let reservation: MemoryBudget.Reservation
@@ -39,7 +40,8 @@ public final class Session: @unchecked Sendable {
     let plan = try engine.plan(for: options)
     try engine.requireRoom(for: plan)
     contextLength = plan.contextLength
-    vocabularySize = try engine.modelFolder().configuration.vocabularySize
+    configuration = try engine.modelFolder().configuration
+    vocabularySize = configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
       plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
     store = try runtime.stores.store(options.cacheType)
@@ -245,13 +247,14 @@ extension Session {
     onStep: (Int) throws(Failure) -> Void
   ) throws(Failure) {
     let before = cache.length
+    let form = attentionForm
     do {
       while cache.length < tokens.count {
         // Also after the tail was rewound into a page that others hold.
         try cache.reserve(tokens.count - cache.length)
         let done = cache.length
         let count = try step(
-          isGenerating: isGenerating && done == tokens.count - 1,
+          isGenerating: isGenerating && done == tokens.count - 1, form: form,
           logits: allLogits.map { logitsAll(in: $0, from: done - before) } ?? .last(into: logitsTarget))
         try cache.advance(by: count)
         hasLogits = cache.length == tokens.count && allLogits == nil
@@ -264,9 +267,14 @@ extension Session {
     if let allLogits { copyLast(of: allLogits, count: tokens.count - before) }
   }
 
-  private func step(isGenerating: Bool, logits: LogitsRequest) throws(Failure) -> Int {
-    let segment = Segment(
-      cache: cache, tokens: tokens[cache.length...], logits: logits, form: options.attention)
+  /// The form for all tokens that the cache does not hold, into whatever pieces the scheduler cuts them.
+  private var attentionForm: AttentionForm {
+    guard options.attention == .automatic else { return options.attention }
+    return configuration.attentionForm(count: tokens.count - cache.length, first: cache.length)
+  }
+
+  private func step(isGenerating: Bool, form: AttentionForm, logits: LogitsRequest) throws(Failure) -> Int {
+    let segment = Segment(cache: cache, tokens: tokens[cache.length...], logits: logits, form: form)
     return try scheduler.step(request, segment, isGenerating: isGenerating)
   }
 

@@ -66,14 +66,6 @@ extension Kernels {
     platform_scratch(count * MemoryLayout<Float>.stride)?.bindMemory(to: Float.self, capacity: count)
   }
 
-  /// `y[c] = sum over r in rows of x[r - rows.lowerBound] * w[r, c]`: the absorbed query. Overwrites y: [w.columns].
-  public func multiplyTransposed(
-    _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>
-  ) {
-    let rows = rows.clamped(to: 0..<w.rows)
-    table.multiplyTransposed(w.platform, rows.lowerBound, rows.upperBound, x, y)
-  }
-
   /// Row `row` of `w` in float32, scales multiplied in. y: [w.columns].
   public func dequantize(_ w: WeightMatrix, row: Int, into y: UnsafeMutablePointer<Float>) {
     guard row >= 0, row < w.rows else { return }

@@ -32,6 +32,19 @@ public struct BlockScales: @unchecked Sendable {
   }
 }
 
+extension BlockScales {
+  /// The scale of element (`row`, `column`) of the matrix, which must have it.
+  public func value(row: Int, column: Int) -> Float {
+    let index = (firstRow + row) / rowBlock * columns + column / columnBlock
+    switch storage {
+    case .float32: return data.loadUnaligned(fromByteOffset: index * 4, as: Float.self)
+    case .float8E8M0:
+      let exponent = data.load(fromByteOffset: index, as: UInt8.self)
+      return exponent == 255 ? .nan : Float(sign: .plus, exponent: Int(exponent) - 127, significand: 1)
+    }
+  }
+}
+
 /// A row-major matrix [rows, columns] of memory that somebody else owns and keeps alive. Any alignment.
 public struct WeightMatrix: @unchecked Sendable {
   public let elementType: ElementType
@@ -57,6 +70,11 @@ public struct WeightMatrix: @unchecked Sendable {
     return WeightMatrix(
       elementType: elementType, rows: kept.count, columns: columns,
       data: data + kept.lowerBound * columns * elementType.byteCount, scales: moved)
+  }
+
+  /// The elements as they are stored.
+  public var withoutScales: WeightMatrix {
+    WeightMatrix(elementType: elementType, rows: rows, columns: columns, data: data)
   }
 
   /// Bytes of the elements, without the scales.

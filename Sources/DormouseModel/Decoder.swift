@@ -5,8 +5,8 @@ public import DormouseSupport
 /// Computes batches of tokens, each a part of some timeline: tokens go in, rows of their caches and logits come out.
 ///
 /// Pure data flow: it neither samples nor schedules nor reads files. Its scratch memory is sized at the start, so that
-/// decoding allocates nothing. A token's result depends on the others of its batch by no more than the order in which
-/// sums are rounded. One call at a time.
+/// decoding allocates nothing. A token's result does not depend on the others of its batch where weights are packed, else
+/// by no more than the order in which sums are rounded. One call at a time.
 public final class Decoder {
   public let model: Model
   /// Tokens of a batch at most, which bounds the scratch memory.

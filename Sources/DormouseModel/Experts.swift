@@ -22,6 +22,9 @@ final class FeedForward {
     let firstTask: Int
   }
 
+  /// Tokens that meet the router at once: fewer than `Kernels.matrixCount` of any instruction set.
+  private static let routerBlock = 16
+
   private let hidden: Int
   private let expertWidth: Int
   private let router: Router
@@ -90,9 +93,7 @@ final class FeedForward {
     let e = scratch.experts
     let experts = weights.router.rows
     let perToken = router.configuration.expertsPerToken
-    queue.run(
-      Linear(weight: .rows(weights.router), bias: nil), x: Activations(floats: scratch.normed, stride: hidden),
-      count: count, y: e.routerLogits)
+    multiplyRouter(weights.router, count: count)
     // Each worker has scores of its own to work in; one token isn't worth waking anybody.
     let block = 8
     let tasks = CheckedSize.ceilingQuotient(count, block)
@@ -105,6 +106,21 @@ final class FeedForward {
       }
     }
     if tasks == 1 { select(0, 0) } else { queue.pool.run(tasks, select) }
+  }
+
+  /// In blocks of tokens so small that they take the kernel for few rows, whose result does not depend on their number:
+  /// a rounding must not choose another expert because of what else is in the batch.
+  private func multiplyRouter(_ router: WeightMatrix, count: Int) {
+    let block = FeedForward.routerBlock
+    let linear = Linear(weight: .rows(router), bias: nil)
+    queue.begin(
+      rows: router.rows * CheckedSize.ceilingQuotient(count, block), rowCost: hidden * min(count, block))
+    for first in stride(from: 0, to: count, by: block) {
+      queue.add(
+        linear, x: Activations(floats: scratch.normed + first * hidden, stride: hidden),
+        count: min(block, count - first), y: scratch.experts.routerLogits + first * router.rows)
+    }
+    queue.run()
   }
 
   /// Counting sort: `firstSlots`, `slots` and `tokens` from `ids`, tokens in order within an expert.

@@ -7,30 +7,30 @@ import DormouseSupport
 /// Three steps a round of tokens, each shared out over all threads: queries by head; attention by token, group of heads
 /// and span of cached rows (flash decoding); joining the spans and the product with the value rows by head.
 extension LatentAttention {
-  /// Tokens times spans of one round at most, which bounds its memory.
+  /// Tokens of a round, and spans of a token, at most.
   private static let roundSize = 16
+  /// Tokens times spans of a round at most, which bounds its memory.
+  private static let slotCount = 128
   /// Rows of a span at least: fewer take less time than handing them out.
   private static let leastSpan = 128
   /// Rows that the kernel decodes at a time.
   private static let spanMultiple = 64
   /// Heads of a task at most: each row is decoded once for all of them, and what they need stays in the second cache.
   private static let mostHeadsPerTask = 32
-  /// From this many tokens on it pays to decode a head's weights first.
-  private static let decodeCount = 4
 
   struct AbsorbedScratch {
     /// What all threads share.
     var shared = ScratchLayout()
     /// [roundSize, heads, rank + rope].
     let query: Int
-    /// [roundSize, heads, rank + 2]: for each token, span and group of heads what `Kernels.attendLatent` leaves.
+    /// [slotCount, heads, rank + 2]: for each token, span and group of heads what `Kernels.attendLatent` leaves.
     let partial: Int
     /// What each thread has of its own.
     var own = ScratchLayout()
     /// What `Kernels.attendLatent` works in.
     let kernel: Int
-    /// [nope, rank]: the key rows of one head.
-    let weights: Int
+    /// What `Kernels.multiplyTransposed` works in.
+    let transposed: Int
     /// [roundSize, rank]: one head's latent outputs.
     let joined: Int
   }
@@ -38,39 +38,55 @@ extension LatentAttention {
   static func absorbedScratch(_ c: ModelConfiguration) throws(Failure) -> AbsorbedScratch {
     var shared = ScratchLayout()
     let query = try shared.words(roundSize, c.attentionHeadCount, c.latentWidth)
-    let partial = try shared.words(roundSize, c.attentionHeadCount, c.kvLoraRank + 2)
+    let partial = try shared.words(slotCount, c.attentionHeadCount, c.kvLoraRank + 2)
     var own = ScratchLayout()
     let kernel = try own.words(
       Kernels.latentScratchCount(
         heads: min(c.attentionHeadCount, mostHeadsPerTask), rank: c.kvLoraRank, rope: c.qkRopeHeadDimension))
-    let weights = try own.words(c.qkNopeHeadDimension, c.kvLoraRank)
+    let transposed = try own.words(
+      Kernels.transposedScratchCount(rows: c.qkNopeHeadDimension, columns: c.kvLoraRank, count: roundSize))
     let joined = try own.words(roundSize, c.kvLoraRank)
     return AbsorbedScratch(
-      shared: shared, query: query, partial: partial, own: own, kernel: kernel, weights: weights, joined: joined)
+      shared: shared, query: query, partial: partial, own: own, kernel: kernel, transposed: transposed,
+      joined: joined)
   }
 
-  /// One round: its tokens, and how the cached rows are cut. Depends on the pass alone and not on the threads, so that
-  /// the result does not either.
+  /// How the cached rows that a token sees are cut. Depends on nothing else, so that the result does not either.
+  private struct Spans {
+    let count: Int
+    /// Rows of a span, but for the last.
+    let length: Int
+
+    init(visible: Int) {
+      let wanted = min(roundSize, CheckedSize.ceilingQuotient(visible, leastSpan))
+      let even = CheckedSize.ceilingQuotient(visible, max(wanted, 1))
+      length = CheckedSize.ceilingQuotient(even, spanMultiple) * spanMultiple
+      count = CheckedSize.ceilingQuotient(visible, max(length, 1))
+    }
+  }
+
+  /// Tokens that are computed at once.
   private struct Round {
     /// Their rows in the scratch memory follow each other.
     let tokens: ArraySlice<AbsorbedTokens.Token>
     let firstRow: Int
-    /// Rows of a span, but for the last.
-    let spanLength: Int
-    /// Spans of the longest token.
+    /// Spans of the token that has the most.
     let spans: Int
     let headsPerGroup: Int
     let groups: Int
 
+    /// As many of the first of `tokens` as there is room for.
     init(_ tokens: ArraySlice<AbsorbedTokens.Token>, heads: Int) {
-      self.tokens = tokens
+      var (count, most) = (0, 1)
+      for token in tokens {
+        let spans = max(most, Spans(visible: token.visible).count)
+        guard count == 0 || (count + 1) * spans <= slotCount else { break }
+        count += 1
+        most = spans
+      }
+      self.tokens = tokens.prefix(count)
+      spans = most
       firstRow = tokens.first?.row ?? 0
-      let total = tokens.reduce(0) { max($0, $1.visible) }
-      let most = max(1, roundSize / tokens.count)
-      let wanted = min(most, CheckedSize.ceilingQuotient(total, leastSpan))
-      let even = CheckedSize.ceilingQuotient(total, wanted)
-      spanLength = CheckedSize.ceilingQuotient(even, spanMultiple) * spanMultiple
-      spans = CheckedSize.ceilingQuotient(total, spanLength)
       let even32 = CheckedSize.ceilingQuotient(heads, CheckedSize.ceilingQuotient(heads, mostHeadsPerTask))
       headsPerGroup = min(heads, CheckedSize.ceilingQuotient(even32, 16) * 16)
       groups = CheckedSize.ceilingQuotient(heads, headsPerGroup)
@@ -101,7 +117,6 @@ extension LatentAttention {
     _ head: Int, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
   ) {
     let first = head * (nope + value)
-    let expansion = pass.weights.expansion
     let source = scratch.query + head * keyWidth
     let target = scratch.attentionShared + absorbed.query + head * latentWidth
     for index in 0..<round.tokens.count {
@@ -109,22 +124,13 @@ extension LatentAttention {
       rotate(query + nope, round.firstRow + index, scratch)
       (target + index * heads * latentWidth + rank).update(from: query + nope, count: rope)
     }
-    if round.tokens.count < Self.decodeCount {
-      for index in 0..<round.tokens.count {
-        kernels.multiplyTransposed(
-          expansion, rows: first..<first + nope, x: source + (round.firstRow + index) * heads * keyWidth,
-          into: target + index * heads * latentWidth)
-      }
-    } else {
-      let weights = scratch.attention(of: worker) + absorbed.weights
-      for row in 0..<nope { kernels.dequantize(expansion, row: first + row, into: weights + row * rank) }
-      kernels.multiplyOuter(
-        source + round.firstRow * heads * keyWidth, aRow: heads * keyWidth, rows: round.tokens.count, weights,
-        bRow: rank, columns: rank, depth: nope, into: target, cRow: heads * latentWidth)
-    }
+    kernels.multiplyTransposed(
+      pass.weights.expansion, rows: first..<first + nope, x: source + round.firstRow * heads * keyWidth,
+      xStride: heads * keyWidth, count: round.tokens.count, into: target, yStride: heads * latentWidth,
+      scratch: scratch.attention(of: worker) + absorbed.transposed)
   }
 
-  /// A group of heads of one token over one span of rows; nothing where the span lies in the token's future.
+  /// A group of heads of one token over one span of rows; nothing where the token has fewer spans than others.
   private func attendSpan(
     _ task: Int, _ round: Round, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
   ) {
@@ -132,9 +138,9 @@ extension LatentAttention {
     let slot = task / round.groups
     let (index, span) = (slot / round.spans, slot % round.spans)
     let token = round.tokens[round.tokens.startIndex + index]
-    let first = span * round.spanLength
-    guard first < token.visible else { return }
-    let range = first..<min(first + round.spanLength, token.visible)
+    let spans = Spans(visible: token.visible)
+    guard span < spans.count else { return }
+    let range = span * spans.length..<min((span + 1) * spans.length, token.visible)
     kernels.attendLatent(
       query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
       heads: group.count, rows: token.cache, range: range, scale: scale,
@@ -153,9 +159,9 @@ extension LatentAttention {
     let joined = scratch.attention(of: worker) + absorbed.joined
     let group = round.heads(head / round.headsPerGroup, of: heads)
     for (index, token) in round.tokens.enumerated() {
-      let spans = CheckedSize.ceilingQuotient(token.visible, round.spanLength)
       kernels.combineLatent(
-        partial(index * round.spans, group, scratch), stride: heads * (rank + 2), spans: spans, heads: group.count,
+        partial(index * round.spans, group, scratch), stride: heads * (rank + 2),
+        spans: Spans(visible: token.visible).count, heads: group.count,
         head: head - group.lowerBound, rank: rank, into: joined + index * rank)
     }
     let first = head * (nope + value) + nope

@@ -3,16 +3,6 @@ import DormouseKernels
 import DormouseLayers
 import DormouseSupport
 
-/// Which of the two equal ways to compute latent attention.
-public enum AttentionForm: Sendable, Equatable {
-  /// Whichever costs less for the number of tokens.
-  case automatic
-  /// Keys and values are expanded from the latents: fewer operations for many tokens.
-  case expanded
-  /// `kv_b_proj` is moved into query and output, so that attention reads latents only: for few tokens.
-  case absorbed
-}
-
 /// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): projections, cache rows, and the choice of
 /// form. The forms themselves are in `LatentAttention+Expanded` and `LatentAttention+Absorbed`.
 struct LatentAttention {
@@ -23,6 +13,7 @@ struct LatentAttention {
   let rank: Int
   let hidden: Int
   let scale: Float
+  let form: AttentionFormChoice
   let table: RopeTable
   let absorbed: AbsorbedScratch
   let absorbedTokens: AbsorbedTokens
@@ -41,6 +32,7 @@ struct LatentAttention {
     rank = configuration.kvLoraRank
     hidden = configuration.hiddenSize
     scale = configuration.softmaxScale
+    form = AttentionFormChoice(configuration)
     table = RopeTable(configuration)
     absorbed = try Self.absorbedScratch(configuration)
     absorbedTokens = AbsorbedTokens(capacity: min(sizes.chunk, sizes.batch))
@@ -123,19 +115,11 @@ struct LatentAttention {
     table.rotate(x, cosines: scratch.cosines + offset, sines: scratch.sines + offset)
   }
 
-  /// Compares multiplications a head, since both forms run near the arithmetic's peak: expanded `rank * (nope + value)`
-  /// a key and `nope + rope + value` a visible pair of token and key; absorbed `rank * (nope + value)` a token and
-  /// `2 * rank + rope` a pair.
   private func usesExpandedForm(_ segment: ActiveSegment) -> Bool {
     switch segment.form {
-    case .expanded: return true
-    case .absorbed: return false
-    case .automatic:
-      let projection = Double(rank * (nope + value))
-      let (count, first) = (Double(segment.rows.count), Double(segment.first))
-      let pairs = count * (first + (count + 1) / 2)
-      let byKeys = (first + count) * projection + pairs * Double(keyWidth + value)
-      return byKeys < count * projection + pairs * Double(2 * rank + rope)
+    case .expanded: true
+    case .absorbed: false
+    case .automatic: form.isExpanded(count: segment.rows.count, first: segment.first)
     }
   }
 

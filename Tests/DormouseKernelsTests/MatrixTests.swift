@@ -149,17 +149,6 @@ import Testing
   }
 
   @Test(arguments: ElementType.allCases)
-  func multipliesTransposed(type: ElementType) {
-    for kernels in usableKernels {
-      for (rows, columns) in [(1, 1), (3, 17), (4, 128), (9, 257), (5, 1000)] {
-        checkTransposed(kernels, TestMatrix(type, rows, columns, seed: rows))
-        let blocks = TestMatrix.Blocks(storage: .float32, rowBlock: 3, columnBlock: 50, firstRow: 1)
-        checkTransposed(kernels, TestMatrix(type, rows, columns, seed: rows, blocks: blocks))
-      }
-    }
-  }
-
-  @Test(arguments: ElementType.allCases)
   func dequantizesExactly(type: ElementType) {
     let blocks = TestMatrix.Blocks(storage: .float8E8M0, rowBlock: 2, columnBlock: 9)
     for kernels in usableKernels {
@@ -198,8 +187,6 @@ import Testing
           }
           var row = [Float](repeating: 0, count: 300)
           kernels.dequantize(w.matrix, row: 1, into: &row)
-          #expect(row.indices.allSatisfy { row[$0].isNaN == ($0 == column) })
-          kernels.multiplyTransposed(w.matrix, rows: 0..<3, x: [1, 0, 1], into: &row)
           #expect(row.indices.allSatisfy { row[$0].isNaN == ($0 == column) })
         }
       }
@@ -293,19 +280,6 @@ import Testing
         #expect(near, "\(kernels.instructionSet) \(w.type) row \(r) of \(w.rows) x \(w.columns), x \(i) of \(count)")
         if !near { return }
       }
-    }
-  }
-
-  private func checkTransposed(_ kernels: Kernels, _ w: TestMatrix) {
-    let x = Random.list(w.rows, seed: 3)
-    var y = [Float](repeating: 0, count: w.columns)
-    let rows = w.rows > 3 ? 1..<w.rows : 0..<w.rows
-    kernels.multiplyTransposed(w.matrix, rows: rows, x: x, into: &y)
-    for c in 0..<w.columns {
-      let terms = rows.map { w.value($0, c) * Double(x[$0 - rows.lowerBound]) }
-      let near = isNear(y[c], terms.reduce(0, +), magnitude: terms.reduce(0) { $0 + abs($1) })
-      #expect(near, "\(kernels.instructionSet) \(w.type) column \(c) of \(w.rows) x \(w.columns)")
-      if !near { return }
     }
   }
 }

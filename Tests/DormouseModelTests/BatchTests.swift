@@ -4,7 +4,8 @@ import DormouseModel
 import DormouseSupport
 import Testing
 
-/// Several timelines in one batch: each gets what it gets alone, but for the order in which sums are rounded.
+/// Several timelines in one batch: each gets what it gets alone, with packed weights to the bit, else but for the order
+/// in which sums are rounded.
 @Suite struct BatchTests {
   /// Tokens that a timeline holds, and those that it adds in the batch.
   private static let parts: [(held: Int, added: Int)] = [(0, 1), (5, 1), (66, 1), (130, 1), (0, 9), (64, 17), (3, 2)]
@@ -68,6 +69,7 @@ import Testing
 
   private static func expectAlone(_ batch: Batch, _ model: Model, but left: Set<Int> = [], _ what: String) throws {
     let alone = try Batch(model)
+    let bound = model.precision == .native ? bound : 0
     for index in parts.indices where !left.contains(index) {
       try alone.run([alone.last(index)])
       let error = relativeError(
@@ -76,13 +78,13 @@ import Testing
     }
   }
 
-  @Test(arguments: Fixtures.goodModels)
-  func timelinesGetWhatTheyGetAlone(_ name: String) throws {
-    let model = try Fixtures.open(name, threads: 2)
+  @Test(arguments: Fixtures.goodModels, WeightPrecision.allCases)
+  func timelinesGetWhatTheyGetAlone(_ name: String, _ precision: WeightPrecision) throws {
+    let model = try Fixtures.open(name, precision)
     let batch = try Batch(model)
     try batch.run(Self.parts.indices.map { try batch.last($0) })
     #expect(batch.caches.enumerated().allSatisfy { $1.length == Self.parts[$0].held + Self.parts[$0].added })
-    try Self.expectAlone(batch, model, name)
+    try Self.expectAlone(batch, model, "\(name), \(precision)")
   }
 
   /// Whoever is taken out, and before whichever layer: the others get the same, and its own rows stay as they were.

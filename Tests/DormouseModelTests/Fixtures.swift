@@ -29,9 +29,12 @@ enum Fixtures {
 
   static let goodModels = list("models").filter { $0.hasPrefix("good-") }
 
-  static func open(_ model: String, threads: Int = 2, log: Log = .silent) throws -> Model {
+  static func open(
+    _ model: String, _ precision: WeightPrecision = .native, threads: Int = 2, log: Log = .silent
+  ) throws -> Model {
     try Model.open(
-      folder: path("models/\(model)"), pool: ThreadPool(threadCount: threads), kernels: Kernels.selected(), log: log)
+      folder: path("models/\(model)"), precision: precision, pool: ThreadPool(threadCount: threads),
+      kernels: Kernels.selected(), log: log)
   }
 }
 

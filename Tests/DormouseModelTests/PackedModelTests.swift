@@ -5,38 +5,36 @@ import Testing
 
 /// Models whose weights are packed while loading.
 @Suite struct PackedModelTests {
-  private static func open(_ name: String, _ precision: WeightPrecision, threads: Int = 2) throws -> Model {
-    try Model.open(
-      folder: Fixtures.path("models/\(name)"), precision: precision, pool: ThreadPool(threadCount: threads),
-      kernels: Kernels.selected())
-  }
-
-  /// Every way of feeding and both forms of attention see the same weights: packed matrices, fused or not, ragged or
-  /// not, from every type of file.
+  /// Packed matrices, fused or not, ragged or not, from every type of file: near the float32 result, and in each form of
+  /// attention the same bits into whatever pieces the tokens are cut.
   @Test(arguments: Fixtures.goodModels, [WeightPrecision.int8, .int4])
-  func waysAgree(_ name: String, _ precision: WeightPrecision) throws {
+  func piecesChangeNothing(_ name: String, _ precision: WeightPrecision) throws {
     let golden = try ParityTests.Golden(name)
-    let model = try Self.open(name, precision)
+    let model = try Fixtures.open(name, precision)
     func logits(_ feeding: ParityTests.Feeding, _ form: AttentionForm) throws -> [Float] {
       let timeline = try Timeline(model: model, options: DecoderOptions(contextLength: 256, chunk: 50))
       return try ParityTests.logits(timeline, golden.ids, feeding, form)
     }
-    let reference = try logits(.atOnce, .expanded)
-    // Float32 rounding in attention now and then moves an activation over the border between two bytes.
-    for (feeding, form) in [(ParityTests.Feeding.tokenByToken, AttentionForm.absorbed), (.unevenPieces, .automatic)] {
-      let other = try logits(feeding, form)
-      let difference = relativeError(other, reference)
-      #expect(difference <= 0.02, "\(name), \(feeding): \(difference)")
+    let expanded = try logits(.atOnce, .expanded)
+    let absorbed = try logits(.atOnce, .absorbed)
+    // A head that is the embedding is not packed: it multiplies many rows in another order than few.
+    let bound = model.configuration.tiesWordEmbeddings ? 1e-6 : 0
+    for feeding in [ParityTests.Feeding.tokenByToken, .unevenPieces] {
+      #expect(try relativeError(logits(feeding, .expanded), expanded) <= bound, "\(name), \(feeding), expanded")
+      #expect(try relativeError(logits(feeding, .absorbed), absorbed) <= bound, "\(name), \(feeding), absorbed")
     }
-    let error = relativeError(reference, golden.logits)
-    let bound = precision == .int8 ? 0.2 : 0.8
-    #expect(error <= bound && error > 1e-5, "\(name), \(precision): \(error)")
+    // Float32 rounding in attention now and then moves an activation over the border between two bytes.
+    let difference = relativeError(absorbed, expanded)
+    #expect(difference <= 0.02, "\(name): \(difference)")
+    let error = relativeError(expanded, golden.logits)
+    let most = precision == .int8 ? 0.2 : 0.8
+    #expect(error <= most && error > 1e-5, "\(name), \(precision): \(error)")
   }
 
   @Test(arguments: Fixtures.goodModels, [WeightPrecision.int8, .int4])
   func planIsKept(_ name: String, _ precision: WeightPrecision) throws {
     let folder = try ModelFolder(Fixtures.path("models/\(name)"), precision: precision)
-    let model = try Self.open(name, precision)
+    let model = try Fixtures.open(name, precision)
     let plan = try folder.plan(DecoderOptions(contextLength: 64), threadCount: 2, kernels: Kernels.selected())
     #expect(model.weightByteCount == plan.weightByteCount)
     #expect(model.floatByteCount == plan.floatByteCount)
@@ -49,7 +47,7 @@ import Testing
     var all: [[Float]] = []
     for threads in [1, 2, 3] {
       let timeline = try Timeline(
-        model: Self.open("good-v3-group8", .int4, threads: threads), options: DecoderOptions(contextLength: 256))
+        model: Fixtures.open("good-v3-group8", .int4, threads: threads), options: DecoderOptions(contextLength: 256))
       all.append(try ParityTests.logits(timeline, golden.ids, .atOnce, .expanded))
     }
     #expect(all[0] == all[1] && all[1] == all[2])

@@ -35,6 +35,10 @@ typedef struct platform_matrix {
   int32_t scale_type;
 } platform_matrix;
 
+// The depth of a block in products of outer type: its sums begin at zero and are added to those of the blocks before it.
+// What is to have the same bits adds up in the same blocks.
+enum { PLATFORM_OUTER_DEPTH = 96 };
+
 // Values of platform_panels.type.
 enum {
   PLATFORM_PANELS_INT8 = 0,

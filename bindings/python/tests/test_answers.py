@@ -3,6 +3,7 @@
 import concurrent.futures
 import json
 import queue
+import random
 
 import dormouse
 import pytest
@@ -61,6 +62,25 @@ def test_neither_batches_nor_shared_prefixes_change_an_answer(native, tiny, tiny
     # Sums are rounded in another order: a tie may fall the other way once in a thousand answers.
     assert share(one != other for one, other in zip(alone, native)) <= 0.001
     assert share(one != other for one, other in zip(alone, shared)) <= 0.001
+
+
+@pytest.mark.parametrize("weights", ["int8", "int4"])
+def test_packed_weights_give_the_same_bits_in_any_batch(tiny_path, weights):
+    """Nonsense leaves a model torn between tokens, and prompts of all lengths are cut wherever others need the time."""
+    numbers = random.Random(5)
+    prompts = [[numbers.randrange(300) for _ in range(length)] for length in [1, 2, 3, 17, 64, 65, 130, 257] * 3]
+
+    def run(prompt):
+        with engine.session(private=True) as session:
+            answer = session.generate(prompt, stream=False, temperature=0, max_tokens=24, logprobs=3)
+            return answer.tokens, answer.log_probabilities
+
+    with dormouse.Engine(tiny_path, weights=weights, prompt_tokens_per_step=20) as engine:
+        alone = [run(prompt) for prompt in prompts]
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            beside = list(pool.map(run, prompts))
+    assert all(len(tokens) > 0 for tokens, _ in alone)
+    assert beside == alone
 
 
 @pytest.mark.parametrize("cache", ["int8", "bf16"])

@@ -1,0 +1,71 @@
+internal import CPlatform
+public import DormouseSupport
+
+/// Products with the transposed matrix: the absorbed query.
+extension Kernels {
+  /// From this many rows of x on it pays to decode the weights first.
+  private static let decodeCount = 4
+
+  /// `y[i, c] = sum over r in rows of x[i, r - rows.lowerBound] * w[r, c]`; a row's result does not depend on the others.
+  ///
+  /// - Parameters:
+  ///   - x: [count, rows.count], `xStride` floats between rows.
+  ///   - y: [count, w.columns], `yStride` floats between rows.
+  ///   - scratch: `transposedScratchCount` floats.
+  public func multiplyTransposed(
+    _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, xStride: Int, count: Int,
+    into y: UnsafeMutablePointer<Float>, yStride: Int, scratch: UnsafeMutablePointer<Float>
+  ) {
+    let w = w.slice(rows: rows)
+    if count < Kernels.decodeCount {
+      for i in 0..<count { multiplyTransposed(w, x: x + i * xStride, into: y + i * yStride, sums: scratch) }
+    } else {
+      multiplyDecoded(w, x: x, xStride: xStride, count: count, into: y, yStride: yStride, scratch: scratch)
+    }
+  }
+
+  /// Floats of scratch memory that `multiplyTransposed` needs for `rows` rows of weights and `count` of x at most.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public static func transposedScratchCount(rows: Int, columns: Int, count: Int) throws(Failure) -> Int {
+    let what = "the scratch memory of a transposed product"
+    let weights = try CheckedSize.product(CheckedSize.sum(rows, 1, of: what), columns, of: what)
+    return try CheckedSize.sum(weights, CheckedSize.product(rows, count, of: what), of: what)
+  }
+
+  /// Rows are added up in the blocks of `multiplyOuter`, for the same bits. sums: [w.columns].
+  private func multiplyTransposed(
+    _ w: WeightMatrix, x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Float>
+  ) {
+    let block = Int(PLATFORM_OUTER_DEPTH)
+    table.multiplyTransposed(w.platform, 0, min(block, w.rows), x, y)
+    for first in stride(from: block, to: w.rows, by: block) {
+      table.multiplyTransposed(w.platform, first, min(first + block, w.rows), x + first, sums)
+      addScaled(y, 1, sums, count: w.columns)
+    }
+  }
+
+  /// Decodes the weights once for all x. As above their scales are multiplied into x, block of columns by block.
+  private func multiplyDecoded(
+    _ w: WeightMatrix, x: UnsafePointer<Float>, xStride: Int, count: Int, into y: UnsafeMutablePointer<Float>,
+    yStride: Int, scratch weights: UnsafeMutablePointer<Float>
+  ) {
+    let unscaled = w.withoutScales
+    for row in 0..<w.rows { dequantize(unscaled, row: row, into: weights + row * w.columns) }
+    guard let scales = w.scales else {
+      multiplyOuter(
+        x, aRow: xStride, rows: count, weights, bRow: w.columns, columns: w.columns, depth: w.rows, into: y,
+        cRow: yStride)
+      return
+    }
+    let scaled = weights + w.rows * w.columns
+    for column in stride(from: 0, to: w.columns, by: scales.columnBlock) {
+      for row in 0..<w.rows {
+        let scale = scales.value(row: row, column: column)
+        for i in 0..<count { scaled[i * w.rows + row] = x[i * xStride + row] * scale }
+      }
+      multiplyOuter(
+        scaled, aRow: w.rows, rows: count, weights + column, bRow: w.columns,
+        columns: min(scales.columnBlock, w.columns - column), depth: w.rows, into: y + column, cRow: yStride)
+    }
+  }
+}

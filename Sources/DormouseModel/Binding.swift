@@ -157,7 +157,7 @@ extension Binding {
     var unexpected: [String] = []
     for name in source.checkpoint.tensorNames where !used.contains(ExactString(name)) {
       switch names.leftover(name, configuration) {
-      case .redundant: break
+      case .redundant, .tower: break
       case .nextTokenLayer: skipped += 1
       case .unexpected: unexpected.append(JSON.string(name).text())
       }

@@ -112,13 +112,21 @@ public final class Decoder {
 
   private func embed(_ segment: Segment, from row: Int) {
     let hidden = model.configuration.hiddenSize
+    let first = segment.cache.length
     for (index, token) in segment.tokens.enumerated() {
       model.kernels.dequantize(
         model.weights.embedding, row: Int(token), into: scratch.hidden + (row + index) * hidden)
     }
+    for given in segment.embeddedRows {
+      let positions = given.positions.clamped(to: first..<first + segment.tokens.count)
+      guard !positions.isEmpty else { continue }
+      (scratch.hidden + (row + positions.lowerBound - first) * hidden).update(
+        from: given.rows + (positions.lowerBound - given.positions.lowerBound) * hidden,
+        count: positions.count * hidden)
+    }
     let pairs = layer.attention.table.pairCount
     layer.attention.table.fill(
-      first: segment.cache.length, count: segment.tokens.count, cosines: scratch.cosines + row * pairs,
+      first: first, count: segment.tokens.count, cosines: scratch.cosines + row * pairs,
       sines: scratch.sines + row * pairs)
   }
 

@@ -12,6 +12,17 @@ public struct ModelConfiguration: Sendable, Equatable {
     case glm4MoELite = "glm4_moe_lite"
   }
 
+  /// The `model_type`s of models that take pictures, video or sound; their text model is one of `Architecture`, and its
+  /// fields are in `text_config`.
+  public enum Composite: String, Sendable, CaseIterable {
+    /// Kimi-K2.5.
+    case kimiK25 = "kimi_k25"
+    /// Kimi-VL.
+    case kimiVL = "kimi_vl"
+    case voxtral
+    case audioFlamingo3 = "audioflamingo3"
+  }
+
   public enum FeedForward: Sendable, Equatable {
     /// One gated network of `intermediateSize`.
     case dense
@@ -20,6 +31,8 @@ public struct ModelConfiguration: Sendable, Equatable {
   }
 
   public internal(set) var architecture: Architecture
+  /// What the text model is part of; nil for a model of its own.
+  public internal(set) var composite: Composite?
   public internal(set) var vocabularySize: Int
   public internal(set) var hiddenSize: Int
   public internal(set) var hiddenLayerCount: Int
@@ -77,8 +90,11 @@ public struct ModelConfiguration: Sendable, Equatable {
 
   /// - Parameter file: how the document is called in failures.
   public init(json: JSON, file: String = "config.json") throws(Failure) {
-    let fields = try JSONFields(json, file: file)
-    architecture = try Self.architecture(fields)
+    let document = try JSONFields(json, file: file)
+    let modelType = try document.optionalString("model_type")
+    composite = modelType.flatMap { Composite(rawValue: $0) }
+    let fields = composite == nil ? document : try Self.textFields(document)
+    architecture = try Self.architecture(fields, composite)
     try Self.requireKnownFeatures(fields)
     vocabularySize = try fields.integer("vocab_size", 1...(1 << 24))
     hiddenSize = try fields.integer("hidden_size", Self.widthRange)
@@ -99,11 +115,15 @@ public struct ModelConfiguration: Sendable, Equatable {
     rope = try RopeConfiguration(fields, maximumPositions: maximumPositions)
     ropeInterleaved = try Self.interleaved(fields, architecture)
     attentionBias = try fields.optionalBoolean("attention_bias") ?? false
-    tiesWordEmbeddings = try fields.optionalBoolean("tie_word_embeddings") ?? false
+    tiesWordEmbeddings = try document.optionalBoolean("tie_word_embeddings") ?? (composite == .kimiK25)
     nextTokenLayerCount = try Self.nextTokenLayers(fields)
-    quantization = try BlockQuantization(document: fields)
+    let ownQuantization = try BlockQuantization(document: fields)
+    quantization = composite == nil || ownQuantization != nil ? ownQuantization : try BlockQuantization(document: document)
     try checkDimensions(fields)
   }
+
+  /// Whether the checkpoint has tensors that are not of the text model.
+  var isPartOfMore: Bool { composite != nil }
 
   static let layerRange = 1...4096
   static let headRange = 1...65536
@@ -128,11 +148,21 @@ public struct ModelConfiguration: Sendable, Equatable {
 // MARK: - Features
 
 extension ModelConfiguration {
-  private static func architecture(_ fields: JSONFields) throws(Failure) -> Architecture {
-    let name = try fields.string("model_type")
+  private static func textFields(_ document: JSONFields) throws(Failure) -> JSONFields {
+    guard let fields = try document.fields("text_config") else {
+      throw Failure(.malformed, "\(document.file): text_config is missing; expected the text model's fields")
+    }
+    return fields
+  }
+
+  private static func architecture(_ fields: JSONFields, _ composite: Composite?) throws(Failure) -> Architecture {
+    // The class of kimi_k25 takes deepseek_v3 where text_config names no type.
+    let name =
+      composite == .kimiK25
+      ? try fields.optionalString("model_type") ?? "deepseek_v3" : try fields.string("model_type")
     guard let architecture = Architecture(rawValue: name) else {
-      throw fields.unsupported(
-        "model_type", .string(name), supported: Architecture.allCases.map(\.rawValue).joined(separator: ", "))
+      let known = Architecture.allCases.map(\.rawValue) + (composite == nil ? Composite.allCases.map(\.rawValue) : [])
+      throw fields.unsupported("model_type", .string(name), supported: known.joined(separator: ", "))
     }
     return architecture
   }

@@ -11,19 +11,37 @@ public enum LogitsRequest {
   case all(into: UnsafeMutableBufferPointer<Float>)
 }
 
+/// Rows that take the place of embeddings of tokens: what a tower has made of a picture, a clip or a sound.
+public struct EmbeddedRows: @unchecked Sendable {
+  /// Of the timeline.
+  public var positions: Range<Int>
+  /// [positions, hidden] in float32; the caller keeps them.
+  public var rows: UnsafePointer<Float>
+
+  public init(positions: Range<Int>, rows: UnsafePointer<Float>) {
+    self.positions = positions
+    self.rows = rows
+  }
+}
+
 /// One timeline's part of a batch: new tokens behind those that its cache holds.
 public struct Segment {
   /// Has room reserved for the tokens; their rows are stored, and it is for the caller to count them with `advance`.
   public var cache: LatentCache
   public var tokens: ArraySlice<Int32>
+  /// In the order of their positions, those of other parts of the timeline too: a token in their midst stands for
+  /// nothing but its position.
+  public var embeddedRows: ArraySlice<EmbeddedRows>
   public var logits: LogitsRequest
   public var form: AttentionForm
 
   public init(
-    cache: LatentCache, tokens: ArraySlice<Int32>, logits: LogitsRequest, form: AttentionForm = .automatic
+    cache: LatentCache, tokens: ArraySlice<Int32>, embeddedRows: ArraySlice<EmbeddedRows> = [], logits: LogitsRequest,
+    form: AttentionForm = .automatic
   ) {
     self.cache = cache
     self.tokens = tokens
+    self.embeddedRows = embeddedRows
     self.logits = logits
     self.form = form
   }

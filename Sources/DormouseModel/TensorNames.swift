@@ -2,20 +2,26 @@ import DormouseSupport
 import DormouseWeights
 
 /// The hub's spelling of a model's tensors.
-///
-/// `prefix` stands before every name but the head's: "model." in a checkpoint of the whole model, empty in one of the
-/// bare decoder stack.
 struct TensorNames {
+  /// Stands before every name but the head's.
   let prefix: String
+  let head: String
 
+  /// The beginnings that text models have: a checkpoint of the whole model, or of the bare decoder stack; a part of one
+  /// that takes pictures or sound as published, and as transformers 5 writes it.
+  private static let spellings: [(prefix: String, head: String)] = [
+    ("model.", "lm_head.weight"), ("language_model.model.", "language_model.lm_head.weight"),
+    ("model.language_model.", "lm_head.weight"), ("", "lm_head.weight"),
+  ]
+
+  /// The first spelling that the checkpoint's embedding has, or the most usual one.
   init(_ checkpoint: Checkpoint) {
-    let isBare = checkpoint.description(of: "embed_tokens.weight") != nil
-    prefix = isBare && checkpoint.description(of: "model.embed_tokens.weight") == nil ? "" : "model."
+    let found = TensorNames.spellings.first { checkpoint.description(of: "\($0.prefix)embed_tokens.weight") != nil }
+    (prefix, head) = found ?? TensorNames.spellings[0]
   }
 
   var embedding: String { "\(prefix)embed_tokens.weight" }
   var finalNorm: String { "\(prefix)norm.weight" }
-  let head = "lm_head.weight"
 
   func layer(_ index: Int) -> String { "\(prefix)layers.\(index)." }
   func attention(_ layer: Int, _ part: String) -> String { "\(self.layer(layer))self_attn.\(part)" }
@@ -27,17 +33,28 @@ struct TensorNames {
     case redundant
     /// Part of the layers for multi-token prediction, behind the others.
     case nextTokenLayer
+    /// Part of a tower for pictures or sound, which has its own reader.
+    case tower
     case unexpected
   }
 
   func leftover(_ name: String, _ configuration: ModelConfiguration) -> Leftover {
     if name.utf8.elementsEqual(head.utf8) || TensorNames.ends(name, "rotary_emb.inv_freq") { return .redundant }
     let start = Array("\(prefix)layers.".utf8)
-    guard name.utf8.starts(with: start) else { return .unexpected }
+    guard name.utf8.starts(with: start) else {
+      return configuration.isPartOfMore && isOfTower(name) ? .tower : .unexpected
+    }
     let digits = name.utf8.dropFirst(start.count).prefix { $0 != UInt8(ascii: ".") }
     guard let index = Int(String(decoding: digits, as: UTF8.self)) else { return .unexpected }
     let range = configuration.hiddenLayerCount..<configuration.hiddenLayerCount + configuration.nextTokenLayerCount
     return range.contains(index) ? .nextTokenLayer : .unexpected
+  }
+
+  /// Whether some part of the name, but for the last, is called after a tower or what joins it to the text.
+  private func isOfTower(_ name: String) -> Bool {
+    name.utf8.split(separator: UInt8(ascii: ".")).dropLast().contains { part in
+      ["tower", "projector"].contains { TensorNames.ends(String(decoding: part, as: UTF8.self), $0) }
+    }
   }
 
   private static func ends(_ name: String, _ suffix: String) -> Bool {

@@ -1,0 +1,86 @@
+public import DormouseSupport
+
+/// How samples become log-mel features: `preprocessor_config.json` of Whisper and of the models that hear with its
+/// features (transformers 5.23, `feature_extraction_whisper.py`, `feature_extraction_dots3_note.py`).
+public struct LogMelConfiguration: Sendable, Equatable {
+  /// Mel channels.
+  public let featureSize: Int
+  /// Samples of a frame, and points of its Fourier transform.
+  public let fftLength: Int
+  /// Samples from one frame to the next.
+  public let hopLength: Int
+  /// Seconds that a model takes at a time; shorter sounds are padded with silence.
+  public let chunkLength: Int
+
+  /// Samples a second; no published extractor has another rate.
+  public static let samplingRate = 16_000
+
+  /// - Throws: `Failure(.invalidArgument)` for a value out of range.
+  public init(featureSize: Int, fftLength: Int = 400, hopLength: Int = 160, chunkLength: Int = 30) throws(Failure) {
+    var object = JSONObject()
+    object["feature_size"] = .integer(Int64(featureSize))
+    object["n_fft"] = .integer(Int64(fftLength))
+    object["hop_length"] = .integer(Int64(hopLength))
+    object["chunk_length"] = .integer(Int64(chunkLength))
+    try self.init(JSONFields(.object(object), file: "log-mel configuration", status: .invalidArgument))
+  }
+
+  /// - Throws: `Failure` naming file, field and value.
+  public init(_ fields: JSONFields) throws(Failure) {
+    let type = try fields.optionalString("feature_extractor_type") ?? Self.whisper
+    guard type == Self.whisper || type == Self.dots else {
+      throw fields.unsupported("feature_extractor_type", .string(type), supported: "\(Self.whisper), \(Self.dots)")
+    }
+    let isDots = type == Self.dots
+    featureSize = try fields.optionalInteger("feature_size", 1...512) ?? (isDots ? 128 : 80)
+    fftLength = try fields.optionalInteger("n_fft", 16...4096) ?? 400
+    guard RealFourier.supports(fftLength) else {
+      throw fields.unsupported(
+        "n_fft", .integer(Int64(fftLength)), supported: "even numbers whose half has no prime factor above 5")
+    }
+    hopLength = try fields.optionalInteger("hop_length", 1...fftLength) ?? 160
+    let seconds = try fields.optionalInteger("chunk_length", 1...3600) ?? (isDots ? 60 : 30)
+    chunkLength = try fields.optionalInteger("chunk_seconds", 1...3600) ?? seconds
+    try Self.require(fields, "sampling_rate", Double(Self.samplingRate))
+    try Self.require(fields, "padding_value", 0)
+    // Noise on purpose has no place where equal sounds are to give equal answers.
+    try Self.require(fields, "dither", 0)
+    if try fields.optionalBoolean("do_normalize") == true {
+      throw fields.unsupported("do_normalize", .bool(true), supported: "false")
+    }
+  }
+
+  private static let whisper = "WhisperFeatureExtractor"
+  private static let dots = "Dots3NoteFeatureExtractor"
+
+  private static func require(_ fields: JSONFields, _ key: String, _ supported: Double) throws(Failure) {
+    guard let value = fields.value(key) else { return }
+    guard value.doubleValue == supported else { throw fields.unsupported(key, value, supported: "\(supported)") }
+  }
+
+  /// Samples of a chunk.
+  public var chunkSampleCount: Int { chunkLength * Self.samplingRate }
+  /// Frames of a chunk.
+  public var chunkFrameCount: Int { frameCount(sampleCount: chunkSampleCount) }
+
+  /// Frames of a sound: its short-time Fourier transform has one more, which the extractors drop.
+  public func frameCount(sampleCount: Int) -> Int { max(0, sampleCount) / hopLength }
+}
+
+extension LogMelConfiguration {
+  /// Reads `preprocessor_config.json` of a model's folder, else `processor_config.json`, where newer folders keep it.
+  /// - Throws: `Failure(.notFound)` when neither is there.
+  public static func load(folder: String) throws(Failure) -> LogMelConfiguration {
+    let file = folder + "/preprocessor_config.json"
+    if File.exists(file) { return try LogMelConfiguration(JSONFields(File.readJSON(file), file: file)) }
+    let whole = folder + "/processor_config.json"
+    guard File.exists(whole) else {
+      throw Failure(.notFound, "\(folder): neither preprocessor_config.json nor processor_config.json is there")
+    }
+    let fields = try JSONFields(File.readJSON(whole), file: whole)
+    guard let extractor = try fields.fields("feature_extractor") else {
+      throw fields.wrong("feature_extractor", .null, expected: "an object")
+    }
+    return try LogMelConfiguration(extractor)
+  }
+}

@@ -1,0 +1,114 @@
+import DormouseKernels
+import DormouseMedia
+import DormouseSupport
+import Glibc
+import Testing
+
+/// The resampler against its formula in double precision (`Tests/Fixtures/audio/generate.py`), and the quality it states.
+@Suite struct AudioResamplerTests {
+  static func resample(_ samples: [Float], from rate: Int, to target: Int = 16000, pieces: [Int] = [1 << 20]) throws
+    -> [Float]
+  {
+    var resampler = try Resampler(from: rate, to: target, kernels: Kernels.selected())
+    var result: [Float] = []
+    var start = 0
+    var turn = 0
+    while start < samples.count {
+      let end = min(start + pieces[turn % pieces.count], samples.count)
+      var output = [Float](repeating: .nan, count: try resampler.outputCount(appending: end - start))
+      let written = try samples[start..<end].withUnsafeBufferPointer { piece in
+        try output.withUnsafeMutableBufferPointer { try resampler.append(piece, into: $0) }
+      }
+      #expect(written == output.count)
+      result += output
+      start = end
+      turn += 1
+    }
+    var output = [Float](repeating: .nan, count: try resampler.finalCount())
+    let written = try output.withUnsafeMutableBufferPointer { try resampler.finish(into: $0) }
+    #expect(written == output.count)
+    return result + output
+  }
+
+  @Test(arguments: [(8000, 1001), (44100, 4003), (48000, 3999), (11025, 1001), (22050, 2003), (96000, 7011)])
+  func equalsItsFormula(rate: Int, count: Int) throws {
+    let golden = try TensorFile(Fixtures.path("audio/resampled.safetensors")).floats("rate-\(rate)")
+    let found = try Self.resample(Sounds.voice(count, seed: 7), from: rate)
+    #expect(found.count == golden.count)
+    let worst = zip(found, golden).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(worst < 2e-6, "\(rate): \(worst)")
+  }
+
+  @Test func piecesChangeNoBit() throws {
+    let samples = Sounds.voice(20011, seed: 3)
+    for rate in [8000, 44100, 48000] {
+      let whole = try Self.resample(samples, from: rate)
+      for pieces in [[1], [441, 3], [10_000, 0, 17]] {
+        #expect(try Self.resample(samples, from: rate, pieces: pieces) == whole, "\(rate), \(pieces)")
+      }
+    }
+  }
+
+  @Test func equalRatesChangeNothingAudible() throws {
+    let samples = Sounds.voice(3000, seed: 2)
+    let found = try Self.resample(samples, from: 16000)
+    #expect(found.count == samples.count)
+  }
+
+  /// Amplitude of a tone behind the resampler, away from the ends.
+  static func gain(_ frequency: Double, from rate: Int) throws -> Double {
+    let samples = (0..<rate / 2).map { Float(sin(2 * Double.pi * frequency * Double($0) / Double(rate))) }
+    let found = try resample(samples, from: rate)
+    let middle = found[found.count / 4..<found.count * 3 / 4]
+    return (2 * middle.reduce(0.0) { $0 + Double($1) * Double($1) } / Double(middle.count)).squareRoot()
+  }
+
+  @Test(arguments: [44100, 48000]) func passesTheBandAndKeepsAliasesOut(_ rate: Int) throws {
+    for (frequency, bound) in [(50, 0.001), (1000, 0.001), (5000, 0.001), (6960, 0.001), (7200, 0.03)] {
+      let decibels = 20 * log10(try Self.gain(frequency, from: rate))
+      #expect(abs(decibels) < bound, "\(rate) Hz, \(frequency) Hz: \(decibels) dB")
+    }
+    for frequency in [8000, 8300, 9000, 12000, 15000, 20000.0] {
+      let decibels = 20 * log10(try Self.gain(frequency, from: rate))
+      #expect(decibels < -120, "\(rate) Hz, \(frequency) Hz: \(decibels) dB")
+    }
+  }
+
+  @Test func absurdRatesAreRefused() throws {
+    let kernels = try Kernels.selected()
+    for rate in [0, -1, 999, 768_001, .max, .min] {
+      #expect(throws: Failure.self) { _ = try Resampler(from: rate, to: 16000, kernels: kernels) }
+      #expect(throws: Failure.self) { _ = try Resampler(from: 16000, to: rate, kernels: kernels) }
+    }
+    #expect(
+      AudioFeatureTests.message { _ = try Resampler(from: 767_999, to: 16000, kernels: kernels) }
+        == "resampling from 767999 to 16000 Hz: 16000 phases are too many")
+    var resampler = try Resampler(from: 48000, to: 16000, kernels: kernels)
+    let message = AudioFeatureTests.message {
+      _ = try [Float](repeating: 0, count: 4800).withUnsafeBufferPointer {
+        try resampler.append($0, into: UnsafeMutableBufferPointer(start: nil, count: 0))
+      }
+    }
+    #expect(message.hasPrefix("room for 0 samples; "))
+  }
+
+  @Test func mixesChannelsDown() throws {
+    let samples: [Float] = [1, 3, -2, 4, 0.5, 0.25]
+    var mono = [Float](repeating: .nan, count: 3)
+    try samples.withUnsafeBufferPointer { samples in
+      try mono.withUnsafeMutableBufferPointer { try Waveform.mixDown(samples, channels: 2, into: $0) }
+    }
+    #expect(mono == [2, 1, 0.375])
+    for channels in [0, -1, 4, 33] {
+      #expect(throws: Failure.self) {
+        try samples.withUnsafeBufferPointer { samples in
+          try mono.withUnsafeMutableBufferPointer { try Waveform.mixDown(samples, channels: channels, into: $0) }
+        }
+      }
+    }
+    #expect(
+      AudioFeatureTests.message { try [1, .nan].withUnsafeBufferPointer { try Waveform.requireFinite($0) } }
+        == "sample 1 is nan; expected finite numbers")
+    #expect(throws: Failure.self) { try [Float.infinity].withUnsafeBufferPointer { try Waveform.requireFinite($0) } }
+  }
+}

@@ -85,6 +85,7 @@ let package = Package(
       name: "DormouseEngine",
       dependencies: [
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
+        "DormouseMedia",
       ]),
     .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseEngine"]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have

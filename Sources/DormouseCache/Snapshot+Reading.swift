@@ -65,7 +65,7 @@ private struct SnapshotReader {
     }
     let limit = SnapshotHeader.textLimit
     let header = try SnapshotHeader(
-      layout: layout, tokenCount: tokens, rowCount: rows, logitCount: logits == 0 ? 0 : vocabularySize,
+      layout: layout, keyType: try keyType(bytes), tokenCount: tokens, rowCount: rows, logitCount: logits == 0 ? 0 : vocabularySize,
       identityCount: count("bytes of identity", bytes.number(at: 72), atMost: limit, .malformed),
       descriptionCount: count("bytes of description", bytes.number(at: 80), atMost: limit, .malformed))
     guard file.size == header.fileByteCount else {
@@ -93,10 +93,15 @@ private struct SnapshotReader {
     guard bytes.number(at: 96) == XXHash64.hash(Array(bytes.prefix(96))) else {
       throw malformed("checksum of the header does not fit: the file is damaged")
     }
-    let keys: UInt32 = bytes.number(at: 20)
-    guard keys == SnapshotHeader.tokenKeys else {
-      throw unsupported("key type", keys, expected: "\(SnapshotHeader.tokenKeys) (tokens)")
+    _ = try keyType(bytes)
+  }
+
+  private func keyType(_ bytes: [UInt8]) throws(Failure) -> SnapshotHeader.KeyType {
+    let number: UInt32 = bytes.number(at: 20)
+    guard let type = SnapshotHeader.KeyType(rawValue: number) else {
+      throw unsupported("key type", number, expected: "0 (tokens) or 1 (keys)")
     }
+    return type
   }
 
   /// Whether rows are what `layout` says.
@@ -139,22 +144,32 @@ private struct SnapshotReader {
       let writer = name(bytes[header.identityCount..<descriptionEnd])
       throw unsupported("the model's identity: written with", writer, expected: Excerpt.name(identity.description))
     }
-    let logitsStart = descriptionEnd + 4 * header.tokenCount
+    let logitsStart = descriptionEnd + header.keyType.byteCount * header.tokenCount
     let checksumsStart = logitsStart + 4 * header.logitCount
-    let tokens = try tokens(bytes, from: descriptionEnd, count: header.tokenCount)
+    let keys = try keys(bytes, from: descriptionEnd, header)
     let logits = try logits(bytes, from: logitsStart, count: header.logitCount)
     let checksums = (0..<header.pageCount * layout.layerCount).map {
       bytes.number(at: checksumsStart + 8 * $0, as: UInt64.self)
     }
-    return (Snapshot(tokens: tokens, logits: logits.isEmpty ? nil : logits), checksums)
+    return (Snapshot(keys: keys, logits: logits.isEmpty ? nil : logits), checksums)
   }
 
-  private func tokens(_ bytes: [UInt8], from start: Int, count: Int) throws(Failure) -> [Int32] {
-    let tokens = (0..<count).map { bytes.number(at: start + 4 * $0, as: Int32.self) }
-    if let index = tokens.firstIndex(where: { $0 < 0 || Int($0) >= vocabularySize }) {
-      throw malformed("token \(index) is \(tokens[index]); expected an id from 0 to \(vocabularySize - 1)")
+  private func keys(_ bytes: [UInt8], from start: Int, _ header: SnapshotHeader) throws(Failure) -> [PositionKey] {
+    let size = header.keyType.byteCount
+    let values: [UInt64] = (0..<header.tokenCount).map {
+      switch header.keyType {
+      case .tokens: UInt64(truncatingIfNeeded: bytes.number(at: start + size * $0, as: Int32.self))
+      case .keys: bytes.number(at: start + size * $0)
+      }
     }
-    return tokens
+    let isKnown: (UInt64) -> Bool = { value in
+      value < UInt64(vocabularySize) || (header.keyType == .keys && PositionKey(value: value).isContent)
+    }
+    if let index = values.firstIndex(where: { !isKnown($0) }) {
+      throw malformed(
+        "token \(index) is \(Int64(bitPattern: values[index])); expected an id from 0 to \(vocabularySize - 1)")
+    }
+    return values.map { PositionKey(value: $0) }
   }
 
   private func logits(_ bytes: [UInt8], from start: Int, count: Int) throws(Failure) -> [Float] {

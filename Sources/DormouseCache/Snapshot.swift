@@ -14,19 +14,19 @@ public struct SnapshotIdentity: Sendable, Equatable {
   }
 }
 
-/// A session as a file holds it: tokens, the rows of the latent cache, and logits, so that whoever restores it goes on
+/// A session as a file holds it: what stands at its positions, the rows of the latent cache, and logits, so that whoever restores it goes on
 /// bit for bit. `SnapshotHeader` describes the file.
 ///
 /// Checksums find damage. They are no proof of where a file comes from: rows that somebody has forged give nonsense, and
 /// never more than that.
 public struct Snapshot: Sendable, Equatable {
-  /// Ids; the first `LatentCache.length` of them have rows.
-  public var tokens: [Int32]
+  /// What stands at each position; the first `LatentCache.length` of them have rows.
+  public var keys: [PositionKey]
   /// [vocabulary], after the last token that has a row.
   public var logits: [Float]?
 
-  public init(tokens: [Int32], logits: [Float]?) {
-    self.tokens = tokens
+  public init(keys: [PositionKey], logits: [Float]?) {
+    self.keys = keys
     self.logits = logits
   }
 
@@ -34,24 +34,29 @@ public struct Snapshot: Sendable, Equatable {
   /// whole or not at all.
   ///
   /// - Parameters:
-  ///   - tokens: of all its rows, and perhaps of positions that have none yet.
+  ///   - keys: of all its rows, and perhaps of positions that have none yet.
   ///   - logits: [vocabulary], finite, after the last row, if they are to be kept.
   ///   - identity: at most 65,536 bytes, and as many of its description are kept.
-  /// - Throws: `Failure(.invalidArgument)` for fewer tokens than rows, more than the cache's capacity, a negative id,
-  ///   empty or non-finite logits or a long identity, `.busy` when somebody else writes the file, `.inputOutput` or
+  /// - Throws: `Failure(.invalidArgument)` for fewer keys than rows, more than the cache's capacity, one that is
+  ///   neither of a token nor of content, empty or non-finite logits or a long identity, `.busy` when somebody else writes the file, `.inputOutput` or
   ///   `.notFound` when it can't be written: the old file is what it was then.
   public static func write(
-    cache: LatentCache, tokens: [Int32], logits: [Float]?, identity: SnapshotIdentity, to path: String
+    cache: LatentCache, keys: [PositionKey], logits: [Float]?, identity: SnapshotIdentity, to path: String
   ) throws(Failure) {
     let description = Array(identity.description.utf8.prefix(SnapshotHeader.textLimit))
-    try check(cache, tokens, logits, identity, path)
+    try check(cache, keys, logits, identity, path)
+    let tokens = keys.compactMap(\.token)
+    let keyType = tokens.count == keys.count ? SnapshotHeader.KeyType.tokens : .keys
     let header = try SnapshotHeader(
-      layout: cache.layout, tokenCount: tokens.count, rowCount: cache.length, logitCount: logits?.count ?? 0,
-      identityCount: identity.bytes.count, descriptionCount: description.count)
+      layout: cache.layout, keyType: keyType, tokenCount: keys.count, rowCount: cache.length,
+      logitCount: logits?.count ?? 0, identityCount: identity.bytes.count, descriptionCount: description.count)
     let file = try ReplacementFile(path: path, byteCount: header.fileByteCount)
     var front = identity.bytes + description
     front.reserveCapacity(header.frontByteCount)
-    for token in tokens { front.append(littleEndian: token) }
+    switch keyType {
+    case .tokens: for token in tokens { front.append(littleEndian: token) }
+    case .keys: for key in keys { front.append(littleEndian: key.value) }
+    }
     for logit in logits ?? [] { front.append(littleEndian: logit.bitPattern) }
     for (page, layer, memory) in cache.blocks {
       let block = UnsafeRawBufferPointer(memory)
@@ -64,13 +69,13 @@ public struct Snapshot: Sendable, Equatable {
   }
 
   private static func check(
-    _ cache: LatentCache, _ tokens: [Int32], _ logits: [Float]?, _ identity: SnapshotIdentity, _ path: String
+    _ cache: LatentCache, _ keys: [PositionKey], _ logits: [Float]?, _ identity: SnapshotIdentity, _ path: String
   ) throws(Failure) {
-    guard tokens.count >= cache.length, tokens.count <= cache.capacity else {
-      throw unwritable(path, "\(tokens.count) tokens; expected \(cache.length) (its rows) to \(cache.capacity)")
+    guard keys.count >= cache.length, keys.count <= cache.capacity else {
+      throw unwritable(path, "\(keys.count) tokens; expected \(cache.length) (its rows) to \(cache.capacity)")
     }
-    if let index = tokens.firstIndex(where: { $0 < 0 }) {
-      throw unwritable(path, "token \(index) is \(tokens[index]); expected an id of the vocabulary")
+    if let index = keys.firstIndex(where: { $0.token == nil && !$0.isContent }) {
+      throw unwritable(path, "token \(index) is \(keys[index].value); expected an id of the vocabulary")
     }
     if let logits {
       guard !logits.isEmpty else { throw unwritable(path, "0 logits; expected one for each id of the vocabulary") }

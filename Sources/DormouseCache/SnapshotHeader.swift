@@ -8,8 +8,8 @@ internal import DormouseSupport
 ///     8  version              UInt32, of all that is described here and of `PageLayout.tokenCount`
 ///    12  byteOrder            UInt32, `byteOrderMark` as the machine has it that wrote the rows
 ///    16  rowType              UInt32: 0 float32, 1 bfloat16, 2 int8
-///    20  keyType              UInt32: 0 for ids of tokens, Int32. 1 is kept for `PositionKey.value`, UInt64, which
-///                             timelines with pictures or sound will need
+///    20  keyType              UInt32: 0 for ids of tokens, Int32; 1 for `PositionKey.value`, UInt64, where the timeline
+///                             has pictures or sound
 ///    24  layerCount           UInt64
 ///    32  kvLoraRank           UInt64
 ///    40  qkRopeHeadDimension  UInt64
@@ -23,23 +23,32 @@ internal import DormouseSupport
 /// The front follows, and then the rows, both without padding:
 ///   identity     [identityCount] bytes
 ///   description  [descriptionCount] bytes, UTF-8
-///   tokens       [tokenCount] Int32
+///   tokens       [tokenCount] Int32, or UInt64: see keyType
 ///   logits       [logitCount] Float32
 ///   checksums    [pages][layerCount] UInt64, XXH64 of each block of rows
 ///   rows         [pages] blocks [layerCount][rows held of the page][bytes of a row], the machine's byte order
 ///
 /// So a file has 104 + identityCount + descriptionCount + 4 (tokenCount + logitCount) + layerCount (8 pages + rowCount
-/// bytes of a row) bytes, where pages is rowCount / 64, rounded up.
+/// bytes of a row) bytes, where pages is rowCount / 64, rounded up; and 4 tokenCount more with keys of type 1.
 struct SnapshotHeader: Equatable {
   static let byteCount = 104
   static let version: UInt32 = 1
   static let byteOrderMark: UInt32 = 0x0102_0304
-  static let tokenKeys: UInt32 = 0
+
+  /// How the positions of the timeline are told.
+  enum KeyType: UInt32 {
+    case tokens = 0
+    case keys = 1
+
+    var byteCount: Int { self == .tokens ? 4 : 8 }
+  }
+
   static let magic = Array("DORMSNAP".utf8)
   /// Most bytes of an identity, and of a description.
   static let textLimit = 1 << 16
 
   let layout: PageLayout
+  let keyType: KeyType
   let tokenCount: Int
   let rowCount: Int
   let logitCount: Int
@@ -52,9 +61,11 @@ struct SnapshotHeader: Equatable {
 
   /// - Throws: `Failure(.malformed)` for a count that is negative, or a file beyond 64 bits.
   init(
-    layout: PageLayout, tokenCount: Int, rowCount: Int, logitCount: Int, identityCount: Int, descriptionCount: Int
+    layout: PageLayout, keyType: KeyType, tokenCount: Int, rowCount: Int, logitCount: Int, identityCount: Int,
+    descriptionCount: Int
   ) throws(Failure) {
     self.layout = layout
+    self.keyType = keyType
     self.tokenCount = tokenCount
     self.rowCount = rowCount
     self.logitCount = logitCount
@@ -63,7 +74,7 @@ struct SnapshotHeader: Equatable {
     pageCount = PageLayout.pageCount(rowCount)
     let what = "the saved session's size"
     frontByteCount = try CheckedSize.sum(
-      identityCount, descriptionCount, CheckedSize.product(4, tokenCount, of: what),
+      identityCount, descriptionCount, CheckedSize.product(keyType.byteCount, tokenCount, of: what),
       CheckedSize.product(4, logitCount, of: what), CheckedSize.product(8, pageCount, layout.layerCount, of: what),
       of: what)
     fileByteCount = try CheckedSize.sum(
@@ -86,7 +97,7 @@ struct SnapshotHeader: Equatable {
     bytes.append(littleEndian: SnapshotHeader.version)
     withUnsafeBytes(of: SnapshotHeader.byteOrderMark) { bytes.append(contentsOf: $0) }
     bytes.append(littleEndian: SnapshotHeader.number(of: layout.rowType))
-    bytes.append(littleEndian: SnapshotHeader.tokenKeys)
+    bytes.append(littleEndian: keyType.rawValue)
     for number in [
       layout.layerCount, layout.kvLoraRank, layout.qkRopeHeadDimension, tokenCount, rowCount, logitCount,
       identityCount, descriptionCount,

@@ -3,6 +3,8 @@ import DormouseSupport
 /// The messages of a chat and what goes with them into the template.
 struct ChatRequest {
   var messages: JSON
+  /// The pictures, clips and sounds among them, in order.
+  var mediaParts: [MediaPart] = []
   /// Everything else a template may ask for: tools, add_generation_prompt, the caller's own variables.
   var variables = JSONObject()
 
@@ -28,16 +30,17 @@ struct ChatRequest {
       }
       if let tools = try fields.optionalArray("tools") { variables["tools"] = .array(tools) }
     }
-    messages = try ChatRequest.flattened(messages)
+    (messages, mediaParts) = try ChatRequest.normalized(messages)
   }
 
-  /// Checks each message, and joins a content of text parts into one string: templates of text models concatenate
-  /// contents and know no parts.
-  private static func flattened(_ messages: JSON) throws(Failure) -> JSON {
+  /// Checks each message. A content of text parts becomes one string, since templates of text models concatenate
+  /// contents and know no parts; where there are media among them, they stay parts, of the types that templates know.
+  private static func normalized(_ messages: JSON) throws(Failure) -> (JSON, [MediaPart]) {
     guard let list = messages.arrayValue, !list.isEmpty else {
       throw Failure(.invalidArgument, "messages_json: messages must be an array with at least one message")
     }
     var result: [JSON] = []
+    var media: [MediaPart] = []
     for (index, message) in list.enumerated() {
       let place = "messages_json: message \(index)"
       guard var object = message.objectValue else {
@@ -46,11 +49,16 @@ struct ChatRequest {
       guard message["role"]?.stringValue != nil else {
         throw Failure(.invalidArgument, "\(place): role must be a string")
       }
-      if let parts = message["content"]?.arrayValue { object["content"] = .string(try joined(parts, place)) }
-      try checkContent(object["content"], place)
+      if let parts = message["content"]?.arrayValue {
+        let content = try ChatContent(parts, place)
+        object["content"] = content.json
+        media += content.media
+      } else {
+        try checkContent(object["content"], place)
+      }
       result.append(.object(object))
     }
-    return .array(result)
+    return (.array(result), media)
   }
 
   /// A string, or null: an assistant's message that only calls tools.
@@ -58,23 +66,5 @@ struct ChatRequest {
     guard let content, !content.isNull, content.stringValue == nil else { return }
     throw Failure(
       .invalidArgument, "\(place): content must be a string or an array of parts, not \(content.typeName)")
-  }
-
-  /// The texts of parts; other kinds of parts are refused by name.
-  private static func joined(_ parts: [JSON], _ place: String) throws(Failure) -> String {
-    var text = ""
-    for (index, part) in parts.enumerated() {
-      guard let type = part["type"]?.stringValue else {
-        throw Failure(.invalidArgument, "\(place), part \(index): type must be a string")
-      }
-      guard type == "text" else {
-        throw Failure(.unsupported, "\(place), part \(index): this version has no '\(type)' parts, only 'text'")
-      }
-      guard let piece = part["text"]?.stringValue else {
-        throw Failure(.invalidArgument, "\(place), part \(index): text must be a string")
-      }
-      text += piece
-    }
-    return text
   }
 }

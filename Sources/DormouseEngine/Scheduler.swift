@@ -1,3 +1,4 @@
+import DormouseMedia
 import DormouseModel
 import DormouseSupport
 
@@ -65,6 +66,15 @@ final class Scheduler: Sendable {
   /// - Throws: `Failure(.cancelled)` or `.timedOut` within one layer's time, or what the decoder says.
   func step(_ request: StepRequest, _ segment: Segment, isGenerating: Bool) throws(Failure) -> Int {
     try loop.step(request, segment, isGenerating: isGenerating)
+  }
+
+  /// Encodes a picture, clip or sound, in as many steps as it takes: each does one part of it beside the tokens of
+  /// others.
+  /// - Throws: `Failure(.cancelled)` or `.timedOut` within a part's time, or what the run says.
+  func encode(_ request: StepRequest, _ run: any EncodingRun) throws(Failure) {
+    request.encoding = run
+    defer { request.encoding = nil }
+    repeat { try loop.encodeStep(request) } while !request.isEncoded
   }
 
   /// Wakes a session that waits, to look at its wish to cancel.

@@ -1,3 +1,4 @@
+import DormouseMedia
 import DormouseModel
 import DormouseSupport
 
@@ -25,6 +26,8 @@ final class SchedulerLoop: @unchecked Sendable {
   /// The step under way.
   private var batch: ContiguousArray<StepRequest> = []
   private var segments: ContiguousArray<Segment> = []
+  /// Who has the step's one part of an encoding.
+  private var encoding: StepRequest?
   private var stepSeconds = 0.0
 
   init(_ limits: Scheduler.Limits) {
@@ -150,10 +153,23 @@ extension SchedulerLoop {
   }
 
   func step(_ request: StepRequest, _ segment: Segment, isGenerating: Bool) throws(Failure) -> Int {
-    let outcome = try monitor.withLock { () throws(Failure) in
-      if let interruption = request.interruption { throw interruption }
+    try run(request) {
       request.segment = segment
       request.isGenerating = isGenerating
+    }
+    return request.granted
+  }
+
+  /// Does the next part of the request's encoding.
+  func encodeStep(_ request: StepRequest) throws(Failure) {
+    try run(request) { request.isGenerating = false }
+  }
+
+  /// Asks for a step with what `prepare` has put into the request, and sleeps until it is done.
+  private func run(_ request: StepRequest, _ prepare: () -> Void) throws(Failure) {
+    let outcome = try monitor.withLock { () throws(Failure) in
+      if let interruption = request.interruption { throw interruption }
+      prepare()
       request.phase = .pending
       number(request)
       pending.insert(request, at: pending.firstIndex { request.comesBefore($0) } ?? pending.count)
@@ -171,7 +187,7 @@ extension SchedulerLoop {
       return request.outcome
     }
     switch outcome {
-    case .done: return request.granted
+    case .done: return
     case .cancelled: throw request.interruption ?? Failure(.cancelled, "the session was cancelled")
     case .failed(let failure): throw failure
     }
@@ -203,6 +219,7 @@ extension SchedulerLoop {
     while monitor.withLock({ beginStep(decoder) }) {
       let began = Clock.now()
       decoder.forward(segments) { [batch] in batch[$0].interruption != nil }
+      encode()
       stepSeconds = Clock.now() - began
       monitor.withLock { endStep(decoder) }
     }
@@ -238,6 +255,17 @@ extension SchedulerLoop {
     return true
   }
 
+  /// Does one part of an encoding.
+  private func encode() {
+    guard let encoding else { return }
+    do {
+      encoding.isEncoded = try encoding.encoding?.advance() ?? true
+      encoding.outcome = .done
+    } catch {
+      encoding.outcome = .failed(error)
+    }
+  }
+
   /// How long a step waits for sessions that are not ready: little beside what computing them apart would cost.
   private var gatheringSeconds: Double { min(max(stepSeconds * 0.1, 100e-6), 20e-3) }
 
@@ -247,10 +275,17 @@ extension SchedulerLoop {
     segments.removeAll(keepingCapacity: true)
     var room = chunk
     for request in pending where request.isGenerating { take(request, &room) }
+    takeEncoding()
     let isAnyGenerating = inside.contains { $0.isGenerating }
     room = isAnyGenerating ? min(room, limits.promptTokensPerStep) : room
     for request in pending where !request.isGenerating { take(request, &room) }
     pending.removeAll { $0.phase == .running }
+  }
+
+  private func takeEncoding() {
+    guard let request = pending.first(where: { $0.segment == nil && $0.encoding != nil }) else { return }
+    request.phase = .running
+    encoding = request
   }
 
   private func take(_ request: StepRequest, _ room: inout Int) {
@@ -278,6 +313,11 @@ extension SchedulerLoop {
       request.condition.signal()
     }
     batch.removeAll(keepingCapacity: true)
+    if let encoding {
+      encoding.phase = .idle
+      encoding.condition.signal()
+    }
+    encoding = nil
   }
 }
 

@@ -63,7 +63,7 @@ private struct Generation {
   init(session: Session, request: GenerationRequest, reused: Int, promptCount: Int, called: Double) {
     self.session = session
     self.request = request
-    sampler = Sampler(request.sampling, prompt: session.tokens)
+    sampler = Sampler(request.sampling, prompt: session.timeline.tokens)
     output = TextOutput(tokenizer: session.engine.text.tokenizer, stop: request.stop)
     counts.promptTokens = promptCount
     counts.promptReused = reused
@@ -108,7 +108,7 @@ private struct Generation {
   /// Evaluates the prompt, with an event after each chunk.
   private mutating func readPrompt(_ onEvent: EventHandler) throws(Failure) -> Int32 {
     var stop: Int32 = 0
-    let first = session.tokens.count - counts.promptTokens
+    let first = session.timeline.count - counts.promptTokens
     do {
       try session.ensureLogits { (evaluated) throws(Failure) in
         counts.promptDone = min(counts.promptTokens, max(0, evaluated - first))

@@ -7,7 +7,7 @@ extension Session {
   public func save(to path: String) throws(Failure) {
     try state.exclusively { () throws(Failure) in
       try Snapshot.write(
-        cache: cache, tokens: tokens, logits: hasLogits ? Array(logits) : nil, identity: try engine.snapshotIdentity(),
+        cache: cache, keys: timeline.keys(0..<timeline.count), logits: hasLogits ? Array(logits) : nil, identity: try engine.snapshotIdentity(),
         to: path)
     }
   }
@@ -18,7 +18,7 @@ extension Session {
       let restored = try Snapshot.read(
         path: path, pool: store.pool, capacity: contextLength, identity: try engine.snapshotIdentity(),
         vocabularySize: vocabularySize)
-      become(restored.snapshot.tokens, restored.cache)
+      become(Timeline(keys: restored.snapshot.keys), restored.cache)
       if let logits = restored.snapshot.logits { logits.withUnsafeBufferPointer { setLogits($0) } }
     }
   }

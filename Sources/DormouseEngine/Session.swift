@@ -3,7 +3,7 @@ import DormouseKernels
 import DormouseModel
 import DormouseSupport
 
-/// One timeline of tokens over an engine.
+/// One timeline over an engine: tokens, and in their midst pictures, clips and sounds.
 ///
 /// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`. Calls that
 /// compute wait for their turn among the engine's sessions (see `Scheduler`).
@@ -17,7 +17,7 @@ public final class Session: @unchecked Sendable {
   public let vocabularySize: Int
   let state = SessionState()
   /// Everything the session holds, evaluated or not.
-  private(set) var tokens: [Int32] = []
+  private(set) var timeline = Timeline()
   /// The rows of the evaluated tokens.
   private(set) var cache: LatentCache
   /// Whether `logits` are those after the last token.
@@ -27,8 +27,8 @@ public final class Session: @unchecked Sendable {
 
   let store: CacheStore
   private let configuration: ModelConfiguration
-  private let scheduler: Scheduler
-  private let request: StepRequest
+  let scheduler: Scheduler
+  let request: StepRequest
   private let reservation: MemoryBudget.Reservation
   /// [vocabulary].
   private let logitsMemory: AlignedBuffer
@@ -50,16 +50,16 @@ public final class Session: @unchecked Sendable {
       byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "a session's logits")
     request = scheduler.makeRequest(state)
     prefix = SharedPrefix(options.isPrivate ? nil : store.prefixes)
-    tokens.reserveCapacity(contextLength)
+    timeline.reserveCapacity(contextLength)
     self.engine = engine
     self.options = options
   }
 
-  deinit { prefix.remember(cache, tokens: tokens, includesLast: true) }
+  deinit { prefix.remember(cache, timeline, includesLast: true) }
 
   /// The number of tokens in the session.
   public func length() throws(Failure) -> Int {
-    try state.exclusively { () throws(Failure) in tokens.count }
+    try state.exclusively { () throws(Failure) in timeline.count }
   }
 
   /// Stops the call under way within one layer's time. Any thread.
@@ -71,8 +71,8 @@ public final class Session: @unchecked Sendable {
   /// Keeps the first `length` tokens.
   public func truncate(to length: Int) throws(Failure) {
     try state.exclusively { () throws(Failure) in
-      guard (0...tokens.count).contains(length) else {
-        throw Failure(.invalidArgument, "cannot truncate to \(length) tokens: the session has \(tokens.count)")
+      guard (0...timeline.count).contains(length) else {
+        throw Failure(.invalidArgument, "cannot truncate to \(length) tokens: the session has \(timeline.count)")
       }
       keep(length)
       cache.trim()
@@ -83,7 +83,7 @@ public final class Session: @unchecked Sendable {
   public func fork() throws(Failure) -> Session {
     try state.exclusively { () throws(Failure) in
       let copy = try Session(engine: engine, options: options)
-      copy.become(tokens, try cache.fork())
+      copy.become(timeline, try cache.fork())
       copy.prefix = prefix
       if hasLogits { copy.setLogits(logits) }
       return copy
@@ -105,7 +105,7 @@ public final class Session: @unchecked Sendable {
   /// Appends tokens and writes the logits after each to `logits` [tokens, vocabulary], row-major.
   public func prefill(_ newTokens: [Int32], allLogits logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
-      if cache.length < tokens.count { try atWork { () throws(Failure) in try evaluate { _ in } } }
+      if cache.length < timeline.count { try atWork { () throws(Failure) in try evaluate { _ in } } }
       guard !newTokens.isEmpty else { return }
       // Rows of others would bring no logits.
       try atWork(appending: newTokens, sharesPrefixes: false) { () throws(Failure) in
@@ -133,14 +133,17 @@ extension Session {
 
   private var logitsTarget: UnsafeMutableBufferPointer<Float> { logitsMemory.bound(to: Float.self) }
 
-  /// Holds these tokens, and rows of the first of them, in place of its own.
-  func become(_ newTokens: [Int32], _ newCache: LatentCache) {
-    tokens.removeAll(keepingCapacity: true)
-    tokens.append(contentsOf: newTokens)
+  /// Holds this timeline, and rows of the first of them, in place of its own.
+  func become(_ newTimeline: Timeline, _ newCache: LatentCache) {
+    timeline.truncate(to: 0)
+    timeline.append(newTimeline, from: 0)
     cache = newCache
     hasLogits = false
     prefix.rewind(to: 0)
   }
+
+  /// Lets `change` have the timeline, of which it leaves all positions as they are.
+  func changeContents(_ change: (inout Timeline) -> Void) { change(&timeline) }
 
   /// Takes over logits that belong to the last token.
   func setLogits(_ source: UnsafeBufferPointer<Float>) {
@@ -148,24 +151,36 @@ extension Session {
     hasLogits = true
   }
 
-  /// Appends tokens, and runs `body` once the engine lets the session in, with pages for all its tokens and for `count`
-  /// more. When it fails, the session is as it was; but what was completed before it was interrupted stays.
-  ///
-  /// - Parameter sharesPrefixes: whether rows of other sessions may take the place of computing.
+  /// Appends tokens, and works as the other `atWork` does.
   func atWork<Result>(
     _ terms: WorkTerms = WorkTerms(), appending newTokens: some Collection<Int32> = EmptyCollection(),
     adding count: Int = 0, sharesPrefixes: Bool = true, _ body: () throws(Failure) -> Result
   ) throws(Failure) -> Result {
     try check(newTokens)
-    try makeRoom(for: newTokens.count)
-    let before = tokens.count
+    return try atWork(
+      terms, appending: newTokens.count, { $0.append(contentsOf: newTokens) }, adding: count,
+      sharesPrefixes: sharesPrefixes, body)
+  }
+
+  /// Appends to the timeline, and runs `body` once the engine lets the session in, with pages for all positions and for
+  /// `count` more. When it fails, the session is as it was; but what was completed before it was interrupted stays.
+  ///
+  /// - Parameters:
+  ///   - newCount: positions that `append` appends.
+  ///   - sharesPrefixes: whether rows of other sessions may take the place of computing.
+  func atWork<Result>(
+    _ terms: WorkTerms, appending newCount: Int, _ append: (inout Timeline) -> Void, adding count: Int = 0,
+    sharesPrefixes: Bool = true, _ body: () throws(Failure) -> Result
+  ) throws(Failure) -> Result {
+    try makeRoom(for: newCount)
+    let before = timeline.count
     let hadLogits = hasLogits
-    if !newTokens.isEmpty { hasLogits = false }
-    tokens.append(contentsOf: newTokens)
+    if newCount > 0 { hasLogits = false }
+    append(&timeline)
     do {
       try scheduler.enter(request, terms) { () throws(Failure) in
-        sharedCount = sharesPrefixes ? try prefix.reuse(for: cache, tokens: tokens) : 0
-        try cache.reserve(tokens.count - cache.length + min(count, contextLength - tokens.count))
+        sharedCount = sharesPrefixes ? try prefix.reuse(for: cache, timeline) : 0
+        try cache.reserve(timeline.count - cache.length + min(count, contextLength - timeline.count))
       }
     } catch {
       keep(before)
@@ -176,7 +191,7 @@ extension Session {
     defer {
       // Whoever waits for pages looks for them when this session leaves.
       cache.trim()
-      prefix.remember(cache, tokens: tokens, includesLast: false)
+      prefix.remember(cache, timeline, includesLast: false)
       scheduler.leave(request)
     }
     do { return try body() } catch {
@@ -190,7 +205,7 @@ extension Session {
   func append(_ token: Int32) throws(Failure) {
     try makeRoom(for: 1)
     hasLogits = false
-    tokens.append(token)
+    timeline.append(token)
   }
 
   private func check(_ newTokens: some Collection<Int32>) throws(Failure) {
@@ -202,27 +217,27 @@ extension Session {
 
   /// Forgets all but the first `length` tokens.
   func keep(_ length: Int) {
-    guard length < tokens.count || length < cache.length else { return }
-    tokens.removeLast(tokens.count - length)
+    guard length < timeline.count || length < cache.length else { return }
+    timeline.truncate(to: length)
     rewind(to: length)
     hasLogits = false
   }
 
   /// Whether the context takes as many tokens as there may ever be.
-  var isFull: Bool { options.overflow == .stop && tokens.count >= contextLength }
+  var isFull: Bool { options.overflow == .stop && timeline.count >= contextLength }
 
   /// Makes room for `count` more tokens, if the session slides; what is dropped does not come back.
   private func makeRoom(for count: Int) throws(Failure) {
-    guard count > contextLength - tokens.count else { return }
+    guard count > contextLength - timeline.count else { return }
     guard case .slide(let keeping) = options.overflow, keeping + count <= contextLength else {
       throw Failure(
         .contextFull,
-        "\(count) tokens after \(tokens.count) do not fit into the session's \(contextLength) tokens")
+        "\(count) tokens after \(timeline.count) do not fit into the session's \(contextLength) tokens")
     }
-    let first = min(keeping, tokens.count)
-    let missing = count - (contextLength - tokens.count)
-    let dropped = min(max(missing, (contextLength - first) / 2), tokens.count - first)
-    tokens.removeSubrange(first..<first + dropped)
+    let first = min(keeping, timeline.count)
+    let missing = count - (contextLength - timeline.count)
+    let dropped = min(max(missing, (contextLength - first) / 2), timeline.count - first)
+    timeline.remove(first..<first + dropped)
     rewind(to: first)
     hasLogits = false
   }
@@ -249,32 +264,35 @@ extension Session {
     let before = cache.length
     let form = attentionForm
     do {
-      while cache.length < tokens.count {
+      try encodeMedia()
+      while cache.length < timeline.count {
         // Also after the tail was rewound into a page that others hold.
-        try cache.reserve(tokens.count - cache.length)
+        try cache.reserve(timeline.count - cache.length)
         let done = cache.length
         let count = try step(
-          isGenerating: isGenerating && done == tokens.count - 1, form: form,
+          isGenerating: isGenerating && done == timeline.count - 1, form: form,
           logits: allLogits.map { logitsAll(in: $0, from: done - before) } ?? .last(into: logitsTarget))
         try cache.advance(by: count)
-        hasLogits = cache.length == tokens.count && allLogits == nil
+        hasLogits = cache.length == timeline.count && allLogits == nil
         try onStep(cache.length)
       }
     } catch {
       keep(error.isInterruption ? cache.length : before)
       throw error
     }
-    if let allLogits { copyLast(of: allLogits, count: tokens.count - before) }
+    if let allLogits { copyLast(of: allLogits, count: timeline.count - before) }
   }
 
   /// The form for all tokens that the cache does not hold, into whatever pieces the scheduler cuts them.
   private var attentionForm: AttentionForm {
     guard options.attention == .automatic else { return options.attention }
-    return configuration.attentionForm(count: tokens.count - cache.length, first: cache.length)
+    return configuration.attentionForm(count: timeline.count - cache.length, first: cache.length)
   }
 
   private func step(isGenerating: Bool, form: AttentionForm, logits: LogitsRequest) throws(Failure) -> Int {
-    let segment = Segment(cache: cache, tokens: tokens[cache.length...], logits: logits, form: form)
+    let segment = Segment(
+      cache: cache, tokens: timeline.tokens[cache.length...], embeddedRows: timeline.embeddedRows, logits: logits,
+      form: form)
     return try scheduler.step(request, segment, isGenerating: isGenerating)
   }
 
@@ -290,10 +308,10 @@ extension Session {
 
   /// Makes `logits` those after the last token.
   func ensureLogits(isGenerating: Bool = false, onStep: (Int) throws(Failure) -> Void) throws(Failure) {
-    guard !tokens.isEmpty else {
+    guard timeline.count > 0 else {
       throw Failure(.invalidArgument, "the session has no tokens, so there is nothing to go on from")
     }
-    if !hasLogits { rewind(to: tokens.count - 1) }
+    if !hasLogits { rewind(to: timeline.count - 1) }
     try evaluate(isGenerating: isGenerating, onStep: onStep)
   }
 }

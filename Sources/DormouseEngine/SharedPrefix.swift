@@ -10,32 +10,28 @@ struct SharedPrefix {
 
   init(_ tree: PrefixTree?) { self.tree = tree }
 
-  /// Gives `cache` what other sessions have computed of `tokens`; the last one is to be computed in any case, for its
-  /// logits.
-  /// - Returns: tokens that need not be computed.
-  mutating func reuse(for cache: LatentCache, tokens: [Int32]) throws(Failure) -> Int {
-    guard let tree, tokens.count - cache.length > 1 else { return 0 }
-    let count = try tree.extend(cache, keys: keys(tokens.dropLast()))
+  /// Gives `cache` what other sessions have computed of `timeline`; the last position is to be computed in any case, for
+  /// its logits.
+  /// - Returns: positions that need not be computed.
+  mutating func reuse(for cache: LatentCache, _ timeline: Timeline) throws(Failure) -> Int {
+    guard let tree, timeline.count - cache.length > 1 else { return 0 }
+    let count = try tree.extend(cache, keys: timeline.keys(0..<timeline.count - 1)[...])
     if count > 0 { rememberedPageCount = cache.length / PageLayout.tokenCount }
     return count
   }
 
-  /// Leaves the rows of `tokens` to later sessions: full pages, and with `includesLast` the last one too, to which
+  /// Leaves the rows of `timeline` to later sessions: full pages, and with `includesLast` the last one too, to which
   /// nothing will be added.
-  mutating func remember(_ cache: LatentCache, tokens: [Int32], includesLast: Bool) {
+  mutating func remember(_ cache: LatentCache, _ timeline: Timeline, includesLast: Bool) {
     guard let tree else { return }
     let full = cache.length / PageLayout.tokenCount
     guard full > rememberedPageCount || (includesLast && cache.length % PageLayout.tokenCount > 0) else { return }
-    tree.insert(cache, keys: keys(tokens.prefix(cache.length)), includesLast: includesLast)
+    tree.insert(cache, keys: timeline.keys(0..<cache.length)[...], includesLast: includesLast)
     rememberedPageCount = full
   }
 
   /// Rows from position `length` on are no more what the tree was told.
   mutating func rewind(to length: Int) {
     rememberedPageCount = min(rememberedPageCount, length / PageLayout.tokenCount)
-  }
-
-  private func keys(_ tokens: ArraySlice<Int32>) -> ArraySlice<PositionKey> {
-    tokens.map { PositionKey(token: $0) }[...]
   }
 }

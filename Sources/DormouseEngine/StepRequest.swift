@@ -1,4 +1,5 @@
 import DormouseCache
+import DormouseMedia
 import DormouseModel
 import DormouseSupport
 
@@ -36,6 +37,10 @@ final class StepRequest: @unchecked Sendable {
 
   /// What to compute; nil between two steps, so that the session is its tokens' and cache's only holder.
   var segment: Segment?
+  /// Or what to go on encoding, a part a step.
+  var encoding: (any EncodingRun)?
+  /// Whether the step completed the encoding.
+  var isEncoded = false
   /// How many of the segment's tokens the step took.
   var granted = 0
   var outcome = SegmentOutcome.done

@@ -121,7 +121,7 @@ public final class Decoder {
       let positions = given.positions.clamped(to: first..<first + segment.tokens.count)
       guard !positions.isEmpty else { continue }
       (scratch.hidden + (row + positions.lowerBound - first) * hidden).update(
-        from: given.rows + (positions.lowerBound - given.positions.lowerBound) * hidden,
+        from: given.rows + (given.firstRow + positions.lowerBound - given.positions.lowerBound) * hidden,
         count: positions.count * hidden)
     }
     let pairs = layer.attention.table.pairCount

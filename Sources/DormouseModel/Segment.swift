@@ -15,12 +15,15 @@ public enum LogitsRequest {
 public struct EmbeddedRows: @unchecked Sendable {
   /// Of the timeline.
   public var positions: Range<Int>
-  /// [positions, hidden] in float32; the caller keeps them.
+  /// [firstRow + positions, hidden] in float32; the caller keeps them.
   public var rows: UnsafePointer<Float>
+  /// The row of the first position.
+  public var firstRow: Int
 
-  public init(positions: Range<Int>, rows: UnsafePointer<Float>) {
+  public init(positions: Range<Int>, rows: UnsafePointer<Float>, firstRow: Int = 0) {
     self.positions = positions
     self.rows = rows
+    self.firstRow = firstRow
   }
 }
 
@@ -31,12 +34,12 @@ public struct Segment {
   public var tokens: ArraySlice<Int32>
   /// In the order of their positions, those of other parts of the timeline too: a token in their midst stands for
   /// nothing but its position.
-  public var embeddedRows: ArraySlice<EmbeddedRows>
+  public var embeddedRows: [EmbeddedRows]
   public var logits: LogitsRequest
   public var form: AttentionForm
 
   public init(
-    cache: LatentCache, tokens: ArraySlice<Int32>, embeddedRows: ArraySlice<EmbeddedRows> = [], logits: LogitsRequest,
+    cache: LatentCache, tokens: ArraySlice<Int32>, embeddedRows: [EmbeddedRows] = [], logits: LogitsRequest,
     form: AttentionForm = .automatic
   ) {
     self.cache = cache

@@ -179,3 +179,18 @@ final class TemporaryFolder {
     return file
   }
 }
+
+/// Sessions of text alone.
+extension Snapshot {
+  init(tokens: [Int32], logits: [Float]?) { self.init(keys: tokens.map { PositionKey(token: $0) }, logits: logits) }
+
+  var tokens: [Int32] { keys.compactMap(\.token) }
+
+  static func write(
+    cache: LatentCache, tokens: [Int32], logits: [Float]?, identity: SnapshotIdentity, to path: String
+  ) throws(Failure) {
+    try write(
+      cache: cache, keys: tokens.map { PositionKey(token: $0) }, logits: logits,
+      identity: identity, to: path)
+  }
+}

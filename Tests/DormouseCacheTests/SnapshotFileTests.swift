@@ -51,6 +51,19 @@ import Testing
     #expect(try again == File(path: Self.folder + "good-" + name).readAll(limit: 10_000))
   }
 
+  /// Positions of pictures and sound keep their keys.
+  @Test func contentIsRead() throws {
+    let (snapshot, cache) = try read("good-bfloat16-5-content", try fixture())
+    let content: UInt64 = 1 << 63
+    #expect(snapshot.keys.map(\.value) == [1, content + 7, content, .max, 15, content] && cache.length == 5)
+    #expect(snapshot.keys.map(\.isContent) == [false, true, true, true, false, true])
+    let folder = try TemporaryFolder()
+    try Snapshot.write(
+      cache: cache, keys: snapshot.keys, logits: nil, identity: Self.identity, to: folder.path + "/again")
+    let again = try File(path: folder.path + "/again").readAll(limit: 10_000)
+    #expect(try again == File(path: Self.folder + "good-bfloat16-5-content").readAll(limit: 10_000))
+  }
+
   /// Each bad file, and what is said about it behind its path.
   static let bad: [String: (Status, String)] = [
     "empty": (.malformed, "a file of 0 bytes is no saved session, which has at least 104"),
@@ -59,7 +72,7 @@ import Testing
     "version": (.unsupported, "version 2; expected 1"),
     "byte-order": (.unsupported, "byte order 0x4030201; expected 0x1020304"),
     "header-damaged": (.malformed, "checksum of the header does not fit: the file is damaged"),
-    "key-type": (.unsupported, "key type 1; expected 0 (tokens)"),
+    "key-type": (.unsupported, "key type 2; expected 0 (tokens) or 1 (keys)"),
     "row-type": (.unsupported, "row type int8; expected bfloat16"),
     "row-type-unknown": (.unsupported, "row type 3; expected bfloat16"),
     "layer-count": (.unsupported, "layer count 3; expected 2"),
@@ -86,6 +99,7 @@ import Testing
     ),
     "identity-none": (.unsupported, "the model's identity: written with ''; expected 'the model of the corpus'"),
     "token-negative": (.malformed, "token 1 is -1; expected an id from 0 to 15"),
+    "key-between": (.malformed, "token 1 is 4611686018427387904; expected an id from 0 to 15"),
     "token-outside": (.malformed, "token 1 is 16; expected an id from 0 to 15"),
     "logit-nan": (.malformed, "logit 15 is nan; expected a finite number"),
     "logit-infinite": (.malformed, "logit 0 is -inf; expected a finite number"),
@@ -105,6 +119,6 @@ import Testing
   @Test func noFileIsForgotten() throws {
     let names = Set(TemporaryFolder.names(in: Self.folder))
     #expect(names.filter { $0.hasPrefix("bad-") } == Set(Self.bad.keys.map { "bad-" + $0 }))
-    #expect(names.filter { $0.hasPrefix("good-") }.count == 7 && names.count == 7 + Self.bad.count)
+    #expect(names.filter { $0.hasPrefix("good-") }.count == 8 && names.count == 8 + Self.bad.count)
   }
 }

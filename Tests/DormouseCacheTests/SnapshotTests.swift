@@ -172,7 +172,7 @@ import Testing
     for (told, logits, identity, sentence) in [
       (Array(tokens.prefix(9)), nil, Self.identity, "9 tokens; expected 10 (its rows) to 12"),
       (tokens + [1, 2, 3], nil, Self.identity, "13 tokens; expected 10 (its rows) to 12"),
-      (tokens + [-1], nil, Self.identity, "token 10 is -1; expected an id of the vocabulary"),
+      (tokens + [-1], nil, Self.identity, "token 10 is 4294967295; expected an id of the vocabulary"),
       (tokens, [], Self.identity, "0 logits; expected one for each id of the vocabulary"),
       (tokens, [0, .nan], Self.identity, "logit 1 is nan; expected a finite number"),
       (tokens, [-.infinity], Self.identity, "logit 0 is -inf; expected a finite number"),

@@ -13,6 +13,7 @@ FOLDER = pathlib.Path(__file__).parent / "corpus" / "snapshot"
 LAYERS, RANK, ROPE, VOCABULARY = 2, 3, 2, 16
 ROWS_IN_PAGE = 64
 MASK = 2**64 - 1
+CONTENT = 1 << 63  # the key of a position of a picture or sound
 PRIMES = (11400714785074694791, 14029467366897019727, 1609587929392839161, 9650029242287828579, 2870177450012600261)
 
 
@@ -65,18 +66,18 @@ def row(kind, position, layer):
 def session(kind="bfloat16", rows=2, ahead=0, **changes):
     """The bytes of a file; `changes` replace fields of its header, parts of its front, or checksums."""
     tokens = changes.get("tokens", [(3 * i + 1) % VOCABULARY for i in range(rows + ahead)])
-    logits = changes.get("logits", [])
+    logits, key_type = changes.get("logits", []), changes.get("key_type", 0)
     identity, description = changes.get("identity", b"model 1"), changes.get("description", b"the model of the corpus")
     blocks = []
     for first in range(0, rows, ROWS_IN_PAGE):
         held = range(first, min(rows, first + ROWS_IN_PAGE))
         blocks += [b"".join(row(kind, position, layer) for position in held) for layer in range(LAYERS)]
     checksums = [xxh64(block) for block in blocks]
-    front = identity + description + struct.pack(f"<{len(tokens)}i", *tokens)
+    front = identity + description + struct.pack(f"<{len(tokens)}{'Q' if key_type == 1 else 'i'}", *tokens)
     front += struct.pack(f"<{len(logits)}f", *logits) + struct.pack(f"<{len(checksums)}Q", *checksums)
     header = changes.get("magic", b"DORMSNAP") + struct.pack(
         "<4I9Q", changes.get("version", 1), changes.get("byte_order", 0x01020304),
-        changes.get("row_type", ["float32", "bfloat16", "int8"].index(kind)), changes.get("key_type", 0),
+        changes.get("row_type", ["float32", "bfloat16", "int8"].index(kind)), key_type,
         changes.get("layers", LAYERS), changes.get("rank", RANK), changes.get("rope", ROPE),
         changes.get("token_count", len(tokens)), changes.get("row_count", rows),
         changes.get("logit_count", len(logits)), changes.get("identity_count", len(identity)),
@@ -94,6 +95,7 @@ GOOD = {
     "float32-63": session("float32", rows=63),
     "float32-65-ahead-logits": session("float32", rows=65, ahead=1, logits=LOGITS),
     "int8-130-ahead": session("int8", rows=130, ahead=3),
+    "bfloat16-5-content": session(rows=5, ahead=1, key_type=1, tokens=[1, CONTENT + 7, CONTENT, MASK, 15, CONTENT]),
 }
 BAD = {
     "empty": b"",
@@ -102,7 +104,7 @@ BAD = {
     "version": session(version=2),
     "byte-order": session(byte_order=0x04030201),
     "header-damaged": session(header_damage=1),
-    "key-type": session(key_type=1),
+    "key-type": session(key_type=2),
     "row-type": session("int8"),
     "row-type-unknown": session(row_type=3),
     "layer-count": session(layers=3),
@@ -125,6 +127,7 @@ BAD = {
     "identity-shorter": session(identity=b"model", description=b"\x1b[31mmodel\xff"),
     "identity-none": session(identity=b"", description=b""),
     "token-negative": session(tokens=[0, -1]),
+    "key-between": session(key_type=1, tokens=[CONTENT, 1 << 62]),
     "token-outside": session(tokens=[15, 16]),
     "logit-nan": session(logits=LOGITS[:-1] + [float("nan")]),
     "logit-infinite": session(logits=[float("-inf")] + LOGITS[1:]),

@@ -1,0 +1,142 @@
+import DormouseMedia
+import DormouseSupport
+
+/// A part of a message that is a picture, a clip or a sound.
+struct MediaPart: Sendable {
+  enum Source: Sendable, Equatable {
+    /// A file's path, from `file:` or without a scheme.
+    case file(String)
+    /// The bytes of a file, in base64.
+    case base64(Substring)
+    /// What the caller handed over with the messages, by its number.
+    case attachment(Int)
+  }
+
+  let modality: Modality
+  let source: Source
+  /// Frames a second of a clip that are looked at; nil for what the model's files say.
+  let framesPerSecond: Double?
+  /// Where it stands, for sentences.
+  let place: String
+}
+
+/// The parts of a message's content.
+struct ChatContent {
+  /// One string where all parts are text, else an array.
+  private(set) var json: JSON
+  private(set) var media: [MediaPart] = []
+
+  /// - Throws: `Failure(.invalidArgument)`, or `.unsupported` for a type of parts that is not known.
+  init(_ parts: [JSON], _ message: String) throws(Failure) {
+    var templates: [JSON] = []
+    for (index, part) in parts.enumerated() {
+      let reader = try ChatPartReader(part, "\(message), part \(index)")
+      if let text = try reader.text() {
+        templates.append(["type": "text", "text": .string(text)])
+      } else {
+        let part = try reader.media()
+        media.append(part)
+        // The names of transformers, whose templates look for either.
+        templates.append(["type": .string(part.modality.rawValue), part.modality.rawValue: .string("")])
+      }
+    }
+    json = media.isEmpty ? .string(templates.compactMap { $0["text"]?.stringValue }.joined()) : .array(templates)
+  }
+}
+
+/// Reads one part, in the form of the chat format: its content is in a member that is called as its type.
+private struct ChatPartReader {
+  private let fields: JSONFields
+  private let type: String
+  private let place: String
+
+  init(_ part: JSON, _ place: String) throws(Failure) {
+    self.place = place
+    guard part.objectValue != nil, let type = part["type"]?.stringValue else {
+      throw Failure(.invalidArgument, "\(place): type must be a string")
+    }
+    self.type = type
+    fields = try JSONFields(part, file: place, status: .invalidArgument)
+  }
+
+  /// Nil when it is no text.
+  func text() throws(Failure) -> String? { type == "text" ? try fields.string("text") : nil }
+
+  func media() throws(Failure) -> MediaPart {
+    switch type {
+    case "image_url": return try part(.image, fields: content("url"), known: ["url", "detail"])
+    case "video_url": return try part(.video, fields: content("url"), known: ["url", "fps"])
+    case "input_audio": return try audio()
+    default:
+      throw Failure(
+        .unsupported, "\(place): parts of type '\(type)' are not known; known: text, image_url, video_url, input_audio")
+    }
+  }
+
+  /// The member that holds the content: an object, or for `image_url` and `video_url` the address alone.
+  private func content(_ key: String) throws(Failure) -> JSONFields {
+    guard let value = fields.value(type) else {
+      throw Failure(.invalidArgument, "\(place): \(type) is missing; expected an object with '\(key)'")
+    }
+    let object: JSON = value.stringValue.map { [key: .string($0)] } ?? value
+    return try JSONFields(object, file: place, path: "\(type).", status: .invalidArgument)
+  }
+
+  private func audio() throws(Failure) -> MediaPart {
+    let content = try content("data")
+    guard let data = try content.optionalString("data") else {
+      return try part(.audio, fields: content, known: ["url"])
+    }
+    try content.refuseMembers(besides: ["data", "format"])
+    _ = try content.optionalString("format")
+    return MediaPart(modality: .audio, source: .base64(data[...]), framesPerSecond: nil, place: place)
+  }
+
+  private func part(_ modality: Modality, fields: JSONFields, known: [String]) throws(Failure) -> MediaPart {
+    try fields.refuseMembers(besides: known)
+    _ = known.contains("detail") ? try fields.optionalString("detail") : nil
+    let rate = known.contains("fps") ? try fields.optionalNumber("fps", 0...1000, except: 0) : nil
+    let address = try fields.string("url")
+    return MediaPart(modality: modality, source: try source(address), framesPerSecond: rate, place: place)
+  }
+
+  private func source(_ address: String) throws(Failure) -> MediaPart.Source {
+    if let number = rest(of: address, after: "attachment:") {
+      guard let index = Int(number), index >= 0 else {
+        throw Failure(.invalidArgument, "\(place): \(type).url is \(quoted(address)); expected attachment:NUMBER")
+      }
+      return .attachment(index)
+    }
+    if let data = rest(of: address, after: "data:") { return try encoded(data, address) }
+    if let path = rest(of: address, after: "file://") { return .file(String(path)) }
+    guard !hasScheme(address) else {
+      throw Failure(
+        .unsupported,
+        "\(place): \(type).url is \(quoted(address)); expected a file's path, data: or attachment:, since nothing is"
+          + " fetched from a network")
+    }
+    return .file(address)
+  }
+
+  /// RFC 2397: [<type>][;parameters];base64,<bytes>.
+  private func encoded(_ data: Substring, _ address: String) throws(Failure) -> MediaPart.Source {
+    let bytes = data.utf8
+    guard let comma = bytes.firstIndex(of: UInt8(ascii: ",")), data[..<comma].hasSuffix(";base64") else {
+      throw Failure(.invalidArgument, "\(place): \(type).url is \(quoted(address)); expected data:TYPE;base64,BYTES")
+    }
+    return .base64(data[bytes.index(after: comma)...])
+  }
+
+  private func rest(of address: String, after scheme: String) -> Substring? {
+    address.utf8.starts(with: scheme.utf8)
+      ? address[address.utf8.index(address.startIndex, offsetBy: scheme.utf8.count)...] : nil
+  }
+
+  /// Letters, digits, +, - and . before "://".
+  private func hasScheme(_ address: String) -> Bool {
+    let head = address.utf8.prefix { $0 != UInt8(ascii: ":") }
+    return address.utf8.dropFirst(head.count).starts(with: "://".utf8) && !head.isEmpty
+  }
+
+  private func quoted(_ address: String) -> String { Excerpt.name(address) }
+}

@@ -1,0 +1,77 @@
+import DormouseMedia
+import DormouseSupport
+
+/// An engine's towers, and what they have encoded: equal content is encoded once, for all sessions.
+final class EngineMedia: Sendable {
+  let encoder: any MediaEncoder
+  private let hiddenSize: Int
+  private let budget: MemoryBudget
+  private let known: Locked<RecentContents>
+
+  /// - Parameters:
+  ///   - hiddenSize: of the text model.
+  ///   - byteLimit: bytes of rows that stay for later sessions; those that sessions hold count, too.
+  init(encoder: any MediaEncoder, hiddenSize: Int, budget: MemoryBudget, byteLimit: UInt64) {
+    self.encoder = encoder
+    self.hiddenSize = hiddenSize
+    self.budget = budget
+    known = Locked(RecentContents(byteLimit: byteLimit))
+    budget.addReclaimer { [weak self] _ in self?.known.withLock { $0.dropOldest() } ?? false }
+  }
+
+  /// The content that `prepared` is: the one that an earlier prompt has brought, if it is known.
+  func content(_ prepared: any PreparedMedia) -> MediaContent {
+    let byteCount = UInt64(clamping: prepared.rowCount) * UInt64(clamping: hiddenSize) * 4
+    return known.withLock { known in
+      known.content(prepared.contentHash, byteCount: byteCount) { MediaContent(prepared) }
+    }
+  }
+
+  /// Memory for `count` rows [count, hidden].
+  /// - Throws: `Failure(.outOfMemory)`.
+  func makeRows(count: Int, of modality: Modality) throws(Failure) -> MediaContent.Rows {
+    let what = "the rows of a part of type \(modality.rawValue)"
+    let byteCount = try CheckedSize.product(count, hiddenSize, MemoryLayout<Float>.stride, of: what)
+    let reservation = try budget.reserve(UInt64(byteCount), for: what)
+    return MediaContent.Rows(
+      memory: try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: what), reservation: reservation)
+  }
+}
+
+/// Contents by their hashes; those that were used longest ago go when they pass the limit.
+struct RecentContents {
+  private struct Entry {
+    let content: MediaContent
+    let byteCount: UInt64
+    var lastUse: UInt64
+  }
+
+  private let byteLimit: UInt64
+  private var entries: [ContentHash: Entry] = [:]
+  private var byteCount: UInt64 = 0
+  private var uses: UInt64 = 0
+
+  init(byteLimit: UInt64) { self.byteLimit = byteLimit }
+
+  mutating func content(_ hash: ContentHash, byteCount: UInt64, _ make: () -> MediaContent) -> MediaContent {
+    uses += 1
+    if let entry = entries[hash] {
+      entries[hash]?.lastUse = uses
+      return entry.content
+    }
+    let content = make()
+    entries[hash] = Entry(content: content, byteCount: byteCount, lastUse: uses)
+    self.byteCount += byteCount
+    while self.byteCount > byteLimit, dropOldest() {}
+    return content
+  }
+
+  /// - Returns: false when there is nothing to drop.
+  @discardableResult
+  mutating func dropOldest() -> Bool {
+    guard let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return false }
+    entries[oldest.key] = nil
+    byteCount -= oldest.value.byteCount
+    return true
+  }
+}

@@ -1,0 +1,29 @@
+import DormouseMedia
+import DormouseSupport
+
+/// Pictures, clips and sounds of a session.
+extension Session {
+  /// Has the towers encode what evaluating needs: contents whose positions are not in the cache, and whose rows no other
+  /// session has had made. Inside `atWork`.
+  func encodeMedia() throws(Failure) {
+    guard timeline.embeddedRows.count < timeline.spans.count else { return }
+    for span in timeline.spans where span.positions.upperBound > cache.length {
+      guard let content = span.content else {
+        throw Failure(
+          .unsupported,
+          "positions \(span.positions.lowerBound) to \(span.positions.upperBound - 1) of the restored session are"
+            + " pictures or sound, which a saved session does not hold: they can't be evaluated again")
+      }
+      try encode(content)
+    }
+    changeContents { $0.collectRows() }
+  }
+
+  private func encode(_ content: MediaContent) throws(Failure) {
+    guard let prepared = content.prepared else { return }
+    let media = try engine.requireMedia()
+    let rows = try media.makeRows(count: content.count, of: content.modality)
+    try scheduler.encode(request, try media.encoder.begin(prepared, into: rows.memory.bound(to: Float.self)))
+    content.complete(rows)
+  }
+}

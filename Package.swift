@@ -78,6 +78,10 @@ let package = Package(
       dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseLayers"],
       swiftSettings: [optimized]),
     .target(
+      name: "DormouseMedia",
+      dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseText", "DormouseLayers"],
+      swiftSettings: [optimized]),
+    .target(
       name: "DormouseEngine",
       dependencies: [
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
@@ -109,6 +113,9 @@ let package = Package(
       dependencies: [
         "DormouseCache", "DormouseKernels", "DormouseModel", "DormouseSupport", "DormouseWeights",
       ]),
+    .testTarget(
+      name: "DormouseMediaTests",
+      dependencies: ["DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
     .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine", "DormouseKernels"]),
     .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "CDormouse"]),
   ],

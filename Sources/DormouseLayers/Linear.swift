@@ -4,6 +4,17 @@ public import DormouseKernels
 public struct FloatVector: @unchecked Sendable {
   public let pointer: UnsafePointer<Float>
   public let count: Int
+
+  init(pointer: UnsafePointer<Float>, count: Int) {
+    self.pointer = pointer
+    self.count = count
+  }
+
+  /// The numbers of `range` alone, clamped to those there are.
+  public func slice(_ range: Range<Int>) -> FloatVector {
+    let kept = range.clamped(to: 0..<count)
+    return FloatVector(pointer: pointer + kept.lowerBound, count: kept.count)
+  }
 }
 
 /// y = W x + b.
@@ -16,5 +27,11 @@ public struct Linear: Sendable {
   public init(weight: Weight, bias: FloatVector?) {
     self.weight = weight
     self.bias = bias
+  }
+
+  /// The outputs `rows` alone; nil for a packed matrix, which can't be cut.
+  public func slice(rows: Range<Int>) -> Linear? {
+    guard case .rows(let matrix) = weight else { return nil }
+    return Linear(weight: .rows(matrix.slice(rows: rows)), bias: bias?.slice(rows))
   }
 }

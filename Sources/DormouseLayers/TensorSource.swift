@@ -74,8 +74,11 @@ public struct TensorSource {
   }
 
   /// A matrix of weights in the type the file has.
-  public mutating func matrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
-    let found = try description(name, shape: [rows, columns])
+  /// - Parameter shape: the file's shape where it is not [rows, columns], of as many elements: a convolution's kernel.
+  public mutating func matrix(
+    _ name: String, rows: Int, columns: Int, shape: [Int]? = nil
+  ) throws(Failure) -> WeightMatrix {
+    let found = try description(name, shape: shape ?? [rows, columns])
     loadedNames.append(name)
     let type = try elementType(found)
     let scales = type == .float8E4M3 ? try scales(of: name, leading: [], rows: rows, columns: columns) : nil
@@ -102,6 +105,11 @@ public struct TensorSource {
   /// A vector, converted to float32.
   public mutating func vector(_ name: String, count: Int) throws(Failure) -> FloatVector {
     try floats(name, shape: [count])
+  }
+
+  /// A tensor of any shape, converted to float32, row-major.
+  public mutating func table(_ name: String, shape: [Int]) throws(Failure) -> FloatVector {
+    try floats(name, shape: shape)
   }
 
   /// A matrix that is computed with in float32 whatever its type in the file.

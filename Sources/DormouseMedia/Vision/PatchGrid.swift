@@ -1,0 +1,94 @@
+public import DormouseSupport
+
+/// `grid_thw`: the patches of a picture, or of a chunk of frames that are seen together.
+public struct PatchGrid: Sendable, Equatable, Hashable {
+  /// 1 for a picture.
+  public let frames: Int
+  /// Rows of patches.
+  public let height: Int
+  /// Patches of a row.
+  public let width: Int
+
+  public init(frames: Int = 1, height: Int, width: Int) {
+    self.frames = frames
+    self.height = height
+    self.width = width
+  }
+
+  /// - Throws: `Failure(.invalidArgument)` when it is beyond 64 bits or a part of it is negative.
+  public func patchCount() throws(Failure) -> Int {
+    try withStatus { () throws(Failure) in try CheckedSize.product(frames, height, width, of: "the number of patches") }
+  }
+
+  private func withStatus(_ body: () throws(Failure) -> Int) throws(Failure) -> Int {
+    do { return try body() } catch { throw Failure(.invalidArgument, error.message) }
+  }
+}
+
+/// What becomes of a picture's size before it is cut into patches.
+public struct ResizePlan: Sendable, Equatable {
+  /// The size that the picture is scaled to.
+  public let width: Int
+  public let height: Int
+  /// The size with black pixels added on the right and below.
+  public let paddedWidth: Int
+  public let paddedHeight: Int
+}
+
+/// The rules by which Kimi's processors choose a size.
+public enum ResizeRule: Sendable, Equatable {
+  /// Kimi K2.5 and later: shrink until the whole patches fit `maximumPatches` and each side `maximumSide` patches.
+  case kimiK25(maximumPatches: Int, maximumSide: Int)
+  /// Kimi-VL: shrink until the whole patches fit `maximumPatches`; 512 patches of a side are too many.
+  case kimiVL(maximumPatches: Int)
+}
+
+extension ResizeRule {
+  /// Patches of a side that Kimi-VL's processor refuses.
+  private static let refusedSide = 512
+
+  /// The published rule (`navit_resize` of transformers 5.23 `image_processing_kimi_k25`; `rescale` of Kimi-VL's
+  /// `image_processing_kimi_vl`), then padding to whole merged patches. Never enlarges.
+  ///
+  /// - Parameters:
+  ///   - patchSize: pixels of a patch's side.
+  ///   - mergeSize: patches of a merged patch's side.
+  /// - Throws: `Failure(.invalidArgument)` for a size that no picture has or that the rule refuses.
+  public func plan(width: Int, height: Int, patchSize: Int, mergeSize: Int) throws(Failure) -> ResizePlan {
+    try RGBImage.checkSize(width: width, height: height)
+    let (newWidth, newHeight) = scaled(width: width, height: height, patchSize: patchSize)
+    let step = mergeSize * patchSize
+    let plan = ResizePlan(
+      width: newWidth, height: newHeight, paddedWidth: CheckedSize.ceilingQuotient(newWidth, step) * step,
+      paddedHeight: CheckedSize.ceilingQuotient(newHeight, step) * step)
+    if case .kimiVL = self {
+      let side = max(plan.paddedWidth, plan.paddedHeight) / patchSize
+      guard side < Self.refusedSide else {
+        throw Failure(
+          .invalidArgument,
+          "a picture of \(width) x \(height) pixels is \(side) patches long; this model takes fewer than"
+            + " \(Self.refusedSide)")
+      }
+    }
+    return plan
+  }
+
+  private func scaled(width: Int, height: Int, patchSize: Int) -> (width: Int, height: Int) {
+    switch self {
+    case .kimiK25(let maximumPatches, let maximumSide):
+      let patches = Double(max(1, height / patchSize) * max(1, width / patchSize))
+      let side = Double(maximumSide * patchSize)
+      let scale = min(
+        1, (Double(maximumPatches) / patches).squareRoot(), side / Double(height), side / Double(width))
+      return (
+        min(max(1, Int(Double(width) * scale)), maximumSide * patchSize),
+        min(max(1, Int(Double(height) * scale)), maximumSide * patchSize)
+      )
+    case .kimiVL(let maximumPatches):
+      let patches = (height / patchSize) * (width / patchSize)
+      guard patches > maximumPatches else { return (width, height) }
+      let scale = (Double(maximumPatches) / Double(patches)).squareRoot()
+      return (max(1, Int(Double(width) * scale)), max(1, Int(Double(height) * scale)))
+    }
+  }
+}

@@ -1,0 +1,125 @@
+import DormouseSupport
+
+/// Scales 8-bit pictures in two passes, rows first, with whole numbers: the bytes that the published processors get.
+///
+/// Its weights are computed once and serve all pictures, or frames, of one size.
+struct Resampler {
+  let source: (width: Int, height: Int)
+  let result: (width: Int, height: Int)
+  private let horizontal: ResampleAxis?
+  private let vertical: ResampleAxis?
+
+  /// Rows of a task.
+  private static let rowBlock = 16
+
+  /// - Parameters:
+  ///   - source, result: sides from 1 to `RGBImage.maximumSide`. An axis that keeps its length is not touched.
+  init(
+    source: (width: Int, height: Int), result: (width: Int, height: Int), filter: ResampleFilter,
+    arithmetic: ResampleArithmetic
+  ) {
+    self.source = source
+    self.result = result
+    horizontal =
+      source.width == result.width
+      ? nil : ResampleAxis(source: source.width, result: result.width, filter: filter, arithmetic: arithmetic)
+    vertical =
+      source.height == result.height
+      ? nil : ResampleAxis(source: source.height, result: result.height, filter: filter, arithmetic: arithmetic)
+  }
+
+  /// Bytes of memory that `run` takes beside source and result.
+  static func scratchByteCount(
+    source: (width: Int, height: Int), result: (width: Int, height: Int), threads: Int
+  ) throws(Failure) -> Int {
+    let what = "the memory to scale a picture"
+    let between = try CheckedSize.product(source.height, result.width, 3, of: what)
+    let sums = try CheckedSize.product(threads, result.width, 3, 4, of: what)
+    return try CheckedSize.sum(between, sums, of: what)
+  }
+
+  /// - Parameters:
+  ///   - pixels: [source.height, source.width, 3].
+  ///   - output: [result.height, result.width, 3].
+  /// - Throws: `Failure(.outOfMemory)`.
+  func run(_ pixels: UnsafePointer<UInt8>, into output: UnsafeMutablePointer<UInt8>, pool: ThreadPool) throws(Failure) {
+    switch (horizontal, vertical) {
+    case (nil, nil): output.update(from: pixels, count: source.width * source.height * 3)
+    case (let axis?, nil): scaleRows(pixels, axis, into: output, pool)
+    case (nil, let axis?): try scaleColumns(pixels, axis, into: output, pool)
+    case (let first?, let second?):
+      let between = try AlignedBuffer(
+        byteCount: source.height * result.width * 3, isZeroed: false, for: "a picture scaled along its rows")
+      guard let memory = between.bound(to: UInt8.self).baseAddress else { return }
+      scaleRows(pixels, first, into: memory, pool)
+      try scaleColumns(memory, second, into: output, pool)
+      withExtendedLifetime(between) {}
+    }
+  }
+
+  /// [source.height, source.width, 3] to [source.height, result.width, 3].
+  private func scaleRows(
+    _ pixels: UnsafePointer<UInt8>, _ axis: ResampleAxis, into output: UnsafeMutablePointer<UInt8>, _ pool: ThreadPool
+  ) {
+    forEachRow(source.height, pool) { row, _ in
+      axis.weights.withUnsafeBufferPointer { weights in
+        guard let weights = weights.baseAddress else { return }
+        scaleRow(pixels + row * source.width * 3, axis, weights, output + row * result.width * 3)
+      }
+    }
+  }
+
+  private func scaleRow(
+    _ row: UnsafePointer<UInt8>, _ axis: ResampleAxis, _ weights: UnsafePointer<Int32>,
+    _ output: UnsafeMutablePointer<UInt8>
+  ) {
+    let half = Int32(1) &<< (axis.precision &- 1)
+    for index in 0..<result.width {
+      var pixel = row + axis.starts[index] &* 3
+      let own = weights + index &* axis.capacity
+      var (red, green, blue) = (half, half, half)
+      for k in 0..<axis.counts[index] {
+        red &+= own[k] &* Int32(pixel[0])
+        green &+= own[k] &* Int32(pixel[1])
+        blue &+= own[k] &* Int32(pixel[2])
+        pixel += 3
+      }
+      output[index &* 3] = Self.byte(red, axis.precision)
+      output[index &* 3 &+ 1] = Self.byte(green, axis.precision)
+      output[index &* 3 &+ 2] = Self.byte(blue, axis.precision)
+    }
+  }
+
+  /// [source.height, result.width, 3] to [result.height, result.width, 3].
+  private func scaleColumns(
+    _ pixels: UnsafePointer<UInt8>, _ axis: ResampleAxis, into output: UnsafeMutablePointer<UInt8>, _ pool: ThreadPool
+  ) throws(Failure) {
+    let width = result.width * 3
+    let sums = try AlignedBuffer(
+      byteCount: CheckedSize.product(pool.threadCount, width, 4, of: "the memory to scale a picture"),
+      isZeroed: false, for: "the sums of a picture's columns")
+    guard let memory = sums.bound(to: Int32.self).baseAddress else { return }
+    forEachRow(result.height, pool) { row, worker in
+      let own = memory + worker * width
+      own.update(repeating: Int32(1) &<< (axis.precision &- 1), count: width)
+      for k in 0..<axis.counts[row] {
+        let weight = axis.weights[row * axis.capacity + k]
+        let line = pixels + (axis.starts[row] + k) * width
+        for i in 0..<width { own[i] &+= weight &* Int32(line[i]) }
+      }
+      let line = output + row * width
+      for i in 0..<width { line[i] = Self.byte(own[i], axis.precision) }
+    }
+    withExtendedLifetime(sums) {}
+  }
+
+  private func forEachRow(_ count: Int, _ pool: ThreadPool, _ body: (_ row: Int, _ worker: Int) -> Void) {
+    pool.run(CheckedSize.ceilingQuotient(count, Self.rowBlock)) { task, worker in
+      for row in task * Self.rowBlock..<min((task + 1) * Self.rowBlock, count) { body(row, worker) }
+    }
+  }
+
+  @inline(__always) private static func byte(_ sum: Int32, _ precision: Int32) -> UInt8 {
+    UInt8(truncatingIfNeeded: max(0, min(255, sum &>> precision)))
+  }
+}

@@ -1,0 +1,28 @@
+public import DormouseSupport
+
+/// Turns the frames of a film into the patches of a vision tower, chunk by chunk.
+public struct VideoProcessor: Sendable {
+  public let configuration: VideoProcessorConfiguration
+  private let frames: ImageProcessor
+
+  public init(_ configuration: VideoProcessorConfiguration) {
+    self.configuration = configuration
+    frames = ImageProcessor(configuration.frame)
+  }
+
+  /// Writes the patches of a chunk's frames.
+  ///
+  /// - Parameters:
+  ///   - images: as many frames as `chunk` has, of the film's size.
+  ///   - patches: [chunk.grid's patches, 3, patchSize, patchSize].
+  /// - Throws: `Failure(.invalidArgument)` for another number of frames, frames of other sizes, or a buffer of another
+  ///   size; `.outOfMemory`.
+  public func process(
+    _ images: [RGBImage], of chunk: VideoPlan.Chunk, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool
+  ) throws(Failure) {
+    guard images.count == chunk.frames.count else {
+      throw Failure(.invalidArgument, "a chunk of \(chunk.frames.count) frames was given \(images.count)")
+    }
+    try frames.process(images, rule: configuration.rule(frames: images.count), into: patches, pool: pool)
+  }
+}

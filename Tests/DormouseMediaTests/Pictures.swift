@@ -1,0 +1,53 @@
+import DormouseMedia
+import DormouseSupport
+
+/// Pictures by formula, as `Tests/Fixtures/vision/pictures.py` has them.
+enum Pictures {
+  /// [height, width, 3]: smooth in places, steep in others.
+  static func bytes(_ width: Int, _ height: Int, seed: Int) -> [UInt8] {
+    var bytes: [UInt8] = []
+    bytes.reserveCapacity(width * height * 3)
+    for y in 0..<height {
+      for x in 0..<width {
+        let pixel = x * x * 3 + y * y * 5 + x * y * 7 + x * 11 + y * 23 + seed * 31
+        for channel in 0..<3 { bytes.append(UInt8(truncatingIfNeeded: pixel + channel * 50)) }
+      }
+    }
+    return bytes
+  }
+
+  static func image(_ width: Int, _ height: Int, seed: Int) throws -> RGBImage {
+    try RGBImage(width: width, height: height, bytes: bytes(width, height, seed: seed))
+  }
+}
+
+/// One row of a golden document.
+struct GoldenRow {
+  let fields: JSONFields
+
+  static func rows(_ file: String, _ key: String) throws -> [GoldenRow] {
+    let document = try JSONFields(File.readJSON(Fixtures.path(file)), file: file)
+    return try (document.optionalArray(key) ?? []).map { GoldenRow(fields: try JSONFields($0, file: file)) }
+  }
+
+  func text(_ key: String) throws -> String { try fields.string(key) }
+  func integer(_ key: String) throws -> Int { try fields.integer(key, 0...(1 << 40)) }
+  func number(_ key: String) throws -> Double { try fields.number(key, -1e9...1e9) }
+  func has(_ key: String) -> Bool { fields.value(key)?.boolValue ?? (fields.value(key) != nil) }
+
+  func integers(_ key: String) throws -> [Int] {
+    (try fields.optionalArray(key) ?? []).compactMap { $0.integerValue.map { Int($0) } }
+  }
+
+  func grids(_ key: String) throws -> [PatchGrid] {
+    try (fields.optionalArray(key) ?? []).map { grid in
+      let sizes = (grid.arrayValue ?? []).compactMap { $0.integerValue.map { Int($0) } }
+      return PatchGrid(frames: sizes[0], height: sizes[1], width: sizes[2])
+    }
+  }
+
+  func object(_ key: String) throws -> JSONFields {
+    guard let object = try fields.fields(key) else { throw Failure(.notFound, key) }
+    return object
+  }
+}

@@ -12,6 +12,8 @@ public final class Engine: Sendable {
   let text: TextResources
   let options: EngineOptions
   let memoryBudget: MemoryBudget
+  /// Towers; nil for a model of text alone.
+  let media: EngineMedia?
   private let runtime: Runtime?
   private let identity = Locked<SnapshotIdentity?>(nil)
   /// Configuration and headers, once they have been read.
@@ -38,6 +40,7 @@ public final class Engine: Sendable {
     let sizes = try Engine.decoderOptions(options)
     if options.withoutWeights {
       runtime = nil
+      media = nil
       checkedFolder = Locked(nil)
     } else {
       let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
@@ -51,6 +54,7 @@ public final class Engine: Sendable {
         scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
         stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
         reservation: reservation, model: model)
+      media = nil
       checkedFolder = Locked(modelFolder)
     }
   }
@@ -127,6 +131,6 @@ extension Engine {
 
   /// The tokens of that prompt; control tokens come from the template alone.
   public func tokenize(messages: String) throws(Failure) -> [Int32] {
-    try text.tokenize(try ChatRequest(json: messages))
+    try prompt(try ChatRequest(json: messages)).tokens
   }
 }

@@ -21,7 +21,8 @@ final class EngineMedia: Sendable {
 
   /// The content that `prepared` is: the one that an earlier prompt has brought, if it is known.
   func content(_ prepared: any PreparedMedia) -> MediaContent {
-    let byteCount = UInt64(clamping: prepared.rowCount) * UInt64(clamping: hiddenSize) * 4
+    let rows = prepared.rowCount.multipliedReportingOverflow(by: hiddenSize * MemoryLayout<Float>.stride)
+    let byteCount = rows.overflow ? UInt64.max >> 1 : UInt64(clamping: max(rows.partialValue, prepared.byteCount))
     return known.withLock { known in
       known.content(prepared.contentHash, byteCount: byteCount) { MediaContent(prepared) }
     }

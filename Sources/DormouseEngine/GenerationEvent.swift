@@ -34,6 +34,8 @@ public struct GenerationEvent: Sendable {
     public var promptReused = 0
     public var promptShared = 0
     public var generatedTokens = 0
+    /// Of the prompt's tokens, those that stand for media.
+    public var mediaTokens = MediaCounts()
     public var promptSeconds = 0.0
     public var generationSeconds = 0.0
     public var waitingSeconds = 0.0
@@ -44,3 +46,12 @@ public struct GenerationEvent: Sendable {
 
 /// Gets each event; a non-zero return stops the work, and `Session.generate` returns that value.
 public typealias EventHandler = (GenerationEvent) -> Int32
+
+/// Positions that media take, by modality.
+public struct MediaCounts: Sendable, Equatable {
+  public var image = 0
+  public var video = 0
+  public var audio = 0
+
+  public init() {}
+}

@@ -1,3 +1,4 @@
+import DormouseMedia
 import DormouseSupport
 import DormouseText
 
@@ -10,23 +11,29 @@ extension Session {
   public func generate(_ newTokens: [Int32], configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
     let request = try readRequest(configuration)
     return try state.exclusively { () throws(Failure) in
-      try run(newTokens, reused: 0, request, onEvent)
+      try check(newTokens)
+      return try run(Timeline(tokens: newTokens), reused: 0, request, onEvent)
     }
   }
 
   /// Answers a chat; the prefix of the rendered prompt that the session already holds is not computed again.
-  /// - Parameter messages: the JSON that `dormouse_engine_render_messages` describes.
-  public func chat(messages: String, configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
+  /// - Parameters:
+  ///   - messages: the JSON that `dormouse_engine_render_messages` describes.
+  ///   - attachments: what its parts name by number.
+  public func chat(
+    messages: String, attachments: [MediaItem] = [], configuration: String?, onEvent: EventHandler
+  ) throws(Failure) -> Int32 {
     let request = try readRequest(configuration)
-    let prompt = try engine.text.tokenize(try ChatRequest(json: messages))
+    let prompt = try engine.prompt(try ChatRequest(json: messages), attachments: attachments)
     guard prompt.count <= contextLength else {
       throw Failure(
         .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")
     }
     return try state.exclusively { () throws(Failure) in
-      let held = zip(tokens, prompt).prefix { $0 == $1 }.count
+      let held = timeline.commonCount(with: prompt)
       keep(held)
-      return try run(Array(prompt[held...]), reused: held, request, onEvent)
+      changeContents { $0.adoptContents(of: prompt) }
+      return try run(prompt, reused: held, request, onEvent)
     }
   }
 
@@ -35,14 +42,18 @@ extension Session {
       configuration, defaults: engine.text.generation.sampling, vocabularySize: vocabularySize)
   }
 
+  /// - Parameters:
+  ///   - prompt: of which the session holds the first `reused` positions, at its end.
   private func run(
-    _ newTokens: [Int32], reused: Int, _ request: GenerationRequest, _ onEvent: EventHandler
+    _ prompt: Timeline, reused: Int, _ request: GenerationRequest, _ onEvent: EventHandler
   ) throws(Failure) -> Int32 {
     let called = Clock.now()
-    return try atWork(request.terms, appending: newTokens, adding: request.maxTokens ?? contextLength) {
-      () throws(Failure) in
+    return try atWork(
+      request.terms, appending: prompt.count - reused, { $0.append(prompt, from: reused) },
+      adding: request.maxTokens ?? contextLength
+    ) { () throws(Failure) in
       var generation = Generation(
-        session: self, request: request, reused: reused, promptCount: reused + newTokens.count, called: called)
+        session: self, request: request, reused: reused, prompt: prompt, called: called)
       return try generation.run(onEvent)
     }
   }
@@ -60,12 +71,13 @@ private struct Generation {
   /// - Parameters:
   ///   - reused: tokens of the prompt that the session held already.
   ///   - called: seconds of `Clock` when the call came.
-  init(session: Session, request: GenerationRequest, reused: Int, promptCount: Int, called: Double) {
+  init(session: Session, request: GenerationRequest, reused: Int, prompt: Timeline, called: Double) {
     self.session = session
     self.request = request
     sampler = Sampler(request.sampling, prompt: session.timeline.tokens)
     output = TextOutput(tokenizer: session.engine.text.tokenizer, stop: request.stop)
-    counts.promptTokens = promptCount
+    counts.promptTokens = prompt.count
+    counts.mediaTokens = prompt.mediaCounts
     counts.promptReused = reused
     counts.promptShared = session.sharedCount
     counts.promptDone = reused

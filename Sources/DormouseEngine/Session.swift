@@ -208,7 +208,7 @@ extension Session {
     timeline.append(token)
   }
 
-  private func check(_ newTokens: some Collection<Int32>) throws(Failure) {
+  func check(_ newTokens: some Collection<Int32>) throws(Failure) {
     for (index, token) in newTokens.enumerated() where token < 0 || token >= vocabularySize {
       throw Failure(
         .invalidArgument, "token \(index) is \(token), not an id of the vocabulary of \(vocabularySize)")

@@ -1,4 +1,5 @@
 import DormouseCache
+import DormouseMedia
 import DormouseModel
 
 /// Positions of a timeline that a picture, clip or sound takes.
@@ -74,6 +75,18 @@ struct Timeline: Sendable {
   }
 
   var count: Int { tokens.count }
+
+  /// Positions of media whose content is known.
+  var mediaCounts: MediaCounts {
+    spans.reduce(into: MediaCounts()) { counts, span in
+      switch span.content?.modality {
+      case .image: counts.image += span.positions.count
+      case .video: counts.video += span.positions.count
+      case .audio: counts.audio += span.positions.count
+      case nil: break
+      }
+    }
+  }
 
   mutating func reserveCapacity(_ count: Int) { tokens.reserveCapacity(count) }
 

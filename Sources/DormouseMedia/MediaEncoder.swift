@@ -7,24 +7,51 @@ public enum Modality: String, Sendable, CaseIterable {
   case audio
 }
 
+/// The towers of a model, and how its prompts speak of what they encode. Thread: any.
+public protocol MediaEncoder: Sendable {
+  /// What the model's chat template writes where an item of the modality stands; nil where it takes none.
+  func placeholder(of modality: Modality) -> String?
+
+  /// Tokens that may stand for a row in a prompt, the one that the family uses first: a tokenizer may not have it.
+  func paddingTokens(of modality: Modality) -> [String]
+
+  /// Makes an item ready, on the calling thread.
+  /// - Throws: `Failure(.invalidArgument)` for one that the model does not take, `.unsupported` for a modality.
+  func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia
+
+  /// Begins to encode.
+  ///
+  /// - Parameter rows: [rowCount, hidden_size]; the caller keeps them until the run is over.
+  /// - Throws: `Failure(.outOfMemory)`.
+  func begin(
+    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
+  ) throws(Failure) -> any EncodingRun
+}
+
 /// A picture, clip or sound of a prompt, made ready for its tower: what the prompt says of it and the tower's input are
 /// known, the rows are not.
 public protocol PreparedMedia: Sendable {
   var modality: Modality { get }
-  /// Markup that takes the place of the template's placeholder; `padding` stands in it `rowCount` times.
-  func replacement(padding: String) -> String
   /// Rows [rowCount, hidden_size of the text model] that the tower makes of it.
   var rowCount: Int { get }
-  /// A hash of all that the rows depend on.
+  /// A hash of all that the rows depend on but for the model.
   var contentHash: ContentHash { get }
   /// Bytes that it holds until it is encoded.
   var byteCount: Int { get }
+  /// Bytes that the tower will work in.
+  var scratchByteCount: Int { get }
+  /// Markup that takes the place of the template's placeholder; `padding` stands in it `rowCount` times.
+  func replacement(padding: String) -> String
 }
 
-/// A tower at work on one item.
+/// A tower at work on one item, portion by portion.
 public protocol EncodingRun {
-  /// Does the next part of the work, about a layer of the tower, so that others can be served in between.
-  /// - Returns: whether the rows are complete.
+  /// Makes the next portion ready, on the thread of whoever wants the rows.
+  /// - Returns: false when all rows are there.
+  mutating func prepareNext() throws(Failure) -> Bool
+
+  /// Does the next part of a portion, about a layer of the tower, so that others can be served in between.
+  /// - Returns: whether the portion is done.
   mutating func advance() throws(Failure) -> Bool
 }
 
@@ -36,20 +63,4 @@ public struct ContentHash: Hashable, Sendable {
   public init(_ digest: [UInt8]) {
     value = digest.prefix(8).reduce(0) { $0 << 8 | UInt64($1) } >> 1
   }
-}
-
-/// The towers of a model, and how its prompts speak of what they encode.
-public protocol MediaEncoder: Sendable {
-  var modalities: [Modality] { get }
-
-  /// What the model's chat template writes where a part of the modality stands; nil where it takes none.
-  func placeholder(of modality: Modality) -> String?
-
-  /// Tokens that may stand for a row in a prompt, the one that the family uses first: the tokenizer may not have it.
-  func paddingTokens(of modality: Modality) -> [String]
-
-  /// - Parameter rows: [rowCount, hidden_size]; the caller keeps them until the run is over.
-  func begin(
-    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
-  ) throws(Failure) -> any EncodingRun
 }

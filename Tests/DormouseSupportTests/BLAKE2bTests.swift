@@ -3,7 +3,7 @@ import Testing
 
 /// Against Python's hashlib.
 @Suite struct BLAKE2bTests {
-  static let digests: [(count: Int, digest: String)] = [
+  static let known: [(count: Int, digest: String)] = [
     (0, "0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8"),
     (1, "ee155ace9c40292074cb6aff8c9ccdd273c81648ff1149ef36bcea6ebb8a3e25"),
     (3, "9facd640130c81e7f318a8d5c660bc1b0f5d03861ffbd4cc1358e0e904593c28"),
@@ -20,8 +20,8 @@ import Testing
     bytes.map { ($0 < 16 ? "0" : "") + String($0, radix: 16) }.joined()
   }
 
-  @Test(arguments: digests)
-  func digests(count: Int, digest: String) {
+  @Test(arguments: known)
+  func digest(count: Int, digest: String) {
     #expect(Self.text(BLAKE2b.hash(Self.message(count))) == digest)
   }
 

@@ -166,3 +166,20 @@ public struct Resampler {
     b == 0 ? a : greatestCommonDivisor(b, a % b)
   }
 }
+
+extension Resampler {
+  /// A whole sound at the other rate.
+  mutating func all(_ samples: [Float]) throws(Failure) -> [Float] {
+    var output = [Float](repeating: 0, count: try totalCount(samples.count))
+    let outcome: Result<Void, Failure> = output.withUnsafeMutableBufferPointer { output in
+      Result { () throws(Failure) in
+        let written = try samples.withUnsafeBufferPointer { (samples) throws(Failure) in
+          try append(samples, into: output)
+        }
+        _ = try finish(into: UnsafeMutableBufferPointer(rebasing: output[written...]))
+      }
+    }
+    try outcome.get()
+    return output
+  }
+}

@@ -37,7 +37,7 @@ public struct ImageProcessor: Sendable {
     guard patches.count == expected, let target = patches.baseAddress else {
       throw Failure(.invalidArgument, "the patches have room for \(patches.count) numbers; expected \(expected)")
     }
-    let resampler = Resampler(
+    let resampler = ImageResampler(
       source: (first.width, first.height), result: (plan.width, plan.height), filter: configuration.filter,
       arithmetic: configuration.arithmetic)
     let scaled = try AlignedBuffer(

@@ -4,7 +4,7 @@ import Testing
 @testable import DormouseMedia
 
 /// Scaled pictures equal those of torchvision and Pillow, byte for byte.
-@Suite struct ResamplerTests {
+@Suite struct ImageResamplerTests {
   private static let file = "vision/preprocessing"
 
   @Test func equalsTorchvisionAndPillow() throws {
@@ -36,7 +36,7 @@ import Testing
     _ pixels: [UInt8], _ source: [Int], _ result: [Int], _ filter: ResampleFilter, _ arithmetic: ResampleArithmetic,
     threads: Int = 2
   ) throws -> [UInt8] {
-    let resampler = Resampler(
+    let resampler = ImageResampler(
       source: (source[0], source[1]), result: (result[0], result[1]), filter: filter, arithmetic: arithmetic)
     var output = [UInt8](repeating: 7, count: result[0] * result[1] * 3)
     let pool = try ThreadPool(threadCount: threads)

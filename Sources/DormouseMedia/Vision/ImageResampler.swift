@@ -3,7 +3,7 @@ import DormouseSupport
 /// Scales 8-bit pictures in two passes, rows first, with whole numbers: the bytes that the published processors get.
 ///
 /// Its weights are computed once and serve all pictures, or frames, of one size.
-struct Resampler {
+struct ImageResampler {
   let source: (width: Int, height: Int)
   let result: (width: Int, height: Int)
   private let horizontal: ResampleAxis?

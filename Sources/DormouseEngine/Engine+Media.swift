@@ -1,0 +1,75 @@
+import DormouseMedia
+import DormouseSupport
+import DormouseText
+
+/// Chats with pictures, clips and sounds.
+extension Engine {
+  /// The timeline of a rendered chat; what a tower is to see is made ready, and not encoded yet.
+  /// - Parameter attachments: what parts name by number.
+  func prompt(_ request: ChatRequest, attachments: [MediaItem] = []) throws(Failure) -> Timeline {
+    guard !request.mediaParts.isEmpty else { return Timeline(tokens: try text.tokenize(request)) }
+    let tokenizer = try text.requireTokenizer()
+    let media = try requireMedia()
+    var parts: [ChatPrompt.Part] = []
+    for part in request.mediaParts {
+      parts.append(
+        try withContext(part.place) { () throws(Failure) in
+          try media.promptPart(part, attachments: attachments, tokenizer: tokenizer)
+        })
+    }
+    return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).timeline(try text.render(request))
+  }
+
+  func requireMedia() throws(Failure) -> EngineMedia {
+    _ = try requireRuntime()
+    guard let media else {
+      throw Failure(.unsupported, "\(folder): this model takes text only, no pictures, films or sound")
+    }
+    return media
+  }
+}
+
+extension EngineMedia {
+  fileprivate func promptPart(
+    _ part: MediaPart, attachments: [MediaItem], tokenizer: Tokenizer
+  ) throws(Failure) -> ChatPrompt.Part {
+    let modality = part.modality.rawValue
+    guard let placeholder = encoder.placeholder(of: part.modality) else {
+      throw Failure(.unsupported, "this model takes no parts of type \(modality)")
+    }
+    guard let padding = encoder.paddingTokens(of: part.modality).first(where: { tokenizer.id(of: $0) != nil }) else {
+      let names = encoder.paddingTokens(of: part.modality).joined(separator: ", ")
+      throw Failure(.malformed, "the tokenizer has none of the tokens that stand for \(modality): \(names)")
+    }
+    let prepared = try encoder.prepare(try item(part, attachments))
+    return ChatPrompt.Part(
+      content: content(prepared), placeholder: placeholder, replacement: prepared.replacement(padding: padding),
+      padding: padding)
+  }
+
+  private func item(_ part: MediaPart, _ attachments: [MediaItem]) throws(Failure) -> MediaItem {
+    switch part.source {
+    case .attachment(let index):
+      guard attachments.indices.contains(index) else {
+        throw Failure(.invalidArgument, "there is no attachment \(index), but \(attachments.count) of them")
+      }
+      let item = attachments[index]
+      guard item.modality == part.modality else {
+        throw Failure(
+          .invalidArgument,
+          "attachment \(index) is of type \(item.modality.rawValue); expected \(part.modality.rawValue)")
+      }
+      return item.sampled(part.framesPerSecond)
+    case .file, .base64:
+      throw Failure(.unsupported, "files are not read yet")
+    }
+  }
+}
+
+extension MediaItem {
+  /// The same with another rate of frames to look at, if one is asked for.
+  fileprivate func sampled(_ framesPerSecond: Double?) -> MediaItem {
+    guard let framesPerSecond, case .video(let film, _) = self else { return self }
+    return .video(film, framesPerSecond: framesPerSecond)
+  }
+}

@@ -35,7 +35,10 @@ struct KernelTable: Sendable {
   let dot: @Sendable (Floats, Floats, Int) -> Float
   let addScaled: @Sendable (MutableFloats, Float, Floats, Int) -> Void
   let rmsNorm: @Sendable (Floats, Floats, Float, Int, MutableFloats) -> Void
+  let layerNorm: @Sendable (Floats, Floats, Floats, Float, Int, MutableFloats) -> Void
   let siluMultiply: @Sendable (MutableFloats, Floats, Int) -> Void
+  let gelu: @Sendable (MutableFloats, Int) -> Void
+  let geluTanh: @Sendable (MutableFloats, Int) -> Void
   let softmax: @Sendable (MutableFloats, Int) -> Void
   let storeRows: @Sendable (Floats, Int, Int32, Int, Int, UnsafeMutableRawPointer) -> Void
   let loadRows: @Sendable (UnsafeRawPointer, Int32, Int, Int, Int, MutableFloats, Int) -> Void
@@ -100,7 +103,10 @@ extension KernelTable {
     dot: DormouseCPUBaseline.dot,
     addScaled: DormouseCPUBaseline.addScaled,
     rmsNorm: DormouseCPUBaseline.rmsNorm,
+    layerNorm: DormouseCPUBaseline.layerNorm,
     siluMultiply: DormouseCPUBaseline.siluMultiply,
+    gelu: DormouseCPUBaseline.gelu,
+    geluTanh: DormouseCPUBaseline.geluTanh,
     softmax: DormouseCPUBaseline.softmax,
     storeRows: DormouseCPUBaseline.storeRows,
     loadRows: DormouseCPUBaseline.loadRows,
@@ -134,7 +140,10 @@ extension KernelTable {
       dot: DormouseCPUAVX2.dot,
       addScaled: DormouseCPUAVX2.addScaled,
       rmsNorm: DormouseCPUAVX2.rmsNorm,
+      layerNorm: DormouseCPUAVX2.layerNorm,
       siluMultiply: DormouseCPUAVX2.siluMultiply,
+      gelu: DormouseCPUAVX2.gelu,
+      geluTanh: DormouseCPUAVX2.geluTanh,
       softmax: DormouseCPUAVX2.softmax,
       storeRows: DormouseCPUAVX2.storeRows,
       loadRows: DormouseCPUAVX2.loadRows,
@@ -167,7 +176,10 @@ extension KernelTable {
       dot: DormouseCPUAVX512.dot,
       addScaled: DormouseCPUAVX512.addScaled,
       rmsNorm: DormouseCPUAVX512.rmsNorm,
+      layerNorm: DormouseCPUAVX512.layerNorm,
       siluMultiply: DormouseCPUAVX512.siluMultiply,
+      gelu: DormouseCPUAVX512.gelu,
+      geluTanh: DormouseCPUAVX512.geluTanh,
       softmax: DormouseCPUAVX512.softmax,
       storeRows: DormouseCPUAVX512.storeRows,
       loadRows: DormouseCPUAVX512.loadRows,
@@ -200,7 +212,10 @@ extension KernelTable {
       dot: DormouseCPUNEON.dot,
       addScaled: DormouseCPUNEON.addScaled,
       rmsNorm: DormouseCPUNEON.rmsNorm,
+      layerNorm: DormouseCPUNEON.layerNorm,
       siluMultiply: DormouseCPUNEON.siluMultiply,
+      gelu: DormouseCPUNEON.gelu,
+      geluTanh: DormouseCPUNEON.geluTanh,
       softmax: DormouseCPUNEON.softmax,
       storeRows: DormouseCPUNEON.storeRows,
       loadRows: DormouseCPUNEON.loadRows,

@@ -100,6 +100,20 @@ extension Kernels {
     table.rmsNorm(x, weight, epsilon, count, y)
   }
 
+  /// `y[i] = (x[i] - mean) / sqrt(variance + epsilon) * weight[i] + bias[i]` (Ba et al. 2016). y may be x.
+  public func layerNorm(
+    _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float, count: Int,
+    into y: UnsafeMutablePointer<Float>
+  ) {
+    table.layerNorm(x, weight, bias, epsilon, count, y)
+  }
+
+  /// `x[i] = x[i] / 2 * (1 + erf(x[i] / sqrt 2))`, in place.
+  public func gelu(_ x: UnsafeMutablePointer<Float>, count: Int) { table.gelu(x, count) }
+
+  /// `x[i] = x[i] / 2 * (1 + tanh(sqrt(2 / pi) * (x[i] + 0.044715 * x[i]^3)))`, in place.
+  public func geluTanh(_ x: UnsafeMutablePointer<Float>, count: Int) { table.geluTanh(x, count) }
+
   /// `gate[i] = silu(gate[i]) * up[i]`, with `silu(g) = g / (1 + exp(-g))`.
   public func siluMultiply(gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int) {
     table.siluMultiply(gate, up, count)

@@ -67,6 +67,88 @@ import Testing
     }
   }
 
+  @Test(arguments: [Float(0), 100]) func layerNorm(shift: Float) {
+    for kernels in usableKernels {
+      for count in awkwardCounts {
+        let x = Random.list(count, seed: 1).map { $0 + shift }
+        let (weight, bias) = (Random.list(count, seed: 2), Random.list(count, seed: 3))
+        var y = [Float](repeating: 7, count: count + 1)
+        kernels.layerNorm(x, weight: weight, bias: bias, epsilon: 1e-5, count: count, into: &y)
+        let mean = x.reduce(0.0) { $0 + Double($1) } / Double(count)
+        let variance = x.reduce(0.0) { $0 + (Double($1) - mean) * (Double($1) - mean) } / Double(count)
+        let deviation = sqrt(variance + Double(Float(1e-5)))
+        for i in 0..<count {
+          let scaled = (Double(x[i]) - mean) / deviation * Double(weight[i])
+          // The mean is rounded, to a part of its own size.
+          let magnitude = abs(scaled) + abs(Double(bias[i])) + abs(mean) / deviation * abs(Double(weight[i]))
+          #expect(isNear(y[i], scaled + Double(bias[i]), magnitude: magnitude))
+        }
+        #expect(y[count] == 7)
+        var inPlace = x
+        inPlace.withUnsafeMutableBufferPointer { buffer in
+          guard let base = buffer.baseAddress else { return }
+          kernels.layerNorm(base, weight: weight, bias: bias, epsilon: 1e-5, count: count, into: base)
+        }
+        #expect(inPlace == Array(y[..<count]))
+      }
+    }
+  }
+
+  @Test func gelu() {
+    for kernels in usableKernels {
+      for count in [0] + awkwardCounts {
+        let x = Random.list(count, seed: 1).map { $0 * 12 }
+        var y = x + [7]
+        kernels.gelu(&y, count: count)
+        for i in 0..<count {
+          let expected = Double(x[i]) / 2 * erfc(-Double(x[i]) / 2.0.squareRoot())
+          // The square of a large argument is rounded before it is an exponent.
+          let tolerance = 1e-6 + 2e-7 * Double(x[i] * x[i])
+          #expect(isNear(y[i], expected, magnitude: abs(expected), tolerance: tolerance), "gelu(\(x[i]))")
+        }
+        #expect(y[count] == 7)
+      }
+    }
+  }
+
+  @Test func geluTanh() {
+    for kernels in usableKernels {
+      for count in [0] + awkwardCounts {
+        let x = Random.list(count, seed: 1).map { $0 * 8 }
+        var y = x + [7]
+        kernels.geluTanh(&y, count: count)
+        for i in 0..<count {
+          let value = Double(x[i])
+          let inner = 2 * (2 / Double.pi).squareRoot() * (value + 0.044715 * value * value * value)
+          let expected = value / (1 + exp(-inner))
+          let tolerance = 1e-6 + 2e-7 * abs(inner)
+          #expect(isNear(y[i], expected, magnitude: abs(expected), tolerance: tolerance), "geluTanh(\(x[i]))")
+        }
+        #expect(y[count] == 7)
+      }
+    }
+  }
+
+  /// gelu at every size, also where one of its two forms takes over from the other.
+  @Test func geluOfSpecialValues() {
+    for kernels in usableKernels {
+      for count in [1, 40] {
+        for (x, expected) in [(Float(0), Float(0)), (-0.0, 0), (60, 60), (-60, 0), (.infinity, .infinity)] {
+          for apply in [kernels.gelu, kernels.geluTanh] {
+            var y = [Float](repeating: x, count: count)
+            apply(&y, count)
+            #expect(y.allSatisfy { $0 == expected }, "\(kernels.instructionSet) \(x)")
+          }
+        }
+        for apply in [kernels.gelu, kernels.geluTanh] {
+          var y = [Float](repeating: .nan, count: count)
+          apply(&y, count)
+          #expect(y.allSatisfy { $0.isNaN })
+        }
+      }
+    }
+  }
+
   @Test func softmax() {
     for kernels in usableKernels {
       for count in awkwardCounts {

@@ -75,7 +75,7 @@ import Testing
     ("[]", "at least one message"), ("{}", "messages is missing"), (#"[1]"#, "message 0 must be an object"),
     (#"[{"content": "x"}]"#, "role must"), (#"[{"role": "user", "content": 5}]"#, "content must"),
     (#"[{"role": "user", "content": [{"text": "x"}]}]"#, "type must"),
-    (#"[{"role": "user", "content": [{"type": "text"}]}]"#, "text must be a string"),
+    (#"[{"role": "user", "content": [{"type": "text"}]}]"#, "text is missing; expected a string"),
     (#"{"messages": [{"role": "user", "content": "x"}], "tools": 1}"#, "tools is"),
     (#"{"messages": [{"role": "user", "content": "x"}], "stream": true}"#, "stream is not a known member"),
   ])
@@ -85,9 +85,38 @@ import Testing
     }
   }
 
-  @Test func mediaPartsAreRefusedByName() {
-    #expect {
-      try ChatRequest(json: #"[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "x"}}]}]"#)
-    } throws: { ($0 as? Failure)?.status == .unsupported && "\($0)".contains("'image_url'") }
+  private static func media(_ part: String) throws -> [MediaPart] {
+    try ChatRequest(json: #"[{"role": "user", "content": [{"type": "text", "text": "a"}, "# + part + "]}]").mediaParts
+  }
+
+  @Test func readsMediaParts() throws {
+    let request = try ChatRequest(
+      json: #"[{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "data:image/png;base64,QUI="}},"#
+        + #" {"type": "text", "text": "b"}, {"type": "video_url", "video_url": {"url": "file:///c.mp4", "fps": 0.5}},"#
+        + #" {"type": "input_audio", "input_audio": {"data": "QUI=", "format": "wav"}}]},"#
+        + #" {"role": "user", "content": [{"type": "image_url", "image_url": "attachment:3"}]}]"#)
+    #expect(request.mediaParts.map(\.source) == [.base64("QUI="), .file("/c.mp4"), .base64("QUI="), .attachment(3)])
+    #expect(request.mediaParts.map(\.modality) == [.image, .video, .audio, .image])
+    #expect(request.mediaParts.map(\.framesPerSecond) == [nil, 0.5, nil, nil])
+    #expect(request.messages.arrayValue?.first?["content"]?.arrayValue?.first == ["type": "image", "image": ""])
+    #expect(try Self.media(#"{"type": "image_url", "image_url": "a/b.png"}"#).first?.source == .file("a/b.png"))
+  }
+
+  @Test(arguments: [
+    (#"{"type": "image"}"#, "parts of type 'image' are not known", Status.unsupported),
+    (#"{"type": "image_url"}"#, "part 1: image_url is missing", .invalidArgument),
+    (#"{"type": "image_url", "image_url": {}}"#, "image_url.url is missing", .invalidArgument),
+    (#"{"type": "image_url", "image_url": {"url": 5}}"#, "image_url.url is 5", .invalidArgument),
+    (#"{"type": "image_url", "image_url": {"url": "x", "fps": 1}}"#, "fps is not a known member", .invalidArgument),
+    (#"{"type": "video_url", "video_url": {"url": "x", "fps": 0}}"#, "video_url.fps is 0", .invalidArgument),
+    (#"{"type": "image_url", "image_url": "https://a/b"}"#, "nothing is fetched from a network", .unsupported),
+    (#"{"type": "image_url", "image_url": "attachment:-1"}"#, "attachment:NUMBER", .invalidArgument),
+    (#"{"type": "image_url", "image_url": "data:image/png,ab"}"#, "data:TYPE;base64,BYTES", .invalidArgument),
+    (#"{"type": "input_audio", "input_audio": {"url": "x", "speed": 2}}"#, "speed is not a known", .invalidArgument),
+  ])
+  func namesTheMediaPartAtFault(part: String, fragment: String, status: Status) {
+    #expect { try Self.media(part) } throws: { error in
+      (error as? Failure)?.status == status && "\(error)".contains(fragment) && "\(error)".contains("message 0, part 1")
+    }
   }
 }

@@ -36,14 +36,13 @@ import Testing
       let processor = ImageProcessor(try ImageProcessorConfiguration(row.object("config")))
       let size = try row.integers("size")
       let grid = try processor.configuration.grid(width: size[0], height: size[1])
-      let shape = try golden.shape(try row.text("name"))
+      let name = try row.text("name")
+      let (shape, expected) = try golden.patches(name)
       #expect(try grid.patchCount() == shape[0])
       if row.has("grid") { #expect(try [grid.frames, grid.height, grid.width] == row.integers("grid")) }
       var patches = [Float](repeating: 7, count: shape.reduce(1, *))
       let image = try Pictures.image(size[0], size[1], seed: try row.integer("seed"))
       try patches.withUnsafeMutableBufferPointer { try processor.process(image, into: $0, pool: pool) }
-      let expected = try golden.floats(try row.text("name"))
-      let name = try row.text("name")
       #expect(patches == expected, "\(name): \(relativeError(patches, expected))")
     }
   }

@@ -18,8 +18,7 @@ import Testing
       let pixels = Pictures.bytes(source[0], source[1], seed: try row.integer("seed"))
       let scaled = try Self.scale(pixels, source, result, filter, arithmetic)
       let name = try row.text("name")
-      let packed = try golden.integers(name)
-      let expected = packed.flatMap { number in (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+      let expected = try golden.bytes(name)
       let differences = zip(scaled, expected).map { abs(Int($0) - Int($1)) }
       #expect(differences.max() == 0, "\(name): \(source) to \(result)")
     }

@@ -51,3 +51,19 @@ struct GoldenRow {
     return object
   }
 }
+
+extension TensorFile {
+  /// Patches, where they are stored as places in a table too.
+  func patches(_ name: String) throws -> (shape: [Int], values: [Float]) {
+    guard has("\(name).table") else { return (try shape(name), try floats(name)) }
+    let shape = try integers("\(name).shape").map { Int($0) }
+    let table = try floats("\(name).table")
+    let places = try bytes("\(name).places")
+    return (shape, places.prefix(shape.reduce(1, *)).map { table[Int($0)] })
+  }
+
+  /// Four bytes from each number, the lowest first.
+  func bytes(_ name: String) throws -> [UInt8] {
+    try integers(name).flatMap { number in (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) } }
+  }
+}

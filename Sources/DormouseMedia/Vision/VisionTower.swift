@@ -1,0 +1,116 @@
+public import DormouseKernels
+public import DormouseSupport
+public import DormouseWeights
+
+/// A folder's vision tower, its configuration and headers read and checked against each other; no weights loaded.
+public struct VisionFolder: Sendable {
+  public let path: String
+  public let configuration: VisionConfiguration
+  public let checkpoint: Checkpoint
+  /// The tensors that the tower and its projector use.
+  public let tensorNames: [String]
+  /// Bytes of their weights in the files' types.
+  public let weightByteCount: Int
+  /// Bytes of the float32 copies of norms, biases and positions that loading will make.
+  public let floatByteCount: Int
+
+  /// - Parameter checkpoint: the folder's files where they are open already.
+  /// - Throws: `Failure` naming the field or tensor, what it is and what was expected; `.unsupported` for a model without
+  ///   a tower of this kind.
+  public init(_ path: String, checkpoint: Checkpoint? = nil) throws(Failure) {
+    guard let found = try VisionConfiguration.load(folder: path) else {
+      throw Failure(
+        .unsupported,
+        "\(path)/config.json: the model has no vision tower that is supported; supported model_type: "
+          + VisionConfiguration.Architecture.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    self.path = path
+    configuration = found
+    self.checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
+    var binding = VisionBinding(configuration, self.checkpoint)
+    _ = try binding.weights()
+    tensorNames = binding.source.loadedNames
+    floatByteCount = binding.source.floatByteCount
+    var total = 0
+    for name in tensorNames {
+      let size = self.checkpoint.description(of: name)?.byteCount ?? 0
+      total = try CheckedSize.sum(total, size, of: "\(path): the vision tower's size")
+    }
+    weightByteCount = total
+  }
+}
+
+/// A loaded vision tower with its projector: patches of pictures and frames become rows for the text model.
+///
+/// MoonViT (Kimi-VL, arXiv 2504.07491) and its extension to frames in Kimi K2.5; computed as transformers 5.23
+/// `modeling_kimi_k25` does. Immutable. Thread: any; encodings on one pool take turns.
+public final class VisionTower: Sendable {
+  public let configuration: VisionConfiguration
+  public let pool: ThreadPool
+  public let kernels: Kernels
+  let weights: VisionWeights
+  let positions: PositionGrid
+  let rope: AxialRope
+  let attention: VisionAttention
+
+  /// Loads the weights of a folder that was checked.
+  /// - Parameter progress: bytes of weights loaded; `false` cancels.
+  /// - Throws: `Failure` as `Checkpoint.load`.
+  public init(
+    _ folder: VisionFolder, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    let store = try folder.checkpoint.load(
+      folder.tensorNames, residency: residency, pool: pool, progress: progress)
+    var binding = VisionBinding(folder.configuration, folder.checkpoint, store: store)
+    configuration = folder.configuration
+    weights = try binding.weights()
+    positions = PositionGrid(configuration, table: weights.positions)
+    rope = AxialRope(
+      headDimension: configuration.headDimension, theta: configuration.ropeTheta,
+      interleaved: weights.ropeInterleaved)
+    attention = try VisionAttention(configuration)
+    self.pool = pool
+    self.kernels = kernels
+  }
+
+  /// Bytes that `encode` takes while it works on `patches` patches, on `threads` threads.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public static func scratchByteCount(
+    _ configuration: VisionConfiguration, patches: Int, threads: Int
+  ) throws(Failure) -> Int {
+    try VisionScratchLayout(configuration, patches: patches, threads: threads).words.byteCount()
+  }
+
+  /// Rows for the text model that pictures and chunks of frames of these grids become.
+  /// - Throws: `Failure(.invalidArgument)` for a grid that the tower does not take.
+  public func tokenCount(_ grids: [PatchGrid]) throws(Failure) -> Int {
+    var total = 0
+    for grid in grids {
+      try check(grid)
+      total += grid.height / configuration.mergeHeight * (grid.width / configuration.mergeWidth)
+    }
+    return total
+  }
+
+  /// Rows and columns of a grid, at most: what published towers were made for.
+  public static let maximumSide = 512
+
+  /// - Throws: `Failure(.invalidArgument)` naming what the tower does not take.
+  func check(_ grid: PatchGrid) throws(Failure) {
+    let c = configuration
+    let sides = 1...Self.maximumSide
+    guard sides.contains(grid.height), sides.contains(grid.width), grid.height % c.mergeHeight == 0,
+      grid.width % c.mergeWidth == 0
+    else {
+      throw Failure(
+        .invalidArgument,
+        "a grid has \(grid.height) x \(grid.width) patches; expected sides from 1 to \(Self.maximumSide), multiples of"
+          + " \(c.mergeHeight) and \(c.mergeWidth)")
+    }
+    let frames = c.architecture == .kimiVL ? 1 : c.positionFrames
+    guard (1...frames).contains(grid.frames) else {
+      throw Failure(.invalidArgument, "a grid has \(grid.frames) frames; this tower takes 1 to \(frames)")
+    }
+  }
+}

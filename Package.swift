@@ -117,7 +117,9 @@ let package = Package(
     .testTarget(
       name: "DormouseMediaTests",
       dependencies: ["DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
-    .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine", "DormouseKernels"]),
+    .testTarget(
+      name: "DormouseEngineTests",
+      dependencies: ["DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
     .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "CDormouse"]),
   ],
   swiftLanguageModes: [.v6]

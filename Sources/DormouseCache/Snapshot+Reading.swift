@@ -65,7 +65,8 @@ private struct SnapshotReader {
     }
     let limit = SnapshotHeader.textLimit
     let header = try SnapshotHeader(
-      layout: layout, keyType: try keyType(bytes), tokenCount: tokens, rowCount: rows, logitCount: logits == 0 ? 0 : vocabularySize,
+      layout: layout, keyType: try keyType(bytes), tokenCount: tokens, rowCount: rows,
+      logitCount: logits == 0 ? 0 : vocabularySize,
       identityCount: count("bytes of identity", bytes.number(at: 72), atMost: limit, .malformed),
       descriptionCount: count("bytes of description", bytes.number(at: 80), atMost: limit, .malformed))
     guard file.size == header.fileByteCount else {

@@ -25,9 +25,9 @@ struct ChatPrompt {
     self.file = file
   }
 
-  /// The timeline of a rendered chat.
+  /// The tokens of a rendered chat, and where in it what stands.
   /// - Throws: `Failure(.unsupported)` for a template that does not show every part.
-  func timeline(_ runs: [PromptRun]) throws(Failure) -> Timeline {
+  func encode(_ runs: [PromptRun]) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
     let tokens = try tokenizer.encode(try replaced(runs))
     var rest = positions(of: tokens)[...]
     var spans: [MediaSpan] = []
@@ -43,7 +43,7 @@ struct ChatPrompt {
     guard rest.isEmpty else {
       throw Failure(.unsupported, "\(file): the chat template writes tokens that stand for pictures or sound")
     }
-    return Timeline(tokens: tokens, spans: spans)
+    return (tokens, spans)
   }
 
   /// Puts what the parts are in place of what the template wrote for them: in markup alone, which no message can forge.

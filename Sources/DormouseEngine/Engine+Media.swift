@@ -8,6 +8,18 @@ extension Engine {
   /// - Parameter attachments: what parts name by number.
   func prompt(_ request: ChatRequest, attachments: [MediaItem] = []) throws(Failure) -> Timeline {
     guard !request.mediaParts.isEmpty else { return Timeline(tokens: try text.tokenize(request)) }
+    let (tokens, spans) = try encode(request, attachments)
+    return Timeline(tokens: tokens, spans: spans)
+  }
+
+  /// The tokens of a rendered chat, as the model's own processor has them.
+  func tokens(_ request: ChatRequest, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
+    request.mediaParts.isEmpty ? try text.tokenize(request) : try encode(request, attachments).tokens
+  }
+
+  private func encode(
+    _ request: ChatRequest, _ attachments: [MediaItem]
+  ) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
     let tokenizer = try text.requireTokenizer()
     let media = try requireMedia()
     var parts: [ChatPrompt.Part] = []
@@ -17,7 +29,7 @@ extension Engine {
           try media.promptPart(part, attachments: attachments, tokenizer: tokenizer)
         })
     }
-    return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).timeline(try text.render(request))
+    return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(try text.render(request))
   }
 
   func requireMedia() throws(Failure) -> EngineMedia {

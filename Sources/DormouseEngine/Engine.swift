@@ -1,5 +1,6 @@
 import DormouseCache
 import DormouseKernels
+import DormouseMedia
 import DormouseModel
 import DormouseSupport
 import DormouseText
@@ -54,7 +55,7 @@ public final class Engine: Sendable {
         scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
         stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
         reservation: reservation, model: model)
-      media = nil
+      media = try Engine.openMedia(modelFolder, pool: pool, kernels: kernels, budget: memoryBudget, options: options)
       checkedFolder = Locked(modelFolder)
     }
   }
@@ -130,7 +131,7 @@ extension Engine {
   }
 
   /// The tokens of that prompt; control tokens come from the template alone.
-  public func tokenize(messages: String) throws(Failure) -> [Int32] {
-    try prompt(try ChatRequest(json: messages)).tokens
+  public func tokenize(messages: String, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
+    try tokens(try ChatRequest(json: messages), attachments: attachments)
   }
 }

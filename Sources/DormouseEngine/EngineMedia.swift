@@ -1,9 +1,13 @@
+import DormouseKernels
 import DormouseMedia
+import DormouseModel
 import DormouseSupport
 
 /// An engine's towers, and what they have encoded: equal content is encoded once, for all sessions.
 final class EngineMedia: Sendable {
   let encoder: any MediaEncoder
+  /// The towers' weights.
+  private let reservation: MemoryBudget.Reservation
   private let hiddenSize: Int
   private let budget: MemoryBudget
   private let known: Locked<RecentContents>
@@ -11,13 +15,20 @@ final class EngineMedia: Sendable {
   /// - Parameters:
   ///   - hiddenSize: of the text model.
   ///   - byteLimit: bytes of rows that stay for later sessions; those that sessions hold count, too.
-  init(encoder: any MediaEncoder, hiddenSize: Int, budget: MemoryBudget, byteLimit: UInt64) {
+  init(
+    encoder: any MediaEncoder, reservation: MemoryBudget.Reservation, hiddenSize: Int, budget: MemoryBudget,
+    byteLimit: UInt64
+  ) {
     self.encoder = encoder
+    self.reservation = reservation
     self.hiddenSize = hiddenSize
     self.budget = budget
     known = Locked(RecentContents(byteLimit: byteLimit))
     budget.addReclaimer { [weak self] _ in self?.known.withLock { $0.dropOldest() } ?? false }
   }
+
+  /// Bytes of encoded content that stay for later sessions, unless the engine's options say otherwise.
+  static let standardByteLimit: UInt64 = 256 << 20
 
   /// The content that `prepared` is: the one that an earlier prompt has brought, if it is known.
   func content(_ prepared: any PreparedMedia) -> MediaContent {
@@ -36,6 +47,23 @@ final class EngineMedia: Sendable {
     let reservation = try budget.reserve(UInt64(byteCount), for: what)
     return MediaContent.Rows(
       memory: try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: what), reservation: reservation)
+  }
+}
+
+extension Engine {
+  /// The towers of a model, loaded; nil for one of text alone.
+  static func openMedia(
+    _ folder: ModelFolder, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget, options: EngineOptions
+  ) throws(Failure) -> EngineMedia? {
+    guard let towers = try MediaFolder(folder.path, checkpoint: folder.checkpoint) else { return nil }
+    let what = "the towers' size"
+    let byteCount = try CheckedSize.sum(towers.weightByteCount, towers.floatByteCount, of: what)
+    let reservation = try budget.reserve(UInt64(byteCount), for: "\(folder.path): towers")
+    let encoder = try towers.load(
+      residency: options.residency, pool: pool, kernels: kernels, progress: options.progress)
+    return EngineMedia(
+      encoder: encoder, reservation: reservation, hiddenSize: folder.configuration.hiddenSize, budget: budget,
+      byteLimit: EngineMedia.standardByteLimit)
   }
 }
 

@@ -74,7 +74,7 @@ private struct Generation {
   init(session: Session, request: GenerationRequest, reused: Int, prompt: Timeline, called: Double) {
     self.session = session
     self.request = request
-    sampler = Sampler(request.sampling, prompt: session.timeline.tokens)
+    sampler = Sampler(request.sampling, prompt: session.timeline.textTokens)
     output = TextOutput(tokenizer: session.engine.text.tokenizer, stop: request.stop)
     counts.promptTokens = prompt.count
     counts.mediaTokens = prompt.mediaCounts

@@ -7,7 +7,8 @@ extension Session {
   public func save(to path: String) throws(Failure) {
     try state.exclusively { () throws(Failure) in
       try Snapshot.write(
-        cache: cache, keys: timeline.keys(0..<timeline.count), logits: hasLogits ? Array(logits) : nil, identity: try engine.snapshotIdentity(),
+        cache: cache, keys: timeline.keys(0..<timeline.count), logits: hasLogits ? Array(logits) : nil,
+        identity: try engine.snapshotIdentity(),
         to: path)
     }
   }

@@ -58,9 +58,11 @@ struct Timeline: Sendable {
 
   init() {}
 
+  /// - Parameter tokens: those of positions in `spans` may be of no vocabulary, and are forgotten.
   init(tokens: [Int32], spans: [MediaSpan] = []) {
     self.tokens = tokens
     self.spans = spans
+    for position in spans.lazy.flatMap(\.positions) { self.tokens[position] = 0 }
   }
 
   /// What a saved session has held: media without their content.
@@ -75,6 +77,17 @@ struct Timeline: Sendable {
   }
 
   var count: Int { tokens.count }
+
+  /// The tokens that are no media.
+  var textTokens: [Int32] {
+    guard !spans.isEmpty else { return tokens }
+    var (result, end): ([Int32], Int) = ([], 0)
+    for span in spans {
+      result += tokens[end..<span.positions.lowerBound]
+      end = span.positions.upperBound
+    }
+    return result + tokens[end...]
+  }
 
   /// Positions of media whose content is known.
   var mediaCounts: MediaCounts {
@@ -155,7 +168,8 @@ struct Timeline: Sendable {
   mutating func adoptContents(of other: Timeline) {
     let common = commonCount(with: other)
     guard spans.contains(where: { $0.content == nil && $0.positions.lowerBound < common }) else { return }
-    spans = other.spans.compactMap { $0.clamped(to: 0..<common) }
+    spans =
+      other.spans.compactMap { $0.clamped(to: 0..<common) }
       + spans.compactMap { $0.clamped(to: common..<max(common, count)) }
     collectRows()
   }

@@ -64,7 +64,8 @@ public struct HeldFilm: Film {
     if let timestamps {
       guard timestamps.count == images.count else {
         throw Failure(
-          .invalidArgument, "a film of \(images.count) frames has \(timestamps.count) timestamps; expected one for each")
+          .invalidArgument, "a film of \(images.count) frames has \(timestamps.count) timestamps; expected one for each"
+        )
       }
       for index in timestamps.indices.dropFirst() where !(timestamps[index] >= timestamps[index - 1]) {
         throw Failure(
@@ -98,7 +99,7 @@ public struct HeldFilm: Film {
       try image.withBytes { bytes in hash.update(UnsafeRawBufferPointer(start: bytes, count: image.byteCount)) }
     }
     for time in timestamps ?? [framesPerSecond] { withUnsafeBytes(of: time) { hash.update($0) } }
-    withUnsafeBytes(of: [width, height]) { hash.update($0) }
+    withUnsafeBytes(of: (width, height)) { hash.update($0) }
     return ContentHash(hash.finish())
   }
 }

@@ -118,7 +118,8 @@ public struct ModelConfiguration: Sendable, Equatable {
     tiesWordEmbeddings = try document.optionalBoolean("tie_word_embeddings") ?? (composite == .kimiK25)
     nextTokenLayerCount = try Self.nextTokenLayers(fields)
     let ownQuantization = try BlockQuantization(document: fields)
-    quantization = composite == nil || ownQuantization != nil ? ownQuantization : try BlockQuantization(document: document)
+    quantization =
+      composite == nil || ownQuantization != nil ? ownQuantization : try BlockQuantization(document: document)
     try checkDimensions(fields)
   }
 

@@ -37,7 +37,8 @@ public struct BLAKE2b {
       if filled == BLAKE2b.blockByteCount { compress(isLast: false) }
       let part = rest.prefix(BLAKE2b.blockByteCount - filled)
       block.withUnsafeMutableBytes { block in
-        UnsafeMutableRawBufferPointer(rebasing: block[filled...]).copyMemory(from: UnsafeRawBufferPointer(rebasing: part))
+        UnsafeMutableRawBufferPointer(rebasing: block[filled...]).copyMemory(
+          from: UnsafeRawBufferPointer(rebasing: part))
       }
       filled += part.count
       rest = rest.dropFirst(part.count)

@@ -59,7 +59,9 @@ import Testing
     let size = test.channels
     var worst: Float = 0
     for (place, frame) in chosen.enumerated() {
-      for channel in 0..<size { worst = max(worst, abs(rows[frame * size + channel] - expected[place * size + channel])) }
+      for channel in 0..<size {
+        worst = max(worst, abs(rows[frame * size + channel] - expected[place * size + channel]))
+      }
     }
     let frameMeans = try golden.floats("\(test.name).frame_means")
     // dots3_note cuts the frames of a chunk behind its last token.

@@ -197,7 +197,7 @@ enum Tower {
     var rows = [Float](repeating: .nan, count: try tower.tokenCount(grids) * tower.configuration.textHiddenSize)
     return try patches.withUnsafeBufferPointer { patches in
       let pass = try rows.withUnsafeMutableBufferPointer { rows in
-        let pass = try #require(try tower.pass(patches, grids: grids, into: rows, isCancelled: nil))
+        let pass = try #require(try tower.pass(grids, patches: patches.count, rows: rows.count))
         try pass.run(try #require(patches.baseAddress), progress: nil)
         return pass
       }

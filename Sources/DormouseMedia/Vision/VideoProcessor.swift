@@ -10,6 +10,17 @@ public struct VideoProcessor: Sendable {
     frames = ImageProcessor(configuration.frame)
   }
 
+  /// Numbers of a patch: 3 channels of a square.
+  public var patchWidth: Int { frames.patchWidth }
+
+  /// The same, but that looks at `framesPerSecond`, unless it is nil.
+  public func sampled(_ framesPerSecond: Double?) -> VideoProcessor {
+    guard let framesPerSecond else { return self }
+    var changed = configuration
+    changed.framesPerSecond = framesPerSecond
+    return VideoProcessor(changed)
+  }
+
   /// Writes the patches of a chunk's frames.
   ///
   /// - Parameters:

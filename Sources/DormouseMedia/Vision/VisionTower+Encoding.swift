@@ -17,7 +17,7 @@ extension VisionTower {
     _ patches: UnsafeBufferPointer<Float>, grids: [PatchGrid], into rows: UnsafeMutableBufferPointer<Float>,
     isCancelled: (() -> Bool)? = nil, progress: ((_ done: Int, _ total: Int) -> Void)? = nil
   ) throws(Failure) {
-    guard let pass = try pass(patches, grids: grids, into: rows, isCancelled: isCancelled),
+    guard let pass = try pass(grids, patches: patches.count, rows: rows.count, isCancelled: isCancelled),
       let pixels = patches.baseAddress, let target = rows.baseAddress
     else { return }
     try pass.run(pixels, progress: progress)
@@ -25,11 +25,13 @@ extension VisionTower {
   }
 
   /// A batch with its memory, all sizes checked; nil for an empty one.
+  /// - Parameters:
+  ///   - patches: numbers of the patches that it will get.
+  ///   - rows: numbers that it will have room for.
   func pass(
-    _ patches: UnsafeBufferPointer<Float>, grids: [PatchGrid], into rows: UnsafeMutableBufferPointer<Float>,
-    isCancelled: (() -> Bool)?
+    _ grids: [PatchGrid], patches: Int, rows: Int, isCancelled: (() -> Bool)? = nil
   ) throws(Failure) -> EncodingPass? {
-    let segments = try segments(grids, patches: patches.count, rows: rows.count)
+    let segments = try segments(grids, patches: patches, rows: rows)
     guard let last = segments.last else { return nil }
     let count = last.rows.upperBound
     return EncodingPass(
@@ -94,11 +96,14 @@ struct EncodingPass {
       try run(layer)
       progress?(index + 1, tower.weights.layers.count)
     }
-    normalize(scratch.hidden, tower.weights.finalNorm, count: count, into: scratch.normed)
+    normalizeRows()
   }
 
+  /// The tower's end: its rows in `scratch.normed`.
+  func normalizeRows() { normalize(scratch.hidden, tower.weights.finalNorm, count: count, into: scratch.normed) }
+
   /// Patches to the residual stream: [count, hidden], with positions.
-  private func embed(_ pixels: UnsafePointer<Float>) throws(Failure) {
+  func embed(_ pixels: UnsafePointer<Float>) throws(Failure) {
     try cancellation.check()
     let x = Activations(floats: pixels, stride: tower.configuration.patchWidth)
     queue.run(tower.weights.patchEmbedding, x: x, count: count, y: scratch.hidden)
@@ -110,7 +115,7 @@ struct EncodingPass {
     }
   }
 
-  private func run(_ layer: VisionLayerWeights) throws(Failure) {
+  func run(_ layer: VisionLayerWeights) throws(Failure) {
     try cancellation.check()
     normalize(scratch.hidden, layer.attentionNorm, count: count, into: scratch.normed)
     attendInputs(layer)

@@ -228,7 +228,9 @@ def conversations(model, tok):
         text, inputs = inputs_of(processor, messages)
         ids = inputs["input_ids"][0].tolist()
         chosen, margin = continuation(model, inputs, ids)
-        if margin < MARGIN or len(set(chosen)) < 5 or tok.convert_tokens_to_ids("<|im_end|>") in chosen:
+        # A chosen placeholder would be read as one more picture.
+        unwanted = {tok.convert_tokens_to_ids(token) for token in ("<|im_end|>", "<|media_pad|>", kimi.VIDEO_PLACEHOLDER)}
+        if margin < MARGIN or len(set(chosen)) < 5 or unwanted & set(chosen):
             return None
         logits = logits_of(model, inputs, ids + chosen)
         model.double()

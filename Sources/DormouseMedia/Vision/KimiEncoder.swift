@@ -1,0 +1,137 @@
+public import DormouseKernels
+public import DormouseSupport
+public import DormouseWeights
+
+/// How Kimi-K2.5 and Kimi-VL see: MoonViT, and the prompts of their published processors.
+public final class KimiEncoder: MediaEncoder {
+  private let tower: VisionTower
+  private let images: ImageProcessor
+  /// Nil for Kimi-VL, which sees pictures only.
+  private let videos: VideoProcessor?
+
+  private static let imagePadding = "<|media_pad|>"
+  private static let videoPlaceholder = "<|kimi_k25_video_placeholder|>"
+
+  /// Loads the tower of a folder that was checked, and reads its processors' files.
+  public init(
+    _ folder: VisionFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    images = ImageProcessor(try ImageProcessorConfiguration.load(folder: folder.path))
+    let seesFilms = folder.configuration.architecture == .kimiK25
+    videos = seesFilms ? VideoProcessor(try VideoProcessorConfiguration.load(folder: folder.path)) : nil
+    tower = try VisionTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+  }
+
+  public func placeholder(of modality: Modality) -> String? {
+    switch modality {
+    case .image: Self.imagePadding
+    case .video: videos == nil ? nil : Self.videoPlaceholder
+    case .audio: nil
+    }
+  }
+
+  /// transformers 5.23 has a token of its own for films, Kimi's own processor the picture's.
+  public func paddingTokens(of modality: Modality) -> [String] {
+    modality == .video ? [Self.videoPlaceholder, Self.imagePadding] : [Self.imagePadding]
+  }
+
+  public func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia {
+    switch (item, videos) {
+    case (.image(let image), _): return try prepare(image)
+    case (.video(let film, let rate), let videos?): return try prepare(film, videos.sampled(rate))
+    default: throw Failure(.unsupported, "this model takes no parts of type \(item.modality.rawValue)")
+    }
+  }
+
+  public func begin(
+    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
+  ) throws(Failure) -> any EncodingRun {
+    switch prepared {
+    case let picture as PreparedPicture:
+      return VisionRun(tower: tower, rows: rows) { (index) throws(Failure) in index == 0 ? picture.portion : nil }
+    case let film as PreparedFilm:
+      return VisionRun(tower: tower, rows: rows) { [pool = tower.pool] (index) throws(Failure) in
+        try film.portion(index, pool)
+      }
+    default: throw Failure(.internalError, "a tower for pictures was given something else")
+    }
+  }
+
+  // MARK: - Preparing
+
+  private func prepare(_ image: RGBImage) throws(Failure) -> PreparedPicture {
+    let grid = try images.configuration.grid(width: image.width, height: image.height)
+    let byteCount = try CheckedSize.product(
+      grid.patchCount(), images.patchWidth, MemoryLayout<Float>.stride, of: "the size of a picture's patches")
+    let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of a picture")
+    try images.process(image, into: patches.bound(to: Float.self), pool: tower.pool)
+    var hash = BLAKE2b()
+    withUnsafeBytes(of: (grid.height, grid.width)) { hash.update($0) }
+    hash.update(UnsafeRawBufferPointer(patches.bytes))
+    return PreparedPicture(
+      portion: VisionPortion(patches: patches, grid: grid, tokenCount: try tower.tokenCount([grid])),
+      contentHash: ContentHash(hash.finish()), scratchByteCount: try scratchByteCount(of: grid))
+  }
+
+  private func prepare(_ film: any Film, _ videos: VideoProcessor) throws(Failure) -> PreparedFilm {
+    let plan = try VideoPlan(
+      videos.configuration, frameCount: film.frameCount, framesPerSecond: film.framesPerSecond, width: film.width,
+      height: film.height, timestamps: film.timestamps)
+    var (rows, scratch) = (0, 0)
+    for chunk in plan.chunks {
+      rows += try tower.tokenCount([chunk.grid])
+      scratch = max(scratch, try scratchByteCount(of: chunk.grid))
+    }
+    var hash = BLAKE2b()
+    withUnsafeBytes(of: try film.contentHash().value) { hash.update($0) }
+    for chunk in plan.chunks { withUnsafeBytes(of: chunk.grid) { hash.update($0) } }
+    for chunk in plan.chunks { chunk.frames.withUnsafeBytes { hash.update($0) } }
+    return PreparedFilm(
+      film: film, plan: plan, videos: videos, rowCount: rows, contentHash: ContentHash(hash.finish()),
+      scratchByteCount: scratch)
+  }
+
+  private func scratchByteCount(of grid: PatchGrid) throws(Failure) -> Int {
+    try VisionTower.scratchByteCount(
+      tower.configuration, patches: grid.patchCount(), threads: tower.pool.threadCount)
+  }
+}
+
+private struct PreparedPicture: PreparedMedia {
+  let modality = Modality.image
+  let portion: VisionPortion
+  let contentHash: ContentHash
+  let scratchByteCount: Int
+
+  var rowCount: Int { portion.tokenCount }
+  var byteCount: Int { portion.patches.bytes.count }
+
+  /// Templates write what stands around it.
+  func replacement(padding: String) -> String { String(repeating: padding, count: rowCount) }
+}
+
+/// A film, whose frames are decoded chunk by chunk when they are encoded.
+private struct PreparedFilm: PreparedMedia {
+  let modality = Modality.video
+  let film: any Film
+  let plan: VideoPlan
+  let videos: VideoProcessor
+  let rowCount: Int
+  let contentHash: ContentHash
+  let scratchByteCount: Int
+
+  var byteCount: Int { 0 }
+
+  func replacement(padding: String) -> String { plan.prompt(placeholder: padding) }
+
+  func portion(_ index: Int, _ pool: ThreadPool) throws(Failure) -> VisionPortion? {
+    guard plan.chunks.indices.contains(index) else { return nil }
+    let chunk = plan.chunks[index]
+    let byteCount = try CheckedSize.product(
+      chunk.grid.patchCount(), videos.patchWidth, MemoryLayout<Float>.stride, of: "the size of a chunk's patches")
+    let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of a film's chunk")
+    try videos.process(try film.frames(chunk.frames), of: chunk, into: patches.bound(to: Float.self), pool: pool)
+    return VisionPortion(patches: patches, grid: chunk.grid, tokenCount: chunk.tokenCount)
+  }
+}

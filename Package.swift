@@ -82,7 +82,8 @@ let package = Package(
       dependencies: [
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
       ]),
-    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseEngine"]),
+    .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
+    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine"]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
     .target(
@@ -110,7 +111,7 @@ let package = Package(
         "DormouseCache", "DormouseKernels", "DormouseModel", "DormouseSupport", "DormouseWeights",
       ]),
     .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine", "DormouseKernels"]),
-    .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "CDormouse"]),
+    .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "DormouseBoundary", "CDormouse"]),
   ],
   swiftLanguageModes: [.v6]
 )

@@ -32,7 +32,9 @@ final class Film: FrameTrack {
     let span = (Double(last) - Double(first)) * track.secondsPerUnit
     let average = index.shown.count > 1 ? span / Double(index.shown.count - 1) : 0
     let final = max(0, Double(index.end) - Double(last)) * track.secondsPerUnit
-    duration = span + (final > 0 ? final : average)
+    // A GIF with one frame is a picture, whatever its delay says.
+    let isPicture = demuxer.format == "gif" && timestamps.count == 1
+    duration = isPicture ? 0 : span + (final > 0 ? final : average)
     try watch.checkDuration(duration)
     size = try Film.shownSize(track, orientation, watch)
     reader = try FilmReader(source, track: track.index, index: index, options: options, watch: watch)

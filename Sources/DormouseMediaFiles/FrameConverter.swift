@@ -99,26 +99,27 @@ private struct PackedSamples {
     guard let plane = planes[Int(component.plane)] else { return }
     let (stride, step, depth) = (strides[Int(component.plane)], Int(component.step), Int(component.depth))
     let isBigEndian = description.flags & UInt64(AV_PIX_FMT_FLAG_BE) != 0
-    let isGrey = description.nb_components < 3
+    let shift = Int(component.shift)
+    let isWide = depth + shift > 8
     for y in 0..<result.height {
       let row = result.row(y)
       let source = plane + (y * stride + Int(component.offset))
-      if depth == 8 && component.shift == 0 {
+      if depth == 8 && shift == 0 {
         for x in 0..<result.width { row[3 * x + channel] = source[x * step] }
         continue
       }
       for x in 0..<result.width {
         let at = source + x * step
-        let word = depth + Int(component.shift) > 8 ? (isBigEndian ? Int(at[0]) << 8 | Int(at[1]) : Int(at[1]) << 8 | Int(at[0])) : Int(at[0])
-        let value = word >> Int(component.shift) & (1 << depth - 1)
-        row[3 * x + channel] = PackedSamples.eightBits(value, depth: depth, isGrey: isGrey)
+        let word = !isWide ? Int(at[0]) : isBigEndian ? Int(at[0]) << 8 | Int(at[1]) : Int(at[1]) << 8 | Int(at[0])
+        let value = (word >> shift) & ((1 << depth) - 1)
+        row[3 * x + channel] = PackedSamples.eightBits(value, depth: depth)
       }
     }
   }
 
   /// Of more than eight bits the upper ones; fewer are spread over the range.
-  private static func eightBits(_ value: Int, depth: Int, isGrey: Bool) -> UInt8 {
+  private static func eightBits(_ value: Int, depth: Int) -> UInt8 {
     if depth > 8 { return UInt8(truncatingIfNeeded: value >> (depth - 8)) }
-    return UInt8(truncatingIfNeeded: value * 255 / (1 << depth - 1))
+    return UInt8(truncatingIfNeeded: value * 255 / ((1 << depth) - 1))
   }
 }

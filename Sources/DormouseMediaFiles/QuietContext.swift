@@ -5,11 +5,11 @@ import DormouseSupport
 ///
 /// The level and the callback of FFmpeg's log are global, and belong to the host. But every message's level is raised by
 /// a number that its context may hold (AVClass.log_level_offset_offset, libavutil/log.h), and a level beyond
-/// AV_LOG_TRACE is written by nobody. Codecs have such a number; a demuxer gets a copy of its class that takes the
+/// AV_LOG_TRACE is written only by a host that asks for more than everything. Codecs have such a number; a demuxer gets a copy of its class that takes the
 /// user's word `opaque` for one.
 final class QuietContext {
-  /// Raises a fatal error beyond the most talkative level.
-  static let levelOffset: Int32 = 1 << 16
+  /// Raises a fatal error beyond the most talkative level, and keeps every level within the eight bits that count.
+  static let levelOffset: Int32 = 100
 
   private let description: UnsafeMutablePointer<AVClass>
 

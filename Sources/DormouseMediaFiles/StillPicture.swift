@@ -7,8 +7,8 @@ final class StillPicture: FrameTrack {
 
   init(_ format: PictureFormat, _ source: ByteSource, watch: MediaWatch) throws(Failure) {
     let decoder = try Decoder(format.codec, what: "the picture", watch: watch) { context in
-      // A damaged picture is an error, not half of it.
-      context.pointee.err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK
+      // A damaged picture is an error, not half of it. (The decoder of TIFF takes every unknown tag for damage.)
+      if format != .tiff { context.pointee.err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK }
       // The inverse transform of libjpeg's default, for the same pixels.
       if format == .jpeg { context.pointee.idct_algo = FF_IDCT_INT }
     }

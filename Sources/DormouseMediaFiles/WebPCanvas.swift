@@ -51,10 +51,10 @@ struct WebPCanvas {
     }
     guard color.3 > 0 else { return }
     let upper = UInt32(color.3)
-    let lower = UInt32(target[offset + 3]) * (256 - upper) >> 8
+    let lower = (UInt32(target[offset + 3]) * (256 - upper)) >> 8
     let scale = (1 << 24) / (upper + lower)
     func mixed(_ value: UInt8, _ below: UInt8) -> UInt8 {
-      UInt8(truncatingIfNeeded: (UInt32(value) * upper + UInt32(below) * lower) &* scale >> 24)
+      UInt8(truncatingIfNeeded: ((UInt32(value) * upper + UInt32(below) * lower) &* scale) >> 24)
     }
     target[offset] = mixed(color.0, target[offset])
     target[offset + 1] = mixed(color.1, target[offset + 1])

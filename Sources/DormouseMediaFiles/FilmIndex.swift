@@ -11,6 +11,9 @@ struct FilmIndex {
   private(set) var end: Int64 = 0
   /// How many frames, at most, come before one in the file that is shown before them.
   private(set) var reordering = 0
+  /// Whether the file tells when each frame is shown. Old AVI tells only in which order they are decoded, at an even pace:
+  /// frames are then told apart by counting them.
+  private(set) var hasTimestamps = true
   /// Seconds of sound of the other selected track.
   private(set) var soundEnd = 0.0
 
@@ -53,7 +56,7 @@ struct FilmIndex {
     packetCount += 1
     try watch.checkFrameCount(packetCount)
     guard data.flags & AV_PKT_FLAG_DISCARD == 0, !FilmIndex.isHidden(data, codec) else { return }
-    if data.pts != ffmpeg_no_timestamp { countReordering(data.pts) }
+    if data.pts != ffmpeg_no_timestamp { countReordering(data.pts) } else { hasTimestamps = false }
     shown.append(timestamp)
     let (frameEnd, overflow) = timestamp.addingReportingOverflow(max(data.duration, 0))
     end = max(end, overflow ? timestamp : frameEnd)

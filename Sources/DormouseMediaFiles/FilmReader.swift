@@ -56,10 +56,10 @@ final class FilmReader {
   }
 
   /// Goes to the key frame before `wanted` where it is further on, or where `wanted` has been passed. False when the
-  /// format can't.
+  /// format can't, and `wanted` does not come any more.
   private func seekIfUseful(_ wanted: Int) -> Bool {
     let isPassed = isAtEnd || current.map { $0 > wanted } ?? false
-    guard let key = index.keyFrame(before: index.shown[wanted]), isPassed || key.packet > nextPacket else {
+    guard index.hasTimestamps, let key = index.keyFrame(before: index.shown[wanted]), isPassed || key.packet > nextPacket else {
       return !isPassed
     }
     guard demuxer.seek(track: track, timestamp: key.seekTimestamp) else { return !isPassed }
@@ -75,11 +75,20 @@ final class FilmReader {
     while true {
       try watch.check()
       if try receive() {
-        current = index.frame(at: decoder.frame.pointee.best_effort_timestamp) ?? current
+        count()
         return true
       }
       guard !isAtEnd else { return false }
       try send()
+    }
+  }
+
+  /// Finds out which frame the decoder has given.
+  private func count() {
+    if index.hasTimestamps {
+      current = index.frame(at: decoder.frame.pointee.best_effort_timestamp) ?? current
+    } else {
+      current = current.map { $0 + 1 } ?? 0
     }
   }
 

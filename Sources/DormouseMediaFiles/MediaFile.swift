@@ -56,10 +56,9 @@ final class MediaFile {
       summary.frames = try Film(
         source, demuxer: demuxer, track: film, index: index, options: try decoderOptions(film.codec), watch: watch)
     }
-    if let sound {
+    if sound != nil {
       summary.soundSeconds = index.soundEnd
-      summary.channelCount = Int(sound.parameters.pointee.ch_layout.nb_channels)
-      summary.sampleRate = Int(sound.parameters.pointee.sample_rate)
+      (summary.channelCount, summary.sampleRate) = try Sound(source, watch: watch).measured()
     }
     return summary
   }

@@ -22,12 +22,32 @@ struct Sound {
     }
   }
 
-  /// Decodes everything.
+  /// Channels and samples a second, of the first piece that can be decoded: containers tell neither for some codecs, and
+  /// half the rate for others. What the container tells, where nothing can be decoded.
+  func measured() throws(Failure) -> (channels: Int, rate: Int) {
+    var (channels, rate) = (track.parameters.pointee.ch_layout.nb_channels, track.parameters.pointee.sample_rate)
+    do throws(Failure) {
+      try decode { (frame) throws(Failure) in
+        (channels, rate) = (frame.pointee.ch_layout.nb_channels, frame.pointee.sample_rate)
+        return false
+      }
+    } catch { guard error.status == .malformed else { throw error } }
+    return (Int(channels), Int(rate))
+  }
+
+  /// Decodes everything to one channel.
   /// - Parameters:
   ///   - rate: of the samples, 0 for the file's own.
   ///   - receive: takes the next samples; false ends the work.
   func decode(rate: Int32, _ receive: (UnsafeBufferPointer<Float>) throws(Failure) -> Bool) throws(Failure) {
     let resampler = Resampler(rate: rate, watch: watch)
+    let isComplete = try decode { (frame) throws(Failure) in try resampler.resample(frame, receive) }
+    if isComplete { _ = try resampler.finish(receive) }
+  }
+
+  /// Decodes frame after frame until one is answered with false. True: there are no more.
+  @discardableResult
+  private func decode(_ receive: (UnsafeMutablePointer<AVFrame>) throws(Failure) -> Bool) throws(Failure) -> Bool {
     let packet = try Packet(watch: watch)
     var seconds = 0.0
     var isAtEnd = false
@@ -38,11 +58,11 @@ struct Sound {
         let frame = decoder.frame
         seconds += Double(frame.pointee.nb_samples) / Double(max(frame.pointee.sample_rate, 1))
         try watch.checkDuration(seconds)
-        guard try resampler.resample(frame, receive) else { return }
+        guard try receive(frame) else { return false }
       }
     }
     guard seconds > 0 else { throw watch.failure(.malformed, "the sound has no samples") }
-    _ = try resampler.finish(receive)
+    return true
   }
 
   private func sent(_ packet: Packet?) -> Int32 {

@@ -7,6 +7,7 @@ final class Demuxer {
   private let watch: MediaWatch
   private var context: UnsafeMutablePointer<AVFormatContext>?
   private var quiet: QuietContext?
+  private var selected: [Int32] = []
   /// FFmpeg's name of the format.
   let format: String
 
@@ -84,17 +85,21 @@ final class Demuxer {
 
   /// Leaves the packets of all other tracks out.
   func select(_ wanted: [Int32]) {
+    selected = wanted
     for track in tracks { track.pointee.discard = wanted.contains(track.pointee.index) ? AVDISCARD_DEFAULT : AVDISCARD_ALL }
   }
 
-  /// Reads the next packet; false at the end. A file that is cut off ends where it is cut.
+  /// Reads the next packet of the selected tracks; false at the end. A file that is cut off ends where it is cut.
   func read(_ packet: Packet) throws(Failure) -> Bool {
     guard let context else { return false }
-    try watch.check()
-    packet.clear()
-    let code = av_read_frame(context, packet.pointer)
-    guard code != ffmpeg_error_end else { return false }
-    try watch.checked(code, "cannot read the file")
+    // A cover comes out once, whether it is wanted or not.
+    repeat {
+      try watch.check()
+      packet.clear()
+      let code = av_read_frame(context, packet.pointer)
+      guard code != ffmpeg_error_end else { return false }
+      try watch.checked(code, "cannot read the file")
+    } while !selected.contains(packet.pointer.pointee.stream_index)
     return true
   }
 

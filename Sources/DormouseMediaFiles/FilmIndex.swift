@@ -16,6 +16,7 @@ struct FilmIndex {
   private(set) var hasTimestamps = true
   /// Seconds of sound of the other selected track.
   private(set) var soundEnd = 0.0
+  private(set) var soundPacketCount = 0
 
   struct KeyFrame {
     /// The packet's number among those of the track.
@@ -76,6 +77,7 @@ struct FilmIndex {
 
   private mutating func addSound(_ packet: Packet, _ sound: Track, _ watch: MediaWatch) throws(Failure) {
     let data = packet.pointer.pointee
+    soundPacketCount += 1
     guard packet.timestamp != ffmpeg_no_timestamp else { return }
     soundEnd = max(soundEnd, sound.seconds(packet.timestamp) + sound.seconds(max(data.duration, 0)))
     try watch.checkDuration(soundEnd)

@@ -9,9 +9,8 @@ final class MediaFile {
   struct Summary {
     var format: String
     var frames: (any FrameTrack)?
+    var sound: Sound.Properties?
     var soundSeconds = 0.0
-    var channelCount = 0
-    var sampleRate = 0
   }
 
   private let source: ByteSource
@@ -57,10 +56,18 @@ final class MediaFile {
         source, demuxer: demuxer, track: film, index: index, options: try decoderOptions(film.codec), watch: watch)
     }
     if sound != nil {
-      summary.soundSeconds = index.soundEnd
-      (summary.channelCount, summary.sampleRate) = try Sound(source, watch: watch).measured()
+      summary.sound = try Sound(source, watch: watch).measured()
+      summary.soundSeconds = try soundSeconds(index, summary.sound)
     }
     return summary
+  }
+
+  /// How long the sound lasts; formats that tell no times are told by the number of their packets.
+  private func soundSeconds(_ index: FilmIndex, _ sound: Sound.Properties?) throws(Failure) -> Double {
+    guard index.soundEnd <= 0, let sound, sound.sampleRate > 0 else { return max(index.soundEnd, 0) }
+    let seconds = Double(index.soundPacketCount) * Double(sound.packetSamples) / Double(sound.sampleRate)
+    try watch.checkDuration(seconds)
+    return seconds
   }
 
   private func decoderOptions(_ codec: AVCodecID) throws(Failure) -> [String: String] {

@@ -48,8 +48,8 @@ func describe(_ summary: MediaFile.Summary) -> dormouse_media_info {
     info.duration = frames.duration
     info.frame_rate = frames.duration > 0 ? Double(count) / frames.duration : 0
   }
-  info.channel_count = UInt32(clamping: summary.channelCount)
-  info.sample_rate = UInt32(clamping: summary.sampleRate)
+  info.channel_count = UInt32(clamping: summary.sound?.channelCount ?? 0)
+  info.sample_rate = UInt32(clamping: summary.sound?.sampleRate ?? 0)
   info.sound_duration = summary.soundSeconds
   withUnsafeMutableBytes(of: &info.format) { $0.dropLast().copyBytes(from: summary.format.utf8.prefix($0.count - 1)) }
   return info

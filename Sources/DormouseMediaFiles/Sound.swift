@@ -22,17 +22,30 @@ struct Sound {
     }
   }
 
-  /// Channels and samples a second, of the first piece that can be decoded: containers tell neither for some codecs, and
+  /// What a piece of sound is like.
+  struct Properties {
+    var channelCount: Int
+    /// Samples a second.
+    var sampleRate: Int
+    /// Samples of what one packet holds; 0: unknown.
+    var packetSamples: Int
+  }
+
+  /// The properties of the first piece that can be decoded: containers tell neither channels nor rate for some codecs, and
   /// half the rate for others. What the container tells, where nothing can be decoded.
-  func measured() throws(Failure) -> (channels: Int, rate: Int) {
-    var (channels, rate) = (track.parameters.pointee.ch_layout.nb_channels, track.parameters.pointee.sample_rate)
+  func measured() throws(Failure) -> Properties {
+    let told = track.parameters.pointee
+    var properties = Properties(
+      channelCount: Int(told.ch_layout.nb_channels), sampleRate: Int(told.sample_rate), packetSamples: 0)
     do throws(Failure) {
       try decode { (frame) throws(Failure) in
-        (channels, rate) = (frame.pointee.ch_layout.nb_channels, frame.pointee.sample_rate)
+        properties = Properties(
+          channelCount: Int(frame.pointee.ch_layout.nb_channels), sampleRate: Int(frame.pointee.sample_rate),
+          packetSamples: Int(frame.pointee.nb_samples))
         return false
       }
     } catch { guard error.status == .malformed else { throw error } }
-    return (Int(channels), Int(rate))
+    return properties
   }
 
   /// Decodes everything to one channel.

@@ -160,6 +160,7 @@ def test_a_cover_is_no_film(media, ffmpeg, tmp_path):
         assert (info.width, info.frame_count, info.channel_count) == (0, 0, 1)
         with pytest.raises(MediaError, match="sound, but no pictures"):
             file.picture()
+        assert len(file.samples(16000)) == 16000
 
 
 def test_a_receiver_may_stop(media, film):

@@ -9,6 +9,9 @@ final class Decoder {
   /// The frame that `next` has decoded, valid until it is called again.
   let frame: UnsafeMutablePointer<AVFrame>
 
+  /// FFmpeg holds rows that are rounded up to `max_pixels`, too: what they may add to a picture within the limit.
+  private static let alignmentPixels = 1 << 22
+
   /// - Parameters:
   ///   - parameters: of the track; nil for a picture.
   ///   - options: a decoder's own, by FFmpeg's names.
@@ -34,7 +37,7 @@ final class Decoder {
     }
     context.pointee.log_level_offset = QuietContext.levelOffset
     context.pointee.thread_count = Int32(watch.limits.threadCount)
-    context.pointee.max_pixels = Int64(watch.limits.pixelLimit)
+    context.pointee.max_pixels = Int64(watch.limits.pixelLimit + Decoder.alignmentPixels)
     configure(context)
     try open(implementation, options)
   }

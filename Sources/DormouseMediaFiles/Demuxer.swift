@@ -29,7 +29,13 @@ final class Demuxer {
     // On failure the context is freed and NULL.
     let code = avformat_open_input(&context, nil, input, &options)
     self.context = context
-    try watch.checked(code, "cannot open the file as \(format)")
+    try checked(code, "cannot open the file as \(format)")
+  }
+
+  /// Throws for a negative code: what reading the file has failed with, if that is the reason.
+  private func checked(_ code: Int32, _ action: @autoclosure () -> String) throws(Failure) {
+    if code < 0, let problem = stream.problem { throw problem }
+    try watch.checked(code, action())
   }
 
   deinit { avformat_close_input(&context) }
@@ -98,7 +104,7 @@ final class Demuxer {
       packet.clear()
       let code = av_read_frame(context, packet.pointer)
       guard code != ffmpeg_error_end else { return false }
-      try watch.checked(code, "cannot read the file")
+      try checked(code, "cannot read the file")
     } while !selected.contains(packet.pointer.pointee.stream_index)
     return true
   }

@@ -8,7 +8,6 @@ extension MediaWatch {
     do throws(Failure) { try check() } catch { return error }
     switch code {
     case ffmpeg_error_memory: return failure(.outOfMemory, "\(action): no memory")
-    case ffmpeg_error_input_output: return failure(.inputOutput, "\(action): the file cannot be read")
     case ffmpeg_error_permission: return failure(.unsupported, "\(action): the file refers to other files")
     case ffmpeg_error_end: return failure(.malformed, "\(action): the file ends too early")
     default: return failure(.malformed, "\(action): \(Self.message(code))")

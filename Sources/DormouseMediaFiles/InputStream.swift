@@ -6,6 +6,8 @@ final class InputStream {
   private let source: ByteSource
   private let watch: MediaWatch
   private var position = 0
+  /// Why bytes could not be read, where that is what stopped FFmpeg.
+  private(set) var problem: Failure?
   private(set) var context: UnsafeMutablePointer<AVIOContext>?
 
   private static let bufferByteCount = 32 << 10
@@ -35,7 +37,10 @@ final class InputStream {
     let count = min(Int(capacity), source.count - position)
     do throws(Failure) {
       try source.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: count), at: position)
-    } catch { return ffmpeg_error_input_output }
+    } catch {
+      problem = error
+      return ffmpeg_error_input_output
+    }
     position += count
     return Int32(count)
   }

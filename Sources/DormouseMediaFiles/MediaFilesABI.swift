@@ -52,8 +52,8 @@ public func dormouse_media_describe(
 ) -> dormouse_status {
   boundary(error) { () throws(Failure) in
     let info = try require(info as UnsafeMutablePointer<dormouse_media_info>?, "info")
-    let file = try begun(file)
-    try write(describe(try file.summary()), to: info)
+    let summary = try working(on: file) { (file) throws(Failure) in try file.summary() }
+    try write(describe(summary), to: info)
   }
 }
 
@@ -63,7 +63,8 @@ public func dormouse_media_timestamps(
   _ file: OpaquePointer!, _ error: UnsafeMutablePointer<dormouse_error>!
 ) -> dormouse_status {
   boundary(error) { () throws(Failure) in
-    try deliver(try begun(file).frames().timestamps, seconds, capacity, count, "the timestamps")
+    let timestamps = try working(on: file) { (file) throws(Failure) in try file.frames().timestamps }
+    try deliver(timestamps, seconds, capacity, count, "the timestamps")
   }
 }
 
@@ -74,11 +75,14 @@ public func dormouse_media_frames(
 ) -> dormouse_status {
   returningBoundary(error) { () throws(Failure) in
     let receive = try require(frame as dormouse_media_frame_fn?, "frame")
+    let indices = try readArray(indices, index_count, "indices")
     var status = Status.ok.rawValue
-    try begun(file).decode(try readArray(indices, index_count, "indices")) { (index, seconds, frame) throws(Failure) in
-      status = receive(
-        user_data, UInt64(index), seconds, frame.pixels.baseAddress, UInt32(frame.width), UInt32(frame.height))
-      return status == Status.ok.rawValue
+    try working(on: file) { (file) throws(Failure) in
+      try file.decode(indices) { (index, seconds, frame) throws(Failure) in
+        status = receive(
+          user_data, UInt64(index), seconds, frame.pixels.baseAddress, UInt32(frame.width), UInt32(frame.height))
+        return status == Status.ok.rawValue
+      }
     }
     return status
   }
@@ -95,17 +99,21 @@ public func dormouse_media_samples(
       throw Failure(.invalidArgument, "sample_rate is \(sample_rate), more than 768000")
     }
     var status = Status.ok.rawValue
-    try begun(file).samples(rate: Int32(sample_rate)) { (samples) throws(Failure) in
-      status = receive(user_data, samples.baseAddress, samples.count)
-      return status == Status.ok.rawValue
+    try working(on: file) { (file) throws(Failure) in
+      try file.samples(rate: Int32(sample_rate)) { (samples) throws(Failure) in
+        status = receive(user_data, samples.baseAddress, samples.count)
+        return status == Status.ok.rawValue
+      }
     }
     return status
   }
 }
 
-/// The file behind a handle, whose time counts from now.
-private func begun(_ handle: OpaquePointer?) throws(Failure) -> MediaFile {
+/// Works on the file behind a handle; its time counts from now.
+private func working<Result>(
+  on handle: OpaquePointer?, _ work: (MediaFile) throws(Failure) -> Result
+) throws(Failure) -> Result {
   let file = try Handle.object(handle, MediaFile.self, "file")
   file.begin()
-  return file
+  return try QuietLog.during { () throws(Failure) in try work(file) }
 }

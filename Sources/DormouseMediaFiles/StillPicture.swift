@@ -6,6 +6,8 @@ final class StillPicture: FrameTrack {
   private let frame: RGBFrame
 
   init(_ format: PictureFormat, _ source: ByteSource, watch: MediaWatch) throws(Failure) {
+    let header = try PictureHeader(format, source)
+    if header.width > 0 || header.height > 0 { try watch.checkSize(width: header.width, height: header.height) }
     let decoder = try Decoder(format.codec, what: "the picture", watch: watch) { context in
       // A damaged picture is an error, not half of it. (The decoder of TIFF takes every unknown tag for damage.)
       if format != .tiff { context.pointee.err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK }
@@ -14,7 +16,7 @@ final class StillPicture: FrameTrack {
     }
     try decoder.decodeOne(try Packet(source, at: 0, count: source.count, watch: watch))
     let stored = try FrameConverter(picture: format, watch: watch).convert(decoder.frame)
-    frame = try stored.shown(try EXIF.orientation(of: format, source), watch: watch)
+    frame = try stored.shown(header.orientation, watch: watch)
   }
 
   var size: (width: Int, height: Int) { (frame.width, frame.height) }

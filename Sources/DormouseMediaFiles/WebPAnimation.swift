@@ -26,8 +26,8 @@ final class WebPAnimation: FrameTrack {
     canvas = try WebPCanvas(width: 1 + fields.number24(at: 4), height: 1 + fields.number24(at: 7), watch: watch)
     var parts: [WebPPart] = []
     while let chunk = try chunks.next() {
-      guard chunk.name == "ANMF" else { continue }
       try watch.check()
+      guard chunk.name == "ANMF" else { continue }
       try watch.checkFrameCount(parts.count + 1)
       parts.append(try WebPPart(source, chunk, canvas: canvas, watch: watch))
     }
@@ -35,7 +35,7 @@ final class WebPAnimation: FrameTrack {
     self.source = source
     self.watch = watch
     self.parts = parts
-    orientation = try EXIF.orientation(of: .webp, source)
+    orientation = try PictureHeader(.webp, source).orientation
     converter = FrameConverter(picture: .webp, watch: watch)
     var (timestamps, milliseconds): ([Double], Int) = ([], 0)
     for part in parts {

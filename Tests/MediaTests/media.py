@@ -44,7 +44,8 @@ class MediaError(Exception):
 
 class Library:
     def __init__(self, path):
-        self.library = ctypes.CDLL(str(path))
+        self.path = str(path)
+        self.library = ctypes.CDLL(self.path)
         for name in ("open_path", "open_bytes", "describe", "timestamps", "frames", "samples"):
             getattr(self.library, f"dormouse_media_{name}").restype = c_int32
         self.library.dormouse_media_free.restype = None

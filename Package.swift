@@ -36,13 +36,14 @@ let staticLibraries: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libjson-c.
 /// The Swift runtime goes into the products too: neither needs an installed Swift.
 let staticRuntime = ["-static-stdlib", "-use-ld=lld"]
 
-/// The shared library shows the functions of dormouse.h and nothing else.
-let sharedLibrary: LinkerSetting = .unsafeFlags(
-  staticRuntime
-    + [
-      "--version-script=\(Context.packageDirectory)/Sources/DormouseLibrary/dormouse.map",
-      "-soname", "libdormouse.so.0", "-z", "defs", "--gc-sections",
-    ].flatMap { ["-Xlinker", $0] })
+/// A shared library shows the functions of its header, which its map lists, and nothing else.
+func sharedLibrary(_ name: String, map: String) -> LinkerSetting {
+  .unsafeFlags(
+    staticRuntime
+      + [
+        "--version-script=\(Context.packageDirectory)/Sources/\(map)", "-soname", name, "-z", "defs", "--gc-sections",
+      ].flatMap { ["-Xlinker", $0] })
+}
 
 /// FoundationEssentials, which ArgumentParser brings in, leaves it to its user to name its own two static libraries.
 let commandLine: LinkerSetting = .unsafeFlags(staticRuntime + ["-l_FoundationCollections", "-l_FoundationCShims"])
@@ -51,6 +52,7 @@ let package = Package(
   name: "dormouse",
   products: [
     .library(name: "Dormouse", type: .dynamic, targets: ["DormouseLibrary"]),
+    .library(name: "dormouse_media", type: .dynamic, targets: ["DormouseMediaLibrary"]),
     .executable(name: "dormouse", targets: ["dormouse"]),
     .executable(name: "dormouse-kernels-bench", targets: ["dormouse-kernels-bench"]),
   ],
@@ -59,6 +61,8 @@ let package = Package(
   ],
   targets: kernelTargets + [
     .systemLibrary(name: "CDormouse", path: "include"),
+    .systemLibrary(name: "CDormouseMedia"),
+    .systemLibrary(name: "CFFmpeg"),
     .systemLibrary(name: "CJSON"),
     .systemLibrary(name: "CPCRE2"),
     .target(name: "CPlatform"),
@@ -87,12 +91,20 @@ let package = Package(
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
         "DormouseMedia",
       ]),
-    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseEngine"]),
+    .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
+    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine"]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
     .target(
       name: "DormouseLibrary", dependencies: ["DormouseABI"], exclude: ["dormouse.map"],
-      linkerSettings: [sharedLibrary]),
+      linkerSettings: [sharedLibrary("libdormouse.so.0", map: "DormouseLibrary/dormouse.map")]),
+    // FFmpeg stands in a library of its own, which the core loads when it meets the first media file.
+    .target(
+      name: "DormouseMediaFiles", dependencies: ["CDormouseMedia", "CFFmpeg", "DormouseBoundary", "DormouseSupport"],
+      swiftSettings: [optimized]),
+    .target(
+      name: "DormouseMediaLibrary", dependencies: ["DormouseMediaFiles"], exclude: ["dormouse_media.map"],
+      linkerSettings: [sharedLibrary("libdormouse_media.so.0", map: "DormouseMediaLibrary/dormouse_media.map")]),
     .executableTarget(
       name: "dormouse",
       dependencies: [
@@ -120,7 +132,7 @@ let package = Package(
     .testTarget(
       name: "DormouseEngineTests",
       dependencies: ["DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
-    .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "CDormouse"]),
+    .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "DormouseBoundary", "CDormouse"]),
   ],
   swiftLanguageModes: [.v6]
 )

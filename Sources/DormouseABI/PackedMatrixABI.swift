@@ -1,4 +1,5 @@
 import CDormouse
+import DormouseBoundary
 import DormouseKernels
 import DormouseSupport
 

@@ -1,4 +1,5 @@
 import CDormouse
+import DormouseBoundary
 import DormouseCache
 import DormouseEngine
 import DormouseKernels

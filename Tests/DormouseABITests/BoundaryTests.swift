@@ -1,8 +1,7 @@
 import CDormouse
+import DormouseBoundary
 import DormouseSupport
 import Testing
-
-@testable import DormouseABI
 
 @Suite struct BoundaryTests {
   private typealias Options = dormouse_session_options

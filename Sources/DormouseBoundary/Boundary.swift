@@ -2,7 +2,7 @@ import CDormouse
 import DormouseSupport
 
 /// Runs the body of an exported function; a thrown `Failure` becomes a status and, where the caller has one, an error.
-func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> Void) -> dormouse_status {
+public func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> Void) -> dormouse_status {
   returningBoundary(error) { () throws(Failure) in
     try body()
     return Status.ok.rawValue
@@ -10,7 +10,7 @@ func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(
 }
 
 /// The same for a body with a value of its own to return: what a callback stopped the work with.
-func returningBoundary(
+public func returningBoundary(
   _ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> dormouse_status
 ) -> dormouse_status {
   do {
@@ -43,7 +43,7 @@ private func write(_ failure: Failure, to error: UnsafeMutablePointer<dormouse_e
 /// Copies a caller's options struct whatever the size it was compiled with: a shorter one is zero-filled, a longer one
 /// must have nothing but zeroes behind what this library knows.
 /// - Parameter zero: the struct with all members zero, which NULL stands for too.
-func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Options, name: String) throws(Failure) -> Options {
+public func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Options, name: String) throws(Failure) -> Options {
   guard let pointer else { return zero }
   let raw = UnsafeRawPointer(pointer)
   let size = Int(raw.load(as: UInt32.self))
@@ -66,7 +66,7 @@ func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Options, name
 private let maximumStructSize = 4096
 
 /// The caller's string; NULL and bytes that are not UTF-8 are refused.
-func readString(_ pointer: UnsafePointer<CChar>?, _ name: String) throws(Failure) -> String {
+public func readString(_ pointer: UnsafePointer<CChar>?, _ name: String) throws(Failure) -> String {
   guard let pointer else { throw Failure(.invalidArgument, "\(name) is NULL") }
   guard let string = String(validatingCString: pointer) else {
     throw Failure(.invalidArgument, "\(name) is not valid UTF-8")
@@ -75,12 +75,12 @@ func readString(_ pointer: UnsafePointer<CChar>?, _ name: String) throws(Failure
 }
 
 /// The same where NULL means none.
-func readOptionalString(_ pointer: UnsafePointer<CChar>?, _ name: String) throws(Failure) -> String? {
+public func readOptionalString(_ pointer: UnsafePointer<CChar>?, _ name: String) throws(Failure) -> String? {
   pointer == nil ? nil : try readString(pointer, name)
 }
 
 /// The caller's array of `count` elements; NULL only with 0 elements.
-func readArray<Element>(_ pointer: UnsafePointer<Element>?, _ count: Int, _ name: String) throws(Failure)
+public func readArray<Element>(_ pointer: UnsafePointer<Element>?, _ count: Int, _ name: String) throws(Failure)
   -> UnsafeBufferPointer<Element>
 {
   guard count >= 0, count <= Int.max / max(1, MemoryLayout<Element>.stride) else {
@@ -91,14 +91,14 @@ func readArray<Element>(_ pointer: UnsafePointer<Element>?, _ count: Int, _ name
 }
 
 /// Refuses NULL for a pointer that the function needs.
-func require<Pointer>(_ pointer: Pointer?, _ name: String) throws(Failure) -> Pointer {
+public func require<Pointer>(_ pointer: Pointer?, _ name: String) throws(Failure) -> Pointer {
   guard let pointer else { throw Failure(.invalidArgument, "\(name) is NULL") }
   return pointer
 }
 
 /// Puts `elements` into the caller's buffer by the header's rule: `count` always gets the full number; a buffer with
 /// too little room is left alone.
-func deliver<Element: BitwiseCopyable>(
+public func deliver<Element: BitwiseCopyable>(
   _ elements: [Element], _ buffer: UnsafeMutablePointer<Element>?, _ capacity: Int,
   _ count: UnsafeMutablePointer<Int>?, _ name: String
 ) throws(Failure) {
@@ -111,7 +111,7 @@ func deliver<Element: BitwiseCopyable>(
 }
 
 /// The same for a text, which gets a NUL behind it where there is room.
-func deliver(
+public func deliver(
   text: [UInt8], _ buffer: UnsafeMutablePointer<CChar>?, _ capacity: Int, _ length: UnsafeMutablePointer<Int>?
 ) throws(Failure) {
   try deliver(text.map { CChar(bitPattern: $0) }, buffer, capacity, length, "the text")
@@ -119,7 +119,7 @@ func deliver(
 }
 
 /// Throws when `buffer` can't take `needed` elements.
-func checkRoom<Element>(
+public func checkRoom<Element>(
   _ needed: Int, _ buffer: UnsafeMutablePointer<Element>?, _ capacity: Int, _ name: String
 ) throws(Failure) {
   guard capacity >= needed else {

@@ -1,13 +1,13 @@
 import DormouseSupport
 
 /// Swift objects behind the header's opaque pointers: each handle owns one reference.
-enum Handle {
-  static func make(_ object: some AnyObject) -> OpaquePointer {
+public enum Handle {
+  public static func make(_ object: some AnyObject) -> OpaquePointer {
     OpaquePointer(Unmanaged.passRetained(object).toOpaque())
   }
 
   /// - Throws: `Failure(.invalidArgument)` for NULL.
-  static func object<Object: AnyObject>(_ handle: OpaquePointer?, _ type: Object.Type, _ name: String) throws(Failure)
+  public static func object<Object: AnyObject>(_ handle: OpaquePointer?, _ type: Object.Type, _ name: String) throws(Failure)
     -> Object
   {
     guard let handle else { throw Failure(.invalidArgument, "\(name) is NULL") }
@@ -15,7 +15,7 @@ enum Handle {
   }
 
   /// Gives the handle's reference back; NULL does nothing.
-  static func free<Object: AnyObject>(_ handle: OpaquePointer?, _ type: Object.Type) {
+  public static func free<Object: AnyObject>(_ handle: OpaquePointer?, _ type: Object.Type) {
     if let handle { Unmanaged<Object>.fromOpaque(UnsafeRawPointer(handle)).release() }
   }
 }

@@ -1,0 +1,81 @@
+import CFFmpeg
+import DormouseSupport
+
+/// One of FFmpeg's decoders: packets in, frames out, in the order in which they are shown.
+final class Decoder {
+  private let context: UnsafeMutablePointer<AVCodecContext>
+  private let watch: MediaWatch
+  private let what: String
+  /// The frame that `next` has decoded, valid until it is called again.
+  let frame: UnsafeMutablePointer<AVFrame>
+
+  /// FFmpeg holds rows that are rounded up to `max_pixels`, too: what they may add to a picture within the limit.
+  private static let alignmentPixels = 1 << 22
+
+  /// - Parameters:
+  ///   - parameters: of the track; nil for a picture.
+  ///   - options: a decoder's own, by FFmpeg's names.
+  ///   - what: what it decodes, for sentences: "the picture", "the film", "the sound".
+  init(
+    _ codec: AVCodecID, parameters: UnsafePointer<AVCodecParameters>? = nil, options: [String: String] = [:],
+    what: String, watch: MediaWatch, configure: (UnsafeMutablePointer<AVCodecContext>) -> Void = { _ in }
+  ) throws(Failure) {
+    guard let implementation = avcodec_find_decoder(codec) else {
+      throw watch.failure(.unsupported, "this FFmpeg has no decoder for \(MediaCodecs.name(codec))")
+    }
+    self.watch = watch
+    self.what = what
+    var allocated: UnsafeMutablePointer<AVCodecContext>? = try watch.allocated(avcodec_alloc_context3(implementation))
+    guard let frame = av_frame_alloc(), let context = allocated else {
+      avcodec_free_context(&allocated)
+      throw watch.failure(.outOfMemory, "no memory for a decoder")
+    }
+    self.frame = frame
+    self.context = context
+    if let parameters {
+      try watch.checked(avcodec_parameters_to_context(context, parameters), "cannot decode \(what)")
+    }
+    context.pointee.log_level_offset = QuietContext.levelOffset
+    context.pointee.thread_count = Int32(watch.limits.threadCount)
+    context.pointee.max_pixels = Int64(watch.limits.pixelLimit + Decoder.alignmentPixels)
+    configure(context)
+    try open(implementation, options)
+  }
+
+  deinit {
+    var freedContext: UnsafeMutablePointer<AVCodecContext>? = context
+    avcodec_free_context(&freedContext)
+    var freedFrame: UnsafeMutablePointer<AVFrame>? = frame
+    av_frame_free(&freedFrame)
+  }
+
+  private func open(_ codec: UnsafePointer<AVCodec>, _ options: [String: String]) throws(Failure) {
+    var dictionary: OpaquePointer?
+    defer { av_dict_free(&dictionary) }
+    for (name, value) in options { av_dict_set(&dictionary, name, value, 0) }
+    try watch.checked(avcodec_open2(context, codec, &dictionary), "cannot decode \(what)")
+  }
+
+  /// Gives the decoder a packet, or nil after the last one. Every frame must have been taken before.
+  func send(_ packet: Packet?) -> Int32 { avcodec_send_packet(context, packet?.pointer) }
+
+  /// Decodes the next frame into `frame`; false when another packet is needed, or after the last frame.
+  func next() throws(Failure) -> Bool {
+    let code = avcodec_receive_frame(context, frame)
+    guard code != ffmpeg_error_again, code != ffmpeg_error_end else { return false }
+    try watch.checked(code, "cannot decode \(what)")
+    return true
+  }
+
+  /// Forgets everything that came before, for packets from elsewhere in the file.
+  func flush() { avcodec_flush_buffers(context) }
+
+  /// Decodes packets that hold one frame in all, and leaves it in `frame`.
+  func decodeOne(_ packet: Packet) throws(Failure) {
+    try watch.check()
+    try watch.checked(send(packet), "cannot decode \(what)")
+    if try next() { return }
+    try watch.checked(send(nil), "cannot decode \(what)")
+    guard try next() else { throw watch.failure(.malformed, "\(what) has no pixels") }
+  }
+}

@@ -1,0 +1,62 @@
+import CFFmpeg
+import DormouseSupport
+
+/// The pictures of a film, decoded one after the other; a frame further on is reached from the key frame before it.
+final class Film: FrameTrack {
+  private let source: ByteSource
+  private let watch: MediaWatch
+  private let index: FilmIndex
+  private let orientation: Orientation
+  private let options: [String: String]
+  private let converter: FrameConverter
+  private var reader: FilmReader
+  let size: (width: Int, height: Int)
+  let timestamps: [Double]
+  let duration: Double
+
+  /// - Parameter options: the decoder's own.
+  init(
+    _ source: ByteSource, demuxer: Demuxer, track: Track, index: FilmIndex, options: [String: String],
+    watch: MediaWatch
+  ) throws(Failure) {
+    guard let first = index.shown.first, let last = index.shown.last else {
+      throw watch.failure(.malformed, "the film has no frames")
+    }
+    self.source = source
+    self.watch = watch
+    self.index = index
+    self.options = options
+    orientation = Orientation(displayMatrix: ffmpeg_display_matrix(track.stream))
+    converter = FrameConverter(picture: nil, watch: watch)
+    timestamps = index.shown.map { Double($0 &- first) * track.secondsPerUnit }
+    let span = (Double(last) - Double(first)) * track.secondsPerUnit
+    let average = index.shown.count > 1 ? span / Double(index.shown.count - 1) : 0
+    let final = max(0, Double(index.end) - Double(last)) * track.secondsPerUnit
+    // A GIF with one frame is a picture, whatever its delay says.
+    let isPicture = demuxer.format == "gif" && timestamps.count == 1
+    duration = isPicture ? 0 : span + (final > 0 ? final : average)
+    try watch.checkDuration(duration)
+    size = try Film.shownSize(track, orientation, watch)
+    reader = try FilmReader(source, track: track.index, index: index, options: options, watch: watch)
+  }
+
+  private static func shownSize(_ track: Track, _ orientation: Orientation, _ watch: MediaWatch) throws(Failure)
+    -> (width: Int, height: Int)
+  {
+    let (width, height) = (Int(track.parameters.pointee.width), Int(track.parameters.pointee.height))
+    try watch.checkSize(width: width, height: height)
+    return orientation.isTransposed ? (height, width) : (width, height)
+  }
+
+  func decode(_ wanted: Int) throws(Failure) -> RGBFrame {
+    if try !reader.decode(wanted) {
+      // A seek may have led too far: the way from the beginning finds every frame that is there.
+      reader = try FilmReader(source, track: reader.track, index: index, options: options, watch: watch)
+      guard try reader.decode(wanted, seeks: false) else {
+        let problem = reader.problem.map { ": \($0.message)" } ?? ""
+        throw watch.failure(.malformed, "frame \(wanted), at \(timestamps[wanted]) s, cannot be decoded\(problem)")
+      }
+    }
+    return try converter.convert(reader.frame).shown(orientation, watch: watch)
+  }
+}

@@ -1,0 +1,85 @@
+import CFFmpeg
+import DormouseSupport
+
+/// Decodes the sound of a file from its beginning, piece after piece.
+struct Sound {
+  private let demuxer: Demuxer
+  private let track: Track
+  private let decoder: Decoder
+  private let watch: MediaWatch
+
+  /// - Throws: `Failure(.unsupported)` where the file has no sound that can be decoded.
+  init(_ source: ByteSource, watch: MediaWatch) throws(Failure) {
+    demuxer = try Demuxer(source, watch: watch)
+    guard let track = Track.sound(of: demuxer) else {
+      throw watch.failure(.unsupported, "the file has no sound that can be decoded")
+    }
+    self.track = track
+    self.watch = watch
+    demuxer.select([track.index])
+    decoder = try Decoder(track.codec, parameters: track.parameters, what: "the sound", watch: watch) { context in
+      context.pointee.pkt_timebase = track.stream.pointee.time_base
+    }
+  }
+
+  /// What a piece of sound is like.
+  struct Properties {
+    var channelCount: Int
+    /// Samples a second.
+    var sampleRate: Int
+    /// Samples of what one packet holds; 0: unknown.
+    var packetSamples: Int
+  }
+
+  /// The properties of the first piece that can be decoded: containers tell neither channels nor rate for some codecs, and
+  /// half the rate for others. What the container tells, where nothing can be decoded.
+  func measured() throws(Failure) -> Properties {
+    let told = track.parameters.pointee
+    var properties = Properties(
+      channelCount: Int(told.ch_layout.nb_channels), sampleRate: Int(told.sample_rate), packetSamples: 0)
+    do throws(Failure) {
+      try decode { (frame) throws(Failure) in
+        properties = Properties(
+          channelCount: Int(frame.pointee.ch_layout.nb_channels), sampleRate: Int(frame.pointee.sample_rate),
+          packetSamples: Int(frame.pointee.nb_samples))
+        return false
+      }
+    } catch { guard error.status == .malformed else { throw error } }
+    return properties
+  }
+
+  /// Decodes everything to one channel.
+  /// - Parameters:
+  ///   - rate: of the samples, 0 for the file's own.
+  ///   - receive: takes the next samples; false ends the work.
+  func decode(rate: Int32, _ receive: (UnsafeBufferPointer<Float>) throws(Failure) -> Bool) throws(Failure) {
+    let resampler = Resampler(rate: rate, watch: watch)
+    let isComplete = try decode { (frame) throws(Failure) in try resampler.resample(frame, receive) }
+    if isComplete { _ = try resampler.finish(receive) }
+  }
+
+  /// Decodes frame after frame until one is answered with false. True: there are no more.
+  @discardableResult
+  private func decode(_ receive: (UnsafeMutablePointer<AVFrame>) throws(Failure) -> Bool) throws(Failure) -> Bool {
+    let packet = try Packet(watch: watch)
+    var seconds = 0.0
+    var isAtEnd = false
+    while !isAtEnd {
+      isAtEnd = try !demuxer.read(packet)
+      try watch.checked(sent(isAtEnd ? nil : packet), "cannot decode the sound")
+      while try decoder.next() {
+        let frame = decoder.frame
+        seconds += Double(frame.pointee.nb_samples) / Double(max(frame.pointee.sample_rate, 1))
+        try watch.checkDuration(seconds)
+        guard try receive(frame) else { return false }
+      }
+    }
+    guard seconds > 0 else { throw watch.failure(.malformed, "the sound has no samples") }
+    return true
+  }
+
+  private func sent(_ packet: Packet?) -> Int32 {
+    let code = decoder.send(packet)
+    return code == ffmpeg_error_end ? 0 : code
+  }
+}

@@ -1,0 +1,271 @@
+"""Limits, time, cancelling; files that are damaged, hostile, or something else: each ends in an error that says why."""
+
+import io
+import os
+import random
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+import numpy as np
+import pytest
+from media import MediaError
+from PIL import Image
+
+
+def failure(media, source, action=lambda file: file.info(), **options):
+    with pytest.raises(MediaError) as error:
+        with media.open(source, **options) as file:
+            action(file)
+    return error.value
+
+
+@pytest.fixture(scope="module")
+def film(ffmpeg, tmp_path_factory):
+    path = tmp_path_factory.mktemp("film") / "film.mp4"
+    ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=2", "-f", "lavfi", "-i", "sine=duration=2", "-c:v",
+        "libx264", "-g", "10", "-pix_fmt", "yuv420p", path)
+    return path
+
+
+def saved(painting, format, **options):
+    buffer = io.BytesIO()
+    Image.fromarray(painting).save(buffer, format, **options)
+    return buffer.getvalue()
+
+
+def png(painting):
+    return saved(painting, "PNG")
+
+
+def test_byte_limit(media, film):
+    size = film.stat().st_size
+    error = failure(media, film, byte_limit=size - 1)
+    assert error.status == "UNSUPPORTED"
+    assert error.message == f"{film}: the file has {size} bytes, more than byte_limit, {size - 1}"
+    with media.open(film, byte_limit=size) as file:
+        assert file.info().frame_count == 50
+
+
+@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "film", "animation", "lossless"])
+def test_pixel_limit(media, painting, film, format):
+    if format == "film":
+        source = film
+    elif format == "animation":
+        source = saved(painting, "WEBP", save_all=True, append_images=[Image.fromarray(painting[::-1])])
+    elif format == "lossless":
+        source = saved(painting, "WEBP", lossless=True)
+    else:
+        source = saved(painting, format)
+    with media.open(source) as file:
+        width, height = file.info().width, file.info().height
+    error = failure(media, source, pixel_limit=width * height - 1)
+    assert error.status == "UNSUPPORTED"
+    assert f"{width} x {height} pixels, more than pixel_limit, {width * height - 1}" in error.message
+    with media.open(source, pixel_limit=width * height) as file:
+        file.picture()
+
+
+def test_frame_limit(media, film):
+    error = failure(media, film, frame_limit=49)
+    assert (error.status, "frame_limit, 49" in error.message) == ("UNSUPPORTED", True)
+
+
+def test_second_limit(media, film):
+    error = failure(media, film, second_limit=1.5)
+    assert (error.status, "second_limit, 1.5 seconds" in error.message) == ("UNSUPPORTED", True)
+    assert "second_limit" in failure(media, film, lambda file: file.samples(), second_limit=1.5).message
+
+
+def test_output_limit(media, film):
+    frame = 96 * 64 * 3
+    error = failure(media, film, lambda file: file.frames(range(4)), output_limit=4 * frame - 1)
+    assert (error.status, "output_limit" in error.message) == ("UNSUPPORTED", True)
+    assert "output_limit" in failure(media, film, lambda file: file.samples(), output_limit=100000).message
+
+
+def test_time_limit(media, film):
+    error = failure(media, film, lambda file: file.frames(range(50)), time_limit=1e-6)
+    assert (error.status, "time_limit" in error.message) == ("TIMED_OUT", True)
+
+
+def test_cancelling(media, film, painting):
+    for source in (film, png(painting)):
+        error = failure(media, source, lambda file: file.picture(), is_cancelled=lambda _: 1)
+        assert error.status == "CANCELLED"
+    answers = iter([0] * 40 + [1] * 10**6)
+    error = failure(media, film, lambda file: file.frames(range(50)), is_cancelled=lambda _: next(answers))
+    assert error.status == "CANCELLED"
+
+
+def test_name_in_sentences(media):
+    error = failure(media, b"no media at all", name=b"image 3 of message 2")
+    assert error.message.startswith("image 3 of message 2: ")
+
+
+@pytest.mark.parametrize("field, value", [
+    ("time_limit", -1.0), ("time_limit", float("nan")), ("second_limit", float("inf")), ("thread_count", 65),
+    ("pixel_limit", 2**28 + 1), ("byte_limit", 2**63),
+])
+def test_wrong_options(media, painting, field, value):
+    error = failure(media, png(painting), **{field: value})
+    assert error.status == "INVALID_ARGUMENT" and f"dormouse_media_options.{field} is" in error.message
+
+
+def test_no_file(media, tmp_path):
+    assert failure(media, tmp_path / "nothing").status == "NOT_FOUND"
+    assert failure(media, tmp_path).status == "INPUT_OUTPUT"
+    os.mkfifo(tmp_path / "pipe")
+    assert failure(media, tmp_path / "pipe").status == "INPUT_OUTPUT"
+    assert failure(media, b"").message == "the media data: the file is empty"
+
+
+def hostile():
+    """Files that ask for much, or for other files."""
+    playlist = b"#EXTM3U\n#EXT-X-TARGETDURATION:1\n#EXTINF:1,\nfile:///etc/passwd\n#EXT-X-ENDLIST\n"
+    yield "a playlist", playlist
+    yield "a list of parts", b"ffconcat version 1.0\nfile /etc/passwd\n"
+    yield "a session description", b"v=0\no=- 0 0 IN IP4 127.0.0.1\nm=video 5004 RTP/AVP 96\n"
+    yield "a drawing", b'<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>'
+    yield "a DASH manifest", b'<?xml version="1.0"?><MPD xmlns="urn:mpeg:dash:schema:mpd:2011"></MPD>'
+
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
+    yield "a huge PNG", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1 << 20)))
+    yield "a huge BMP", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0)
+    yield "a huge GIF", b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\x01\0\0;"
+    canvas = b"VP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + b"\xff\xff\xff" * 2
+    yield "a huge animation", b"RIFF" + struct.pack("<I", 4 + len(canvas)) + b"WEBP" + canvas
+    yield "a WAV of no channels", b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0" + struct.pack("<IIHH", 8000, 0, 0, 16) + b"data\0\0\0\0"
+
+
+def atom(name, *parts):
+    body = b"".join(parts)
+    return struct.pack(">I", 8 + len(body)) + name + body
+
+
+def elsewhere():
+    """A film whose one frame of 8 x 8 pixels stands at the beginning of /etc/passwd."""
+    url = atom(b"url ", b"\0\0\0\0", b"file:///etc/passwd\0")
+    entry = atom(b"raw ", bytes(6), b"\0\x01", bytes(16), struct.pack(">HH", 8, 8), bytes(14), bytes(32), b"\0\x18\xff\xff")
+    table = atom(
+        b"stbl", atom(b"stsd", bytes(4), b"\0\0\0\x01", entry), atom(b"stts", bytes(4), struct.pack(">III", 1, 1, 1)),
+        atom(b"stsc", bytes(4), struct.pack(">IIII", 1, 1, 1, 1)), atom(b"stsz", bytes(4), struct.pack(">II", 192, 1)),
+        atom(b"stco", bytes(4), struct.pack(">II", 1, 0)))
+    information = atom(b"minf", atom(b"vmhd", bytes(12)), atom(b"dinf", atom(b"dref", bytes(4), b"\0\0\0\x01", url)), table)
+    media = atom(
+        b"mdia", atom(b"mdhd", bytes(12), struct.pack(">II", 1, 1), bytes(4)), atom(b"hdlr", bytes(8), b"vide", bytes(13)),
+        information)
+    return atom(b"ftyp", b"qt  \0\0\0\0qt  ") + atom(b"moov", atom(b"mvhd", bytes(12), struct.pack(">II", 1, 1), bytes(80)), atom(
+        b"trak", atom(b"tkhd", bytes(84)), media))
+
+
+@pytest.mark.parametrize("name, data", list(hostile()), ids=lambda value: value if isinstance(value, str) else "")
+def test_hostile_files(media, name, data):
+    before = time.monotonic()
+    for action in (lambda file: file.picture(), lambda file: file.samples()):
+        error = failure(media, data, action)
+        assert error.status in ("UNSUPPORTED", "MALFORMED"), error
+        assert "root:" not in error.message
+    assert time.monotonic() - before < 5
+
+
+def test_a_track_in_another_file(media):
+    """A QuickTime track may say that its samples stand in another file (dref): that one is never opened."""
+    data = elsewhere()
+    with media.open(data) as file:
+        assert file.picture().tobytes() == data[:192]
+
+
+def seeds(ffmpeg, painting, folder):
+    """A small file of each format."""
+    picture = Image.fromarray(painting)
+    for format in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
+        buffer = io.BytesIO()
+        picture.save(buffer, format)
+        yield format.lower(), buffer.getvalue()
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", save_all=True, append_images=[picture.rotate(9)])
+    yield "animation", buffer.getvalue()
+    films = {"mp4": "libx264", "webm": "libvpx", "mkv": "libx264", "avi": "mpeg4", "mov": "mjpeg"}
+    for name, codec in films.items():
+        path = folder / f"seed.{name}"
+        sound = ["-c:a", "libopus"] if name == "webm" else []
+        ffmpeg(
+            "-f", "lavfi", "-i", "testsrc2=size=48x32:rate=10:duration=1", "-f", "lavfi", "-i", "sine=duration=1", "-c:v",
+            codec, *sound, path)
+        yield name, path.read_bytes()
+    for name in ("wav", "mp3", "flac", "ogg", "m4a"):
+        path = folder / f"seed.{name}"
+        ffmpeg("-f", "lavfi", "-i", "sine=duration=0.5", path)
+        yield name, path.read_bytes()
+
+
+# Runs in a process of its own, so that a crash, a hang, memory and messages are seen.
+DAMAGE = """
+import random, resource, sys
+sys.path.insert(0, sys.argv[1])
+from media import Library, MediaError
+library, data, seed = Library(sys.argv[2]), open(sys.argv[3], "rb").read(), int(sys.argv[4])
+resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
+chance = random.Random(seed)
+outcomes = {}
+for _ in range(60):
+    damaged = bytearray(data)
+    for _ in range(chance.choice([1, 3, 10, 100])):
+        damaged[chance.randrange(len(damaged))] = chance.choice([0, 1, 127, 128, 255, chance.randrange(256)])
+    if chance.random() < 0.3:
+        del damaged[chance.randrange(len(damaged)):]
+    try:
+        with library.open(bytes(damaged), time_limit=10, second_limit=100) as file:
+            info = file.info()
+            if info.frame_count:
+                file.frames(sorted({0, info.frame_count // 2, info.frame_count - 1}))
+            if info.channel_count:
+                file.samples(16000)
+        outcome = "decoded"
+    except MediaError as error:
+        outcome = error.status
+    outcomes[outcome] = outcomes.get(outcome, 0) + 1
+print(outcomes)
+"""
+
+
+def test_damaged_files(media, ffmpeg, painting, tmp_path, capfd):
+    """No crash, no hang, nothing printed, and an outcome for each."""
+    program = tmp_path / "damage.py"
+    program.write_text(DAMAGE)
+    total = {}
+    for number, (name, data) in enumerate(seeds(ffmpeg, painting, tmp_path)):
+        (tmp_path / "damaged").write_bytes(data)
+        folder = os.path.dirname(os.path.abspath(__file__))
+        command = [sys.executable, program, folder, media.path, tmp_path / "damaged", str(number)]
+        result = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert result.returncode == 0, f"{name}: {result.returncode}: {result.stderr[-2000:]}"
+        assert result.stderr == "", f"{name}: {result.stderr[:2000]}"
+        for outcome, count in eval(result.stdout).items():
+            total[outcome] = total.get(outcome, 0) + count
+    assert set(total) <= {"decoded", "MALFORMED", "UNSUPPORTED", "TIMED_OUT", "OUT_OF_MEMORY"}
+    assert total["MALFORMED"] > 100 and total["decoded"] > 50, total
+
+
+def test_memory_does_not_grow_with_the_sound(media, ffmpeg, tmp_path):
+    """Ten minutes of sound in pieces: the process grows by less than its samples would take."""
+    path = tmp_path / "long.mp3"
+    ffmpeg("-f", "lavfi", "-i", "sine=duration=600:sample_rate=16000", "-b:a", "16k", path)
+    program = (
+        "import resource, sys; sys.path.insert(0, sys.argv[1]); from media import *\n"
+        "library = Library(sys.argv[2]); total = 0\n"
+        "def receive(_, samples, count):\n    global total; total += count; return 0\n"
+        "file = library.open(sys.argv[3]); file.info(); before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "library.call('samples', file.handle, c_uint32(16000), SAMPLES(receive), None)\n"
+        "print(total, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n")
+    command = [sys.executable, "-c", program, os.path.dirname(os.path.abspath(__file__)), media.path, path]
+    total, growth = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+    assert total == pytest.approx(600 * 16000, rel=0.001)
+    assert growth < 4000, f"{growth} KB for {total * 4 // 1024} KB of samples"

@@ -1,0 +1,123 @@
+"""Sound equals what the ffmpeg command makes of it: the mean of the channels, resampled by swresample."""
+
+import numpy as np
+import pytest
+from media import MediaError
+
+SOUNDS = {
+    "pcm.wav": ["-c:a", "pcm_s16le"],
+    "pcm-8-bits.wav": ["-c:a", "pcm_u8"],
+    "pcm-24-bits.wav": ["-c:a", "pcm_s24le"],
+    "float.wav": ["-c:a", "pcm_f32le"],
+    "adpcm.wav": ["-c:a", "adpcm_ms"],
+    "layer3.mp3": ["-c:a", "libmp3lame", "-b:a", "96k"],
+    "layer3-variable.mp3": ["-c:a", "libmp3lame", "-q:a", "4"],
+    "layer3-no-header.mp3": ["-c:a", "libmp3lame", "-write_xing", "0"],
+    "lossless.flac": ["-c:a", "flac"],
+    "vorbis.ogg": ["-c:a", "libvorbis"],
+    "opus.ogg": ["-c:a", "libopus"],
+    "opus.webm": ["-c:a", "libopus"],
+    "aac.m4a": ["-c:a", "aac"],
+    "alac.m4a": ["-c:a", "alac"],
+    "adts.aac": ["-c:a", "aac"],
+    "sound.mkv": ["-c:a", "flac"],
+}
+CHANNELS = {1: "0.4*sin(440*t*2*PI)", 2: "0.4*sin(440*t*2*PI)|0.3*sin(1000*t*t)", 6: "|".join(
+    f"0.3*sin({200 * (channel + 1)}*t*2*PI)" for channel in range(6))}
+
+
+@pytest.fixture(scope="module")
+def sound(ffmpeg, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("sounds")
+
+    def make(name, channels=2, rate=44100, seconds=1.5):
+        path = folder / f"{channels}-{rate}-{name}"
+        if not path.exists():
+            rate = 48000 if "opus" in name else rate
+            source = f"aevalsrc={CHANNELS[channels]}:s={rate}:d={seconds}"
+            ffmpeg("-f", "lavfi", "-i", source, *SOUNDS[name], path)
+        return path
+
+    return make
+
+
+def reference(ffmpeg, path, channels, rate):
+    """The mean of the channels at `rate`, from the command."""
+    mean = "+".join(f"{1 / channels}*c{channel}" for channel in range(channels))
+    data = ffmpeg("-i", path, "-map", "0:a:0", "-af", f"aformat=flt,pan=mono|c0={mean}", "-ar", rate, "-f", "f32le", "-")
+    return np.frombuffer(data, np.float32)
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 48000])
+@pytest.mark.parametrize("name", SOUNDS)
+def test_sound(media, ffmpeg, sound, name, rate):
+    path = sound(name)
+    expected = reference(ffmpeg, path, 2, rate)
+    with media.open(path) as file:
+        info = file.info()
+        assert (info.width, info.frame_count, info.channel_count) == (0, 0, 2)
+        assert info.sample_rate == (48000 if "opus" in name else 44100)
+        assert info.sound_duration == pytest.approx(1.5, abs=0.08)
+        samples = file.samples(rate)
+        assert len(samples) == len(expected)
+        assert np.abs(samples - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("channels", [1, 6])
+def test_channels(media, ffmpeg, sound, channels):
+    path = sound("float.wav", channels=channels)
+    with media.open(path.read_bytes()) as file:
+        assert file.info().channel_count == channels
+        samples = file.samples()
+        expected = reference(ffmpeg, path, channels, 44100)
+        assert len(samples) == len(expected) and np.abs(samples - expected).max() < 1e-4
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 96000])
+def test_rates(media, ffmpeg, sound, rate):
+    path = sound("pcm.wav", rate=rate)
+    with media.open(path) as file:
+        assert len(file.samples()) == round(1.5 * rate)
+        expected = reference(ffmpeg, path, 2, 16000)
+        samples = file.samples(16000)
+        assert len(samples) == len(expected) and np.abs(samples - expected).max() < 1e-4
+
+
+def test_sound_of_a_film(media, ffmpeg, tmp_path):
+    path = tmp_path / "film.mp4"
+    ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1", "-f", "lavfi", "-i", "sine=duration=1.2", "-c:a",
+        "aac", path)
+    with media.open(path) as file:
+        info = file.info()
+        assert (info.frame_count, info.channel_count) == (10, 1)
+        assert info.duration == pytest.approx(1) and info.sound_duration == pytest.approx(1.2, abs=0.05)
+        expected = reference(ffmpeg, path, 1, 16000)
+        # Pictures and sound in any order.
+        assert file.picture().shape == (48, 64, 3)
+        samples = file.samples(16000)
+        assert len(samples) == len(expected) and np.abs(samples - expected).max() < 1e-4
+        assert np.array_equal(file.samples(16000), samples)
+
+
+def test_cover_larger_than_the_probe(media, ffmpeg, sound):
+    """An ID3v2 tag of two megabytes in front of the first sound."""
+    body = sound("layer3-no-header.mp3").read_bytes()
+    body = body[body.index(b"\xff\xfb"):]
+    size = 2 << 20
+    frame = b"PRIV" + size.to_bytes(4, "big") + b"\0\0" + bytes(size)
+    length = len(frame)
+    header = b"ID3\x03\0\0" + bytes((length >> shift) & 0x7F for shift in (21, 14, 7, 0))
+    with media.open(header + frame + body) as file:
+        assert len(file.samples()) >= 1.4 * 44100
+
+
+def test_streaming(media, sound):
+    """An hour would come in pieces like these; whoever has enough stops."""
+    with media.open(sound("pcm.wav")) as file:
+        assert 0 < len(file.samples(16000, stop_after=2)) < 24000
+
+
+def test_rate_out_of_range(media, sound):
+    with media.open(sound("pcm.wav")) as file, pytest.raises(MediaError, match="sample_rate is 768001"):
+        file.samples(768001)

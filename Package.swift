@@ -92,7 +92,7 @@ let package = Package(
         "DormouseMedia",
       ]),
     .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
-    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine"]),
+    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine", "DormouseMedia"]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
     .target(

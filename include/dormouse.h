@@ -203,8 +203,15 @@ DORMOUSE_API dormouse_status dormouse_engine_detokenize(char *buffer, size_t cap
                                                         size_t token_count, uint32_t flags, dormouse_error *error);
 
 /* The text of a chat as the model's own template renders it. messages_json is an array of messages ({"role": ...,
-   "content": a text, or an array of {"type": "text", "text": ...}}), or an object {"messages": [...], "tools": [...],
-   "add_generation_prompt": true, "template_variables": {...}}. Thread: any. */
+   "content": a text, or an array of parts}), or an object {"messages": [...], "tools": [...],
+   "add_generation_prompt": true, "template_variables": {...}}. A part is one of
+     {"type": "text", "text": ...}
+     {"type": "image_url", "image_url": {"url": ...}}
+     {"type": "video_url", "video_url": {"url": ..., "fps": frames a second that are looked at}}
+     {"type": "input_audio", "input_audio": {"data": a file's bytes in base64, "format": ...}, or {"url": ...}}
+   and a url is a path or file: (under the roots of dormouse_engine_options.media_config), data:TYPE;base64,BYTES, or
+   attachment:N, which is number N of the attachments beside the messages. Nothing is fetched from a network.
+   Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_render_messages(char *buffer, size_t capacity, size_t *length,
                                                              const dormouse_engine *engine, const char *messages_json,
                                                              dormouse_error *error);
@@ -214,6 +221,59 @@ DORMOUSE_API dormouse_status dormouse_engine_render_messages(char *buffer, size_
 DORMOUSE_API dormouse_status dormouse_engine_tokenize_messages(int32_t *tokens, size_t capacity, size_t *count,
                                                                const dormouse_engine *engine,
                                                                const char *messages_json, dormouse_error *error);
+
+/* ---- Attachments: pictures, films and sound beside the messages of a chat -------------------------------------- */
+
+typedef struct dormouse_attachment dormouse_attachment;
+
+enum { /* what a file is read as */
+  DORMOUSE_ATTACHMENT_IMAGE = 1,
+  DORMOUSE_ATTACHMENT_VIDEO = 2,
+  DORMOUSE_ATTACHMENT_AUDIO = 3
+};
+
+/* A picture: pixels[height][width][3], red, green and blue. They are copied. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_attachment_create_image(dormouse_attachment **out, const uint8_t *pixels,
+                                                              uint32_t width, uint32_t height, dormouse_error *error);
+
+/* A film: pixels[frame_count][height][width][3], shown at timestamps[frame_count] seconds, which ascend, or at
+   frames_per_second where timestamps is NULL. Pixels are copied. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_attachment_create_video(dormouse_attachment **out, const uint8_t *pixels,
+                                                              size_t frame_count, uint32_t width, uint32_t height,
+                                                              const double *timestamps, double frames_per_second,
+                                                              dormouse_error *error);
+
+/* Sound: samples[frame_count][channel_count], -1 to 1, sample_rate of each channel a second. Channels are mixed down and
+   the rate is changed as the model wants it. frame_count may be 0, for what dormouse_attachment_append_audio brings
+   later. Samples are copied. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_attachment_create_audio(dormouse_attachment **out, const float *samples,
+                                                              size_t frame_count, uint32_t channel_count,
+                                                              uint32_t sample_rate, dormouse_error *error);
+
+/* A file, read by libdormouse_media, which is loaded at the first call: UNSUPPORTED where it is missing. kind is one of
+   DORMOUSE_ATTACHMENT_...; a film or a sound is decoded when it is used. The host's own call: the roots of
+   dormouse_engine_options.media_config hold for messages alone. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_attachment_create_from_file(dormouse_attachment **out, int32_t kind,
+                                                                  const char *path, dormouse_error *error);
+
+/* The same of bytes[byte_count] that a file has; they are copied. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_attachment_create_from_bytes(dormouse_attachment **out, int32_t kind,
+                                                                   const uint8_t *bytes, size_t byte_count,
+                                                                   dormouse_error *error);
+
+/* Adds samples[frame_count][channel_count] at the end of a sound that samples were given for. Calls that have begun with
+   it do not see them. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_attachment_append_audio(dormouse_attachment *attachment, const float *samples,
+                                                              size_t frame_count, dormouse_error *error);
+
+/* Calls that use it go on. Thread: any. */
+DORMOUSE_API void dormouse_attachment_free(dormouse_attachment *attachment);
+
+/* As dormouse_engine_tokenize_messages, with what attachment:N names. Positions of pictures, films and sound have the
+   tokens that the model's own processor has there, which need not be in the vocabulary. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_engine_tokenize_messages_with_attachments(
+    int32_t *tokens, size_t capacity, size_t *count, const dormouse_engine *engine, const char *messages_json,
+    const dormouse_attachment *const *attachments, size_t attachment_count, dormouse_error *error);
 
 /* ---- Session: one timeline of tokens over an engine ----------------------------------------------------------- */
 
@@ -353,6 +413,10 @@ typedef struct dormouse_event {
   double prompt_seconds;     /* so far */
   double generation_seconds; /* so far */
   double waiting_seconds;    /* from the call until the session was let in */
+  uint32_t image_tokens;     /* of the prompt's tokens, those that stand for pictures, */
+  uint32_t video_tokens;     /* for films, */
+  uint32_t audio_tokens;     /* and for sound */
+  uint32_t reserved;
 } dormouse_event;
 
 /* A non-zero return stops the work at this event; the call then returns that value. */
@@ -385,6 +449,14 @@ DORMOUSE_API dormouse_status dormouse_session_generate(dormouse_session *session
 DORMOUSE_API dormouse_status dormouse_session_chat(dormouse_session *session, const char *messages_json,
                                                    const char *config_json, dormouse_event_fn on_event,
                                                    void *user_data, dormouse_error *error);
+
+/* The same with attachments, which attachment:N in the messages names. What a tower makes of a picture, film or sound is
+   kept by its content: the same one in a later prompt, of any session, is not encoded again. Thread: one call at a time
+   per session. */
+DORMOUSE_API dormouse_status dormouse_session_chat_with_attachments(
+    dormouse_session *session, const char *messages_json, const dormouse_attachment *const *attachments,
+    size_t attachment_count, const char *config_json, dormouse_event_fn on_event, void *user_data,
+    dormouse_error *error);
 
 /* ---- Parts: each usable alone, on plain arrays ----------------------------------------------------------------- */
 

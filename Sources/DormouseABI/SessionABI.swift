@@ -146,6 +146,23 @@ public func dormouse_session_chat(
   }
 }
 
+@_cdecl("dormouse_session_chat_with_attachments") @implementation
+public func dormouse_session_chat_with_attachments(
+  _ session: OpaquePointer!, _ messages_json: UnsafePointer<CChar>!, _ attachments: UnsafePointer<OpaquePointer?>!,
+  _ attachment_count: Int, _ config_json: UnsafePointer<CChar>!, _ on_event: dormouse_event_fn!,
+  _ user_data: UnsafeMutableRawPointer!, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  returningBoundary(error) { () throws(Failure) in
+    let session = try Handle.object(session, Session.self, "session")
+    let messages = try readString(messages_json, "messages_json")
+    let items = try readAttachments(attachments, attachment_count)
+    let configuration = try readOptionalString(config_json, "config_json")
+    return try session.chat(
+      messages: messages, attachments: items, configuration: configuration,
+      onEvent: handler(on_event, user_data))
+  }
+}
+
 /// The caller's function as the engine's event handler; without one every event is taken as seen.
 private func handler(_ callback: dormouse_event_fn?, _ userData: UnsafeMutableRawPointer?) -> EventHandler {
   guard let callback else { return { _ in 0 } }
@@ -185,5 +202,8 @@ extension dormouse_event {
     prompt_seconds = event.counts.promptSeconds
     generation_seconds = event.counts.generationSeconds
     waiting_seconds = event.counts.waitingSeconds
+    image_tokens = UInt32(clamping: event.counts.mediaTokens.image)
+    video_tokens = UInt32(clamping: event.counts.mediaTokens.video)
+    audio_tokens = UInt32(clamping: event.counts.mediaTokens.audio)
   }
 }

@@ -61,6 +61,20 @@ public func dormouse_engine_tokenize_messages(
   }
 }
 
+@_cdecl("dormouse_engine_tokenize_messages_with_attachments") @implementation
+public func dormouse_engine_tokenize_messages_with_attachments(
+  _ tokens: UnsafeMutablePointer<Int32>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!,
+  _ engine: OpaquePointer!, _ messages_json: UnsafePointer<CChar>!, _ attachments: UnsafePointer<OpaquePointer?>!,
+  _ attachment_count: Int, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let engine = try Handle.object(engine, Engine.self, "engine")
+    let messages = try readString(messages_json, "messages_json")
+    let result = try engine.tokenize(messages: messages, attachments: try readAttachments(attachments, attachment_count))
+    try deliver(result, tokens, capacity, count, "tokens")
+  }
+}
+
 private func checkFlags(_ flags: UInt32, _ known: UInt32) throws(Failure) {
   guard flags & ~known == 0 else { throw Failure(.invalidArgument, "flags is \(flags), which has unknown bits") }
 }

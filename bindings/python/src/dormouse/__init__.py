@@ -26,6 +26,7 @@ from ._errors import (
 )
 from ._library import version
 from .engine import Engine
+from .media import Audio, Image, Video
 from .parts import (
     InstructionSets,
     LatentCache,
@@ -41,12 +42,14 @@ from .session import Answer, Event, Session, Stream
 
 __all__ = [
     "Answer",
+    "Audio",
     "BusyError",
     "CancelledError",
     "ContextFullError",
     "DormouseError",
     "Engine",
     "Event",
+    "Image",
     "InputOutputError",
     "InstructionSets",
     "InternalError",
@@ -65,6 +68,7 @@ __all__ = [
     "Stream",
     "TimedOutError",
     "UnsupportedError",
+    "Video",
     "force_instruction_set",
     "instruction_sets",
     "measure_machine",

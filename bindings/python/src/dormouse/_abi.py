@@ -55,6 +55,10 @@ OVERFLOW_DEFAULT = 0
 OVERFLOW_STOP = 1
 OVERFLOW_SLIDE = 2
 
+ATTACHMENT_IMAGE = 1
+ATTACHMENT_VIDEO = 2
+ATTACHMENT_AUDIO = 3
+
 EVENT_PROMPT = 1
 EVENT_TOKEN = 2
 EVENT_END = 3
@@ -139,6 +143,10 @@ class event(ctypes.Structure):
         ("prompt_seconds", c_double),
         ("generation_seconds", c_double),
         ("waiting_seconds", c_double),
+        ("image_tokens", c_uint32),
+        ("video_tokens", c_uint32),
+        ("audio_tokens", c_uint32),
+        ("reserved", c_uint32),
     ]
 
 
@@ -170,6 +178,18 @@ PROTOTYPES = {
     "engine_detokenize": (status, [*_text_out, _handle, _tokens, c_size_t, c_uint32, _error]),
     "engine_render_messages": (status, [*_text_out, _handle, c_char_p, _error]),
     "engine_tokenize_messages": (status, [*_tokens_out, _handle, c_char_p, _error]),
+    "attachment_create_image": (status, [_out_handle, c_char_p, c_uint32, c_uint32, _error]),
+    "attachment_create_video": (
+        status, [_out_handle, c_char_p, c_size_t, c_uint32, c_uint32, POINTER(c_double), c_double, _error],
+    ),
+    "attachment_create_audio": (status, [_out_handle, _floats, c_size_t, c_uint32, c_uint32, _error]),
+    "attachment_create_from_file": (status, [_out_handle, c_int32, c_char_p, _error]),
+    "attachment_create_from_bytes": (status, [_out_handle, c_int32, c_char_p, c_size_t, _error]),
+    "attachment_append_audio": (status, [_handle, _floats, c_size_t, _error]),
+    "attachment_free": (None, [_handle]),
+    "engine_tokenize_messages_with_attachments": (
+        status, [*_tokens_out, _handle, c_char_p, POINTER(c_void_p), c_size_t, _error],
+    ),
     "session_options_init": (None, [POINTER(session_options)]),
     "session_open": (status, [_out_handle, _handle, POINTER(session_options), _error]),
     "session_free": (None, [_handle]),
@@ -184,6 +204,9 @@ PROTOTYPES = {
     "session_logits": (status, [*_floats_out, _handle, _error]),
     "session_generate": (status, [_handle, _tokens, c_size_t, c_char_p, event_fn, c_void_p, _error]),
     "session_chat": (status, [_handle, c_char_p, c_char_p, event_fn, c_void_p, _error]),
+    "session_chat_with_attachments": (
+        status, [_handle, c_char_p, POINTER(c_void_p), c_size_t, c_char_p, event_fn, c_void_p, _error],
+    ),
     "router_create": (status, [_out_handle, c_char_p, _error]),
     "router_free": (None, [_handle]),
     "router_route": (status, [_tokens, _floats, _handle, _floats, _floats, c_size_t, _error]),

@@ -11,6 +11,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type,
 from . import _abi, _arrays
 from ._library import Handle, call, filled, interruptible, text
 from ._messages import Messages, messages_json
+from .media import attachments
 from .session import Session
 
 _RESIDENCY = {
@@ -135,12 +136,15 @@ class Engine:
 
         `fields` go beside the messages: tools, add_generation_prompt, template_variables.
         """
-        return text("engine_render_messages", self._handle.pointer, messages_json(messages, fields)).decode("utf-8")
+        document, _ = messages_json(messages, fields)
+        return text("engine_render_messages", self._handle.pointer, document).decode("utf-8")
 
     def tokenize_messages(self, messages: Messages, **fields: Any) -> List[int]:
         """The ids of that prompt; control tokens come from the template alone."""
-        document = messages_json(messages, fields)
-        return list(filled(ctypes.c_int32, "engine_tokenize_messages", self._handle.pointer, document))
+        document, media = messages_json(messages, fields)
+        pointer = self._handle.pointer
+        return list(
+            filled(ctypes.c_int32, "engine_tokenize_messages_with_attachments", pointer, document, *attachments(media)))
 
     def session(
         self,

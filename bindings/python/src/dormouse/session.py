@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Iterator, List, Optional,
 from . import _abi, _arrays
 from ._library import Handle, Worker, call, filled, interruptible, library
 from ._messages import Messages, messages_json
+from .media import attachments
 
 if TYPE_CHECKING:
     from .engine import Engine
@@ -51,6 +52,10 @@ class Event:
     prompt_seconds: float
     generation_seconds: float
     waiting_seconds: float
+    image_tokens: int
+    """Of the prompt's tokens, those that stand for pictures."""
+    video_tokens: int
+    audio_tokens: int
 
 
 @dataclass
@@ -169,21 +174,26 @@ class Session:
     def chat(self, messages: Messages, *, stream: bool = True, tools: Any = None, **config: Any) -> Any:
         """Answers a chat; of the growing list of messages only what is new is computed.
 
+        A message's content is a text, or a list of texts, `Image`, `Video` and `Audio`, PIL images, arrays of pixels,
+        and parts as dormouse.h describes them.
         `tools`, `add_generation_prompt` and `template_variables` go to the template, the rest is as for `generate`.
         """
         fields: Dict[str, Any] = {} if tools is None else {"tools": tools}
         for name in ("add_generation_prompt", "template_variables"):
             if name in config:
                 fields[name] = config.pop(name)
-        return self._answer("session_chat", (messages_json(messages, fields),), config, stream)
+        document, media = messages_json(messages, fields)
+        return self._answer("session_chat_with_attachments", (document, *attachments(media)), config, stream, keep=media)
 
-    def _answer(self, name: str, arguments: Tuple[Any, ...], config: Dict[str, Any], stream: bool) -> Any:
+    def _answer(
+        self, name: str, arguments: Tuple[Any, ...], config: Dict[str, Any], stream: bool, keep: Any = None
+    ) -> Any:
         if self._stream is not None:
             self._stream.close()
         document = json.dumps(config).encode("utf-8")
         pointer = self._handle.pointer
 
-        def run(function: Any) -> int:
+        def run(function: Any, keep: Any = keep) -> int:
             return call(name, pointer, *arguments, document, function, None)
 
         answer = Stream(run, self.cancel, has_log_probabilities=bool(config.get("logprobs")))
@@ -318,4 +328,7 @@ def _event(event: _abi.event, has_log_probabilities: bool) -> Event:
         prompt_seconds=event.prompt_seconds,
         generation_seconds=event.generation_seconds,
         waiting_seconds=event.waiting_seconds,
+        image_tokens=event.image_tokens,
+        video_tokens=event.video_tokens,
+        audio_tokens=event.audio_tokens,
     )

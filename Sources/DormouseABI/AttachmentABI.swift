@@ -1,0 +1,130 @@
+import CDormouse
+import DormouseBoundary
+import DormouseMedia
+import DormouseSupport
+
+/// What a handle stands for: a picture or a film, or a sound that may still grow.
+private final class Attachment: Sendable {
+  enum Content: Sendable {
+    case fixed(MediaItem)
+    case sound(HeldSound)
+  }
+
+  private let content: Locked<Content>
+
+  init(_ content: Content) { self.content = Locked(content) }
+
+  /// As it is now.
+  func item() throws(Failure) -> MediaItem {
+    switch content.withLock({ $0 }) {
+    case .fixed(let item): return item
+    case .sound(let sound):
+      guard sound.frameCount > 0 else { throw Failure(.invalidArgument, "a sound has 0 samples; expected at least 1") }
+      return .audio(sound)
+    }
+  }
+
+  func append(_ samples: UnsafePointer<Float>?, frameCount: Int) throws(Failure) {
+    let outcome: Result<Void, Failure> = content.withLock { content in
+      Result { () throws(Failure) in
+        guard case .sound(var sound) = content else {
+          throw Failure(.invalidArgument, "attachment is not a sound that samples were given for")
+        }
+        // The sound's one holder, so that its samples are not copied.
+        content = .fixed(.audio(sound))
+        defer { content = .sound(sound) }
+        let count = try CheckedSize.product(frameCount, sound.channelCount, of: "the number of samples")
+        try sound.append(try readArray(samples, count, "samples"))
+      }
+    }
+    try outcome.get()
+  }
+}
+
+@_cdecl("dormouse_attachment_create_image") @implementation
+public func dormouse_attachment_create_image(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ pixels: UnsafePointer<UInt8>!, _ width: UInt32, _ height: UInt32,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    let image = try readImages(pixels, count: 1, width: Int(width), height: Int(height))[0]
+    out.pointee = Handle.make(Attachment(.fixed(.image(image))))
+  }
+}
+
+@_cdecl("dormouse_attachment_create_video") @implementation
+public func dormouse_attachment_create_video(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ pixels: UnsafePointer<UInt8>!, _ frame_count: Int, _ width: UInt32,
+  _ height: UInt32, _ timestamps: UnsafePointer<Double>!, _ frames_per_second: Double,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    let images = try readImages(pixels, count: frame_count, width: Int(width), height: Int(height))
+    let film =
+      timestamps == nil
+      ? try HeldFilm(images, framesPerSecond: frames_per_second)
+      : try HeldFilm(images, timestamps: Array(try readArray(timestamps, frame_count, "timestamps")))
+    out.pointee = Handle.make(Attachment(.fixed(.video(film, framesPerSecond: nil))))
+  }
+}
+
+@_cdecl("dormouse_attachment_create_audio") @implementation
+public func dormouse_attachment_create_audio(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ samples: UnsafePointer<Float>!, _ frame_count: Int,
+  _ channel_count: UInt32, _ sample_rate: UInt32, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    var sound = try HeldSound(channelCount: Int(channel_count), rate: Int(sample_rate))
+    let count = try CheckedSize.product(frame_count, sound.channelCount, of: "the number of samples")
+    try sound.append(try readArray(samples, count, "samples"))
+    out.pointee = Handle.make(Attachment(.sound(sound)))
+  }
+}
+
+@_cdecl("dormouse_attachment_append_audio") @implementation
+public func dormouse_attachment_append_audio(
+  _ attachment: OpaquePointer!, _ samples: UnsafePointer<Float>!, _ frame_count: Int,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    try Handle.object(attachment, Attachment.self, "attachment").append(samples, frameCount: frame_count)
+  }
+}
+
+@_cdecl("dormouse_attachment_free") @implementation
+public func dormouse_attachment_free(_ attachment: OpaquePointer!) { Handle.free(attachment, Attachment.self) }
+
+/// What a caller gave beside messages.
+func readAttachments(_ handles: UnsafePointer<OpaquePointer?>?, _ count: Int) throws(Failure) -> [MediaItem] {
+  var items: [MediaItem] = []
+  for (index, handle) in try readArray(handles, count, "attachments").enumerated() {
+    let name = "attachments[\(index)]"
+    items.append(
+      try withContext(name) { () throws(Failure) in try Handle.object(handle, Attachment.self, name).item() })
+  }
+  return items
+}
+
+/// Copies pictures of one size: [count, height, width, 3].
+private func readImages(
+  _ pixels: UnsafePointer<UInt8>?, count: Int, width: Int, height: Int
+) throws(Failure) -> [RGBImage] {
+  let size = try CheckedSize.product(width, height, 3, of: "the size of a picture")
+  let bytes = try readArray(pixels, try CheckedSize.product(count, size, of: "the size of a film"), "pixels")
+  guard size > 0, count > 0 else {
+    throw Failure(
+      .invalidArgument, "\(count) pictures of \(width) x \(height) pixels; expected at least one, of at least 1 x 1")
+  }
+  var images: [RGBImage] = []
+  for index in 0..<count {
+    images.append(
+      try RGBImage(width: width, height: height, bytes: Array(bytes[index * size..<(index + 1) * size])))
+  }
+  return images
+}

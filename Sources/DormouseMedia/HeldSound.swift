@@ -1,0 +1,52 @@
+public import DormouseKernels
+public import DormouseSupport
+
+/// Samples that a host has in memory, or pushes piece by piece.
+public struct HeldSound: Sound {
+  public let channelCount: Int
+  public let rate: Int
+  private var mono: [Float] = []
+
+  /// Silence of no length.
+  /// - Parameter rate: samples a second of each channel.
+  /// - Throws: `Failure(.invalidArgument)`.
+  public init(channelCount: Int, rate: Int) throws(Failure) {
+    for (what, found, range) in [
+      ("channels", channelCount, Waveform.channelRange), ("samples a second", rate, Resampler.rateRange),
+    ] where !range.contains(found) {
+      throw Failure(
+        .invalidArgument, "a sound has \(found) \(what); expected \(range.lowerBound) to \(range.upperBound)")
+    }
+    self.channelCount = channelCount
+    self.rate = rate
+  }
+
+  /// Samples of a channel.
+  public var frameCount: Int { mono.count }
+
+  /// Adds samples at the end.
+  /// - Parameter samples: [frames, channelCount], finite; on a failure none is added.
+  /// - Throws: `Failure(.invalidArgument)`.
+  public mutating func append(_ samples: UnsafeBufferPointer<Float>) throws(Failure) {
+    guard !samples.isEmpty else { return }
+    try Waveform.requireFinite(samples)
+    let start = mono.count
+    mono.append(contentsOf: repeatElement(0, count: samples.count / channelCount))
+    let outcome: Result<Void, Failure> = mono.withUnsafeMutableBufferPointer { [channelCount] mono in
+      Result { () throws(Failure) in
+        try Waveform.mixDown(
+          samples, channels: channelCount, into: UnsafeMutableBufferPointer(rebasing: mono[start...]))
+      }
+    }
+    if case .failure(let failure) = outcome {
+      mono.removeLast(mono.count - start)
+      throw failure
+    }
+  }
+
+  public func samples(rate wanted: Int, kernels: Kernels) throws(Failure) -> [Float] {
+    guard wanted != rate else { return mono }
+    var resampler = try Resampler(from: rate, to: wanted, kernels: kernels)
+    return try resampler.all(mono)
+  }
+}

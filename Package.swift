@@ -82,6 +82,13 @@ let package = Package(
       dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseLayers"],
       swiftSettings: [optimized]),
     .target(
+      name: "DormouseMedia",
+      dependencies: [
+        "CDormouse", "CDormouseMedia", "CPlatform", "DormouseSupport", "DormouseKernels", "DormouseWeights",
+        "DormouseText", "DormouseLayers",
+      ],
+      swiftSettings: [optimized]),
+    .target(
       name: "DormouseEngine",
       dependencies: [
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
@@ -121,6 +128,13 @@ let package = Package(
       dependencies: [
         "DormouseCache", "DormouseKernels", "DormouseModel", "DormouseSupport", "DormouseWeights",
       ]),
+    .testTarget(
+      name: "DormouseMediaTests",
+      dependencies: [
+        "CDormouse", "CDormouseMedia", "DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport",
+        "DormouseWeights",
+      ]),
+    .testTarget(name: "DormouseMediaFilesTests", dependencies: ["DormouseMediaFiles", "DormouseSupport"]),
     .testTarget(name: "DormouseEngineTests", dependencies: ["DormouseEngine", "DormouseKernels"]),
     .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "DormouseBoundary", "CDormouse"]),
   ],

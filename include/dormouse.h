@@ -140,10 +140,16 @@ typedef struct dormouse_engine_options {
   uint32_t prompt_tokens_per_step; /* tokens of prompts computed in one step while another session generates: a token
                                       never waits for more than that; at most 16384; 0: 64 */
   uint32_t reserved_3;             /* 0 */
+  const char *media_config;        /* NULL, or an object about the media files that messages name or hold:
+                                      "roots"            folders that they may come from; default: none
+                                      "max_bytes"        of a file; "max_pixels" of a picture or a frame; "max_frames"
+                                      "max_seconds"      of a film or sound; "max_output_bytes" decoded in all
+                                      "time_limit"       seconds for one call of the decoder
+                                      "cache_bytes"      of what towers have made that are kept; default 268435456 */
 } dormouse_engine_options;
 
 #define DORMOUSE_ENGINE_OPTIONS_INIT \
-  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0 }
+  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, NULL }
 
 /* Fills *options as DORMOUSE_ENGINE_OPTIONS_INIT does. Thread: any. */
 DORMOUSE_API void dormouse_engine_options_init(dormouse_engine_options *options);

@@ -87,6 +87,46 @@ public func dormouse_attachment_create_audio(
   }
 }
 
+@_cdecl("dormouse_attachment_create_from_file") @implementation
+public func dormouse_attachment_create_from_file(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ kind: Int32, _ path: UnsafePointer<CChar>!,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    let path = try readString(path, "path")
+    // The host may read what it likes.
+    let file = try MediaRoots(["/"]).open(path)
+    out.pointee = Handle.make(Attachment(.fixed(try MediaItem(.file(file), as: try modality(kind), name: path))))
+  }
+}
+
+@_cdecl("dormouse_attachment_create_from_bytes") @implementation
+public func dormouse_attachment_create_from_bytes(
+  _ out: UnsafeMutablePointer<OpaquePointer?>!, _ kind: Int32, _ bytes: UnsafePointer<UInt8>!, _ byte_count: Int,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let out = try require(out, "out")
+    out.pointee = nil
+    let given = UnsafeRawBufferPointer(try readArray(bytes, byte_count, "bytes"))
+    guard !given.isEmpty else { throw Failure(.invalidArgument, "bytes has 0 bytes; expected those of a file") }
+    let copy = try AlignedBuffer(byteCount: given.count, isZeroed: false, for: "a file's bytes")
+    copy.bytes.copyMemory(from: given)
+    out.pointee = Handle.make(Attachment(.fixed(try MediaItem(.bytes(copy), as: try modality(kind), name: "bytes"))))
+  }
+}
+
+private func modality(_ kind: Int32) throws(Failure) -> Modality {
+  switch kind {
+  case Int32(DORMOUSE_ATTACHMENT_IMAGE): return .image
+  case Int32(DORMOUSE_ATTACHMENT_VIDEO): return .video
+  case Int32(DORMOUSE_ATTACHMENT_AUDIO): return .audio
+  default: throw Failure(.invalidArgument, "kind is \(kind), which means nothing")
+  }
+}
+
 @_cdecl("dormouse_attachment_append_audio") @implementation
 public func dormouse_attachment_append_audio(
   _ attachment: OpaquePointer!, _ samples: UnsafePointer<Float>!, _ frame_count: Int,

@@ -38,6 +38,9 @@ extension EngineOptions {
     queueLimit = options.queue_limit == 0 ? nil : Int(options.queue_limit)
     promptTokensPerStep = options.prompt_tokens_per_step == 0 ? nil : Int(options.prompt_tokens_per_step)
     packedCacheFolder = try readPackedCacheFolder(options.packed_cache_folder)
+    if let json = try readOptionalString(options.media_config, "dormouse_engine_options.media_config") {
+      media = try MediaOptions(json: json)
+    }
     progress = options.progress.map {
       makeProgress(Callback(function: $0, userData: options.progress_user_data))
     }

@@ -4,10 +4,10 @@ import DormouseSupport
 /// A part of a message that is a picture, a clip or a sound.
 struct MediaPart: Sendable {
   enum Source: Sendable, Equatable {
-    /// A file's path, from `file:` or without a scheme.
-    case file(String)
+    /// A path, or a file: or data: URL.
+    case reference(String)
     /// The bytes of a file, in base64.
-    case base64(Substring)
+    case base64(String)
     /// What the caller handed over with the messages, by its number.
     case attachment(Int)
   }
@@ -89,7 +89,7 @@ private struct ChatPartReader {
     }
     try content.refuseMembers(besides: ["data", "format"])
     _ = try content.optionalString("format")
-    return MediaPart(modality: .audio, source: .base64(data[...]), framesPerSecond: nil, place: place)
+    return MediaPart(modality: .audio, source: .base64(data), framesPerSecond: nil, place: place)
   }
 
   private func part(_ modality: Modality, fields: JSONFields, known: [String]) throws(Failure) -> MediaPart {
@@ -101,42 +101,12 @@ private struct ChatPartReader {
   }
 
   private func source(_ address: String) throws(Failure) -> MediaPart.Source {
-    if let number = rest(of: address, after: "attachment:") {
-      guard let index = Int(number), index >= 0 else {
-        throw Failure(.invalidArgument, "\(place): \(type).url is \(quoted(address)); expected attachment:NUMBER")
-      }
-      return .attachment(index)
-    }
-    if let data = rest(of: address, after: "data:") { return try encoded(data, address) }
-    if let path = rest(of: address, after: "file://") { return .file(String(path)) }
-    guard !hasScheme(address) else {
+    let scheme = "attachment:"
+    guard address.utf8.starts(with: scheme.utf8) else { return .reference(address) }
+    guard let index = Int(String(decoding: address.utf8.dropFirst(scheme.utf8.count), as: UTF8.self)), index >= 0 else {
       throw Failure(
-        .unsupported,
-        "\(place): \(type).url is \(quoted(address)); expected a file's path, data: or attachment:, since nothing is"
-          + " fetched from a network")
+        .invalidArgument, "\(place): \(type).url is \(Excerpt.name(address)); expected attachment:NUMBER")
     }
-    return .file(address)
+    return .attachment(index)
   }
-
-  /// RFC 2397: [<type>][;parameters];base64,<bytes>.
-  private func encoded(_ data: Substring, _ address: String) throws(Failure) -> MediaPart.Source {
-    let bytes = data.utf8
-    guard let comma = bytes.firstIndex(of: UInt8(ascii: ",")), data[..<comma].hasSuffix(";base64") else {
-      throw Failure(.invalidArgument, "\(place): \(type).url is \(quoted(address)); expected data:TYPE;base64,BYTES")
-    }
-    return .base64(data[bytes.index(after: comma)...])
-  }
-
-  private func rest(of address: String, after scheme: String) -> Substring? {
-    address.utf8.starts(with: scheme.utf8)
-      ? address[address.utf8.index(address.startIndex, offsetBy: scheme.utf8.count)...] : nil
-  }
-
-  /// Letters, digits, +, - and . before "://".
-  private func hasScheme(_ address: String) -> Bool {
-    let head = address.utf8.prefix { $0 != UInt8(ascii: ":") }
-    return address.utf8.dropFirst(head.count).starts(with: "://".utf8) && !head.isEmpty
-  }
-
-  private func quoted(_ address: String) -> String { Excerpt.name(address) }
 }

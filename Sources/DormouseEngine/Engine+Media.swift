@@ -24,10 +24,7 @@ extension Engine {
     let media = try requireMedia()
     var parts: [ChatPrompt.Part] = []
     for part in request.mediaParts {
-      parts.append(
-        try withContext(part.place) { () throws(Failure) in
-          try media.promptPart(part, attachments: attachments, tokenizer: tokenizer)
-        })
+      parts.append(try media.promptPart(part, attachments: attachments, tokenizer: tokenizer))
     }
     return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(try text.render(request))
   }
@@ -47,13 +44,14 @@ extension EngineMedia {
   ) throws(Failure) -> ChatPrompt.Part {
     let modality = part.modality.rawValue
     guard let placeholder = encoder.placeholder(of: part.modality) else {
-      throw Failure(.unsupported, "this model takes no parts of type \(modality)")
+      throw Failure(.unsupported, "\(part.place): this model takes no parts of type \(modality)")
     }
     guard let padding = encoder.paddingTokens(of: part.modality).first(where: { tokenizer.id(of: $0) != nil }) else {
       let names = encoder.paddingTokens(of: part.modality).joined(separator: ", ")
       throw Failure(.malformed, "the tokenizer has none of the tokens that stand for \(modality): \(names)")
     }
-    let prepared = try encoder.prepare(try item(part, attachments))
+    let item = try item(part, attachments)
+    let prepared = try withContext(part.place) { () throws(Failure) in try encoder.prepare(item) }
     return ChatPrompt.Part(
       content: content(prepared), placeholder: placeholder, replacement: prepared.replacement(padding: padding),
       padding: padding)
@@ -63,18 +61,28 @@ extension EngineMedia {
     switch part.source {
     case .attachment(let index):
       guard attachments.indices.contains(index) else {
-        throw Failure(.invalidArgument, "there is no attachment \(index), but \(attachments.count) of them")
+        throw Failure(.invalidArgument, "\(part.place): there is no attachment \(index), but \(attachments.count) of them")
       }
       let item = attachments[index]
       guard item.modality == part.modality else {
         throw Failure(
           .invalidArgument,
-          "attachment \(index) is of type \(item.modality.rawValue); expected \(part.modality.rawValue)")
+          "\(part.place): attachment \(index) is of type \(item.modality.rawValue); expected \(part.modality.rawValue)")
       }
       return item.sampled(part.framesPerSecond)
-    case .file, .base64:
-      throw Failure(.unsupported, "files are not read yet")
+    case .reference(let reference):
+      let source = try MediaSource(
+        reference: reference, name: part.place, roots: options.roots, byteLimit: options.dataByteLimit)
+      return try item(part, source)
+    case .base64(let text):
+      return try item(
+        part, .bytes(try Base64.decode(text.utf8, name: part.place, limit: options.dataByteLimit)))
     }
+  }
+
+  private func item(_ part: MediaPart, _ source: MediaSource) throws(Failure) -> MediaItem {
+    try MediaItem(
+      source, as: part.modality, name: part.place, options: options.file, framesPerSecond: part.framesPerSecond)
   }
 }
 

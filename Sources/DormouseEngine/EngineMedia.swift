@@ -6,6 +6,7 @@ import DormouseSupport
 /// An engine's towers, and what they have encoded: equal content is encoded once, for all sessions.
 final class EngineMedia: Sendable {
   let encoder: any MediaEncoder
+  let options: MediaOptions
   /// The towers' weights.
   private let reservation: MemoryBudget.Reservation
   private let hiddenSize: Int
@@ -14,21 +15,18 @@ final class EngineMedia: Sendable {
 
   /// - Parameters:
   ///   - hiddenSize: of the text model.
-  ///   - byteLimit: bytes of rows that stay for later sessions; those that sessions hold count, too.
   init(
     encoder: any MediaEncoder, reservation: MemoryBudget.Reservation, hiddenSize: Int, budget: MemoryBudget,
-    byteLimit: UInt64
+    options: MediaOptions
   ) {
     self.encoder = encoder
+    self.options = options
     self.reservation = reservation
     self.hiddenSize = hiddenSize
     self.budget = budget
-    known = Locked(RecentContents(byteLimit: byteLimit))
+    known = Locked(RecentContents(byteLimit: options.cacheByteLimit))
     budget.addReclaimer { [weak self] _ in self?.known.withLock { $0.dropOldest() } ?? false }
   }
-
-  /// Bytes of encoded content that stay for later sessions, unless the engine's options say otherwise.
-  static let standardByteLimit: UInt64 = 256 << 20
 
   /// The content that `prepared` is: the one that an earlier prompt has brought, if it is known.
   func content(_ prepared: any PreparedMedia) -> MediaContent {
@@ -63,7 +61,7 @@ extension Engine {
       residency: options.residency, pool: pool, kernels: kernels, progress: options.progress)
     return EngineMedia(
       encoder: encoder, reservation: reservation, hiddenSize: folder.configuration.hiddenSize, budget: budget,
-      byteLimit: EngineMedia.standardByteLimit)
+      options: options.media)
   }
 }
 

@@ -29,6 +29,8 @@ public struct EngineOptions: Sendable {
   public var queueLimit: Int?
   /// Tokens of prompts that a step computes while other sessions generate; nil: 64.
   public var promptTokensPerStep: Int?
+  /// Of chats with pictures, films or sound.
+  public var media = MediaOptions()
   public var progress: Progress?
   public var log = Log.silent
 

@@ -104,6 +104,7 @@ class engine_options(ctypes.Structure):
         ("queue_limit", c_uint32),
         ("prompt_tokens_per_step", c_uint32),
         ("reserved_3", c_uint32),
+        ("media_config", c_char_p),
     ]
 
 

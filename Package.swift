@@ -83,7 +83,10 @@ let package = Package(
       swiftSettings: [optimized]),
     .target(
       name: "DormouseMedia",
-      dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseText", "DormouseLayers"],
+      dependencies: [
+        "CDormouse", "CDormouseMedia", "CPlatform", "DormouseSupport", "DormouseKernels", "DormouseWeights",
+        "DormouseText", "DormouseLayers",
+      ],
       swiftSettings: [optimized]),
     .target(
       name: "DormouseEngine",
@@ -128,7 +131,11 @@ let package = Package(
       ]),
     .testTarget(
       name: "DormouseMediaTests",
-      dependencies: ["DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
+      dependencies: [
+        "CDormouse", "CDormouseMedia", "DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport",
+        "DormouseWeights",
+      ]),
+    .testTarget(name: "DormouseMediaFilesTests", dependencies: ["DormouseMediaFiles", "DormouseSupport"]),
     .testTarget(
       name: "DormouseEngineTests",
       dependencies: ["DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE
 #include "platform.h"
 
+#include <dlfcn.h>
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
@@ -72,6 +73,17 @@ void platform_name_thread(const char *name) {
   cut[sizeof(cut) - 1] = 0;
   pthread_setname_np(pthread_self(), cut);
 }
+
+size_t platform_own_path(char *path, size_t capacity) {
+  Dl_info found;
+  if (dladdr((void *)platform_own_path, &found) == 0 || !found.dli_fname) return 0;
+  size_t length = strlen(found.dli_fname);
+  if (length >= capacity) return 0;
+  memcpy(path, found.dli_fname, length + 1);
+  return length;
+}
+
+const char *platform_environment(const char *name) { return secure_getenv(name); }
 
 static _Thread_local const void *thread_pool;
 static _Thread_local int32_t thread_worker;

@@ -70,12 +70,16 @@ final class Decoder {
   /// Forgets everything that came before, for packets from elsewhere in the file.
   func flush() { avcodec_flush_buffers(context) }
 
-  /// Decodes packets that hold one frame in all, and leaves it in `frame`.
-  func decodeOne(_ packet: Packet) throws(Failure) {
+  /// Decodes a packet that holds one frame, and lends it to `use`.
+  func decodeOne<Result>(
+    _ packet: Packet, _ use: (UnsafeMutablePointer<AVFrame>) throws(Failure) -> Result
+  ) throws(Failure) -> Result {
     try watch.check()
     try watch.checked(send(packet), "cannot decode \(what)")
-    if try next() { return }
-    try watch.checked(send(nil), "cannot decode \(what)")
-    guard try next() else { throw watch.failure(.malformed, "\(what) has no pixels") }
+    if try !next() {
+      try watch.checked(send(nil), "cannot decode \(what)")
+      guard try next() else { throw watch.failure(.malformed, "\(what) has no pixels") }
+    }
+    return try use(frame)
   }
 }

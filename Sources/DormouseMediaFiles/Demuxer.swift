@@ -83,8 +83,8 @@ final class Demuxer {
     return byteCount < source.count ? byteCount : 0
   }
 
-  /// Each track; valid as long as this object.
-  var tracks: [UnsafeMutablePointer<AVStream>] {
+  /// Valid as long as this object.
+  var streams: [UnsafeMutablePointer<AVStream>] {
     guard let context, let streams = context.pointee.streams else { return [] }
     return (0..<Int(context.pointee.nb_streams)).compactMap { streams[$0] }
   }
@@ -92,7 +92,7 @@ final class Demuxer {
   /// Leaves the packets of all other tracks out.
   func select(_ wanted: [Int32]) {
     selected = wanted
-    for track in tracks { track.pointee.discard = wanted.contains(track.pointee.index) ? AVDISCARD_DEFAULT : AVDISCARD_ALL }
+    for track in streams { track.pointee.discard = wanted.contains(track.pointee.index) ? AVDISCARD_DEFAULT : AVDISCARD_ALL }
   }
 
   /// Reads the next packet of the selected tracks; false at the end. A file that is cut off ends where it is cut.

@@ -21,11 +21,11 @@ final class FilmReader {
     throws(Failure)
   {
     demuxer = try Demuxer(source, watch: watch)
-    guard let stream = demuxer.tracks.first(where: { $0.pointee.index == track }) else {
+    guard let stream = demuxer.streams.first(where: { $0.pointee.index == track }) else {
       throw watch.failure(.malformed, "the film's track \(track) is gone")
     }
     demuxer.select([track])
-    let parameters = Track(stream: stream).parameters
+    let parameters = Track(demuxer, stream).parameters
     decoder = try Decoder(
       parameters.pointee.codec_id, parameters: parameters, options: options, what: "the film", watch: watch
     ) { context in

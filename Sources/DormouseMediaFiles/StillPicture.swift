@@ -14,8 +14,10 @@ final class StillPicture: FrameTrack {
       // The inverse transform of libjpeg's default, for the same pixels.
       if format == .jpeg { context.pointee.idct_algo = FF_IDCT_INT }
     }
-    try decoder.decodeOne(try Packet(source, at: 0, count: source.count, watch: watch))
-    let stored = try FrameConverter(picture: format, watch: watch).convert(decoder.frame)
+    let packet = try Packet(source, at: 0, count: source.count, watch: watch)
+    let stored = try decoder.decodeOne(packet) { (frame) throws(Failure) in
+      try FrameConverter(picture: format, watch: watch).convert(frame)
+    }
     frame = try stored.shown(header.orientation, watch: watch)
   }
 

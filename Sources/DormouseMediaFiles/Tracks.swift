@@ -3,7 +3,14 @@ import DormouseSupport
 
 /// A track of a file: where FFmpeg has it, and what its numbers mean.
 struct Track {
+  /// Whose the stream is.
+  private let demuxer: Demuxer
   let stream: UnsafeMutablePointer<AVStream>
+
+  init(_ demuxer: Demuxer, _ stream: UnsafeMutablePointer<AVStream>) {
+    self.demuxer = demuxer
+    self.stream = stream
+  }
 
   var index: Int32 { stream.pointee.index }
   var parameters: UnsafeMutablePointer<AVCodecParameters> { stream.pointee.codecpar }
@@ -37,7 +44,7 @@ struct Track {
     _ demuxer: Demuxer, _ type: AVMediaType, _ isKnown: (AVCodecID) -> Bool, size: (Track) -> Int
   ) -> Track? {
     var best: (track: Track, isDefault: Bool, size: Int)?
-    for track in demuxer.tracks.map(Track.init) {
+    for track in demuxer.streams.map({ Track(demuxer, $0) }) {
       guard track.parameters.pointee.codec_type == type, isKnown(track.codec),
         !track.has(AV_DISPOSITION_ATTACHED_PIC), avcodec_find_decoder(track.codec) != nil
       else { continue }

@@ -68,12 +68,13 @@ final class WebPAnimation: FrameTrack {
     let decoder = try Decoder(PictureFormat.webp.codec, what: "the picture", watch: watch) { context in
       context.pointee.err_recognition |= AV_EF_EXPLODE
     }
-    try decoder.decodeOne(try part.packet(source, watch))
-    let pixels = try converter.convert(decoder.frame)
-    guard pixels.width == part.width, pixels.height == part.height else {
-      throw watch.failure(.malformed, "frame \(drawnCount) is of another size than it says")
+    try decoder.decodeOne(try part.packet(source, watch)) { (frame) throws(Failure) in
+      let pixels = try converter.convert(frame)
+      guard pixels.width == part.width, pixels.height == part.height else {
+        throw watch.failure(.malformed, "frame \(drawnCount) is of another size than it says")
+      }
+      canvas.draw(part, pixels, alpha: AlphaPlane(frame.pointee))
     }
-    canvas.draw(part, pixels, alpha: AlphaPlane(decoder.frame.pointee))
   }
 }
 

@@ -40,6 +40,14 @@ void *platform_scratch(size_t byte_count);
 // Names the calling thread for debuggers; cut to 15 bytes.
 void platform_name_thread(const char *name);
 
+// Writes the path of the shared library or program that this code is part of, as the loader knows it, to path[capacity]
+// and returns its length; 0 when it is not known or has no room.
+size_t platform_own_path(char *path, size_t capacity);
+
+// The environment's value of a name, valid until it changes; NULL for none, and in a program that has more rights than
+// its user (secure_getenv(3)).
+const char *platform_environment(const char *name);
+
 // A Swift closure of the type (Int, Int) -> Void where its caller has it, with no copy on the heap. Swift's own way to
 // lend a closure to other threads, withoutActuallyEscaping, allocates at every call. The layout is that of Swift's
 // calling convention: a function, and what it finds in its context register.

@@ -1,0 +1,48 @@
+import CDormouseMedia
+
+/// What a media file is.
+public struct MediaDescription: Sendable, Equatable {
+  /// FFmpeg's name of the format, such as `matroska,webm`, or a picture's, such as `jpeg`.
+  public var format: String
+  /// Pixels as shown; 0: sound alone.
+  public var width: Int
+  public var height: Int
+  /// 1: a picture; 0: sound alone.
+  public var frameCount: UInt64
+  /// Seconds of the frames, and frames a second; 0 for a picture.
+  public var duration: Double
+  public var frameRate: Double
+  /// Of the sound; 0 channels: none.
+  public var channelCount: Int
+  public var sampleRate: Int
+  public var soundDuration: Double
+
+  init(_ info: dormouse_media_info) {
+    format = withUnsafeBytes(of: info.format) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    width = Int(info.width)
+    height = Int(info.height)
+    frameCount = info.frame_count
+    duration = info.duration
+    frameRate = info.frame_rate
+    channelCount = Int(info.channel_count)
+    sampleRate = Int(info.sample_rate)
+    soundDuration = info.sound_duration
+  }
+}
+
+/// A decoded picture: bytes [height, width, 3], red, green, blue.
+public struct MediaPicture: Sendable, Equatable {
+  public var width: Int
+  public var height: Int
+  public var bytes: [UInt8]
+}
+
+/// A frame of a film while a receiver has it: bytes [height, width, 3], red, green, blue.
+public struct MediaFrame {
+  public var index: Int
+  /// After the first frame.
+  public var seconds: Double
+  public var width: Int
+  public var height: Int
+  public var bytes: UnsafeRawBufferPointer
+}

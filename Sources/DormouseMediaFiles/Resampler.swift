@@ -68,7 +68,9 @@ final class Resampler {
     _ receive: (UnsafeBufferPointer<Float>) throws(Failure) -> Bool
   ) throws(Failure) -> Bool {
     if samples.isEmpty { samples = [Float](repeating: 0, count: Resampler.pieceLength) }
-    var (source, remaining) = (UnsafeMutableRawPointer(planes)?.assumingMemoryBound(to: UnsafePointer<UInt8>?.self), count)
+    var (source, remaining) = (
+      UnsafeMutableRawPointer(planes)?.assumingMemoryBound(to: UnsafePointer<UInt8>?.self), count
+    )
     while true {
       let length: Int32 = samples.withUnsafeMutableBytes { buffer in
         var target = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)

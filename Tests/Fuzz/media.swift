@@ -2,10 +2,10 @@ import CDormouseMedia
 
 /// Input: a media file of any kind.
 ///
-/// What is accepted must hold together: as many timestamps as frames, ascending; frames of the size that comes with them;
-/// samples that are finite or as the file has them, no more than the limit of seconds allows. What is refused has a
-/// status and a sentence, and nothing is left behind. FFmpeg itself is not instrumented: the inputs' ways through this
-/// library are explored, and FFmpeg's memory is watched by the allocator alone.
+/// What is accepted must hold together: as many timestamps as frames, ascending; frames of the size that comes with
+/// them; samples that are finite or as the file has them, no more than the limit of seconds allows. What is refused has
+/// a status and a sentence, and nothing is left behind. FFmpeg itself is not instrumented: the inputs' ways through
+/// this library are explored, and FFmpeg's memory is watched by the allocator alone.
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzMedia(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
   var options = dormouse_media_options()

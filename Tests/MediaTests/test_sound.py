@@ -44,7 +44,8 @@ def sound(ffmpeg, tmp_path_factory):
 def reference(ffmpeg, path, channels, rate):
     """The mean of the channels at `rate`, from the command."""
     mean = "+".join(f"{1 / channels}*c{channel}" for channel in range(channels))
-    data = ffmpeg("-i", path, "-map", "0:a:0", "-af", f"aformat=flt,pan=mono|c0={mean}", "-ar", rate, "-f", "f32le", "-")
+    mixed = ["-af", f"aformat=flt,pan=mono|c0={mean}", "-ar", rate]
+    data = ffmpeg("-i", path, "-map", "0:a:0", *mixed, "-f", "f32le", "-")
     return np.frombuffer(data, np.float32)
 
 

@@ -10,7 +10,7 @@ if(NOT TARGET Dormouse::Dormouse)
     INTERFACE_INCLUDE_DIRECTORIES "${_dormouse_prefix}/include")
 endif()
 
-# What libdormouse.so loads from beside itself to read pictures, films and sound: to be shipped with it, never linked to.
+# What libdormouse.so loads from beside itself to read pictures, films and sound: shipped with it, never linked to.
 set(Dormouse_MEDIA_LIBRARY "${_dormouse_prefix}/lib/libdormouse_media.so.0")
 
 foreach(_dormouse_file "lib/libdormouse.so.0" "include/dormouse.h")

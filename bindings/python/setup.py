@@ -22,7 +22,7 @@ def built_library():
 
 
 def built_media_library():
-    """The library that reads media files, from beside the other one, which looks for it there; None where there is none."""
+    """The library that reads media files, from beside the other one, which looks for it there; or None."""
     library = built_library()
     places = [] if library is None else [library.parent / ("libdormouse_media.so" + end) for end in (".0", "")]
     return next((path for path in places if path.is_file()), None)

@@ -14,7 +14,7 @@ public func fuzzMedia(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
   options.frame_limit = 256
   options.output_limit = 16 << 20
   options.second_limit = 30
-  options.time_limit = 5
+  options.time_limit = 1
   var file: OpaquePointer?
   guard succeeded({ dormouse_media_open_bytes(&file, data, size, &options, $0) }) else { return 0 }
   examine(file)

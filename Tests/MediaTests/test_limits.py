@@ -1,15 +1,14 @@
 """Limits, time, cancelling; files that are damaged, hostile, or something else: each ends in an error that says why."""
 
+import ctypes
 import io
 import os
-import random
 import struct
 import subprocess
 import sys
 import time
 import zlib
 
-import numpy as np
 import pytest
 from media import MediaError
 from PIL import Image
@@ -278,3 +277,29 @@ def test_memory_does_not_grow_with_the_sound(media, ffmpeg, tmp_path):
     total, growth = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert total == pytest.approx(600 * 16000, rel=0.001)
     assert growth < 4000, f"{growth} KB for {total * 4 // 1024} KB of samples"
+
+
+def test_the_log_of_ffmpeg_is_the_hosts(media, painting, film):
+    """A level that the host has set stays; the default is back after each call."""
+    needed = subprocess.run(["ldd", media.path], capture_output=True, text=True, check=True).stdout
+    libavutil = ctypes.CDLL(next(line.split()[0] for line in needed.splitlines() if "libavutil" in line))
+    standard, quiet = 32, -8
+    seen = []
+
+    def level(_):
+        seen.append(libavutil.av_log_get_level())
+        return 0
+
+    assert libavutil.av_log_get_level() == standard
+    with media.open(film, is_cancelled=level) as file:
+        file.info()
+        assert set(seen) == {quiet} and libavutil.av_log_get_level() == standard
+        failure(media, b"no media")
+        assert libavutil.av_log_get_level() == standard
+        seen.clear()
+        libavutil.av_log_set_level(16)
+        try:
+            file.frames([30])
+            assert set(seen) == {16} and libavutil.av_log_get_level() == 16
+        finally:
+            libavutil.av_log_set_level(standard)

@@ -19,7 +19,8 @@
  * - Pointers given to a callback die when it returns. A callback must not call back into the same session, except
  *   dormouse_session_cancel.
  * - The library does not print, exit, abort or read the environment, except DORMOUSE_ISA (see
- *   dormouse_kernels_force).
+ *   dormouse_kernels_force) and DORMOUSE_MEDIA_LIBRARY (the path of libdormouse_media.so, which is loaded when the
+ *   first media file is met; by default it is looked for beside this library, and where the system looks).
  */
 #ifndef DORMOUSE_H
 #define DORMOUSE_H

@@ -103,7 +103,7 @@ DORMOUSE_API dormouse_status dormouse_media_frames(dormouse_media_file *file, co
    return. */
 typedef int32_t (*dormouse_media_samples_fn)(void *user_data, const float *samples, size_t sample_count);
 
-/* Decodes the sound from the beginning, resampled to sample_rate (1 to 768000; 0: as it is), piece after piece.
+/* Decodes the sound from the beginning, resampled to sample_rate (1000 to 768000; 0: as it is), piece after piece.
    Thread: one call at a time per file. */
 DORMOUSE_API dormouse_status dormouse_media_samples(dormouse_media_file *file, uint32_t sample_rate,
                                                     dormouse_media_samples_fn samples, void *user_data,

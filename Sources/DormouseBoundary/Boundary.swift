@@ -2,7 +2,9 @@ import CDormouse
 import DormouseSupport
 
 /// Runs the body of an exported function; a thrown `Failure` becomes a status and, where the caller has one, an error.
-public func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> Void) -> dormouse_status {
+public func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> Void)
+  -> dormouse_status
+{
   returningBoundary(error) { () throws(Failure) in
     try body()
     return Status.ok.rawValue
@@ -43,7 +45,9 @@ private func write(_ failure: Failure, to error: UnsafeMutablePointer<dormouse_e
 /// Copies a caller's options struct whatever the size it was compiled with: a shorter one is zero-filled, a longer one
 /// must have nothing but zeroes behind what this library knows.
 /// - Parameter zero: the struct with all members zero, which NULL stands for too.
-public func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Options, name: String) throws(Failure) -> Options {
+public func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Options, name: String) throws(Failure)
+  -> Options
+{
   guard let pointer else { return zero }
   let raw = UnsafeRawPointer(pointer)
   let size = Int(raw.load(as: UInt32.self))

@@ -7,7 +7,8 @@ public enum Handle {
   }
 
   /// - Throws: `Failure(.invalidArgument)` for NULL.
-  public static func object<Object: AnyObject>(_ handle: OpaquePointer?, _ type: Object.Type, _ name: String) throws(Failure)
+  public static func object<Object: AnyObject>(_ handle: OpaquePointer?, _ type: Object.Type, _ name: String)
+    throws(Failure)
     -> Object
   {
     guard let handle else { throw Failure(.invalidArgument, "\(name) is NULL") }

@@ -8,8 +8,8 @@ enum ColorConversion {
   /// BT.601, 16 to 235 (libwebp, src/dsp/yuv.h).
   case limitedRange
 
-  /// What is added to a chroma value between two columns and two rows, in sixteenths, on the right side of its own: libjpeg
-  /// alternates, libwebp does not.
+  /// What is added to a chroma value between two columns and two rows, in sixteenths, on the right side of its own:
+  /// libjpeg alternates, libwebp does not.
   fileprivate var roundingOnTheRight: Int32 { self == .fullRange ? 7 : 8 }
 
   /// Columns of chroma up to which values are repeated rather than interpolated.
@@ -18,8 +18,8 @@ enum ColorConversion {
 
 /// The three planes of a picture with 8 bits a value, whose chroma may have half the rows or columns.
 ///
-/// Chroma is interpolated with weights 3/4 and 1/4 along each axis, as the "fancy upsampling" of libjpeg (jdsample.c) and
-/// libwebp (src/dsp/upsampling.c) does, down to the rounding, so that pictures come out as they do from PIL.
+/// Chroma is interpolated with weights 3/4 and 1/4 along each axis, as the "fancy upsampling" of libjpeg (jdsample.c)
+/// and libwebp (src/dsp/upsampling.c) does, down to the rounding, so that pictures come out as they do from PIL.
 struct ChromaPlanes {
   private let luma: UnsafeMutablePointer<UInt8>
   private let chroma: [UnsafeMutablePointer<UInt8>]

@@ -92,7 +92,9 @@ final class Demuxer {
   /// Leaves the packets of all other tracks out.
   func select(_ wanted: [Int32]) {
     selected = wanted
-    for track in streams { track.pointee.discard = wanted.contains(track.pointee.index) ? AVDISCARD_DEFAULT : AVDISCARD_ALL }
+    for track in streams {
+      track.pointee.discard = wanted.contains(track.pointee.index) ? AVDISCARD_DEFAULT : AVDISCARD_ALL
+    }
   }
 
   /// Reads the next packet of the selected tracks; false at the end. A file that is cut off ends where it is cut.

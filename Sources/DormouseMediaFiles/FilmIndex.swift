@@ -1,7 +1,8 @@
 import CFFmpeg
 import DormouseSupport
 
-/// When the frames of a film are shown and where decoding may begin, from one pass over its packets; nothing is decoded.
+/// When the frames of a film are shown and where decoding may begin, from one pass over its packets; nothing is
+/// decoded.
 struct FilmIndex {
   /// Timestamps of the frames that are shown, ascending, in the track's units.
   private(set) var shown: [Int64] = []
@@ -11,8 +12,8 @@ struct FilmIndex {
   private(set) var end: Int64 = 0
   /// How many frames, at most, come before one in the file that is shown before them.
   private(set) var reordering = 0
-  /// Whether the file tells when each frame is shown. Old AVI tells only in which order they are decoded, at an even pace:
-  /// frames are then told apart by counting them.
+  /// Whether the file tells when each frame is shown. Old AVI tells only in which order they are decoded, at an even
+  /// pace: frames are then told apart by counting them.
   private(set) var hasTimestamps = true
   /// Seconds of sound of the other selected track.
   private(set) var soundEnd = 0.0

@@ -59,7 +59,9 @@ final class FilmReader {
   /// format can't, and `wanted` does not come any more.
   private func seekIfUseful(_ wanted: Int) -> Bool {
     let isPassed = isAtEnd || current.map { $0 > wanted } ?? false
-    guard index.hasTimestamps, let key = index.keyFrame(before: index.shown[wanted]), isPassed || key.packet > nextPacket else {
+    guard index.hasTimestamps, let key = index.keyFrame(before: index.shown[wanted]),
+      isPassed || key.packet > nextPacket
+    else {
       return !isPassed
     }
     guard demuxer.seek(track: track, timestamp: key.seekTimestamp) else { return !isPassed }

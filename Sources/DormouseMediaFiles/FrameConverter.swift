@@ -62,7 +62,9 @@ private struct PackedSamples {
     case AV_PIX_FMT_MONOWHITE: writeBits(to: result, zero: 255)
     default:
       let components = [description.comp.0, description.comp.1, description.comp.2]
-      for channel in 0..<3 { write(description.nb_components < 3 ? components[0] : components[channel], channel, result) }
+      for channel in 0..<3 {
+        write(description.nb_components < 3 ? components[0] : components[channel], channel, result)
+      }
     }
   }
 

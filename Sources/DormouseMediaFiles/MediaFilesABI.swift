@@ -95,12 +95,14 @@ public func dormouse_media_samples(
 ) -> dormouse_status {
   returningBoundary(error) { () throws(Failure) in
     let receive = try require(samples as dormouse_media_samples_fn?, "samples")
-    guard sample_rate <= 768_000 else {
-      throw Failure(.invalidArgument, "sample_rate is \(sample_rate), more than 768000")
+    let rates = Resampler.outputRates
+    guard let rate = Int32(exactly: sample_rate), rate == 0 || rates.contains(rate) else {
+      throw Failure(
+        .invalidArgument, "sample_rate is \(sample_rate); expected \(rates.lowerBound) to \(rates.upperBound), or 0")
     }
     var status = Status.ok.rawValue
     try working(on: file) { (file) throws(Failure) in
-      try file.samples(rate: Int32(sample_rate)) { (samples) throws(Failure) in
+      try file.samples(rate: rate) { (samples) throws(Failure) in
         status = receive(user_data, samples.baseAddress, samples.count)
         return status == Status.ok.rawValue
       }

@@ -45,7 +45,8 @@ final class MediaWatch {
       throw failure(.malformed, "the picture's size is \(width) x \(height)")
     }
     guard width <= limits.pixelLimit / height else {
-      throw failure(.unsupported, "the picture has \(width) x \(height) pixels, more than pixel_limit, \(limits.pixelLimit)")
+      throw failure(
+        .unsupported, "the picture has \(width) x \(height) pixels, more than pixel_limit, \(limits.pixelLimit)")
     }
   }
 

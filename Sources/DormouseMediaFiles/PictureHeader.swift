@@ -1,7 +1,7 @@
 import DormouseSupport
 
-/// What the header of a picture tells, read before anything is decoded: its size, and from its EXIF data how it is to be
-/// shown. What can't be read stays as it is here; the decoder is left to complain.
+/// What the header of a picture tells, read before anything is decoded: its size, and from its EXIF data how it is to
+/// be shown. What can't be read stays as it is here; the decoder is left to complain.
 struct PictureHeader {
   /// Pixels as stored; 0: unknown.
   private(set) var width = 0

@@ -12,6 +12,10 @@ final class Resampler {
 
   /// Channels that swresample takes (SWR_CH_MAX).
   private static let channelLimit = 64
+  /// Samples a second that come in. swresample makes a filter for every ratio it is asked for, however long that takes.
+  private static let inputRates: ClosedRange<Int32> = 1...768_000
+  /// Samples a second that may be asked for.
+  static let outputRates: ClosedRange<Int32> = 1000...768_000
   /// Samples that are handed on at a time.
   private static let pieceLength = 8192
 
@@ -44,7 +48,7 @@ final class Resampler {
 
   private func open(_ frame: AVFrame, _ found: (rate: Int32, format: Int32, channels: Int32)) throws(Failure) {
     swr_free(&context)
-    guard found.rate > 0, (1...Int32(Resampler.channelLimit)).contains(found.channels) else {
+    guard Resampler.inputRates.contains(found.rate), (1...Int32(Resampler.channelLimit)).contains(found.channels) else {
       throw watch.failure(.unsupported, "sound with \(found.channels) channels at \(found.rate) Hz is not supported")
     }
     var (mono, layout) = (AVChannelLayout(), AVChannelLayout())
@@ -68,7 +72,9 @@ final class Resampler {
     _ receive: (UnsafeBufferPointer<Float>) throws(Failure) -> Bool
   ) throws(Failure) -> Bool {
     if samples.isEmpty { samples = [Float](repeating: 0, count: Resampler.pieceLength) }
-    var (source, remaining) = (UnsafeMutableRawPointer(planes)?.assumingMemoryBound(to: UnsafePointer<UInt8>?.self), count)
+    var (source, remaining) = (
+      UnsafeMutableRawPointer(planes)?.assumingMemoryBound(to: UnsafePointer<UInt8>?.self), count
+    )
     while true {
       let length: Int32 = samples.withUnsafeMutableBytes { buffer in
         var target = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)

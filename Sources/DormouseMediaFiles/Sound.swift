@@ -31,8 +31,8 @@ struct Sound {
     var packetSamples: Int
   }
 
-  /// The properties of the first piece that can be decoded: containers tell neither channels nor rate for some codecs, and
-  /// half the rate for others. What the container tells, where nothing can be decoded.
+  /// The properties of the first piece that can be decoded: containers tell neither channels nor rate for some codecs,
+  /// and half the rate for others. What the container tells, where nothing can be decoded.
   func measured() throws(Failure) -> Properties {
     let told = track.parameters.pointee
     var properties = Properties(

@@ -31,13 +31,18 @@ final class VideoScaler {
     sws_setColorspaceDetails(
       scaler, source, fullRange ? 1 : 0, sws_getCoefficients(SWS_CS_DEFAULT), 1, 0, 1 << 16, 1 << 16)
     let target = try target(width: width, height: height)
-    var planes = [UnsafePointer(frame.pointee.data.0), UnsafePointer(frame.pointee.data.1),
-      UnsafePointer(frame.pointee.data.2), UnsafePointer(frame.pointee.data.3)]
-    var strides = [frame.pointee.linesize.0, frame.pointee.linesize.1, frame.pointee.linesize.2, frame.pointee.linesize.3]
+    var planes = [
+      UnsafePointer(frame.pointee.data.0), UnsafePointer(frame.pointee.data.1),
+      UnsafePointer(frame.pointee.data.2), UnsafePointer(frame.pointee.data.3),
+    ]
+    var strides = [
+      frame.pointee.linesize.0, frame.pointee.linesize.1, frame.pointee.linesize.2, frame.pointee.linesize.3,
+    ]
     var targetPlanes = [target.pointee.data.0, nil, nil, nil]
     var targetStrides: [Int32] = [target.pointee.linesize.0, 0, 0, 0]
     try watch.checked(
-      sws_scale(scaler, &planes, &strides, 0, height, &targetPlanes, &targetStrides), "cannot convert the film's colours")
+      sws_scale(scaler, &planes, &strides, 0, height, &targetPlanes, &targetStrides),
+      "cannot convert the film's colours")
     guard let pixels = target.pointee.data.0 else { return }
     for y in 0..<result.height {
       UnsafeMutableRawBufferPointer(result.row(y)).copyMemory(

@@ -108,7 +108,8 @@ struct WebPPart {
       name: chunk.name, offset: chunk.offset + WebPPart.headerByteCount,
       byteCount: chunk.byteCount - WebPPart.headerByteCount)
     guard x + width <= canvas.width, y + height <= canvas.height else {
-      throw watch.failure(.malformed, "a frame of the animation lies outside of its \(canvas.width) x \(canvas.height) pixels")
+      throw watch.failure(
+        .malformed, "a frame of the animation lies outside of its \(canvas.width) x \(canvas.height) pixels")
     }
   }
 
@@ -118,7 +119,8 @@ struct WebPPart {
     var hasAlpha = false
     while let chunk = try chunks.next() { hasAlpha = hasAlpha || chunk.name == "ALPH" }
     var header = Array("VP8X".utf8) + WebPPart.littleEndian(10, 4)
-    header += [hasAlpha ? 0x10 : 0, 0, 0, 0] + WebPPart.littleEndian(width - 1, 3) + WebPPart.littleEndian(height - 1, 3)
+    header +=
+      [hasAlpha ? 0x10 : 0, 0, 0, 0] + WebPPart.littleEndian(width - 1, 3) + WebPPart.littleEndian(height - 1, 3)
     if !hasAlpha { header = [] }
     let size = 4 + header.count + data.byteCount
     let front = Array("RIFF".utf8) + WebPPart.littleEndian(size, 4) + Array("WEBP".utf8) + header

@@ -23,6 +23,7 @@ case $name in
   tokenizer | template) modules="DormouseSupport DormouseText" ;;
   safetensors) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights" ;;
   snapshot) modules="DormouseSupport $(kernels) DormouseKernels DormouseCache" ;;
+  media) modules="DormouseSupport DormouseBoundary DormouseMediaFiles" ;;
   config) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseModel" ;;
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac
@@ -41,7 +42,7 @@ module_flags() {
 sources=$root/Sources
 swiftc=$(command -v swiftc)
 flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
-  -I $sources/CJSON -I $sources/CPCRE2"
+  -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia"
 "$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fsanitize=address,fuzzer-no-link -I "$sources/CPlatform/include" \
   -c "$sources"/CPlatform/*.c -o CPlatform.o
 objects=CPlatform.o

@@ -17,7 +17,8 @@ FILMS = {
     "h264-closed.mov": ["-c:v", "libx264", "-bf", "0", "-g", "5", "-pix_fmt", "yuv420p"],
     "h264-one-key-frame.mkv": ["-c:v", "libx264", "-bf", "2", "-g", "1000", "-pix_fmt", "yuv420p"],
     "h264-odd.mp4": ["-vf", "scale=65:47", "-c:v", "libx264", "-pix_fmt", "yuv444p"],
-    "h264-full-range.mp4": ["-vf", "scale=out_range=full", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-color_range", "pc"],
+    "h264-full-range.mp4": [
+        "-vf", "scale=out_range=full", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-color_range", "pc"],
     "h264-709.mp4": [
         "-vf", "scale=out_color_matrix=bt709", "-c:v", "libx264", "-pix_fmt", "yuv420p", "-colorspace", "bt709"],
     "h264-ten-bits.mkv": ["-c:v", "libx264", "-pix_fmt", "yuv420p10le"],
@@ -53,7 +54,8 @@ def film(ffmpeg, tmp_path_factory):
 def reference(ffmpeg, path, size):
     """Every frame as the ffmpeg command decodes it: [frames, height, width, 3]."""
     width, height = size
-    data = ffmpeg("-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", *EXACT, "-f", "rawvideo", "-pix_fmt", "rgb24", "-")
+    raw = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    data = ffmpeg("-i", path, "-map", "0:v:0", "-fps_mode", "passthrough", *EXACT, *raw)
     return np.frombuffer(data, np.uint8).reshape(-1, height, width, 3)
 
 
@@ -211,7 +213,7 @@ def test_transparent_animated_webp(media):
         frame[5 + shift : 25, 3 * shift : 20 + 3 * shift] = [200 - 30 * shift, 40 * shift, 90, 60 * shift // 2 + 50]
         frames.append(Image.fromarray(frame))
     buffer = io.BytesIO()
-    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True, duration=40, allow_mixed=True)
+    frames[0].save(buffer, "WEBP", save_all=True, append_images=frames[1:], lossless=True, duration=40)
     data = buffer.getvalue()
     with media.open(data) as file:
         for (index, _, pixels), expected in zip(file.frames(range(6)), frames_of_pil(data), strict=True):

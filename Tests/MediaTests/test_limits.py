@@ -1,15 +1,14 @@
 """Limits, time, cancelling; files that are damaged, hostile, or something else: each ends in an error that says why."""
 
+import ctypes
 import io
 import os
-import random
 import struct
 import subprocess
 import sys
 import time
 import zlib
 
-import numpy as np
 import pytest
 from media import MediaError
 from PIL import Image
@@ -137,11 +136,14 @@ def hostile():
 
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     yield "a huge PNG", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1 << 20)))
-    yield "a huge BMP", b"BM" + struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0)
-    yield "a huge GIF", b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0,\0\0\0\0\xff\xff\xff\xff\0\x08\x01\0\0;"
+    bitmap = struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0)
+    yield "a huge BMP", b"BM" + bitmap
+    frame = b",\0\0\0\0\xff\xff\xff\xff\0\x08\x01\0\0;"
+    yield "a huge GIF", b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0" + frame
     canvas = b"VP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + b"\xff\xff\xff" * 2
     yield "a huge animation", b"RIFF" + struct.pack("<I", 4 + len(canvas)) + b"WEBP" + canvas
-    yield "a WAV of no channels", b"RIFF$\0\0\0WAVEfmt \x10\0\0\0\x01\0\0\0" + struct.pack("<IIHH", 8000, 0, 0, 16) + b"data\0\0\0\0"
+    sound = struct.pack("<HHIIHH", 1, 0, 8000, 0, 0, 16)
+    yield "a WAV of no channels", b"RIFF$\0\0\0WAVEfmt \x10\0\0\0" + sound + b"data\0\0\0\0"
 
 
 def atom(name, *parts):
@@ -149,20 +151,26 @@ def atom(name, *parts):
     return struct.pack(">I", 8 + len(body)) + name + body
 
 
+def full_atom(name, *numbers):
+    """An atom of version 0, without flags, and 32-bit numbers."""
+    return atom(name, bytes(4), struct.pack(f">{len(numbers)}I", *numbers))
+
+
 def elsewhere():
     """A film whose one frame of 8 x 8 pixels stands at the beginning of /etc/passwd."""
     url = atom(b"url ", b"\0\0\0\0", b"file:///etc/passwd\0")
-    entry = atom(b"raw ", bytes(6), b"\0\x01", bytes(16), struct.pack(">HH", 8, 8), bytes(14), bytes(32), b"\0\x18\xff\xff")
+    size = struct.pack(">HH", 8, 8)
+    entry = atom(b"raw ", bytes(6), b"\0\x01", bytes(16), size, bytes(14), bytes(32), b"\0\x18\xff\xff")
     table = atom(
-        b"stbl", atom(b"stsd", bytes(4), b"\0\0\0\x01", entry), atom(b"stts", bytes(4), struct.pack(">III", 1, 1, 1)),
-        atom(b"stsc", bytes(4), struct.pack(">IIII", 1, 1, 1, 1)), atom(b"stsz", bytes(4), struct.pack(">II", 192, 1)),
-        atom(b"stco", bytes(4), struct.pack(">II", 1, 0)))
-    information = atom(b"minf", atom(b"vmhd", bytes(12)), atom(b"dinf", atom(b"dref", bytes(4), b"\0\0\0\x01", url)), table)
+        b"stbl", atom(b"stsd", bytes(4), b"\0\0\0\x01", entry), full_atom(b"stts", 1, 1, 1),
+        full_atom(b"stsc", 1, 1, 1, 1), full_atom(b"stsz", 192, 1), full_atom(b"stco", 1, 0))
+    reference = atom(b"dinf", atom(b"dref", bytes(4), b"\0\0\0\x01", url))
     media = atom(
-        b"mdia", atom(b"mdhd", bytes(12), struct.pack(">II", 1, 1), bytes(4)), atom(b"hdlr", bytes(8), b"vide", bytes(13)),
-        information)
-    return atom(b"ftyp", b"qt  \0\0\0\0qt  ") + atom(b"moov", atom(b"mvhd", bytes(12), struct.pack(">II", 1, 1), bytes(80)), atom(
-        b"trak", atom(b"tkhd", bytes(84)), media))
+        b"mdia", full_atom(b"mdhd", 0, 0, 1, 1, 0), atom(b"hdlr", bytes(8), b"vide", bytes(13)),
+        atom(b"minf", atom(b"vmhd", bytes(12)), reference, table))
+    header = atom(b"mvhd", bytes(12), struct.pack(">II", 1, 1), bytes(80))
+    track = atom(b"trak", atom(b"tkhd", bytes(84)), media)
+    return atom(b"ftyp", b"qt  \0\0\0\0qt  ") + atom(b"moov", header, track)
 
 
 @pytest.mark.parametrize("name, data", list(hostile()), ids=lambda value: value if isinstance(value, str) else "")
@@ -197,8 +205,8 @@ def seeds(ffmpeg, painting, folder):
         path = folder / f"seed.{name}"
         sound = ["-c:a", "libopus"] if name == "webm" else []
         ffmpeg(
-            "-f", "lavfi", "-i", "testsrc2=size=48x32:rate=10:duration=1", "-f", "lavfi", "-i", "sine=duration=1", "-c:v",
-            codec, *sound, path)
+            "-f", "lavfi", "-i", "testsrc2=size=48x32:rate=10:duration=1", "-f", "lavfi", "-i", "sine=duration=1",
+            "-c:v", codec, *sound, path)
         yield name, path.read_bytes()
     for name in ("wav", "mp3", "flac", "ogg", "m4a"):
         path = folder / f"seed.{name}"
@@ -269,3 +277,29 @@ def test_memory_does_not_grow_with_the_sound(media, ffmpeg, tmp_path):
     total, growth = map(int, subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
     assert total == pytest.approx(600 * 16000, rel=0.001)
     assert growth < 4000, f"{growth} KB for {total * 4 // 1024} KB of samples"
+
+
+def test_the_log_of_ffmpeg_is_the_hosts(media, painting, film):
+    """A level that the host has set stays; the default is back after each call."""
+    needed = subprocess.run(["ldd", media.path], capture_output=True, text=True, check=True).stdout
+    libavutil = ctypes.CDLL(next(line.split()[0] for line in needed.splitlines() if "libavutil" in line))
+    standard, quiet = 32, -8
+    seen = []
+
+    def level(_):
+        seen.append(libavutil.av_log_get_level())
+        return 0
+
+    assert libavutil.av_log_get_level() == standard
+    with media.open(film, is_cancelled=level) as file:
+        file.info()
+        assert set(seen) == {quiet} and libavutil.av_log_get_level() == standard
+        failure(media, b"no media")
+        assert libavutil.av_log_get_level() == standard
+        seen.clear()
+        libavutil.av_log_set_level(16)
+        try:
+            file.frames([30])
+            assert set(seen) == {16} and libavutil.av_log_get_level() == 16
+        finally:
+            libavutil.av_log_set_level(standard)

@@ -63,6 +63,7 @@ step "kernels for Arm" quietly 1 Tests/check-neon.sh
 [ "$(uname -m)" != x86_64 ] || step "kernels for Arm, emulated" quietly 1 Tests/check-neon-run.sh
 step "C ABI" python_tests Tests/ABITests
 step "command line" python_tests Tests/CLITests
+step "media files" python_tests Tests/MediaTests
 step "Python" python_tests bindings/python/tests
 step "benchmark" python_tests Tests/BenchmarkTests
 step "C examples" Tests/steps/c-examples.sh "$prefix"

@@ -12,8 +12,13 @@ fuzz() {
   Tests/Fuzz/build.sh "$1" >"$log" 2>&1 || return 1
   rm -rf "$folder/$1.found"
   mkdir -p "$folder/$1.found"
+  seeds=Tests/Fuzz/corpus/$1
+  if [ -x "Tests/Fuzz/$1-seeds.sh" ]; then
+    seeds=$folder/$1.seeds
+    "Tests/Fuzz/$1-seeds.sh" "$seeds" >>"$log" 2>&1 || return 1
+  fi
   SWIFT_BACKTRACE=enable=no "$folder/$1" -max_total_time="$seconds" -max_len=16384 -timeout=20 \
-    -artifact_prefix="$folder/$1.found/" "$folder/$1.found" "Tests/Fuzz/corpus/$1" >>"$log" 2>&1
+    -artifact_prefix="$folder/$1.found/" "$folder/$1.found" "$seeds" >>"$log" 2>&1
 }
 
 failed=""

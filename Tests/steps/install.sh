@@ -17,11 +17,14 @@ version="$major.$(part MINOR).$(part PATCH)"
 install -d "$root/bin" "$root/lib/pkgconfig" "$root/lib/cmake/Dormouse" "$root/include"
 install -m 755 "$build/dormouse" "$root/bin/dormouse"
 install -m 644 "$build/libDormouse.so" "$root/lib/libdormouse.so.$version"
-for file in "$root/bin/dormouse" "$root/lib/libdormouse.so.$version"; do
+# The core finds this one beside itself when it meets the first media file. Nobody links to it.
+install -m 644 "$build/libdormouse_media.so" "$root/lib/libdormouse_media.so.$version"
+for file in "$root/bin/dormouse" "$root/lib/libdormouse.so.$version" "$root/lib/libdormouse_media.so.$version"; do
   strip --strip-unneeded "$file" 2>/dev/null || true
 done
 ln -sf "libdormouse.so.$version" "$root/lib/libdormouse.so.$major"
 ln -sf "libdormouse.so.$major" "$root/lib/libdormouse.so"
+ln -sf "libdormouse_media.so.$version" "$root/lib/libdormouse_media.so.$major"
 install -m 644 include/dormouse.h "$root/include/dormouse.h"
 
 fill() { sed "s/@VERSION@/$version/g" "$1" >"$2"; chmod 644 "$2"; }

@@ -4,7 +4,7 @@ set -eu
 cd "$(dirname "$0")/../.."
 environment=.build/test-venv
 [ -x "$environment/bin/pip" ] || python3 -m venv "$environment"
-"$environment/bin/python" -c 'import numpy, pytest' 2>/dev/null ||
-  "$environment/bin/pip" install --quiet --disable-pip-version-check numpy pytest
+"$environment/bin/python" -c 'import numpy, PIL, pytest' 2>/dev/null ||
+  "$environment/bin/pip" install --quiet --disable-pip-version-check numpy pillow pytest
 rm -rf bindings/python/build
 "$environment/bin/pip" install --quiet --disable-pip-version-check --force-reinstall --no-deps ./bindings/python

@@ -4,8 +4,10 @@ set -eu
 
 # g++ brings the headers and start files of C and C++, which Swift's compiler and linker want.
 packages="git g++ libjson-c-dev libpcre2-dev"
+# FFmpeg's libraries, for libdormouse_media.so.
+packages="$packages libavcodec-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev"
 if [ "${1:-test}" = test ]; then
-  packages="$packages gcc binutils pkg-config cmake make python3 python3-venv"
+  packages="$packages gcc binutils pkg-config cmake make python3 python3-venv ffmpeg"
   # To run the kernels for Arm; an Arm machine runs them in the Swift tests.
   [ "$(uname -m)" != x86_64 ] || packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 fi

@@ -10,6 +10,9 @@ if(NOT TARGET Dormouse::Dormouse)
     INTERFACE_INCLUDE_DIRECTORIES "${_dormouse_prefix}/include")
 endif()
 
+# What libdormouse.so loads from beside itself to read pictures, films and sound: shipped with it, never linked to.
+set(Dormouse_MEDIA_LIBRARY "${_dormouse_prefix}/lib/libdormouse_media.so.0")
+
 foreach(_dormouse_file "lib/libdormouse.so.0" "include/dormouse.h")
   if(NOT EXISTS "${_dormouse_prefix}/${_dormouse_file}")
     set(Dormouse_FOUND FALSE)

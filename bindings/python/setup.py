@@ -1,4 +1,4 @@
-"""Puts the shared library into the wheel where the repository has built it; everything else is in pyproject.toml.
+"""Puts the shared libraries into the wheel where the repository has built them; everything else is in pyproject.toml.
 
 The package itself has no compiled part: without a built library the wheel is pure, and finds an installed library.
 """
@@ -21,12 +21,22 @@ def built_library():
     return path if path.is_file() else None
 
 
+def built_media_library():
+    """The library that reads media files, from beside the other one, which looks for it there; or None."""
+    library = built_library()
+    places = [] if library is None else [library.parent / ("libdormouse_media.so" + end) for end in (".0", "")]
+    return next((path for path in places if path.is_file()), None)
+
+
 class BuildWithLibrary(build_py):
     def run(self):
         super().run()
-        target = Path(self.build_lib) / "dormouse" / "libdormouse.so.0"
+        self.pack("libdormouse.so.0", built_library())
+        self.pack("libdormouse_media.so.0", built_media_library())
+
+    def pack(self, name, library):
+        target = Path(self.build_lib) / "dormouse" / name
         target.unlink(missing_ok=True)
-        library = built_library()
         if library is not None:
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(library, target)

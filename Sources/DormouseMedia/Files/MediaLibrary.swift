@@ -6,24 +6,30 @@ import Glibc
 /// has none needs neither.
 public final class MediaLibrary: Sendable {
   typealias ErrorPointer = UnsafeMutablePointer<dormouse_error>?
-  typealias OpenPath = @convention(c) (
-    UnsafeMutablePointer<OpaquePointer?>?, UnsafePointer<CChar>?, UnsafePointer<dormouse_media_options>?, ErrorPointer
-  ) -> dormouse_status
-  typealias OpenBytes = @convention(c) (
-    UnsafeMutablePointer<OpaquePointer?>?, UnsafePointer<UInt8>?, Int, UnsafePointer<dormouse_media_options>?,
-    ErrorPointer
-  ) -> dormouse_status
-  typealias Describe = @convention(c) (UnsafeMutablePointer<dormouse_media_info>?, OpaquePointer?, ErrorPointer)
+  typealias OpenPath =
+    @convention(c) (
+      UnsafeMutablePointer<OpaquePointer?>?, UnsafePointer<CChar>?, UnsafePointer<dormouse_media_options>?, ErrorPointer
+    ) -> dormouse_status
+  typealias OpenBytes =
+    @convention(c) (
+      UnsafeMutablePointer<OpaquePointer?>?, UnsafePointer<UInt8>?, Int, UnsafePointer<dormouse_media_options>?,
+      ErrorPointer
+    ) -> dormouse_status
+  typealias Describe =
+    @convention(c) (UnsafeMutablePointer<dormouse_media_info>?, OpaquePointer?, ErrorPointer)
     -> dormouse_status
-  typealias Timestamps = @convention(c) (
-    UnsafeMutablePointer<Double>?, Int, UnsafeMutablePointer<Int>?, OpaquePointer?, ErrorPointer
-  ) -> dormouse_status
-  typealias Frames = @convention(c) (
-    OpaquePointer?, UnsafePointer<UInt64>?, Int, dormouse_media_frame_fn?, UnsafeMutableRawPointer?, ErrorPointer
-  ) -> dormouse_status
-  typealias Samples = @convention(c) (
-    OpaquePointer?, UInt32, dormouse_media_samples_fn?, UnsafeMutableRawPointer?, ErrorPointer
-  ) -> dormouse_status
+  typealias Timestamps =
+    @convention(c) (
+      UnsafeMutablePointer<Double>?, Int, UnsafeMutablePointer<Int>?, OpaquePointer?, ErrorPointer
+    ) -> dormouse_status
+  typealias Frames =
+    @convention(c) (
+      OpaquePointer?, UnsafePointer<UInt64>?, Int, dormouse_media_frame_fn?, UnsafeMutableRawPointer?, ErrorPointer
+    ) -> dormouse_status
+  typealias Samples =
+    @convention(c) (
+      OpaquePointer?, UInt32, dormouse_media_samples_fn?, UnsafeMutableRawPointer?, ErrorPointer
+    ) -> dormouse_status
 
   /// Where it was found.
   public let path: String
@@ -89,7 +95,8 @@ private struct Symbols {
     let (major, minor) = (UInt32(DORMOUSE_MEDIA_VERSION_MAJOR), UInt32(DORMOUSE_MEDIA_VERSION_MINOR))
     guard number / 1000 == major, number % 1000 >= minor else {
       throw Failure(
-        .unsupported, "\(path): its interface is \(number / 1000).\(number % 1000), this library needs \(major).\(minor)")
+        .unsupported,
+        "\(path): its interface is \(number / 1000).\(number % 1000), this library needs \(major).\(minor)")
     }
   }
 }

@@ -72,7 +72,8 @@ import Testing
 
 @Suite struct MediaSourceTests {
   private func failure(_ reference: String, _ roots: MediaRoots = .none) -> Failure? {
-    do throws(Failure) { _ = try MediaSource(reference: reference, name: "image 1", roots: roots, byteLimit: 9) } catch {
+    do throws(Failure) { _ = try MediaSource(reference: reference, name: "image 1", roots: roots, byteLimit: 9) } catch
+    {
       return error
     }
     return nil
@@ -88,7 +89,9 @@ import Testing
     let folder = try TemporaryFolder()
     try folder.write("a b%", [1, 2])
     let roots = try MediaRoots([folder.path])
-    for url in ["file://\(folder.path)/a%20b%25", "file:\(folder.path)/a%20b%25", "FILE://localhost\(folder.path)/a b%25"] {
+    for url in [
+      "file://\(folder.path)/a%20b%25", "file:\(folder.path)/a%20b%25", "FILE://localhost\(folder.path)/a b%25",
+    ] {
       #expect(failure(url, roots) == nil, "\(url)")
     }
     #expect(failure(folder.path + "/a b%", roots) == nil)

@@ -67,6 +67,7 @@ import Testing
     }
     for count in [0, -1, Int.max] { expect(.invalidArgument, ["\(count) frames"]) { try plan(count, 2) } }
     for rate in [0, -1, .nan, .infinity, 1e9] { expect(.invalidArgument, ["frames a second"]) { try plan(4, rate) } }
+    expect(.invalidArgument, ["66000 frames", "65536"]) { try plan(66_000, 2) }
     expect(.invalidArgument, ["4 frames", "3 timestamps"]) { try plan(4, 2, [0, 1, 2]) }
     for time in [-1, .nan, .infinity] { expect(.invalidArgument, ["frame 1"]) { try plan(2, 2, [0, time]) } }
     expect(.invalidArgument, ["0 x 28"]) { try plan(4, 2, width: 0) }

@@ -115,7 +115,8 @@ let package = Package(
       ],
       linkerSettings: [commandLine]),
     .executableTarget(
-      name: "dormouse-kernels-bench", dependencies: ["DormouseKernels", "DormouseSupport"], path: "Benchmarks/Kernels",
+      name: "dormouse-kernels-bench", dependencies: ["DormouseKernels", "DormouseMedia", "DormouseSupport"],
+      path: "Benchmarks/Kernels",
       swiftSettings: [.unsafeFlags(["-O"])]),
     .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
     .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels"]),

@@ -18,7 +18,7 @@ struct Case {
   var prepare: () throws(Failure) -> (Kernels, ThreadPool) -> Void
 
   static func all(setBytes: Int) -> [Case] {
-    ProductCases(setBytes: setBytes).all + AttentionCases(setBytes: setBytes).all
+    ProductCases(setBytes: setBytes).all + AttentionCases(setBytes: setBytes).all + TowerCases().all
   }
 }
 

@@ -18,11 +18,11 @@ struct Options {
     Usage: dormouse-kernels-bench [--only TEXT[,TEXT]]... [--set NAME[,NAME]] [--threads N[,N]] [--bytes MIB]
                                   [--seconds S] [--json] [--list]
 
-    Measures single kernels beside what the machine can do at best: GB/s of weights read beside the read bandwidth,
-    GFLOP/s beside the peak of fused multiplications and additions. Weights are walked over matrix by matrix and are
-    larger than the caches, as in decoding; activations are rounded beforehand where a type wants it. Each figure is the
-    median of all passes in --seconds (0.3). The limit of reading is measured before and after each figure, with the
-    same threads.
+    Measures single kernels, and a whole vision tower, beside what the machine can do at best: GB/s of weights read
+    beside the read bandwidth, GFLOP/s beside the peak of fused multiplications and additions. Weights are walked over
+    matrix by matrix and are larger than the caches, as in decoding; activations are rounded beforehand where a type
+    wants it. Each figure is the median of all passes in --seconds (0.3), three at the least: those of towers last
+    seconds each. The limit of reading is measured before and after each figure, with the same threads.
 
       --only TEXT[,TEXT]   cases whose name holds one of the texts; repeated, all of the options must agree
       --set NAME[,NAME]    instruction sets (baseline, avx2, avx512, neon); default: all usable

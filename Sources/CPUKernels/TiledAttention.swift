@@ -4,11 +4,10 @@ private let queryBlock = 64
 /// Adds a tile of keys to the attention of `count` queries of one head, with online softmax.
 ///
 /// Query i sees the first `visible + i` keys of the tile (all, once that is `keyCount` or more; none, for 0 or less).
-/// query: [count, width] with `queryRow` floats between rows; keys: [width, keyCount], transposed, `keyRow` between
-/// rows; values: [keyCount, valueWidth] with `valueRow`; tops, totals: [count], each query's greatest score and sum of
-/// weights so far, -infinity and 0 at first; out: [count, valueWidth] with `outRow`, weighted sums so far, not read while
-/// a total is 0; scratch:
-/// `Kernels.tileScratchCount` floats.
+/// query: [count, width] with `queryRow` floats between rows; keys: [width, keyRow], transposed, of whose columns the
+/// first `keyCount` count; values: [keyCount, valueWidth] with `valueRow`; tops, totals: [count], each query's greatest
+/// score and sum of weights so far, -infinity and 0 at first; out: [count, valueWidth] with `outRow`, weighted sums so
+/// far, not read while a total is 0; scratch: `Kernels.tileScratchCount` floats.
 @inline(never) public func attendTile(
   _ query: UnsafePointer<Float>, _ queryRow: Int, _ count: Int, _ visible: Int, _ keys: UnsafePointer<Float>,
   _ keyRow: Int, _ keyCount: Int, _ width: Int, _ values: UnsafePointer<Float>, _ valueRow: Int, _ valueWidth: Int,
@@ -23,7 +22,9 @@ private let queryBlock = 64
     // The last of them sees the most.
     let most = visible &+ i &+ some &- 1
     let seen = most < keyCount ? most : keyCount
-    multiplyOuter(query + i &* queryRow, queryRow, 1, some, keys, keyRow, seen, width, scratch, scoreRow, false)
+    // Whole vectors where rows of keys are long enough: a score too many costs less than one of its own, and is not used.
+    let scored = padded(seen) <= keyRow ? padded(seen) : seen
+    multiplyOuter(query + i &* queryRow, queryRow, 1, some, keys, keyRow, scored, width, scratch, scoreRow, false)
     for j in 0..<some {
       let own = visible &+ i &+ j
       let s = scratch + j &* scoreRow

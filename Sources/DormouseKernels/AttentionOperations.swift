@@ -83,7 +83,7 @@ extension Kernels {
   /// - Parameters:
   ///   - query: [count, width], `queryRow` floats between rows, the softmax's scale multiplied in.
   ///   - visible: keys of the tile that the first query sees; each further one sees one more. May be negative.
-  ///   - keys: [width, keyCount], `keyRow` floats between rows.
+  ///   - keys: [width, keyRow], of whose columns the first `keyCount` count; what the others hold does not matter.
   ///   - values: [keyCount, valueWidth], rows follow each other.
   ///   - tops, totals: [count]; -infinity and 0 before the first tile, which every query must see.
   ///   - out: [count, valueWidth], `outRow` floats between rows; `finishAttention` divides it by the totals.

@@ -11,6 +11,8 @@ import Testing
     var tile: Int
     var width: Int
     var valueWidth: Int
+    /// Columns of a tile behind its last key, which hold NaN.
+    var spare = 3
   }
 
   @Test(arguments: [
@@ -19,6 +21,8 @@ import Testing
     Sizes(queries: 70, past: 3, tile: 16, width: 24, valueWidth: 17),
     Sizes(queries: 130, past: 40, tile: 128, width: 192, valueWidth: 128),
     Sizes(queries: 5, past: 300, tile: 100, width: 20, valueWidth: 64),
+    Sizes(queries: 70, past: 9, tile: 37, width: 72, valueWidth: 80, spare: 16),
+    Sizes(queries: 67, past: 130, tile: 51, width: 12, valueWidth: 16, spare: 0),
   ])
   func matchesThePlainForm(_ sizes: Sizes) throws {
     for kernels in usableKernels {
@@ -75,18 +79,19 @@ private final class TiledAttention {
 
   func run(_ kernels: Kernels) {
     let total = sizes.past + sizes.queries
+    let keyRow = sizes.tile + sizes.spare
     var tops = [Float](repeating: -.infinity, count: sizes.queries)
     var totals = [Float](repeating: 0, count: sizes.queries)
     for start in stride(from: 0, to: total, by: sizes.tile) {
       let count = min(sizes.tile, total - start)
-      var transposed = [Float](repeating: .nan, count: sizes.width * (sizes.tile + 3))
+      var transposed = [Float](repeating: .nan, count: sizes.width * keyRow)
       for k in 0..<count {
-        for c in 0..<sizes.width { transposed[c * (sizes.tile + 3) + k] = keys[(start + k) * sizes.width + c] }
+        for c in 0..<sizes.width { transposed[c * keyRow + k] = keys[(start + k) * sizes.width + c] }
       }
       let tile = Array(values[start * sizes.valueWidth..<(start + count) * sizes.valueWidth])
       kernels.attendTile(
         query: query, queryRow: sizes.width + 1, count: sizes.queries, visible: sizes.past + 1 - start,
-        keys: transposed, keyRow: sizes.tile + 3, keyCount: count, width: sizes.width, values: tile,
+        keys: transposed, keyRow: keyRow, keyCount: count, width: sizes.width, values: tile,
         valueWidth: sizes.valueWidth, tops: &tops, totals: &totals, into: &out, outRow: sizes.valueWidth + 1,
         scratch: &scratch)
     }

@@ -47,6 +47,15 @@ import Testing
     }
   }
 
+  @Test func scratchIsKnownBefore() throws {
+    let processor = ImageProcessor(try ImageProcessorConfiguration.load(folder: "/nowhere"))
+    // Not scaled: a copy alone.
+    #expect(try processor.scratchByteCount(width: 100, height: 50, threads: 2) == 100 * 50 * 3)
+    // 2073 x 1554: the copy, 3000 rows scaled along their length, and a row of sums for each thread.
+    let expected = 2073 * 1554 * 3 + 3000 * 2073 * 3 + 2 * 2073 * 3 * 4
+    #expect(try processor.scratchByteCount(width: 4000, height: 3000, threads: 2) == expected)
+  }
+
   /// A picture in the caller's memory gives what a copy gives.
   @Test func borrowedPixels() throws {
     let bytes = Pictures.bytes(50, 31, seed: 3)

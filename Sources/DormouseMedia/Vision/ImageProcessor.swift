@@ -9,6 +9,16 @@ public struct ImageProcessor: Sendable {
   /// Numbers of a patch: 3 channels of a square.
   public var patchWidth: Int { 3 * configuration.patchSize * configuration.patchSize }
 
+  /// Bytes that `process` takes while it works on a picture of this size, beside the picture and its patches.
+  /// - Throws: `Failure(.invalidArgument)` for a size that no picture has or that the model refuses.
+  public func scratchByteCount(width: Int, height: Int, threads: Int) throws(Failure) -> Int {
+    let c = configuration
+    let plan = try c.rule.plan(width: width, height: height, patchSize: c.patchSize, mergeSize: c.mergeSize)
+    let work = try ImageResampler.scratchByteCount(
+      source: (width, height), result: (plan.width, plan.height), threads: threads)
+    return try CheckedSize.sum(plan.width * plan.height * 3, work, of: "the memory to scale a picture")
+  }
+
   /// Writes the patches of a picture.
   ///
   /// - Parameters:

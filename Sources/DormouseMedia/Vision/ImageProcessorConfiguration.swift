@@ -88,5 +88,5 @@ public struct ImageProcessorConfiguration: Sendable, Equatable {
   }
 
   /// Tokens of the text model that a grid becomes: one for each merged patch, whatever the frames.
-  public func tokenCount(_ grid: PatchGrid) -> Int { grid.height / mergeSize * (grid.width / mergeSize) }
+  func tokenCount(_ grid: PatchGrid) -> Int { grid.height / mergeSize * (grid.width / mergeSize) }
 }

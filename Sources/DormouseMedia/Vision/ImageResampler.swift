@@ -33,7 +33,9 @@ struct ImageResampler {
     source: (width: Int, height: Int), result: (width: Int, height: Int), threads: Int
   ) throws(Failure) -> Int {
     let what = "the memory to scale a picture"
-    let between = try CheckedSize.product(source.height, result.width, 3, of: what)
+    guard source.height != result.height else { return 0 }
+    let isScaledTwice = source.width != result.width
+    let between = isScaledTwice ? try CheckedSize.product(source.height, result.width, 3, of: what) : 0
     let sums = try CheckedSize.product(threads, result.width, 3, 4, of: what)
     return try CheckedSize.sum(between, sums, of: what)
   }

@@ -26,13 +26,13 @@ public struct PatchGrid: Sendable, Equatable, Hashable {
 }
 
 /// What becomes of a picture's size before it is cut into patches.
-public struct ResizePlan: Sendable, Equatable {
+struct ResizePlan: Sendable, Equatable {
   /// The size that the picture is scaled to.
-  public let width: Int
-  public let height: Int
+  let width: Int
+  let height: Int
   /// The size with black pixels added on the right and below.
-  public let paddedWidth: Int
-  public let paddedHeight: Int
+  let paddedWidth: Int
+  let paddedHeight: Int
 }
 
 /// The rules by which Kimi's processors choose a size.
@@ -54,7 +54,7 @@ extension ResizeRule {
   ///   - patchSize: pixels of a patch's side.
   ///   - mergeSize: patches of a merged patch's side.
   /// - Throws: `Failure(.invalidArgument)` for a size that no picture has or that the rule refuses.
-  public func plan(width: Int, height: Int, patchSize: Int, mergeSize: Int) throws(Failure) -> ResizePlan {
+  func plan(width: Int, height: Int, patchSize: Int, mergeSize: Int) throws(Failure) -> ResizePlan {
     try RGBImage.checkSize(width: width, height: height)
     let (newWidth, newHeight) = scaled(width: width, height: height, patchSize: patchSize)
     let step = mergeSize * patchSize

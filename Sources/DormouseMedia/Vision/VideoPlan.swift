@@ -17,6 +17,8 @@ public struct VideoPlan: Sendable, Equatable {
 
   /// Frames of a film, at most.
   public static let maximumFrameCount = 1 << 24
+  /// Frames of it that are seen, at most: nine hours at two a second.
+  public static let maximumSampledFrameCount = 1 << 16
   private static let rateRange = 1e-3...1e4
 
   /// - Parameters:
@@ -30,6 +32,13 @@ public struct VideoPlan: Sendable, Equatable {
     timestamps: [Double]? = nil
   ) throws(Failure) {
     try Self.check(frameCount, framesPerSecond, timestamps)
+    let sampled = configuration.sampledFrameCount(of: frameCount, framesPerSecond: framesPerSecond)
+    guard sampled <= Self.maximumSampledFrameCount else {
+      throw Failure(
+        .invalidArgument,
+        "a film of \(frameCount) frames would be seen in \(sampled) of them; at most"
+          + " \(Self.maximumSampledFrameCount) are")
+    }
     let frames = configuration.sampledFrames(of: frameCount, framesPerSecond: framesPerSecond)
     var chunks: [Chunk] = []
     for start in stride(from: 0, to: frames.count, by: configuration.chunkLength) {
@@ -85,17 +94,22 @@ public struct VideoPlan: Sendable, Equatable {
 }
 
 extension VideoProcessorConfiguration {
-  /// The numbers of the frames that are seen, of a film of `total`.
+  /// How many frames are seen, of a film of `total`.
   ///
   /// Where the film has fewer frames a second than are asked for, all are seen; transformers 5.23 refuses such a film.
-  func sampledFrames(of total: Int, framesPerSecond rate: Double) -> [Int] {
+  func sampledFrameCount(of total: Int, framesPerSecond rate: Double) -> Int {
     let wanted: Double
     switch sampling {
     case .evenFloor: wanted = Double(total) / rate * framesPerSecond
     case .evenNearest:
       wanted = (Double(total) * min(framesPerSecond, rate) / rate).rounded(.toNearestOrEven)
     }
-    let count = max(1, min(total, Int(min(wanted, Double(total))), maximumFrameCount ?? total))
+    return max(1, min(total, Int(min(wanted, Double(total))), maximumFrameCount ?? total))
+  }
+
+  /// The numbers of the frames that are seen.
+  func sampledFrames(of total: Int, framesPerSecond rate: Double) -> [Int] {
+    let count = sampledFrameCount(of: total, framesPerSecond: rate)
     switch sampling {
     case .evenFloor: return (0..<count).map { $0 * total / count }
     case .evenNearest:

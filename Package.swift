@@ -65,6 +65,7 @@ let package = Package(
     .systemLibrary(name: "CFFmpeg"),
     .systemLibrary(name: "CJSON"),
     .systemLibrary(name: "CPCRE2"),
+    .systemLibrary(name: "CZlib"),
     .target(name: "CPlatform"),
     .target(name: "DormouseSupport", dependencies: ["CJSON", "CPlatform"], linkerSettings: staticLibraries),
     .target(
@@ -83,8 +84,10 @@ let package = Package(
       swiftSettings: [optimized]),
     .target(
       name: "DormouseMedia",
-      dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseText", "DormouseLayers"],
-      swiftSettings: [optimized]),
+      dependencies: [
+        "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseText", "DormouseLayers", "CZlib",
+      ],
+      swiftSettings: [optimized], linkerSettings: [.unsafeFlags(["-Xlinker", "-l:libz.a"])]),
     .target(
       name: "DormouseEngine",
       dependencies: [

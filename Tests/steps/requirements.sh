@@ -3,7 +3,7 @@
 set -eu
 
 # g++ brings the headers and start files of C and C++, which Swift's compiler and linker want.
-packages="git g++ libjson-c-dev libpcre2-dev"
+packages="git g++ libjson-c-dev libpcre2-dev zlib1g-dev"
 if [ "${1:-test}" = test ]; then
   packages="$packages gcc binutils pkg-config cmake make python3 python3-venv"
   # To run the kernels for Arm; an Arm machine runs them in the Swift tests.

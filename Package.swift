@@ -65,6 +65,7 @@ let package = Package(
     .systemLibrary(name: "CFFmpeg"),
     .systemLibrary(name: "CJSON"),
     .systemLibrary(name: "CPCRE2"),
+    .systemLibrary(name: "CZlib"),
     .target(name: "CPlatform"),
     .target(name: "DormouseSupport", dependencies: ["CJSON", "CPlatform"], linkerSettings: staticLibraries),
     .target(
@@ -84,10 +85,10 @@ let package = Package(
     .target(
       name: "DormouseMedia",
       dependencies: [
-        "CDormouse", "CDormouseMedia", "CPlatform", "DormouseSupport", "DormouseKernels", "DormouseWeights",
+        "CDormouse", "CDormouseMedia", "CPlatform", "CZlib", "DormouseSupport", "DormouseKernels", "DormouseWeights",
         "DormouseText", "DormouseLayers",
       ],
-      swiftSettings: [optimized]),
+      swiftSettings: [optimized], linkerSettings: [.unsafeFlags(["-Xlinker", "-l:libz.a"])]),
     .target(
       name: "DormouseEngine",
       dependencies: [

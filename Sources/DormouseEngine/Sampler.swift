@@ -1,3 +1,4 @@
+import DormouseSupport
 import Glibc
 
 /// Chooses tokens from logits. One sampler belongs to one generation.

@@ -6,6 +6,7 @@ public import DormouseWeights
 public struct MediaFolder: Sendable {
   private enum Kind: Sendable {
     case vision(VisionFolder)
+    case voice(VoiceTowerFolder)
   }
 
   private let kind: Kind
@@ -18,6 +19,14 @@ public struct MediaFolder: Sendable {
   /// - Returns: nil for a model of text alone.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
   public init?(_ path: String, checkpoint: Checkpoint) throws(Failure) {
+    if try VoiceTowerConfiguration.isKnown(folder: path) {
+      let voice = try VoiceTowerFolder(path, checkpoint: checkpoint)
+      kind = .voice(voice)
+      modalities = [.audio]
+      weightByteCount = voice.weightByteCount
+      floatByteCount = voice.floatByteCount
+      return
+    }
     guard try VisionConfiguration.load(folder: path) != nil else { return nil }
     let vision = try VisionFolder(path, checkpoint: checkpoint)
     kind = .vision(vision)
@@ -34,6 +43,8 @@ public struct MediaFolder: Sendable {
     switch kind {
     case .vision(let folder):
       try KimiEncoder(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+    case .voice(let folder):
+      try VoiceEncoder(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
     }
   }
 }

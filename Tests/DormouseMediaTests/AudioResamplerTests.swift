@@ -4,7 +4,8 @@ import DormouseSupport
 import Glibc
 import Testing
 
-/// The resampler against its formula in double precision (`Tests/Fixtures/audio/generate.py`), and the quality it states.
+/// The resampler against its formula in double precision (`Tests/Fixtures/audio/generate.py`), and the quality that it
+/// states.
 @Suite struct AudioResamplerTests {
   static func resample(_ samples: [Float], from rate: Int, to target: Int = 16000, pieces: [Int] = [1 << 20]) throws
     -> [Float]

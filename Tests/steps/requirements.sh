@@ -3,7 +3,7 @@
 set -eu
 
 # g++ brings the headers and start files of C and C++, which Swift's compiler and linker want.
-packages="git g++ libjson-c-dev libpcre2-dev"
+packages="git g++ libjson-c-dev libpcre2-dev zlib1g-dev"
 # FFmpeg's libraries, for libdormouse_media.so.
 packages="$packages libavcodec-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev"
 if [ "${1:-test}" = test ]; then

@@ -3,10 +3,10 @@ import Glibc
 
 /// Samples at 16 kHz -> log-mel features, as the published extractors make them.
 ///
-/// A frame is `fftLength` samples under a Hann window; its power spectrum goes through the mel filters, and each channel
-/// is `log10` of what comes out, 1e-10 at least. Features are these energies over a whole chunk, cut 8 below the chunk's
-/// greatest (80 dB), plus 4, divided by 4: so a chunk's last sample may change its first feature, and what can be had in
-/// pieces are the energies (`LogMelStream`).
+/// A frame is `fftLength` samples under a Hann window; its power spectrum goes through the mel filters, and each
+/// channel's energy is `log10` of what comes out, 1e-10 at least. Features are the energies of a whole chunk, cut 8
+/// below its greatest (80 dB), plus 4, divided by 4: so a chunk's last sample may change its first feature, and what can
+/// be had in pieces are the energies (`LogMelStream`).
 ///
 /// Rows are frames: [frames, featureSize], where the reference has [featureSize, frames]. Thread: any.
 public final class LogMelSpectrogram: Sendable {
@@ -70,6 +70,24 @@ public final class LogMelSpectrogram: Sendable {
       signal.copy(start..<start + sampleCount(frames: some), into: samples)
       energies(samples, frames: some, scratch.vectors(worker), into: target + task * block * configuration.featureSize)
     }
+  }
+
+  /// The greatest energy of a signal, found a block of frames at a time.
+  public func maximum(of signal: PaddedSignal, pool: ThreadPool) throws(Failure) -> Float {
+    let size = configuration.featureSize
+    let frameCount = configuration.frameCount(sampleCount: signal.count)
+    let block = min(frameCount, Self.blockFrames * 32)
+    let buffer = try AlignedBuffer(
+      byteCount: CheckedSize.product(block, size, 4, of: "log-mel features"), for: "log-mel features")
+    let rows = buffer.bound(to: Float.self)
+    var top = -Float.infinity
+    for first in stride(from: 0, to: frameCount, by: max(block, 1)) {
+      let frames = first..<min(first + block, frameCount)
+      try energies(of: signal, frames: frames, pool: pool, into: rows)
+      top = max(top, Self.maximum(UnsafeBufferPointer(rebasing: rows[..<(frames.count * size)])))
+    }
+    withExtendedLifetime(buffer) {}
+    return top
   }
 
   /// The greatest of `rows`; -infinity for none.

@@ -6,9 +6,9 @@ import Glibc
 /// `sinc_interp_kaiser` of torchaudio).
 ///
 /// Output n is `sum over i of x[i] h(i / from - n / to)`, with h a sinc that ends at 0.948 of the lower rate's Nyquist
-/// frequency under a Kaiser window (beta 14.77) of 64 of its zeroes on either side: the sound passes within 0.001 dB up to
-/// 0.87 of that Nyquist frequency and within 0.03 dB up to 0.9, and from Nyquist on aliases are 120 dB down. Where pieces
-/// begin and end changes no bit.
+/// frequency under a Kaiser window (beta 14.77) of 64 of its zeroes on either side. The sound passes within 0.001 dB up
+/// to 0.87 of that Nyquist frequency and within 0.03 dB up to 0.9, and from Nyquist on aliases are 120 dB down. Where
+/// pieces begin and end changes no bit.
 public struct Resampler {
   public let inputRate: Int
   public let outputRate: Int

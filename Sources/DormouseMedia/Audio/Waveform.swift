@@ -13,8 +13,8 @@ public enum Waveform {
 
   /// The mean of the channels of interleaved samples [frames, channels], as players and the published processors mix.
   /// - Parameter mono: [frames]; may be where the samples begin.
-  /// - Throws: `Failure(.invalidArgument)` for a number of channels out of range or that the samples are no multiple of,
-  ///   and for a buffer too small.
+  /// - Throws: `Failure(.invalidArgument)` for a number of channels out of range or with unequal numbers of samples, and
+  ///   for a buffer too small.
   public static func mixDown(
     _ samples: UnsafeBufferPointer<Float>, channels: Int, into mono: UnsafeMutableBufferPointer<Float>
   ) throws(Failure) {

@@ -3,13 +3,6 @@ import DormouseLayers
 import DormouseSupport
 import DormouseWeights
 
-/// Weight and bias of a LayerNorm.
-struct LayerNormWeights: Sendable {
-  let weight: FloatVector
-  let bias: FloatVector
-  let epsilon: Float
-}
-
 struct VisionLayerWeights: Sendable {
   let attentionNorm: LayerNormWeights
   /// [hidden, hidden] each.

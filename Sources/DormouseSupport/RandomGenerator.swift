@@ -1,11 +1,11 @@
 /// SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014): 64 bits of state, the
 /// same sequence on every machine for the same seed.
-struct RandomGenerator: Sendable {
+public struct RandomGenerator: Sendable {
   private var state: UInt64
 
-  init(seed: UInt64) { state = seed }
+  public init(seed: UInt64) { state = seed }
 
-  mutating func next() -> UInt64 {
+  public mutating func next() -> UInt64 {
     state &+= 0x9E37_79B9_7F4A_7C15
     var bits = state
     bits = (bits ^ (bits >> 30)) &* 0xBF58_476D_1CE4_E5B9
@@ -14,5 +14,5 @@ struct RandomGenerator: Sendable {
   }
 
   /// A uniform number from 0 up to, not including, 1: the upper 53 bits.
-  mutating func nextUniform() -> Double { Double(next() >> 11) * 0x1p-53 }
+  public mutating func nextUniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 }

@@ -1,0 +1,17 @@
+/// The memory of a model that hears, known before anything is loaded.
+public struct AudioModelPlan: Sendable, Equatable {
+  /// Weights as they lie in the files, mapped or in memory.
+  public let weightByteCount: Int
+  /// float32 copies of norms, biases and positions.
+  public let floatByteCount: Int
+  /// Keys and values of one transcription; none for a tower.
+  public let cacheByteCount: Int
+  /// What one sound at a time is worked on in.
+  public let scratchByteCount: Int
+  /// What the pool's threads keep for the kernels, shared by all.
+  public let threadScratchByteCount: Int
+
+  public var totalByteCount: Int {
+    weightByteCount + floatByteCount + cacheByteCount + scratchByteCount + threadScratchByteCount
+  }
+}

@@ -1,0 +1,61 @@
+public import DormouseKernels
+public import DormouseSupport
+public import DormouseWeights
+
+/// How Voxtral and Audio Flamingo 3 hear: a Whisper encoder, and the prompts of their published processors.
+public final class VoiceEncoder: MediaEncoder {
+  private let tower: VoiceTower
+  /// The token that stands for a row, also where a template has a sound.
+  private let padding: String
+  private let scratchByteCount: Int
+
+  /// Loads the tower of a folder that was checked.
+  public init(
+    _ folder: VoiceTowerFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    padding = folder.audioTokenName
+    scratchByteCount = try folder.plan(threadCount: pool.threadCount, kernels: kernels).scratchByteCount
+    tower = try VoiceTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+  }
+
+  public func placeholder(of modality: Modality) -> String? { modality == .audio ? padding : nil }
+
+  public func paddingTokens(of modality: Modality) -> [String] { [padding] }
+
+  public func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia {
+    guard case .audio(let sound) = item else {
+      throw Failure(.unsupported, "this model takes no parts of type \(item.modality.rawValue)")
+    }
+    let samples = try sound.samples(rate: LogMelConfiguration.samplingRate, kernels: tower.kernels)
+    let rowCount = try tower.tokenCount(sampleCount: samples.count)
+    try tower.requireHearable(samples)
+    var hash = BLAKE2b()
+    samples.withUnsafeBytes { hash.update($0) }
+    return PreparedSound(
+      samples: samples, rowCount: rowCount, contentHash: ContentHash(hash.finish()), scratchByteCount: scratchByteCount)
+  }
+
+  public func begin(
+    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
+  ) throws(Failure) -> any EncodingRun {
+    guard let sound = prepared as? PreparedSound else {
+      throw Failure(.internalError, "a tower for sounds was given something else")
+    }
+    return try VoiceRun(tower, sound.samples, into: rows)
+  }
+}
+
+private struct PreparedSound: PreparedMedia {
+  let modality = Modality.audio
+  /// 16,000 a second.
+  let samples: [Float]
+  let rowCount: Int
+  let contentHash: ContentHash
+  let scratchByteCount: Int
+
+  var byteCount: Int { samples.count * MemoryLayout<Float>.stride }
+
+  /// Templates write what stands around it.
+  func replacement(padding: String) -> String { String(repeating: padding, count: rowCount) }
+}

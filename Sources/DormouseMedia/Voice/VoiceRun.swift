@@ -1,0 +1,108 @@
+import DormouseKernels
+import DormouseLayers
+import DormouseSupport
+
+/// A voice tower at work on the windows of a sound.
+struct VoiceRun: EncodingRun {
+  private let tower: VoiceTower
+  private let rows: UnsafeMutableBufferPointer<Float>
+  private let windows: [VoiceTowerConfiguration.Window]
+  private let features: VoiceFeatures
+  private let encoder: AudioEncoder
+  private let projector: VoiceProjector
+  /// Windows that are done, and rows that are there.
+  private var windowCount = 0
+  private var rowCount = 0
+  /// The next layer of the window.
+  private var layer = 0
+
+  /// - Parameters:
+  ///   - samples: 16,000 a second, finite.
+  ///   - rows: [rows of the sound, text hidden size]; the caller keeps them as long as the run.
+  /// - Throws: `Failure(.invalidArgument)` for a sound that the tower does not take or a buffer too small,
+  ///   `Failure(.outOfMemory)`.
+  init(_ tower: VoiceTower, _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+    let c = tower.configuration
+    let needed = try CheckedSize.product(
+      tower.tokenCount(sampleCount: samples.count), c.textHiddenSize, of: "a sound's rows")
+    guard rows.count >= needed else {
+      throw Failure(.invalidArgument, "room for \(rows.count) values of a sound's rows; \(needed) are to be written")
+    }
+    self.tower = tower
+    self.rows = rows
+    windows = try c.windows(sampleCount: samples.count, features: tower.folder.features)
+    try Kernels.reserveThreadScratch(VoiceTower.threadScratchByteCount(c, tower.kernels), pool: tower.pool)
+    encoder = try AudioEncoder(c.encoder, tower.weights.encoder, pool: tower.pool, kernels: tower.kernels)
+    projector = try VoiceProjector(tower.weights.projector, c)
+    features = try VoiceFeatures(samples, tower)
+  }
+
+  /// Seconds of the sound before the window that is next or at work.
+  var seconds: Double {
+    let start = windowCount < windows.count ? windows[windowCount].samples.lowerBound : 0
+    return Double(start) / Double(LogMelConfiguration.samplingRate)
+  }
+
+  mutating func prepareNext() throws(Failure) -> Bool {
+    guard windowCount < windows.count else { return false }
+    let count = windows[windowCount].positions
+    try features.load(windows[windowCount]) { encoder.begin($0, count: count) }
+    layer = 0
+    return true
+  }
+
+  mutating func advance() throws(Failure) -> Bool {
+    guard windowCount < windows.count else { return true }
+    if layer < encoder.layerCount {
+      encoder.run(layer: layer)
+      layer += 1
+      return false
+    }
+    let window = windows[windowCount]
+    let width = tower.configuration.textHiddenSize
+    guard let base = rows.baseAddress, (rowCount + window.rows) * width <= rows.count else {
+      throw Failure(.internalError, "a tower makes more rows than the \(rows.count / width) that there is room for")
+    }
+    finish(window)
+    projector.run(encoder.blocks, count: window.rows, into: base + rowCount * width)
+    rowCount += window.rows
+    windowCount += 1
+    return true
+  }
+
+  /// The last norm, of the mean of two neighbours where the model takes it before.
+  private func finish(_ window: VoiceTowerConfiguration.Window) {
+    guard tower.configuration.architecture == .audioFlamingo3 else { return encoder.finish(window.positions) }
+    let size = tower.configuration.encoder.hiddenSize
+    let hidden = encoder.blocks.hidden
+    for row in 0..<window.rows {
+      for channel in 0..<size {
+        let place = 2 * row * size + channel
+        hidden[row * size + channel] = (hidden[place] + hidden[place + size]) / 2
+      }
+    }
+    encoder.finish(window.rows)
+  }
+}
+
+/// `linear_2(gelu(linear_1(x)))`, with x the encoder's rows, as many side by side as the first map takes.
+private struct VoiceProjector {
+  private let first: Linear
+  private let second: Linear
+  /// [rows of a window, text hidden].
+  private let middle: AlignedBuffer
+
+  init(_ maps: (first: Linear, second: Linear), _ c: VoiceTowerConfiguration) throws(Failure) {
+    first = maps.first
+    second = maps.second
+    middle = try AlignedBuffer(byteCount: c.projectorByteCount(), for: "a projector's scratch memory")
+  }
+
+  func run(_ blocks: WhisperBlocks, count: Int, into rows: UnsafeMutablePointer<Float>) {
+    guard count > 0, let between = middle.bound(to: Float.self).baseAddress else { return }
+    blocks.product(first, blocks.normed, count, into: between)
+    blocks.activate(between, count, width: first.weight.rows)
+    blocks.product(second, between, count, into: rows)
+    withExtendedLifetime(middle) {}
+  }
+}

@@ -1,0 +1,105 @@
+public import DormouseKernels
+import DormouseLayers
+public import DormouseSupport
+public import DormouseWeights
+
+struct VoiceTowerWeights: Sendable {
+  let encoder: AudioEncoderWeights
+  /// [text hidden, projector inputs], [text hidden, text hidden].
+  let projector: (first: Linear, second: Linear)
+
+  init(_ source: inout TensorSource, _ c: VoiceTowerConfiguration) throws(Failure) {
+    // The class with a head has one more level of names than the files that are published.
+    let root = source.has("model.audio_tower.conv1.weight") ? "model." : ""
+    var tensors = WhisperTensors(source: source, hiddenSize: c.encoder.hiddenSize)
+    encoder = try tensors.encoder(c.encoder, prefix: "\(root)audio_tower.")
+    let prefix = "\(root)multi_modal_projector."
+    projector = (
+      first: try tensors.linear(
+        "\(prefix)linear_1", rows: c.textHiddenSize, columns: c.projectorInputs, hasBias: c.hasProjectorBias),
+      second: try tensors.linear(
+        "\(prefix)linear_2", rows: c.textHiddenSize, columns: c.textHiddenSize, hasBias: c.hasProjectorBias)
+    )
+    source = tensors.source
+  }
+}
+
+/// A loaded voice tower: sounds -> rows that stand in a prompt in place of embeddings. Immutable: any number of threads
+/// may encode at once, and take turns on the pool.
+public final class VoiceTower: Sendable {
+  public let configuration: VoiceTowerConfiguration
+  public let pool: ThreadPool
+  public let kernels: Kernels
+  let folder: VoiceTowerFolder
+  let weights: VoiceTowerWeights
+  let spectrogram: LogMelSpectrogram
+  private let store: TensorStore
+  private let floats: [AlignedBuffer]
+
+  /// Opens the tower of a folder as published on a model hub; the text model's weights are left alone.
+  /// - Throws: `Failure` naming file, and field or tensor.
+  public convenience init(
+    folder: String, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    try self.init(VoiceTowerFolder(folder), residency: residency, pool: pool, kernels: kernels, progress: progress)
+  }
+
+  /// Loads a folder that was checked.
+  public init(
+    _ folder: VoiceTowerFolder, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    self.folder = folder
+    configuration = folder.configuration
+    self.pool = pool
+    self.kernels = kernels
+    spectrogram = try LogMelSpectrogram(folder.features)
+    store = try folder.checkpoint.load(folder.tensorNames, residency: residency, pool: pool, progress: progress)
+    var source = TensorSource(folder.checkpoint, store: store, panels: nil, nil)
+    weights = try VoiceTowerWeights(&source, configuration)
+    floats = source.floats
+  }
+
+  /// Rows of a sound, and places of the audio token in its prompt.
+  /// - Throws: `Failure(.invalidArgument)` for a sound that is too short or too long.
+  public func tokenCount(sampleCount: Int) throws(Failure) -> Int { try folder.tokenCount(sampleCount: sampleCount) }
+
+  /// - Parameters:
+  ///   - samples: mono, 16,000 a second, of finite numbers; at least one.
+  ///   - rows: [tokenCount(sampleCount: samples.count), text hidden size].
+  ///   - isCancelled: asked once a layer of every window.
+  ///   - onProgress: seconds of the sound that are done, and all.
+  /// - Throws: `Failure(.invalidArgument)` for samples that make no sense or a buffer too small, `.cancelled`,
+  ///   `.outOfMemory`.
+  public func encode(
+    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, isCancelled: () -> Bool = { false },
+    onProgress: (_ done: Double, _ all: Double) -> Void = { _, _ in }
+  ) throws(Failure) {
+    try requireHearable(samples)
+    var run = try VoiceRun(self, samples, into: rows)
+    let seconds = Double(samples.count) / Double(LogMelConfiguration.samplingRate)
+    while try run.prepareNext() {
+      onProgress(run.seconds, seconds)
+      repeat {
+        if isCancelled() { throw Failure(.cancelled, "the encoding of a sound was cancelled") }
+      } while try !run.advance()
+    }
+    onProgress(seconds, seconds)
+  }
+
+  /// - Throws: `Failure(.invalidArgument)`.
+  func requireHearable(_ samples: [Float]) throws(Failure) {
+    let outcome: Result<Void, Failure> = samples.withUnsafeBufferPointer { samples in
+      Result { () throws(Failure) in try Waveform.requireFinite(samples) }
+    }
+    try outcome.get()
+  }
+
+  /// Bytes that a thread keeps for the kernels.
+  static func threadScratchByteCount(_ c: VoiceTowerConfiguration, _ kernels: Kernels) -> Int {
+    max(
+      AudioEncoder.threadScratchByteCount(c.encoder, kernels),
+      kernels.scratchByteCount(columns: max(c.projectorInputs, c.textHiddenSize), count: c.encoder.sourcePositions))
+  }
+}

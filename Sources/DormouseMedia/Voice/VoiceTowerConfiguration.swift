@@ -1,0 +1,117 @@
+public import DormouseSupport
+
+/// The dimensions of a voice tower: a Whisper encoder and a projector that makes rows of a text model's embedding of
+/// what it hears (`VoxtralConfig`, `AudioFlamingo3Config` of transformers 5.23). The text model may be any.
+public struct VoiceTowerConfiguration: Sendable, Equatable {
+  public enum Architecture: String, Sendable, CaseIterable {
+    /// Neighbouring rows side by side, then two linear maps.
+    case voxtral
+    /// The mean of two neighbouring rows, then two linear maps; what is behind a sound's end is not attended to.
+    case audioFlamingo3 = "audioflamingo3"
+  }
+
+  public let architecture: Architecture
+  public let encoder: AudioEncoderConfiguration
+  /// text_config.hidden_size: the width of the rows that come out.
+  public let textHiddenSize: Int
+  /// The token whose place the rows take in a prompt; nil where the file does not say.
+  public let audioToken: Int32?
+  /// projector_bias.
+  public let hasProjectorBias: Bool
+  /// Positions of the encoder that become one row.
+  public let positionsPerRow: Int
+
+  /// Columns of the projector's input.
+  var projectorInputs: Int { architecture == .voxtral ? encoder.intermediateSize : encoder.hiddenSize }
+
+  /// - Parameter fields: `config.json`.
+  /// - Throws: `Failure` naming file, field and value; `.unsupported` for a model without a tower of this kind.
+  public init(_ fields: JSONFields) throws(Failure) {
+    let type = try fields.string("model_type")
+    guard let architecture = Architecture(rawValue: type) else {
+      let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
+      throw fields.unsupported("model_type", .string(type), supported: known)
+    }
+    guard let audio = try fields.fields("audio_config"), let text = try fields.fields("text_config") else {
+      throw Failure(.malformed, "\(fields.file): audio_config or text_config is missing; expected two objects")
+    }
+    self.architecture = architecture
+    encoder = try AudioEncoderConfiguration(audio, audio.has("hidden_size") ? .tower : .whisper)
+    textHiddenSize = try text.integer("hidden_size", 1...65536)
+    audioToken = try fields.optionalInteger("audio_token_id", 0...Int(Int32.max)).map { Int32($0) }
+    let activation = try fields.optionalString("projector_hidden_act") ?? "gelu"
+    guard activation == "gelu" else {
+      throw fields.unsupported("projector_hidden_act", .string(activation), supported: "gelu")
+    }
+    switch architecture {
+    case .voxtral:
+      hasProjectorBias = false
+      positionsPerRow = try Self.grouping(audio, encoder)
+    case .audioFlamingo3:
+      hasProjectorBias = try fields.optionalBoolean("projector_bias") ?? true
+      positionsPerRow = 2
+    }
+  }
+
+  /// Voxtral's rows are as wide as the encoder's feed-forward layers: so many positions make one.
+  private static func grouping(_ audio: JSONFields, _ encoder: AudioEncoderConfiguration) throws(Failure) -> Int {
+    let count = encoder.intermediateSize / encoder.hiddenSize
+    guard count >= 1, encoder.intermediateSize % encoder.hiddenSize == 0, encoder.sourcePositions % count == 0 else {
+      throw audio.wrong(
+        "intermediate_size", .integer(Int64(encoder.intermediateSize)),
+        expected: "a multiple of hidden_size, \(encoder.hiddenSize), that divides the"
+          + " \(encoder.sourcePositions) positions evenly")
+    }
+    return count
+  }
+}
+
+extension VoiceTowerConfiguration {
+  /// Whether a model of this `config.json` has such a tower.
+  static func isKnown(folder: String) throws(Failure) -> Bool {
+    let file = "\(folder)/config.json"
+    let type = try JSONFields(File.readJSON(file), file: file).optionalString("model_type")
+    return type.flatMap { Architecture(rawValue: $0) } != nil
+  }
+
+  /// Bytes of a projector's results between its two maps, for a window.
+  func projectorByteCount() throws(Failure) -> Int {
+    try CheckedSize.product(
+      encoder.sourcePositions / positionsPerRow, textHiddenSize, 4, of: "a projector's scratch memory")
+  }
+
+  /// A window of a sound as the encoder takes it.
+  struct Window: Equatable {
+    /// Of the sound's samples.
+    let samples: Range<Int>
+    /// Positions of the encoder that count, and rows made of them.
+    let positions: Int
+    let rows: Int
+  }
+
+  /// How many rows a sound becomes, and so how many places of the audio token stand for it in a prompt.
+  /// - Throws: `Failure(.invalidArgument)` for a sound without samples, or too short for a row.
+  public func tokenCount(sampleCount: Int, features: LogMelConfiguration) throws(Failure) -> Int {
+    try windows(sampleCount: sampleCount, features: features).reduce(0) { $0 + $1.rows }
+  }
+
+  /// A sound in windows of the encoder's length. Voxtral's last window counts in full, with the silence it is filled up
+  /// with; Audio Flamingo 3 counts the frames that the samples begin.
+  func windows(sampleCount: Int, features: LogMelConfiguration) throws(Failure) -> [Window] {
+    guard sampleCount > 0 else { throw Failure(.invalidArgument, "a sound without samples") }
+    let size = features.chunkSampleCount
+    let windows = stride(from: 0, to: sampleCount, by: size).map { start in
+      let end = start + min(size, sampleCount - start)
+      var positions = encoder.sourcePositions
+      if architecture == .audioFlamingo3 {
+        let frames = CheckedSize.ceilingQuotient(end - start, features.hopLength)
+        positions = CheckedSize.ceilingQuotient(frames, AudioEncoderConfiguration.framesPerPosition)
+      }
+      return Window(samples: start..<end, positions: positions, rows: positions / positionsPerRow)
+    }
+    guard windows.contains(where: { $0.rows > 0 }) else {
+      throw Failure(.invalidArgument, "a sound of \(sampleCount) samples is too short for the model to hear")
+    }
+    return windows
+  }
+}

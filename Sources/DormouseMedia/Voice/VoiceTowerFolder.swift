@@ -1,0 +1,84 @@
+public import DormouseKernels
+import DormouseLayers
+public import DormouseSupport
+public import DormouseWeights
+
+/// A folder's voice tower, its configuration and headers read and checked against each other; no weights loaded.
+public struct VoiceTowerFolder: Sendable {
+  public let path: String
+  public let configuration: VoiceTowerConfiguration
+  public let features: LogMelConfiguration
+  /// Seconds of a sound at most, from `processor_config.json`; longer ones are refused.
+  public let maximumSeconds: Int?
+  /// The token whose place the rows take, as prompts write it.
+  public let audioTokenName: String
+  /// Bytes of the weights as the files have them.
+  public let weightByteCount: Int
+  /// Bytes of the float32 copies of norms, biases and positions that loading will make.
+  public let floatByteCount: Int
+  let checkpoint: Checkpoint
+  /// The tensors of the tower alone.
+  public let tensorNames: [String]
+
+  /// - Parameter checkpoint: the folder's files where they are open already.
+  /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
+  public init(_ path: String, checkpoint: Checkpoint? = nil) throws(Failure) {
+    let file = "\(path)/config.json"
+    let fields = try JSONFields(File.readJSON(file), file: file)
+    self.path = path
+    configuration = try VoiceTowerConfiguration(fields)
+    features = try LogMelConfiguration.load(folder: path)
+    guard let audio = try fields.fields("audio_config") else {
+      throw Failure(.internalError, "\(file): audio_config is gone")
+    }
+    try audio.require(features, of: configuration.encoder)
+    (maximumSeconds, audioTokenName) = try Self.processor(path, configuration.architecture)
+    if let checkpoint { self.checkpoint = checkpoint } else { self.checkpoint = try Checkpoint(folder: path) }
+    var source = TensorSource(self.checkpoint, store: nil, panels: nil, nil)
+    _ = try VoiceTowerWeights(&source, configuration)
+    tensorNames = source.loadedNames
+    weightByteCount = try source.loadedByteCount(of: "\(path): the voice tower's size")
+    floatByteCount = source.floatByteCount
+  }
+
+  /// What the processor makes of sounds: seconds at most, and the token. `AudioFlamingo3Processor` cuts longer sounds
+  /// off, and says so where nobody may look; Voxtral's takes its token from mistral_common.
+  private static func processor(
+    _ path: String, _ architecture: VoiceTowerConfiguration.Architecture
+  ) throws(Failure) -> (Int?, String) {
+    guard architecture == .audioFlamingo3 else { return (nil, "[AUDIO]") }
+    let file = "\(path)/processor_config.json"
+    guard File.exists(file) else { return (600, "<sound>") }
+    let fields = try JSONFields(File.readJSON(file), file: file)
+    let token = try fields.optionalString("audio_token") ?? "<sound>"
+    return (try fields.optionalInteger("max_audio_len", 1...86400) ?? 600, token)
+  }
+
+  /// Rows of a sound; see `VoiceTowerConfiguration.tokenCount`.
+  /// - Throws: `Failure(.invalidArgument)` also for a sound that is too long.
+  public func tokenCount(sampleCount: Int) throws(Failure) -> Int {
+    if let maximumSeconds, sampleCount > maximumSeconds * LogMelConfiguration.samplingRate {
+      throw Failure(
+        .invalidArgument,
+        "a sound of \(Double(sampleCount) / Double(LogMelConfiguration.samplingRate)) s; the model takes"
+          + " \(maximumSeconds) s at most")
+    }
+    return try configuration.tokenCount(sampleCount: sampleCount, features: features)
+  }
+
+  /// The memory that the tower and one sound at a time will take, however long the sound is.
+  public func plan(threadCount: Int, kernels: Kernels) throws(Failure) -> AudioModelPlan {
+    let c = configuration
+    let encoder = try AudioEncoder.Layout(c.encoder, threadCount: threadCount)
+    let features = try CheckedSize.product(
+      c.encoder.windowFrameCount, c.encoder.melBinCount, 4, of: "a window's features")
+    let projector = try c.projectorByteCount()
+    let own = VoiceTower.threadScratchByteCount(c, kernels)
+    let threads = try CheckedSize.product(threadCount, own, of: "the threads' scratch memory")
+    let scratch = try CheckedSize.sum(encoder.rows.layout.byteCount(), features, projector, of: "the memory plan")
+    _ = try CheckedSize.sum(weightByteCount, floatByteCount, scratch, threads, of: "the memory plan")
+    return AudioModelPlan(
+      weightByteCount: weightByteCount, floatByteCount: floatByteCount, cacheByteCount: 0, scratchByteCount: scratch,
+      threadScratchByteCount: threads)
+  }
+}

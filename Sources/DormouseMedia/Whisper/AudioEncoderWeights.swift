@@ -1,0 +1,107 @@
+import DormouseKernels
+import DormouseLayers
+import DormouseSupport
+
+/// The four projections of an attention block; Whisper's keys have no bias.
+struct AttentionProjections: Sendable {
+  let query: Linear
+  let key: Linear
+  let value: Linear
+  let output: Linear
+}
+
+struct FeedForwardWeights: Sendable {
+  let norm: LayerNormWeights
+  /// fc1 [intermediate, hidden], fc2 [hidden, intermediate].
+  let up: Linear
+  let down: Linear
+}
+
+struct AudioEncoderLayerWeights: Sendable {
+  let attentionNorm: LayerNormWeights
+  let attention: AttentionProjections
+  let feedForward: FeedForwardWeights
+}
+
+/// The tensors of an encoder: views of memory that the model's store owns.
+struct AudioEncoderWeights: Sendable {
+  /// conv1 [hidden, mel bins * 3] and conv2 [hidden, hidden * 3]: a window of three rows is one input of a product.
+  let convolutions: (first: Linear, second: Linear)
+  /// [positions, hidden].
+  let positions: FloatVector
+  let layers: [AudioEncoderLayerWeights]
+  let norm: LayerNormWeights
+}
+
+/// Finds the tensors of Whisper's blocks by the names that transformers gives them.
+struct WhisperTensors {
+  var source: TensorSource
+  let hiddenSize: Int
+
+  mutating func encoder(_ c: AudioEncoderConfiguration, prefix: String) throws(Failure) -> AudioEncoderWeights {
+    let convolutions = (
+      first: try convolution("\(prefix)conv1", inputs: c.melBinCount),
+      second: try convolution("\(prefix)conv2", inputs: hiddenSize)
+    )
+    let positions = try source.table("\(prefix)embed_positions.weight", shape: [c.sourcePositions, hiddenSize])
+    var layers: [AudioEncoderLayerWeights] = []
+    for index in 0..<c.layerCount {
+      let layer = "\(prefix)layers.\(index)."
+      layers.append(
+        AudioEncoderLayerWeights(
+          attentionNorm: try norm("\(layer)self_attn_layer_norm"), attention: try attention("\(layer)self_attn."),
+          feedForward: try feedForward(layer, width: c.intermediateSize)))
+    }
+    return AudioEncoderWeights(
+      convolutions: convolutions, positions: positions, layers: layers, norm: try norm("\(prefix)layer_norm"))
+  }
+
+  mutating func attention(_ prefix: String) throws(Failure) -> AttentionProjections {
+    AttentionProjections(
+      query: try linear("\(prefix)q_proj", rows: hiddenSize, columns: hiddenSize),
+      key: try linear("\(prefix)k_proj", rows: hiddenSize, columns: hiddenSize, hasBias: false),
+      value: try linear("\(prefix)v_proj", rows: hiddenSize, columns: hiddenSize),
+      output: try linear("\(prefix)out_proj", rows: hiddenSize, columns: hiddenSize))
+  }
+
+  mutating func feedForward(_ layer: String, width: Int) throws(Failure) -> FeedForwardWeights {
+    FeedForwardWeights(
+      norm: try norm("\(layer)final_layer_norm"),
+      up: try linear("\(layer)fc1", rows: width, columns: hiddenSize),
+      down: try linear("\(layer)fc2", rows: hiddenSize, columns: width))
+  }
+
+  mutating func norm(_ name: String) throws(Failure) -> LayerNormWeights {
+    LayerNormWeights(
+      weight: try source.vector("\(name).weight", count: hiddenSize),
+      bias: try source.vector("\(name).bias", count: hiddenSize),
+      epsilon: AudioEncoderConfiguration.layerNormEpsilon)
+  }
+
+  mutating func linear(_ name: String, rows: Int, columns: Int, hasBias: Bool = true) throws(Failure) -> Linear {
+    Linear(
+      weight: .rows(try source.matrix("\(name).weight", rows: rows, columns: columns)),
+      bias: hasBias ? try source.vector("\(name).bias", count: rows) : nil)
+  }
+
+  /// A convolution over three rows: [hidden, inputs, 3] in the file.
+  private mutating func convolution(_ name: String, inputs: Int) throws(Failure) -> Linear {
+    let width = AudioEncoder.kernelSize
+    return Linear(
+      weight: .rows(
+        try source.matrix(
+          "\(name).weight", rows: hiddenSize, columns: inputs * width, shape: [hiddenSize, inputs, width])),
+      bias: try source.vector("\(name).bias", count: hiddenSize))
+  }
+}
+
+extension TensorSource {
+  /// Bytes of the weights asked for, in the types of the files.
+  func loadedByteCount(of what: String) throws(Failure) -> Int {
+    var total = 0
+    for name in loadedNames {
+      total = try CheckedSize.sum(total, checkpoint.description(of: name)?.byteCount ?? 0, of: what)
+    }
+    return total
+  }
+}

@@ -1,0 +1,144 @@
+public import DormouseKernels
+import DormouseLayers
+public import DormouseSupport
+import DormouseText
+import DormouseWeights
+
+/// A `whisper` folder as published, its configuration and headers read and checked against each other; no weights
+/// loaded.
+public struct WhisperFolder: Sendable {
+  public let path: String
+  public let configuration: WhisperConfiguration
+  public let generation: WhisperGenerationConfiguration
+  public let features: LogMelConfiguration
+  /// Bytes of the weights as the files have them.
+  public let weightByteCount: Int
+  /// Bytes of the float32 copies of norms, biases and positions that loading will make.
+  public let floatByteCount: Int
+  let checkpoint: Checkpoint
+  let tensorNames: [String]
+
+  /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
+  public init(_ path: String) throws(Failure) {
+    let file = "\(path)/config.json"
+    let fields = try JSONFields(File.readJSON(file), file: file)
+    let generationFile = "\(path)/generation_config.json"
+    var generationFields: JSONFields?
+    if File.exists(generationFile) {
+      generationFields = try JSONFields(File.readJSON(generationFile), file: generationFile)
+    }
+    self.path = path
+    configuration = try WhisperConfiguration(fields)
+    generation = try WhisperGenerationConfiguration(generationFields, fields, configuration)
+    features = try LogMelConfiguration.load(folder: path)
+    try fields.require(features, of: configuration.encoder)
+    checkpoint = try Checkpoint(folder: path)
+    var source = TensorSource(checkpoint, store: nil, panels: nil, nil)
+    _ = try WhisperWeights(&source, configuration)
+    tensorNames = source.loadedNames
+    weightByteCount = try source.loadedByteCount(of: "\(path): the weights' size")
+    floatByteCount = source.floatByteCount
+  }
+
+  /// The memory that the model and one transcription will take.
+  public func plan(threadCount: Int, kernels: Kernels) throws(Failure) -> AudioModelPlan {
+    let encoder = try AudioEncoder.Layout(configuration.encoder, threadCount: threadCount)
+    let decoder = try WhisperDecoder.Layout(configuration, threadCount: threadCount)
+    let window = try CheckedSize.product(
+      configuration.encoder.windowFrameCount, configuration.encoder.melBinCount, 4, of: "a window's features")
+    let cache = try CheckedSize.product(decoder.cacheWords, 4, of: "a Whisper decoder's caches")
+    let own = max(
+      AudioEncoder.threadScratchByteCount(configuration.encoder, kernels),
+      WhisperDecoder.threadScratchByteCount(configuration, kernels))
+    let threads = try CheckedSize.product(threadCount, own, of: "the threads' scratch memory")
+    let scratch = try CheckedSize.sum(
+      encoder.rows.layout.byteCount(), decoder.rows.layout.byteCount() - cache, window, of: "the memory plan")
+    _ = try CheckedSize.sum(weightByteCount, floatByteCount, cache, scratch, threads, of: "the memory plan")
+    return AudioModelPlan(
+      weightByteCount: weightByteCount, floatByteCount: floatByteCount, cacheByteCount: cache,
+      scratchByteCount: scratch, threadScratchByteCount: threads)
+  }
+}
+
+struct WhisperWeights: Sendable {
+  let encoder: AudioEncoderWeights
+  let decoder: WhisperDecoderWeights
+
+  init(_ source: inout TensorSource, _ c: WhisperConfiguration) throws(Failure) {
+    var tensors = WhisperTensors(source: source, hiddenSize: c.hiddenSize)
+    encoder = try tensors.encoder(c.encoder, prefix: "model.encoder.")
+    decoder = try tensors.decoder(c, prefix: "model.decoder.")
+    source = tensors.source
+  }
+}
+
+/// A loaded Whisper model (Radford et al., "Robust Speech Recognition via Large-Scale Weak Supervision", 2022).
+/// Immutable: any number of threads may transcribe at once, and take turns on the pool.
+public final class Whisper: Sendable {
+  public let configuration: WhisperConfiguration
+  public let generation: WhisperGenerationConfiguration
+  public let pool: ThreadPool
+  public let kernels: Kernels
+  let weights: WhisperWeights
+  let tokenizer: Tokenizer
+  let spectrogram: LogMelSpectrogram
+  private let store: TensorStore
+  private let floats: [AlignedBuffer]
+
+  /// Opens a folder as published on a model hub.
+  ///
+  /// - Parameters:
+  ///   - residency: whether weights stay in the files' maps or are read into memory.
+  ///   - progress: bytes of weights loaded; `false` cancels.
+  /// - Throws: `Failure` naming file, and field or tensor.
+  public convenience init(
+    folder: String, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    try self.init(WhisperFolder(folder), residency: residency, pool: pool, kernels: kernels, progress: progress)
+  }
+
+  /// Loads a folder that was checked.
+  public init(
+    _ folder: WhisperFolder, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    configuration = folder.configuration
+    generation = folder.generation
+    self.pool = pool
+    self.kernels = kernels
+    tokenizer = try Tokenizer(folder: folder.path)
+    spectrogram = try LogMelSpectrogram(folder.features)
+    store = try folder.checkpoint.load(folder.tensorNames, residency: residency, pool: pool, progress: progress)
+    var source = TensorSource(folder.checkpoint, store: store, panels: nil, nil)
+    weights = try WhisperWeights(&source, configuration)
+    floats = source.floats
+  }
+
+  /// What is said in a sound.
+  ///
+  /// - Parameters:
+  ///   - samples: mono, 16,000 a second, of finite numbers; at least one.
+  ///   - isCancelled: asked once a layer of the encoder, and once a token.
+  ///   - onProgress: seconds of the sound that are done, and all.
+  ///   - onSegment: called with every segment as soon as its window is written.
+  /// - Throws: `Failure(.invalidArgument)` for samples or options that make no sense, `.cancelled`, `.outOfMemory`,
+  ///   `.numerical` when the model gives no numbers.
+  public func transcribe(
+    _ samples: UnsafeBufferPointer<Float>, options: WhisperOptions = WhisperOptions(),
+    isCancelled: () -> Bool = { false }, onProgress: (_ done: Double, _ all: Double) -> Void = { _, _ in },
+    onSegment: (TranscriptSegment) -> Void = { _ in }
+  ) throws(Failure) -> Transcript {
+    try options.check(generation)
+    let transcription = try WhisperTranscription(self, samples, options)
+    return try transcription.run(isCancelled: isCancelled, onProgress: onProgress, onSegment: onSegment)
+  }
+
+  /// The code of the language that a sound's first window is in; nil for a model of one language.
+  public func detectLanguage(
+    _ samples: UnsafeBufferPointer<Float>, isCancelled: () -> Bool = { false }
+  ) throws(Failure) -> String? {
+    let transcription = try WhisperTranscription(self, samples, WhisperOptions())
+    return try transcription.detectLanguage(isCancelled: isCancelled)?.code
+  }
+}

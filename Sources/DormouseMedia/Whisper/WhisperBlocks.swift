@@ -1,0 +1,125 @@
+import DormouseKernels
+import DormouseLayers
+import DormouseSupport
+
+/// The rows that the blocks of an encoder or a decoder pass on, sized once.
+struct WhisperRowsLayout {
+  var layout = ScratchLayout()
+  let hidden, normed, update, query, key, value, attended, wide: Int
+
+  /// - Parameters:
+  ///   - rows: rows at a time at most.
+  ///   - width: the widest layer between two of hidden size.
+  init(rows: Int, hiddenSize: Int, width: Int) throws(Failure) {
+    hidden = try layout.words(rows, hiddenSize)
+    normed = try layout.words(rows, hiddenSize)
+    update = try layout.words(rows, hiddenSize)
+    query = try layout.words(rows, hiddenSize)
+    key = try layout.words(rows, hiddenSize)
+    value = try layout.words(rows, hiddenSize)
+    attended = try layout.words(rows, hiddenSize)
+    wide = try layout.words(rows, width)
+  }
+}
+
+/// The arithmetic that Whisper's encoder and decoder share: normalise, project, add.
+///
+/// A layer is `x += attention(norm(x))` and `x += feedForward(norm(x))` (pre-norm).
+struct WhisperBlocks {
+  let queue: ProductQueue
+  let hiddenSize: Int
+  /// [rows, hidden]: the residual stream.
+  let hidden: UnsafeMutablePointer<Float>
+  /// [rows, hidden]: the stream normalised for the next block.
+  let normed: UnsafeMutablePointer<Float>
+  /// [rows, hidden]: what a block adds to the stream.
+  let update: UnsafeMutablePointer<Float>
+  /// [rows, heads, head dimension] each.
+  let query: UnsafeMutablePointer<Float>
+  let key: UnsafeMutablePointer<Float>
+  let value: UnsafeMutablePointer<Float>
+  let attended: UnsafeMutablePointer<Float>
+  /// [rows, width].
+  let wide: UnsafeMutablePointer<Float>
+  /// Where all of them and the rest of a layout lie.
+  let words: UnsafeMutablePointer<Float>
+  /// Kept as long as anybody may follow these pointers.
+  private let memory: AlignedBuffer
+
+  /// - Throws: `Failure(.outOfMemory)`.
+  init(_ layout: WhisperRowsLayout, hiddenSize: Int, queue: ProductQueue, for purpose: String) throws(Failure) {
+    memory = try AlignedBuffer(byteCount: layout.layout.byteCount(), isZeroed: false, for: purpose)
+    guard let words = memory.bound(to: Float.self).baseAddress else {
+      throw Failure(.internalError, "\(purpose): no memory")
+    }
+    self.queue = queue
+    self.hiddenSize = hiddenSize
+    self.words = words
+    hidden = words + layout.hidden
+    normed = words + layout.normed
+    update = words + layout.update
+    query = words + layout.query
+    key = words + layout.key
+    value = words + layout.value
+    attended = words + layout.attended
+    wide = words + layout.wide
+  }
+
+  /// From `hidden` to `target`.
+  func normalize(_ norm: LayerNormWeights, _ count: Int, into target: UnsafeMutablePointer<Float>) {
+    queue.pool.forEachToken(count) { row in
+      queue.kernels.layerNorm(
+        hidden + row * hiddenSize, weight: norm.weight.pointer, bias: norm.bias.pointer, epsilon: norm.epsilon,
+        count: hiddenSize, into: target + row * hiddenSize)
+    }
+  }
+
+  /// Adds `output(attended)` to the stream.
+  func addAttended(_ output: Linear, _ count: Int) {
+    product(output, attended, count, into: update)
+    addUpdate(count)
+  }
+
+  /// Adds `fc2(gelu(fc1(norm(x))))` to the stream.
+  func feedForward(_ weights: FeedForwardWeights, _ count: Int) {
+    normalize(weights.norm, count, into: normed)
+    product(weights.up, normed, count, into: wide)
+    activate(wide, count, width: weights.up.weight.rows)
+    product(weights.down, wide, count, into: update)
+    addUpdate(count)
+  }
+
+  /// `y = W x + b` for rows [count, W.columns].
+  func product(_ linear: Linear, _ x: UnsafePointer<Float>, _ count: Int, into y: UnsafeMutablePointer<Float>) {
+    queue.run(linear, x: Activations(floats: x, stride: linear.weight.columns), count: count, y: y)
+  }
+
+  /// Several products of the same rows [count, hidden] at once.
+  func products(_ parts: [(Linear, UnsafeMutablePointer<Float>)], _ x: UnsafePointer<Float>, _ count: Int) {
+    queue.begin(rows: parts.reduce(0) { $0 + $1.0.weight.rows }, rowCost: hiddenSize * count)
+    for (linear, y) in parts {
+      queue.add(linear, x: Activations(floats: x, stride: hiddenSize), count: count, y: y)
+    }
+    queue.run()
+  }
+
+  /// GELU of rows [count, width], in place.
+  func activate(_ x: UnsafeMutablePointer<Float>, _ count: Int, width: Int) {
+    queue.pool.forEachToken(count) { row in queue.kernels.gelu(x + row * width, count: width) }
+  }
+
+  /// Multiplies the queries by what the scores are scaled by.
+  func scaleQueries(_ count: Int, headDimension: Int) {
+    let factor = 1 / Float(headDimension).squareRoot()
+    queue.pool.forEachToken(count) { row in
+      let values = query + row * hiddenSize
+      for channel in 0..<hiddenSize { values[channel] *= factor }
+    }
+  }
+
+  private func addUpdate(_ count: Int) {
+    queue.pool.forEachToken(count) { row in
+      queue.kernels.addScaled(hidden + row * hiddenSize, 1, update + row * hiddenSize, count: hiddenSize)
+    }
+  }
+}

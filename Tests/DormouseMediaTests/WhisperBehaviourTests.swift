@@ -1,0 +1,108 @@
+import DormouseKernels
+import DormouseMedia
+import DormouseSupport
+import Testing
+
+/// What holds for any Whisper model: seeds, threads, progress, cancelling, memory.
+@Suite struct WhisperBehaviourTests {
+  static let options = WhisperOptions(temperatures: [0], compressionRatioThreshold: nil, noSpeechThreshold: nil)
+  static let samples = Sounds.voice(100_000, seed: 5)
+
+  @Test func threadsChangeNoBit() throws {
+    let results = try [1, 2, 5].map { threads in
+      try WhisperTests.transcribe(WhisperTests.open("good-multilingual", threads: threads), Self.samples, Self.options)
+    }
+    #expect(results[1] == results[0] && results[2] == results[0])
+  }
+
+  @Test func severalAtOnce() async throws {
+    let model = try WhisperTests.open("good-multilingual")
+    let alone = try WhisperTests.transcribe(model, Self.samples, Self.options)
+    let together = try await withThrowingTaskGroup(of: Transcript.self) { group in
+      for _ in 0..<3 { group.addTask { try WhisperTests.transcribe(model, Self.samples, Self.options) } }
+      return try await group.reduce(into: []) { $0.append($1) }
+    }
+    #expect(together == [alone, alone, alone])
+  }
+
+  /// Thresholds that nothing meets: the last temperature is taken, and a seed decides what is drawn.
+  @Test func seedsDecide() throws {
+    let model = try WhisperTests.open("good-multilingual")
+    func run(_ seed: UInt64) throws -> Transcript {
+      let options = WhisperOptions(
+        language: "de", temperatures: [0, 0.4, 1], compressionRatioThreshold: 0.1, noSpeechThreshold: nil, seed: seed)
+      return try WhisperTests.transcribe(model, Self.samples, options)
+    }
+    let first = try run(1)
+    #expect(try run(1) == first)
+    #expect(try run(2) != first)
+    #expect(first.segments.allSatisfy { $0.measures.temperature == 1 })
+    #expect(first.language == "de")
+    // Every attempt counts.
+    #expect(first.tokenCount > first.segments.reduce(0) { $0 + $1.tokens.count })
+  }
+
+  /// A window that passes at a higher temperature is not tried further.
+  @Test func stopsAtTheFirstThatPasses() throws {
+    let model = try WhisperTests.open("good-multilingual")
+    let options = WhisperOptions(temperatures: [0, 0.4, 1], logProbabilityThreshold: -1e9, noSpeechThreshold: nil)
+    let found = try WhisperTests.transcribe(model, Self.samples, options)
+    for segment in found.segments where segment.measures.temperature < 1 {
+      #expect(segment.measures.compressionRatio <= 1.35)
+    }
+  }
+
+  @Test func progressGoesOn() throws {
+    let model = try WhisperTests.open("good-multilingual")
+    var steps: [Double] = []
+    let transcript = try Self.samples.withUnsafeBufferPointer { samples in
+      try model.transcribe(
+        samples, options: Self.options,
+        onProgress: { done, all in
+          #expect(all == 6.25)
+          steps.append(done)
+        })
+    }
+    #expect(steps.first == 0 && steps.last == 6.25 && steps.count >= 3)
+    #expect(steps == steps.sorted())
+    #expect(transcript.seconds == 6.25)
+  }
+
+  @Test func cancelsAnywhere() throws {
+    let model = try WhisperTests.open("good-multilingual")
+    var calls = 0
+    _ = try WhisperTests.transcribe(model, Self.samples, Self.options) {
+      calls += 1
+      return false
+    }
+    #expect(calls > 50)
+    for limit in [1, 2, 3, 4, 6, 20, calls] {
+      var asked = 0
+      let message = AudioFeatureTests.message {
+        _ = try WhisperTests.transcribe(model, Self.samples, Self.options) {
+          asked += 1
+          return asked == limit
+        }
+      }
+      #expect(message.hasSuffix("was cancelled") && asked == limit, "\(limit): \(message)")
+    }
+  }
+
+  @Test func languageAlone() throws {
+    let model = try WhisperTests.open("good-multilingual")
+    let code = try Self.samples.withUnsafeBufferPointer { try model.detectLanguage($0) }
+    #expect(try WhisperTests.transcribe(model, Self.samples, Self.options).language == code)
+    let english = try WhisperTests.open("good-english")
+    #expect(try Self.samples.withUnsafeBufferPointer { try english.detectLanguage($0) } == nil)
+  }
+
+  /// Two caches a layer, for the tokens and for the sound, each of keys and values.
+  @Test func planIsKnownBefore() throws {
+    let folder = try WhisperFolder(Fixtures.path("whisper/good-multilingual"))
+    let plan = try folder.plan(threadCount: 2, kernels: Kernels.selected())
+    let c = folder.configuration
+    let cache = c.decoderLayerCount * 2 * c.hiddenSize * (c.targetPositions + c.encoder.sourcePositions) * 4
+    #expect((cache..<cache + 4 * 64).contains(plan.cacheByteCount))
+    #expect(plan.weightByteCount > 150_000 && plan.floatByteCount > 0 && plan.scratchByteCount > 0)
+  }
+}

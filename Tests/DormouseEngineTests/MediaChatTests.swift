@@ -210,6 +210,10 @@ import Testing
     (#"{"type": "image_url", "image_url": "attachment:1"}"#, Status.invalidArgument, "there is no attachment 1"),
     (#"{"type": "video_url", "video_url": "attachment:0"}"#, .invalidArgument, "is of type image; expected video"),
     (#"{"type": "input_audio", "input_audio": {"url": "attachment:0"}}"#, .unsupported, "takes no parts of type audio"),
+    (#"{"type": "image_url", "image_url": "https://a/b"}"#, .unsupported, "'https://a/b' is not fetched"),
+    (#"{"type": "image_url", "image_url": "/etc/passwd"}"#, .invalidArgument, "this host allows no media files"),
+    (#"{"type": "image_url", "image_url": "data:image/png,ab"}"#, .unsupported, "message 0, part 0"),
+    (#"{"type": "image_url", "image_url": "data:image/png;base64,a"}"#, .invalidArgument, "message 0, part 0"),
   ])
   func badPartsAreRefused(part: String, status: Status, fragment: String) throws {
     let session = try Self.session(try Self.engine())

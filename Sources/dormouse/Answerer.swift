@@ -82,6 +82,9 @@ private enum EventLine {
     var prompt_seconds: Double
     var generation_seconds: Double
     var waiting_seconds: Double
+    var image_tokens: UInt32
+    var video_tokens: UInt32
+    var audio_tokens: UInt32
     var statistics: JSONValue?
 
     init(_ event: dormouse_event, answer: String) {
@@ -101,6 +104,9 @@ private enum EventLine {
       prompt_seconds = event.prompt_seconds
       generation_seconds = event.generation_seconds
       waiting_seconds = event.waiting_seconds
+      image_tokens = event.image_tokens
+      video_tokens = event.video_tokens
+      audio_tokens = event.audio_tokens
     }
   }
 }

@@ -1,29 +1,23 @@
-/// One message of a chat.
-struct Message: Codable {
-  var role: String
-  var content: String
-
-  static func start(system: String?) -> [Message] {
-    system.map { [Message(role: "system", content: $0)] } ?? []
-  }
-}
-
 /// A chat that goes on message by message.
 struct Conversation {
   let answerer: Answerer
   /// What was said so far.
   private(set) var messages: [Message]
+  /// What goes with the next message.
+  private var files: [MediaChoices.File]
 
-  init(answerer: Answerer, messages: [Message]) {
+  init(answerer: Answerer, messages: [Message], files: [MediaChoices.File]) {
     self.answerer = answerer
     self.messages = messages
+    self.files = files
   }
 
   /// Answers a message. One whose answer fails is forgotten.
   mutating func answer(_ text: String) throws(CommandFailure) {
-    let question = messages + [Message(role: "user", content: text)]
+    let question = messages + [Message(role: "user", text: text, files: files)]
     let answer = try answerer.answer(.messages(try JSONDocument.line(question)))
-    messages = question + [Message(role: "assistant", content: answer)]
+    messages = question + [Message(role: "assistant", text: answer)]
+    files = []
   }
 
   /// On a terminal: each line is a message, until the end of input.

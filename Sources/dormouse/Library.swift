@@ -68,8 +68,12 @@ final class OpenEngine {
   let handle: OpaquePointer
 
   /// Opens the model of `options` with a progress bar; an interrupt stops the loading.
-  /// - Parameter batchLimit: sessions computed at a time; 0: the library's default.
-  init(_ options: ModelOptions, withoutWeights: Bool = false, batchLimit: UInt32 = 0) throws(CommandFailure) {
+  /// - Parameters:
+  ///   - batchLimit: sessions computed at a time; 0: the library's default.
+  ///   - mediaConfiguration: the options' `media_config`.
+  init(
+    _ options: ModelOptions, withoutWeights: Bool = false, batchLimit: UInt32 = 0, mediaConfiguration: String? = nil
+  ) throws(CommandFailure) {
     var settings = OpenEngine.settings(options)
     if withoutWeights { settings.flags |= UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) }
     settings.batch_limit = batchLimit
@@ -87,15 +91,17 @@ final class OpenEngine {
     }
     var opened: OpaquePointer?
     defer { ProgressBar.clear() }
-    // Lives until the engine is open: the settings point to it.
-    let folder = try options.packedCache?.path(model: options.model).map { Array($0.utf8CString) }
+    let folder = try options.packedCache?.path(model: options.model)
     try withExtendedLifetime(bar) { () throws(CommandFailure) in
       try Interrupt.shared.whileStopping(with: {}) { () throws(CommandFailure) in
         try Library.call { error in
-          guard let folder else { return dormouse_engine_open(&opened, options.model, &settings, error) }
-          return folder.withUnsafeBufferPointer {
-            settings.packed_cache_folder = $0.baseAddress
-            return dormouse_engine_open(&opened, options.model, &settings, error)
+          // The settings point to these strings until the engine is open.
+          OpenEngine.withCString(folder) { folder in
+            OpenEngine.withCString(mediaConfiguration) { configuration in
+              settings.packed_cache_folder = folder
+              settings.media_config = configuration
+              return dormouse_engine_open(&opened, options.model, &settings, error)
+            }
           }
         }
       }
@@ -105,6 +111,10 @@ final class OpenEngine {
   }
 
   deinit { dormouse_engine_free(handle) }
+
+  private static func withCString<Result>(_ text: String?, _ body: (UnsafePointer<CChar>?) -> Result) -> Result {
+    if let text { text.withCString(body) } else { body(nil) }
+  }
 
   private static func settings(_ options: ModelOptions) -> dormouse_engine_options {
     var settings = dormouse_engine_options()

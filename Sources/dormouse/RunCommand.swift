@@ -36,19 +36,15 @@ struct RunCommand: ParsableCommand {
   @Flag(help: "With --raw: take control tokens written in the text as such, and add none.")
   var parseSpecial = false
 
-  @Option(help: ArgumentHelp("A picture for the prompt (not in this version).", valueName: "file"), completion: .file())
-  var image: [String] = []
-
-  @Option(help: ArgumentHelp("A video for the prompt (not in this version).", valueName: "file"), completion: .file())
-  var video: [String] = []
-
-  @Option(
-    help: ArgumentHelp("A recording for the prompt (not in this version).", valueName: "file"), completion: .file())
-  var audio: [String] = []
+  @OptionGroup(title: "Media") var media: MediaChoices
 
   func validate() throws {
     if prompt != nil, messages != nil { throw ValidationError("-p and --messages exclude each other.") }
     if raw, prompt == nil { throw ValidationError("--raw needs a text to continue: give it with -p.") }
+    if !media.isEmpty, raw || messages != nil {
+      throw ValidationError(
+        "--image, --video and --audio go with -p or a chat: --raw has no place for them, and --messages names its own.")
+    }
     if raw, system != nil { throw ValidationError("--raw uses no template, so there is no place for --system.") }
     if parseSpecial, !raw {
       throw ValidationError("--parse-special goes with --raw: a chat's control tokens are its template's.")
@@ -62,15 +58,15 @@ struct RunCommand: ParsableCommand {
   }
 
   func run() throws {
-    guard image.isEmpty, video.isEmpty, audio.isEmpty else {
-      throw CommandFailure(message: "this version has no media: it answers text alone, not --image, --video or --audio")
-    }
     let configuration = try sampling.configuration(timeLimit: choices.timeLimit)
     let input = try readInput()
+    let files = try media.files()
     let saved = try choices.session.map { path throws(CommandFailure) in try SavedSession(path) }
     let messages =
       input.isChat ? try saved?.start(system: system) ?? Message.start(system: system) : []
-    let engine = try OpenEngine(model)
+    let paths = messages.flatMap(\.paths) + files.map(\.path)
+    let engine = try OpenEngine(
+      model, mediaConfiguration: try media.configuration(paths: paths, messages: self.messages))
     var settings = OpenSession.settings(model)
     choices.apply(to: &settings)
     let session = try OpenSession(engine, settings)
@@ -78,7 +74,7 @@ struct RunCommand: ParsableCommand {
     let answerer = Answerer(
       engine: engine, session: session, configuration: configuration, writesJSON: output.json,
       tellsStatistics: choices.statistics)
-    let conversation = Conversation(answerer: answerer, messages: messages)
+    let conversation = Conversation(answerer: answerer, messages: messages, files: files)
     try answer(input, conversation) { (messages) throws(CommandFailure) in try saved?.save(session, messages) }
     if choices.statistics, !output.json { Console.message(try Statistics.table(engine.statistics()).text) }
   }

@@ -93,13 +93,6 @@ def test_missing_model(dormouse, command, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
-@pytest.mark.parametrize("option", ["--image", "--video", "--audio"])
-def test_no_media_yet(dormouse, tiny, option):
-    result = dormouse("run", tiny, "-p", "What is this?", option, "file")
-    assert (result.status, result.out) == (1, "")
-    assert "this version has no media" in result.error
-
-
 def test_memory_limit(dormouse, tiny):
     result = dormouse("run", tiny, "-p", "a", "--memory", "1K")
     assert (result.status, result.out) == (1, "")

@@ -42,6 +42,9 @@ class Engine:
     `cache_limit` and `prefix_cache` bound, in bytes, the cache pages of all sessions, and those that are kept for later
     sessions with the same beginning (False: none). `batch_limit` sessions are computed at a time, and `queue_limit`
     more may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: the defaults.
+
+    `media` is about the files that messages name or hold, as dormouse.h describes media_config: {"roots": [folders],
+    "max_pixels": ..., ...}. `Image`, `Video` and `Audio` of your own program need no roots.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Engine:
         prompt_tokens_per_step: int = 0,
         without_weights: bool = False,
         packed_cache: Optional[Union[str, "os.PathLike[str]"]] = None,
+        media: Optional[Mapping[str, Any]] = None,
         progress: Optional[Callable[[int, int], object]] = None,
         log: Optional[Callable[[int, str], object]] = None,
     ) -> None:
@@ -84,6 +88,7 @@ class Engine:
             batch_limit=_unsigned("batch_limit", batch_limit, 32),
             queue_limit=_unsigned("queue_limit", queue_limit, 32),
             prompt_tokens_per_step=_unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
+            media_config=None if media is None else json.dumps(media, default=os.fspath).encode("utf-8"),
         )
         self._handle = Handle("engine", loading.open(os.fsencode(path), options), self._log)
 

@@ -1,0 +1,80 @@
+import ArgumentParser
+import Glibc
+
+/// Files that go with a prompt.
+struct MediaChoices: ParsableArguments {
+  @Option(help: ArgumentHelp("A picture ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
+  var image: [String] = []
+
+  @Option(help: ArgumentHelp("A film ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
+  var video: [String] = []
+
+  @Option(help: ArgumentHelp("A sound ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
+  var audio: [String] = []
+
+  @Option(
+    help: ArgumentHelp(
+      "A folder whose files messages may name, besides that of --messages; may be repeated.", valueName: "folder"),
+    completion: .directory)
+  var mediaRoot: [String] = []
+
+  enum Kind: String, CaseIterable {
+    case image, video, audio
+  }
+
+  struct File {
+    let kind: Kind
+    /// From the root.
+    let path: String
+  }
+
+  var isEmpty: Bool { image.isEmpty && video.isEmpty && audio.isEmpty }
+
+  /// The files in the order in which they stand on the command line.
+  /// - Throws: for one that is not there: it shows before the weights are loaded.
+  func files() throws(CommandFailure) -> [File] {
+    var rest: [Kind: ArraySlice<String>] = [.image: image[...], .video: video[...], .audio: audio[...]]
+    var files: [File] = []
+    for kind in MediaChoices.order {
+      guard let path = rest[kind]?.popFirst() else { continue }
+      files.append(File(kind: kind, path: try MediaChoices.absolute(path)))
+    }
+    return files
+  }
+
+  /// The kinds of the options as they follow each other.
+  private static var order: [Kind] {
+    CommandLine.arguments.compactMap { argument in
+      Kind.allCases.first { argument == "--\($0.rawValue)" || argument.hasPrefix("--\($0.rawValue)=") }
+    }
+  }
+
+  static func absolute(_ path: String) throws(CommandFailure) -> String {
+    guard let resolved = realpath(path, nil) else {
+      throw CommandFailure(message: "\(path): cannot open: \(Console.describe(errno))")
+    }
+    defer { free(resolved) }
+    return String(cString: resolved)
+  }
+
+  /// The library's `media_config`: the folders of the files that the user has named.
+  /// - Parameters:
+  ///   - paths: from the root.
+  ///   - messages: the file of --messages, if there is one.
+  func configuration(paths: [String], messages: String?) throws(CommandFailure) -> String {
+    var roots = Set(paths.filter { $0.hasPrefix("/") }.map { MediaChoices.folder(of: $0) })
+    for root in mediaRoot { roots.insert(try MediaChoices.absolute(root)) }
+    if let messages, messages != "-" { roots.insert(MediaChoices.folder(of: try MediaChoices.absolute(messages))) }
+    // A saved chat may name files that are gone since.
+    return try JSONDocument.line(Configuration(roots: roots.filter { access($0, F_OK) == 0 }.sorted()))
+  }
+
+  private struct Configuration: Encodable {
+    let roots: [String]
+  }
+
+  private static func folder(of path: String) -> String {
+    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
+    return String(path[..<slash])
+  }
+}

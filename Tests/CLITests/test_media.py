@@ -1,0 +1,121 @@
+"""Pictures and films on the command line: the answers of transformers, through real files."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "Support"))
+import media_goldens  # noqa: E402
+
+CONVERSATIONS = media_goldens.conversations()
+GREEDY = ["--temperature", "0", "--max-tokens", "16", "--json"]
+MODEL = media_goldens.FOLDER
+
+
+def files(conversation, folder):
+    """Writes the files of a conversation's last message: its options, its text, and its messages with the files."""
+    options, text, content = [], None, []
+    for index, part in enumerate(conversation["messages"][-1]["content"]):
+        array, rate = media_goldens.pixels(part)
+        if array is None:
+            text = part["text"]
+            content.append(part)
+            continue
+        kind = part["type"]
+        path = folder / f"{kind}-{index}.{'png' if rate is None else 'mkv'}"
+        media_goldens.write_png(path, array) if rate is None else media_goldens.write_film(path, array, rate)
+        options += [f"--{kind}", path]
+        content.append({"type": f"{kind}_url", f"{kind}_url": {"url": str(path)}})
+    return options, text, [*conversation["messages"][:-1], {"role": "user", "content": content}]
+
+
+def tokens(result):
+    assert result.status == 0, result.error
+    return [line["token"] for line in result.lines if line["event"] == "token"]
+
+
+@pytest.mark.parametrize("name", ["image", "video"])
+def test_options(dormouse, tmp_path, name):
+    conversation = CONVERSATIONS[name]
+    options, text, _ = files(conversation, tmp_path)
+    result = dormouse("run", MODEL, "-p", text, *options, *GREEDY)
+    assert tokens(result) == conversation["greedy"]
+    end = result.lines[-1]
+    assert end[f"{name}_tokens"] == conversation["ids"].count({"image": 282, "video": 283}[name])
+    assert end["audio_tokens"] == 0
+
+
+@pytest.mark.parametrize("name", ["images", "video"])
+def test_messages_name_files_beside_them(dormouse, tmp_path, name):
+    conversation = CONVERSATIONS[name]
+    _, _, messages = files(conversation, tmp_path)
+    path = tmp_path / "messages.json"
+    path.write_text(json.dumps(messages))
+    assert tokens(dormouse("run", MODEL, "--messages", path, *GREEDY)) == conversation["greedy"]
+
+
+def test_messages_name_no_other_files(dormouse, tmp_path):
+    elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
+    elsewhere.mkdir()
+    here.mkdir()
+    _, _, messages = files(CONVERSATIONS["image"], elsewhere)
+    path = here / "messages.json"
+    path.write_text(json.dumps(messages))
+    result = dormouse("run", MODEL, "--messages", path, *GREEDY)
+    assert (result.status, result.out) == (1, "")
+    assert "outside of the folders" in result.error
+    result = dormouse("run", MODEL, "--messages", path, "--media-root", elsewhere, *GREEDY)
+    assert tokens(result) == CONVERSATIONS["image"]["greedy"]
+
+
+def test_order_is_that_of_the_command_line(dormouse, tmp_path):
+    film, _, _ = files(CONVERSATIONS["video"], tmp_path)
+    picture, _, _ = files(CONVERSATIONS["image"], tmp_path)
+    counts = []
+    for options in [[*film, *picture], [*picture, *film], [f"{film[0]}={film[1]}", *picture]]:
+        result = dormouse("run", MODEL, "-p", "x", *options, *GREEDY)
+        counts.append(tokens(result))
+    assert counts[0] != counts[1] and counts[0] == counts[2]
+
+
+def test_saved_chats_go_on(dormouse, tmp_path):
+    options, text, _ = files(CONVERSATIONS["image"], tmp_path)
+    session = tmp_path / "session"
+    first = dormouse("run", MODEL, "-p", text, *options, "--session", session, *GREEDY)
+    assert tokens(first) == CONVERSATIONS["image"]["greedy"]
+    second = dormouse("run", MODEL, "-p", "and now?", "--session", session, *GREEDY)
+    assert second.status == 0 and second.lines[-1]["prompt_reused"] > len(CONVERSATIONS["image"]["ids"]) // 2
+
+
+@pytest.mark.parametrize("option", ["--image", "--video", "--audio"])
+def test_bad_files(dormouse, tmp_path, option):
+    result = dormouse("run", MODEL, "-p", "x", option, tmp_path / "none")
+    assert (result.status, result.out) == (1, "")
+    assert "none: cannot open" in result.error
+    broken = tmp_path / "broken"
+    broken.write_bytes(b"nothing of the kind")
+    result = dormouse("run", MODEL, "-p", "x", option, broken)
+    assert (result.status, result.out) == (1, "")
+    assert "message 0, part 0" in result.error
+
+
+def test_text_models_refuse_pictures(dormouse, tiny, tmp_path):
+    options, text, _ = files(CONVERSATIONS["image"], tmp_path)
+    result = dormouse("run", tiny, "-p", text, *options)
+    assert (result.status, result.out) == (1, "")
+    assert "takes text only" in result.error
+
+
+@pytest.mark.parametrize("arguments", [["--raw", "-p", "x"], ["--messages", "m.json"]])
+def test_files_need_a_prompt(dormouse, arguments):
+    assert dormouse("run", MODEL, *arguments, "--image", "x.png").status == 2
+
+
+def test_without_the_media_library(dormouse, tmp_path):
+    options, text, _ = files(CONVERSATIONS["image"], tmp_path)
+    environment = {"DORMOUSE_MEDIA_LIBRARY": str(tmp_path / "none.so")}
+    result = dormouse("run", MODEL, "-p", text, *options, environment=environment)
+    assert (result.status, result.out) == (1, "")
+    assert "libdormouse_media.so, which reads pictures" in result.error

@@ -33,7 +33,7 @@ private final class Attachment: Sendable {
         // The sound's one holder, so that its samples are not copied.
         content = .fixed(.audio(sound))
         defer { content = .sound(sound) }
-        let count = try CheckedSize.product(frameCount, sound.channelCount, of: "the number of samples")
+        let count = try readCount(frameCount, sound.channelCount, "samples")
         try sound.append(try readArray(samples, count, "samples"))
       }
     }
@@ -81,8 +81,7 @@ public func dormouse_attachment_create_audio(
     let out = try require(out, "out")
     out.pointee = nil
     var sound = try HeldSound(channelCount: Int(channel_count), rate: Int(sample_rate))
-    let count = try CheckedSize.product(frame_count, sound.channelCount, of: "the number of samples")
-    try sound.append(try readArray(samples, count, "samples"))
+    try sound.append(try readArray(samples, try readCount(frame_count, sound.channelCount, "samples"), "samples"))
     out.pointee = Handle.make(Attachment(.sound(sound)))
   }
 }
@@ -96,6 +95,7 @@ public func dormouse_attachment_create_from_file(
     let out = try require(out, "out")
     out.pointee = nil
     let path = try readString(path, "path")
+    guard File.exists(path) else { throw Failure(.notFound, "\(path): no such file") }
     // The host may read what it likes.
     let file = try MediaRoots(["/"]).open(path)
     out.pointee = Handle.make(Attachment(.fixed(try MediaItem(.file(file), as: try modality(kind), name: path))))
@@ -155,16 +155,21 @@ func readAttachments(_ handles: UnsafePointer<OpaquePointer?>?, _ count: Int) th
 private func readImages(
   _ pixels: UnsafePointer<UInt8>?, count: Int, width: Int, height: Int
 ) throws(Failure) -> [RGBImage] {
-  let size = try CheckedSize.product(width, height, 3, of: "the size of a picture")
-  let bytes = try readArray(pixels, try CheckedSize.product(count, size, of: "the size of a film"), "pixels")
-  guard size > 0, count > 0 else {
-    throw Failure(
-      .invalidArgument, "\(count) pictures of \(width) x \(height) pixels; expected at least one, of at least 1 x 1")
-  }
+  try RGBImage.checkSize(width: width, height: height)
+  guard count > 0 else { throw Failure(.invalidArgument, "a film has \(count) frames; expected at least 1") }
+  let size = width * height * 3
+  let bytes = try readArray(pixels, try readCount(count, size, "pixels"), "pixels")
   var images: [RGBImage] = []
   for index in 0..<count {
     images.append(
       try RGBImage(width: width, height: height, bytes: Array(bytes[index * size..<(index + 1) * size])))
   }
   return images
+}
+
+/// The number of elements of a caller's array of `count` groups.
+private func readCount(_ count: Int, _ groupSize: Int, _ name: String) throws(Failure) -> Int {
+  let (product, isBeyond) = count.multipliedReportingOverflow(by: groupSize)
+  guard !isBeyond else { throw Failure(.invalidArgument, "\(name): the count is out of range") }
+  return product
 }

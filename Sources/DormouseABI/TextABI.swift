@@ -70,7 +70,8 @@ public func dormouse_engine_tokenize_messages_with_attachments(
   boundary(error) { () throws(Failure) in
     let engine = try Handle.object(engine, Engine.self, "engine")
     let messages = try readString(messages_json, "messages_json")
-    let result = try engine.tokenize(messages: messages, attachments: try readAttachments(attachments, attachment_count))
+    let result = try engine.tokenize(
+      messages: messages, attachments: try readAttachments(attachments, attachment_count))
     try deliver(result, tokens, capacity, count, "tokens")
   }
 }

@@ -1,5 +1,7 @@
-import CDormouse
-import DormouseSupport
+public import CDormouse
+public import DormouseSupport
+
+// What is generic here is inlinable: another module would otherwise make its types while it runs, and allocate for that.
 
 /// Runs the body of an exported function; a thrown `Failure` becomes a status and, where the caller has one, an error.
 public func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> Void)
@@ -45,6 +47,7 @@ private func write(_ failure: Failure, to error: UnsafeMutablePointer<dormouse_e
 /// Copies a caller's options struct whatever the size it was compiled with: a shorter one is zero-filled, a longer one
 /// must have nothing but zeroes behind what this library knows.
 /// - Parameter zero: the struct with all members zero, which NULL stands for too.
+@inlinable
 public func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Options, name: String) throws(Failure)
   -> Options
 {
@@ -67,7 +70,7 @@ public func readStruct<Options>(_ pointer: UnsafePointer<Options>?, zero: Option
 }
 
 /// No options struct will ever be larger; a larger `struct_size` is a mistake and not worth reading behind.
-private let maximumStructSize = 4096
+@usableFromInline let maximumStructSize = 4096
 
 /// The caller's string; NULL and bytes that are not UTF-8 are refused.
 public func readString(_ pointer: UnsafePointer<CChar>?, _ name: String) throws(Failure) -> String {
@@ -84,6 +87,7 @@ public func readOptionalString(_ pointer: UnsafePointer<CChar>?, _ name: String)
 }
 
 /// The caller's array of `count` elements; NULL only with 0 elements.
+@inlinable
 public func readArray<Element>(_ pointer: UnsafePointer<Element>?, _ count: Int, _ name: String) throws(Failure)
   -> UnsafeBufferPointer<Element>
 {
@@ -95,6 +99,7 @@ public func readArray<Element>(_ pointer: UnsafePointer<Element>?, _ count: Int,
 }
 
 /// Refuses NULL for a pointer that the function needs.
+@inlinable
 public func require<Pointer>(_ pointer: Pointer?, _ name: String) throws(Failure) -> Pointer {
   guard let pointer else { throw Failure(.invalidArgument, "\(name) is NULL") }
   return pointer
@@ -102,6 +107,7 @@ public func require<Pointer>(_ pointer: Pointer?, _ name: String) throws(Failure
 
 /// Puts `elements` into the caller's buffer by the header's rule: `count` always gets the full number; a buffer with
 /// too little room is left alone.
+@inlinable
 public func deliver<Element: BitwiseCopyable>(
   _ elements: [Element], _ buffer: UnsafeMutablePointer<Element>?, _ capacity: Int,
   _ count: UnsafeMutablePointer<Int>?, _ name: String
@@ -123,6 +129,7 @@ public func deliver(
 }
 
 /// Throws when `buffer` can't take `needed` elements.
+@inlinable
 public func checkRoom<Element>(
   _ needed: Int, _ buffer: UnsafeMutablePointer<Element>?, _ capacity: Int, _ name: String
 ) throws(Failure) {

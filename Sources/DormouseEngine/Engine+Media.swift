@@ -61,7 +61,8 @@ extension EngineMedia {
     switch part.source {
     case .attachment(let index):
       guard attachments.indices.contains(index) else {
-        throw Failure(.invalidArgument, "\(part.place): there is no attachment \(index), but \(attachments.count) of them")
+        throw Failure(
+          .invalidArgument, "\(part.place): there is no attachment \(index), but \(attachments.count) of them")
       }
       let item = attachments[index]
       guard item.modality == part.modality else {

@@ -57,7 +57,10 @@ struct Message: Codable {
 extension Message.Content: Codable {
   init(from decoder: any Decoder) throws {
     let value = try decoder.singleValueContainer()
-    self = if let text = try? value.decode(String.self) { .text(text) } else { .parts(try value.decode([Message.Part].self)) }
+    self =
+      if let text = try? value.decode(String.self) { .text(text) } else {
+        .parts(try value.decode([Message.Part].self))
+      }
   }
 
   func encode(to encoder: any Encoder) throws {

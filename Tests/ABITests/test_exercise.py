@@ -6,16 +6,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from PIL import Image
+
 from header import REPOSITORY, functions
 
 SOURCE = Path(__file__).with_name("exercise.c")
 SERVICE = Path(__file__).with_name("service.c")
+ATTACHMENTS = Path(__file__).with_name("attachments.c")
 MODELS = REPOSITORY / "Tests" / "Fixtures" / "models"
 TINY = REPOSITORY / "examples" / "models" / "dormouse-tiny"
 
 
 def test_no_function_is_left_out():
-    text = SOURCE.read_text() + SERVICE.read_text()
+    text = "".join(source.read_text() for source in (SOURCE, SERVICE, ATTACHMENTS))
     assert [name for name in functions() if name + "(" not in text] == []
 
 
@@ -53,3 +56,12 @@ def test_many_sessions(compile_c, tmp_path, model):
     result = subprocess.run([program, MODELS / model, tmp_path], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["session"]
+
+
+def test_attachments(compile_c, tmp_path):
+    picture = tmp_path / "picture.png"
+    Image.effect_mandelbrot((31, 17), (-2, -1, 1, 1), 30).convert("RGB").save(picture)
+    program = compile_c(ATTACHMENTS)
+    seeing = MODELS.parent / "models-media" / "kimi_k25-tiny"
+    result = subprocess.run([program, seeing, TINY, picture], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")

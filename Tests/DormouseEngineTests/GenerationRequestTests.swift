@@ -95,7 +95,8 @@ import Testing
         + #" {"type": "text", "text": "b"}, {"type": "video_url", "video_url": {"url": "file:///c.mp4", "fps": 0.5}},"#
         + #" {"type": "input_audio", "input_audio": {"data": "QUI=", "format": "wav"}}]},"#
         + #" {"role": "user", "content": [{"type": "image_url", "image_url": "attachment:3"}]}]"#)
-    #expect(request.mediaParts.map(\.source) == [
+    #expect(
+      request.mediaParts.map(\.source) == [
         .reference("data:image/png;base64,QUI="), .reference("file:///c.mp4"), .base64("QUI="), .attachment(3),
       ])
     #expect(request.mediaParts.map(\.modality) == [.image, .video, .audio, .image])

@@ -66,7 +66,7 @@ public struct RGBImage: @unchecked Sendable {
   }
 
   /// - Throws: `Failure(.invalidArgument)` for a side or a number of pixels that no picture may have.
-  static func checkSize(width: Int, height: Int) throws(Failure) {
+  public static func checkSize(width: Int, height: Int) throws(Failure) {
     let sides = 1...maximumSide
     guard sides.contains(width), sides.contains(height), width * height <= maximumPixelCount else {
       throw Failure(

@@ -49,7 +49,7 @@ import Testing
   /// The sentence that lands in an error of the given size.
   private func message(_ text: String, structSize: Int) -> (status: Int32, text: String) {
     var error = dormouse_error()
-    withUnsafeMutableBytes(of: &error) { $0.initializeMemory(as: UInt8.self, repeating: 0x7E) }
+    _ = withUnsafeMutableBytes(of: &error) { $0.initializeMemory(as: UInt8.self, repeating: 0x7E) }
     error.struct_size = UInt32(structSize)
     error.status = 5
     let status = boundary(&error) { () throws(Failure) in throw Failure(.malformed, text) }

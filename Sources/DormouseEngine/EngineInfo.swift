@@ -10,12 +10,12 @@ extension Engine {
     let parameters = try configuration.parameterCount()
     var document: JSONObject = JSONObject([
       "path": .string(folder),
-      "model_type": .string(configuration.architecture.rawValue),
+      "model_type": .string(configuration.composite?.rawValue ?? configuration.architecture.rawValue),
       "parameters": [
         "total": .size(parameters.total), "active": .size(parameters.active),
         "active_in_layers": .size(parameters.active - parameters.tables),
       ],
-      "modalities": ["text"],
+      "modalities": .array(try modalities().map { .string($0) }),
       "layers": .size(configuration.hiddenLayerCount),
       "hidden_size": .size(configuration.hiddenSize),
       "vocabulary_size": .size(configuration.vocabularySize),
@@ -31,6 +31,10 @@ extension Engine {
     document["instruction_set"] = .string(kernels.instructionSet.rawValue)
     document["threads"] = .size(pool.threadCount)
     return .object(document)
+  }
+
+  private func modalities() throws(Failure) -> [String] {
+    ["text"] + (try towers()?.modalities.map(\.rawValue) ?? [])
   }
 
   private func attention(_ configuration: ModelConfiguration) -> JSON {

@@ -37,6 +37,13 @@ final class EngineMedia: Sendable {
     }
   }
 
+  /// Sets aside what a tower will work in.
+  /// - Throws: `Failure(.outOfMemory)`.
+  func reserveScratch(for prepared: any PreparedMedia) throws(Failure) -> MemoryBudget.Reservation {
+    try budget.reserve(
+      UInt64(clamping: prepared.scratchByteCount), for: "encoding a part of type \(prepared.modality.rawValue)")
+  }
+
   /// Memory for `count` rows [count, hidden].
   /// - Throws: `Failure(.outOfMemory)`.
   func makeRows(count: Int, of modality: Modality) throws(Failure) -> MediaContent.Rows {
@@ -49,14 +56,18 @@ final class EngineMedia: Sendable {
 }
 
 extension Engine {
+  /// The towers of the model, by their headers; nil for one of text alone.
+  func towers() throws(Failure) -> MediaFolder? {
+    let folder = try modelFolder()
+    return try MediaFolder(folder.path, checkpoint: folder.checkpoint)
+  }
+
   /// The towers of a model, loaded; nil for one of text alone.
   static func openMedia(
     _ folder: ModelFolder, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget, options: EngineOptions
   ) throws(Failure) -> EngineMedia? {
     guard let towers = try MediaFolder(folder.path, checkpoint: folder.checkpoint) else { return nil }
-    let what = "the towers' size"
-    let byteCount = try CheckedSize.sum(towers.weightByteCount, towers.floatByteCount, of: what)
-    let reservation = try budget.reserve(UInt64(byteCount), for: "\(folder.path): towers")
+    let reservation = try budget.reserve(UInt64(try towers.byteCount()), for: "\(folder.path): towers")
     let encoder = try towers.load(
       residency: options.residency, pool: pool, kernels: kernels, progress: options.progress)
     return EngineMedia(

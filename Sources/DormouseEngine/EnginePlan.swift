@@ -8,6 +8,8 @@ public struct EnginePlan: Sendable {
   let contextLength: Int
   /// Weights, packed or as the files hold them, and the small tensors that are converted to float32.
   public let weightBytes: UInt64
+  /// Towers for pictures, films and sound. What they work in depends on what they are given, and is no part of the plan.
+  public let towerBytes: UInt64
   /// The session's latent cache at its full context, in whole pages.
   public let cacheBytes: UInt64
   /// The engine's working memory, and what its threads keep for the kernels.
@@ -19,7 +21,7 @@ public struct EnginePlan: Sendable {
 
   public var workingBytes: UInt64 { EnginePlan.sum(engineWorkingBytes, sessionWorkingBytes) }
   /// What the engine and the session cannot do without.
-  var neededBytes: UInt64 { EnginePlan.sum(weightBytes, cacheBytes, workingBytes) }
+  var neededBytes: UInt64 { EnginePlan.sum(weightBytes, towerBytes, cacheBytes, workingBytes) }
   public var totalBytes: UInt64 { EnginePlan.sum(neededBytes, prefixBytes) }
 
   /// At most the largest number there is: a limit may be any that the caller likes.
@@ -34,6 +36,7 @@ public struct EnginePlan: Sendable {
   public var json: JSON {
     [
       "weights": .integer(Int64(clamping: weightBytes)),
+      "towers": .integer(Int64(clamping: towerBytes)),
       "cache": .integer(Int64(clamping: cacheBytes)),
       "working_memory": .integer(Int64(clamping: workingBytes)),
       "prefix_cache": .integer(Int64(clamping: prefixBytes)),
@@ -59,6 +62,7 @@ extension Engine {
     return EnginePlan(
       contextLength: contextLength,
       weightBytes: UInt64(clamping: engine.weightByteCount + engine.floatByteCount),
+      towerBytes: UInt64(clamping: try towers()?.byteCount() ?? 0),
       cacheBytes: UInt64(clamping: try layout.byteCount(tokens: contextLength)),
       engineWorkingBytes: UInt64(clamping: engine.scratchByteCount + engine.threadScratchByteCount),
       sessionWorkingBytes: UInt64(clamping: session), prefixBytes: self.options.prefixByteLimit(layout))

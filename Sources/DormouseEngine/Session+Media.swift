@@ -23,6 +23,8 @@ extension Session {
     guard let prepared = content.prepared else { return }
     let media = try engine.requireMedia()
     let rows = try media.makeRows(count: content.count, of: content.modality)
+    let scratch = try media.reserveScratch(for: prepared)
+    defer { withExtendedLifetime(scratch) {} }
     try scheduler.encode(request, try media.encoder.begin(prepared, into: rows.memory.bound(to: Float.self)))
     content.complete(rows)
   }

@@ -35,6 +35,12 @@ public struct MediaFolder: Sendable {
     floatByteCount = vision.floatByteCount
   }
 
+  /// Bytes of both.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public func byteCount() throws(Failure) -> Int {
+    try CheckedSize.sum(weightByteCount, floatByteCount, of: "the towers' size")
+  }
+
   /// Loads the weights.
   /// - Parameter progress: bytes of weights loaded; `false` cancels.
   public func load(

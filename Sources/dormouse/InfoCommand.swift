@@ -55,6 +55,7 @@ struct InfoCommand: ParsableCommand {
     table.add("threads", info["threads"]?.integer.map { "\($0)" })
     table.add("memory plan", plan["total"]?.integer.map { "\(Units.bytes($0)) in all" })
     table.add("  weights", plan["weights"]?.integer.map(Units.bytes))
+    if let towers = plan["towers"]?.integer, towers > 0 { table.add("  towers", Units.bytes(towers)) }
     table.add("  cache", plan["cache"]?.integer.map { Units.bytes($0) + (page.map { ", in \($0)" } ?? "") })
     table.add("  working memory", plan["working_memory"]?.integer.map(Units.bytes))
     table.add("  prefix cache", plan["prefix_cache"]?.integer.map { "\(Units.bytes($0)) for later sessions" })

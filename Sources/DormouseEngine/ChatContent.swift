@@ -32,7 +32,7 @@ struct ChatContent {
     for (index, part) in parts.enumerated() {
       let reader = try ChatPartReader(part, "\(message), part \(index)")
       if let text = try reader.text() {
-        templates.append(["type": "text", "text": .string(text)])
+        templates.append(ChatContent.textPart(text))
       } else {
         let part = try reader.media()
         media.append(part)
@@ -40,7 +40,23 @@ struct ChatContent {
         templates.append(["type": .string(part.modality.rawValue), part.modality.rawValue: .string("")])
       }
     }
-    json = media.isEmpty ? .string(templates.compactMap { $0["text"]?.stringValue }.joined()) : .array(templates)
+    json = ChatContent.json(templates)
+  }
+
+  /// A content with texts in place of its sounds, the first of `texts`, which go.
+  static func replacingSounds(in content: [JSON], by texts: inout ArraySlice<String>) -> JSON {
+    json(
+      content.map { part in
+        guard part["type"]?.stringValue == Modality.audio.rawValue, let text = texts.popFirst() else { return part }
+        return textPart(text)
+      })
+  }
+
+  private static func textPart(_ text: String) -> JSON { ["type": "text", "text": .string(text)] }
+
+  private static func json(_ parts: [JSON]) -> JSON {
+    let texts = parts.compactMap { $0["text"]?.stringValue }
+    return texts.count == parts.count ? .string(texts.joined()) : .array(parts)
   }
 }
 

@@ -33,6 +33,20 @@ struct ChatRequest {
     (messages, mediaParts) = try ChatRequest.normalized(messages)
   }
 
+  /// The same with texts in place of its sounds, in order.
+  func replacingSounds(by texts: [String]) -> ChatRequest {
+    var result = self
+    var rest = texts[...]
+    result.messages = .array(
+      (messages.arrayValue ?? []).map { message in
+        guard var object = message.objectValue, let parts = message["content"]?.arrayValue else { return message }
+        object["content"] = ChatContent.replacingSounds(in: parts, by: &rest)
+        return .object(object)
+      })
+    result.mediaParts.removeAll { $0.modality == .audio }
+    return result
+  }
+
   /// Checks each message. A content of text parts becomes one string, since templates of text models concatenate
   /// contents and know no parts; where there are media among them, they stay parts, of the types that templates know.
   private static func normalized(_ messages: JSON) throws(Failure) -> (JSON, [MediaPart]) {

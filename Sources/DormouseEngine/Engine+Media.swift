@@ -21,7 +21,7 @@ extension Engine {
     _ request: ChatRequest, _ attachments: [MediaItem]
   ) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
     let tokenizer = try text.requireTokenizer()
-    let media = try requireMedia()
+    let media = try requireMedia(for: request.mediaParts.first?.modality)
     var parts: [ChatPrompt.Part] = []
     for part in request.mediaParts {
       parts.append(try media.promptPart(part, attachments: attachments, tokenizer: tokenizer))
@@ -29,35 +29,50 @@ extension Engine {
     return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(try text.render(request))
   }
 
-  func requireMedia() throws(Failure) -> EngineMedia {
+  /// - Parameter modality: what it is wanted for, for the sentence.
+  func requireMedia(for modality: Modality?) throws(Failure) -> EngineMedia {
     _ = try requireRuntime()
     guard let media else {
-      throw Failure(.unsupported, "\(folder): this model takes text only, no pictures, films or sound")
+      let others = speech == nil ? "pictures, films or sound" : "pictures or films"
+      throw Failure(.unsupported, "\(folder): this model takes text only, no \(others)" + speechHint(modality))
     }
     return media
   }
 }
 
+/// What helps where a model does not hear.
+private func speechHint(_ modality: Modality?) -> String {
+  modality == .audio ? "; a Whisper folder as media_config's speech_model writes sounds down for it" : ""
+}
+
 extension EngineMedia {
+  /// Whether the model takes sounds.
+  var hears: Bool { encoder.placeholder(of: .audio) != nil }
+
   fileprivate func promptPart(
     _ part: MediaPart, attachments: [MediaItem], tokenizer: Tokenizer
   ) throws(Failure) -> ChatPrompt.Part {
     let modality = part.modality.rawValue
     guard let placeholder = encoder.placeholder(of: part.modality) else {
-      throw Failure(.unsupported, "\(part.place): this model takes no parts of type \(modality)")
+      throw Failure(
+        .unsupported, "\(part.place): this model takes no parts of type \(modality)" + speechHint(part.modality))
     }
     guard let padding = encoder.paddingTokens(of: part.modality).first(where: { tokenizer.id(of: $0) != nil }) else {
       let names = encoder.paddingTokens(of: part.modality).joined(separator: ", ")
       throw Failure(.malformed, "the tokenizer has none of the tokens that stand for \(modality): \(names)")
     }
-    let item = try item(part, attachments)
+    let item = try options.item(part, attachments)
     let prepared = try withContext(part.place) { () throws(Failure) in try encoder.prepare(item) }
     return ChatPrompt.Part(
       content: content(prepared), placeholder: placeholder, replacement: prepared.replacement(padding: padding),
       padding: padding)
   }
 
-  private func item(_ part: MediaPart, _ attachments: [MediaItem]) throws(Failure) -> MediaItem {
+}
+
+extension MediaOptions {
+  /// What a part stands for; a film or a sound is decoded when it is used.
+  func item(_ part: MediaPart, _ attachments: [MediaItem]) throws(Failure) -> MediaItem {
     switch part.source {
     case .attachment(let index):
       guard attachments.indices.contains(index) else {
@@ -73,17 +88,17 @@ extension EngineMedia {
       return item.sampled(part.framesPerSecond)
     case .reference(let reference):
       let source = try MediaSource(
-        reference: reference, name: part.place, roots: options.roots, byteLimit: options.dataByteLimit)
+        reference: reference, name: part.place, roots: roots, byteLimit: dataByteLimit)
       return try item(part, source)
     case .base64(let text):
       return try item(
-        part, .bytes(try Base64.decode(text.utf8, name: part.place, limit: options.dataByteLimit)))
+        part, .bytes(try Base64.decode(text.utf8, name: part.place, limit: dataByteLimit)))
     }
   }
 
   private func item(_ part: MediaPart, _ source: MediaSource) throws(Failure) -> MediaItem {
     try MediaItem(
-      source, as: part.modality, name: part.place, options: options.file, framesPerSecond: part.framesPerSecond)
+      source, as: part.modality, name: part.place, options: file, framesPerSecond: part.framesPerSecond)
   }
 }
 

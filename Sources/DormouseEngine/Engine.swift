@@ -15,6 +15,8 @@ public final class Engine: Sendable {
   let memoryBudget: MemoryBudget
   /// Towers; nil for a model of text alone.
   let media: EngineMedia?
+  /// Writes sounds down for a model that does not hear; nil: nobody does.
+  let speech: SpeechModel?
   private let runtime: Runtime?
   private let identity = Locked<SnapshotIdentity?>(nil)
   /// Configuration and headers, once they have been read.
@@ -42,6 +44,7 @@ public final class Engine: Sendable {
     if options.withoutWeights {
       runtime = nil
       media = nil
+      speech = nil
       checkedFolder = Locked(nil)
     } else {
       let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
@@ -56,6 +59,8 @@ public final class Engine: Sendable {
         stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
         reservation: reservation, model: model)
       media = try Engine.openMedia(modelFolder, pool: pool, kernels: kernels, budget: memoryBudget, options: options)
+      speech = try Engine.openSpeech(
+        besides: media, options: options, pool: pool, kernels: kernels, budget: memoryBudget)
       checkedFolder = Locked(modelFolder)
     }
   }
@@ -65,7 +70,7 @@ public final class Engine: Sendable {
   deinit { runtime?.scheduler.stop() }
 
   /// The folder itself, or the one that holds the file at `path`.
-  private static func folder(of path: String) throws(Failure) -> String {
+  static func folder(of path: String) throws(Failure) -> String {
     guard File.exists(path) else { throw Failure(.notFound, "\(path): no such file or folder") }
     if File.isFolder(path) { return path }
     guard let slash = path.lastIndex(of: "/") else { return "." }
@@ -125,13 +130,15 @@ extension Engine {
     try text.requireTokenizer().decode(tokens, skipSpecial: skipSpecial)
   }
 
-  /// The prompt that the model's template makes of a chat.
+  /// The prompt that the model's template makes of a chat; sounds are transcribed where a speech model does that.
   public func render(messages: String) throws(Failure) -> String {
-    try text.render(try ChatRequest(json: messages)).map(\.text).joined()
+    let request = try transcribed(try ChatRequest(json: messages), attachments: []).request
+    return try text.render(request).map(\.text).joined()
   }
 
   /// The tokens of that prompt; control tokens come from the template alone.
   public func tokenize(messages: String, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
-    try tokens(try ChatRequest(json: messages), attachments: attachments)
+    let request = try transcribed(try ChatRequest(json: messages), attachments: attachments).request
+    return try tokens(request, attachments: attachments)
   }
 }

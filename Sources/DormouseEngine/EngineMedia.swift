@@ -11,7 +11,7 @@ final class EngineMedia: Sendable {
   private let reservation: MemoryBudget.Reservation
   private let hiddenSize: Int
   private let budget: MemoryBudget
-  private let known: Locked<RecentContents>
+  private let known: Locked<RecentlyUsed<MediaContent>>
 
   /// - Parameters:
   ///   - hiddenSize: of the text model.
@@ -24,7 +24,7 @@ final class EngineMedia: Sendable {
     self.reservation = reservation
     self.hiddenSize = hiddenSize
     self.budget = budget
-    known = Locked(RecentContents(byteLimit: options.cacheByteLimit))
+    known = Locked(RecentlyUsed(byteLimit: options.cacheByteLimit))
     budget.addReclaimer { [weak self] _ in self?.known.withLock { $0.dropOldest() } ?? false }
   }
 
@@ -33,7 +33,10 @@ final class EngineMedia: Sendable {
     let rows = prepared.rowCount.multipliedReportingOverflow(by: hiddenSize * MemoryLayout<Float>.stride)
     let byteCount = rows.overflow ? UInt64.max >> 1 : UInt64(clamping: max(rows.partialValue, prepared.byteCount))
     return known.withLock { known in
-      known.content(prepared.contentHash, byteCount: byteCount) { MediaContent(prepared) }
+      if let content = known.value(prepared.contentHash) { return content }
+      let content = MediaContent(prepared)
+      known.insert(content, prepared.contentHash, byteCount: byteCount)
+      return content
     }
   }
 
@@ -73,43 +76,5 @@ extension Engine {
     return EngineMedia(
       encoder: encoder, reservation: reservation, hiddenSize: folder.configuration.hiddenSize, budget: budget,
       options: options.media)
-  }
-}
-
-/// Contents by their hashes; those that were used longest ago go when they pass the limit.
-struct RecentContents {
-  private struct Entry {
-    let content: MediaContent
-    let byteCount: UInt64
-    var lastUse: UInt64
-  }
-
-  private let byteLimit: UInt64
-  private var entries: [ContentHash: Entry] = [:]
-  private var byteCount: UInt64 = 0
-  private var uses: UInt64 = 0
-
-  init(byteLimit: UInt64) { self.byteLimit = byteLimit }
-
-  mutating func content(_ hash: ContentHash, byteCount: UInt64, _ make: () -> MediaContent) -> MediaContent {
-    uses += 1
-    if let entry = entries[hash] {
-      entries[hash]?.lastUse = uses
-      return entry.content
-    }
-    let content = make()
-    entries[hash] = Entry(content: content, byteCount: byteCount, lastUse: uses)
-    self.byteCount += byteCount
-    while self.byteCount > byteLimit, dropOldest() {}
-    return content
-  }
-
-  /// - Returns: false when there is nothing to drop.
-  @discardableResult
-  mutating func dropOldest() -> Bool {
-    guard let oldest = entries.min(by: { $0.value.lastUse < $1.value.lastUse }) else { return false }
-    entries[oldest.key] = nil
-    byteCount -= oldest.value.byteCount
-    return true
   }
 }

@@ -10,6 +10,8 @@ public struct EnginePlan: Sendable {
   public let weightBytes: UInt64
   /// Towers for pictures, films and sound. What they work in depends on what they are given, and is no part of the plan.
   public let towerBytes: UInt64
+  /// The model that writes sounds down, and one transcription of it.
+  public let speechBytes: UInt64
   /// The session's latent cache at its full context, in whole pages.
   public let cacheBytes: UInt64
   /// The engine's working memory, and what its threads keep for the kernels.
@@ -21,7 +23,7 @@ public struct EnginePlan: Sendable {
 
   public var workingBytes: UInt64 { EnginePlan.sum(engineWorkingBytes, sessionWorkingBytes) }
   /// What the engine and the session cannot do without.
-  var neededBytes: UInt64 { EnginePlan.sum(weightBytes, towerBytes, cacheBytes, workingBytes) }
+  var neededBytes: UInt64 { EnginePlan.sum(weightBytes, towerBytes, speechBytes, cacheBytes, workingBytes) }
   public var totalBytes: UInt64 { EnginePlan.sum(neededBytes, prefixBytes) }
 
   /// At most the largest number there is: a limit may be any that the caller likes.
@@ -37,6 +39,7 @@ public struct EnginePlan: Sendable {
     [
       "weights": .integer(Int64(clamping: weightBytes)),
       "towers": .integer(Int64(clamping: towerBytes)),
+      "speech_model": .integer(Int64(clamping: speechBytes)),
       "cache": .integer(Int64(clamping: cacheBytes)),
       "working_memory": .integer(Int64(clamping: workingBytes)),
       "prefix_cache": .integer(Int64(clamping: prefixBytes)),
@@ -62,7 +65,7 @@ extension Engine {
     return EnginePlan(
       contextLength: contextLength,
       weightBytes: UInt64(clamping: engine.weightByteCount + engine.floatByteCount),
-      towerBytes: UInt64(clamping: try towers()?.byteCount() ?? 0),
+      towerBytes: UInt64(clamping: try towers()?.byteCount() ?? 0), speechBytes: try speechByteCount(),
       cacheBytes: UInt64(clamping: try layout.byteCount(tokens: contextLength)),
       engineWorkingBytes: UInt64(clamping: engine.scratchByteCount + engine.threadScratchByteCount),
       sessionWorkingBytes: UInt64(clamping: session), prefixBytes: self.options.prefixByteLimit(layout))

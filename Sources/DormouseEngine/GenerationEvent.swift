@@ -36,6 +36,10 @@ public struct GenerationEvent: Sendable {
     public var generatedTokens = 0
     /// Of the prompt's tokens, those that stand for media.
     public var mediaTokens = MediaCounts()
+    /// Tokens that a speech model has written for this call.
+    public var transcribedTokens = 0
+    /// Seconds of the sounds whose transcripts stand in the prompt.
+    public var transcribedSeconds = 0.0
     public var promptSeconds = 0.0
     public var generationSeconds = 0.0
     public var waitingSeconds = 0.0

@@ -8,6 +8,8 @@ public struct MediaOptions: Sendable {
   public var file = MediaFileOptions()
   /// Bytes of encoded content that stay for later sessions.
   public var cacheByteLimit: UInt64 = 256 << 20
+  /// The folder of a Whisper model that writes sounds down for a model that does not hear; nil: none.
+  public var speechModel: String?
 
   public init() {}
 
@@ -22,6 +24,7 @@ public struct MediaOptions: Sendable {
     let fields = try JSONFields(argument: json, name: "media_config")
     try fields.refuseMembers(besides: [
       "roots", "max_bytes", "max_pixels", "max_frames", "max_seconds", "max_output_bytes", "time_limit", "cache_bytes",
+      "speech_model",
     ])
     if let folders = try fields.optionalStrings("roots") {
       roots = try withContext("media_config: roots") { () throws(Failure) in try MediaRoots(folders) }
@@ -34,5 +37,6 @@ public struct MediaOptions: Sendable {
     file.secondLimit = try fields.optionalNumber("max_seconds", 0...1e9, except: 0) ?? 0
     file.timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0) ?? 0
     cacheByteLimit = try fields.optionalInteger("cache_bytes", 0...Int.max).map { UInt64($0) } ?? cacheByteLimit
+    speechModel = try fields.optionalString("speech_model")
   }
 }

@@ -44,7 +44,7 @@ final class Scheduler: Sendable {
   }
 
   /// A session's place, to be used by one call at a time.
-  func makeRequest(_ state: SessionState) -> StepRequest {
+  func makeRequest(_ state: CallState) -> StepRequest {
     StepRequest(sessionState: state, monitor: loop.monitor)
   }
 

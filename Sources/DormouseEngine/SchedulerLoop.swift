@@ -82,7 +82,7 @@ extension SchedulerLoop {
       }
       request.priority = terms.priority
       request.timeLimit = terms.timeLimit ?? .infinity
-      request.deadline = arrival + request.timeLimit
+      request.deadline = terms.deadline(from: arrival)
       request.isGenerating = false
       number(request)
       request.phase = .waiting

@@ -23,17 +23,36 @@ extension Session {
   public func chat(
     messages: String, attachments: [MediaItem] = [], configuration: String?, onEvent: EventHandler
   ) throws(Failure) -> Int32 {
-    let request = try readRequest(configuration)
-    let prompt = try engine.prompt(try ChatRequest(json: messages), attachments: attachments)
-    guard prompt.count <= contextLength else {
-      throw Failure(
-        .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")
-    }
+    var request = try readRequest(configuration)
+    request.terms.start = Clock.now()
+    let chat = try ChatRequest(json: messages)
     return try state.exclusively { () throws(Failure) in
+      let (chat, transcribed) = try transcribed(chat, attachments, request.terms)
+      let prompt = try engine.prompt(chat, attachments: attachments)
+      guard prompt.count <= contextLength else {
+        throw Failure(
+          .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")
+      }
       let held = timeline.commonCount(with: prompt)
       keep(held)
       changeContents { $0.adoptContents(of: prompt) }
-      return try run(prompt, reused: held, request, onEvent)
+      return try run(prompt, reused: held, transcribed: transcribed, request, onEvent)
+    }
+  }
+
+  /// A chat whose sounds a speech model has written down, if there is one, on the calling thread.
+  /// - Throws: `Failure(.cancelled)` or `.timedOut` within a layer's time.
+  private func transcribed(
+    _ chat: ChatRequest, _ attachments: [MediaItem], _ terms: WorkTerms
+  ) throws(Failure) -> (ChatRequest, TranscriptionCounts) {
+    let deadline = terms.deadline(from: Clock.now())
+    let state = state
+    func interruption() -> Failure? { state.interruption(deadline: deadline, timeLimit: terms.timeLimit ?? .infinity) }
+    do {
+      return try engine.transcribed(chat, attachments: attachments) { interruption() != nil }
+    } catch {
+      // The speech model was asked to stop, and does not know why.
+      throw error.status == .cancelled ? interruption() ?? error : error
     }
   }
 
@@ -45,7 +64,8 @@ extension Session {
   /// - Parameters:
   ///   - prompt: of which the session holds the first `reused` positions, at its end.
   private func run(
-    _ prompt: Timeline, reused: Int, _ request: GenerationRequest, _ onEvent: EventHandler
+    _ prompt: Timeline, reused: Int, transcribed: TranscriptionCounts = TranscriptionCounts(),
+    _ request: GenerationRequest, _ onEvent: EventHandler
   ) throws(Failure) -> Int32 {
     let called = Clock.now()
     return try atWork(
@@ -53,7 +73,7 @@ extension Session {
       adding: request.maxTokens ?? contextLength
     ) { () throws(Failure) in
       var generation = Generation(
-        session: self, request: request, reused: reused, prompt: prompt, called: called)
+        session: self, request: request, reused: reused, prompt: prompt, transcribed: transcribed, called: called)
       return try generation.run(onEvent)
     }
   }
@@ -71,13 +91,18 @@ private struct Generation {
   /// - Parameters:
   ///   - reused: tokens of the prompt that the session held already.
   ///   - called: seconds of `Clock` when the call came.
-  init(session: Session, request: GenerationRequest, reused: Int, prompt: Timeline, called: Double) {
+  init(
+    session: Session, request: GenerationRequest, reused: Int, prompt: Timeline, transcribed: TranscriptionCounts,
+    called: Double
+  ) {
     self.session = session
     self.request = request
     sampler = Sampler(request.sampling, prompt: session.timeline.textTokens)
     output = TextOutput(tokenizer: session.engine.text.tokenizer, stop: request.stop)
     counts.promptTokens = prompt.count
     counts.mediaTokens = prompt.mediaCounts
+    counts.transcribedTokens = transcribed.tokens
+    counts.transcribedSeconds = transcribed.seconds
     counts.promptReused = reused
     counts.promptShared = session.sharedCount
     counts.promptDone = reused

@@ -21,7 +21,7 @@ extension Session {
 
   private func encode(_ content: MediaContent) throws(Failure) {
     guard let prepared = content.prepared else { return }
-    let media = try engine.requireMedia()
+    let media = try engine.requireMedia(for: content.modality)
     let rows = try media.makeRows(count: content.count, of: content.modality)
     let scratch = try media.reserveScratch(for: prepared)
     defer { withExtendedLifetime(scratch) {} }

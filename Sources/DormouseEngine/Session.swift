@@ -15,7 +15,7 @@ public final class Session: @unchecked Sendable {
   public let options: SessionOptions
   public let contextLength: Int
   public let vocabularySize: Int
-  let state = SessionState()
+  let state = CallState(of: "the session")
   /// Everything the session holds, evaluated or not.
   private(set) var timeline = Timeline()
   /// The rows of the evaluated tokens.

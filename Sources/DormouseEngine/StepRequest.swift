@@ -20,7 +20,7 @@ final class StepRequest: @unchecked Sendable {
   }
 
   /// The session's, for its wish to cancel.
-  let sessionState: SessionState
+  let sessionState: CallState
   /// Sleeps here until its phase is idle again.
   let condition: Monitor.Condition
   var phase = Phase.idle
@@ -45,19 +45,13 @@ final class StepRequest: @unchecked Sendable {
   var granted = 0
   var outcome = SegmentOutcome.done
 
-  init(sessionState: SessionState, monitor: Monitor) {
+  init(sessionState: CallState, monitor: Monitor) {
     self.sessionState = sessionState
     condition = monitor.makeCondition()
   }
 
   /// Why it should stop, if it should.
-  var interruption: Failure? {
-    if sessionState.isCancelling { return Failure(.cancelled, "the session was cancelled") }
-    if deadline < .infinity, Clock.now() >= deadline {
-      return Failure(.timedOut, "time_limit of \(timeLimit) s passed before the work was done")
-    }
-    return nil
-  }
+  var interruption: Failure? { sessionState.interruption(deadline: deadline, timeLimit: timeLimit) }
 
   /// Sleeps until it is woken, or past its deadline.
   func sleep() { condition.wait(until: deadline) }
@@ -69,6 +63,11 @@ struct WorkTerms: Sendable, Equatable {
   var priority = 0
   /// Seconds that the call may take; nil for no limit.
   var timeLimit: Double?
+  /// Seconds of `Clock` from which they count; nil: from when the call enters.
+  var start: Double?
+
+  /// Seconds of `Clock` by which the call wants to be done.
+  func deadline(from arrival: Double) -> Double { (start ?? arrival) + (timeLimit ?? .infinity) }
 
   static let priorityRange = -100...100
 }

@@ -49,4 +49,12 @@ public struct HeldSound: Sound {
     var resampler = try Resampler(from: rate, to: wanted, kernels: kernels)
     return try resampler.all(mono)
   }
+
+  /// Of the rate and the samples.
+  public func contentHash() -> ContentHash {
+    var hash = BLAKE2b()
+    withUnsafeBytes(of: rate) { hash.update($0) }
+    mono.withUnsafeBytes { hash.update($0) }
+    return ContentHash(hash.finish())
+  }
 }

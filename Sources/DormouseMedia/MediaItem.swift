@@ -38,4 +38,7 @@ public protocol Film: Sendable {
 public protocol Sound: Sendable {
   /// One channel at `rate` samples a second.
   func samples(rate: Int, kernels: Kernels) throws(Failure) -> [Float]
+
+  /// A hash of everything that its samples depend on.
+  func contentHash() throws(Failure) -> ContentHash
 }

@@ -207,7 +207,7 @@ import Testing
   /// Not even a larger priority passes a session that takes its memory, or one place too many would be given away.
   @Test func nobodyPassesWhoPrepares() throws {
     let loop = SchedulerLoop(Scheduler.Limits(batch: 1))
-    func request() -> StepRequest { StepRequest(sessionState: SessionState(), monitor: loop.monitor) }
+    func request() -> StepRequest { StepRequest(sessionState: CallState(of: "the session"), monitor: loop.monitor) }
     let (threads, preparing, gate) = (Threads(), Gate(), Gate())
     let (first, second) = (request(), request())
     let order = Locked<[Int]>([])

@@ -75,6 +75,9 @@ final class FileSound: Sound {
     }
     return samples
   }
+
+  /// Of the file's bytes.
+  func contentHash() throws(Failure) -> ContentHash { try source.contentHash() }
 }
 
 extension MediaItem {

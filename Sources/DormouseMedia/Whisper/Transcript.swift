@@ -4,6 +4,8 @@ public struct TranscriptSegment: Sendable, Equatable {
   public let start: Double
   public let end: Double
   public let text: String
+  /// The code of the language that was given or detected; nil for a model of one language.
+  public let language: String?
   /// As the model wrote them, timestamps among them.
   public let tokens: [Int32]
   /// Of the window that the segment was written for.

@@ -58,7 +58,7 @@ final class WhisperTranscription {
       }
       let cut = WhisperSegments(
         written.tokens, timestampBegin: model.generation.timestampBegin, firstFrame: frame, frames: frames)
-      for segment in cut.segments { onSegment(try add(segment, written)) }
+      for segment in cut.segments { onSegment(try add(segment, written, language?.code)) }
       // Never stay in place, whatever a model writes.
       frame += cut.frameCount > 0 ? cut.frameCount : frames
     }
@@ -124,7 +124,7 @@ final class WhisperTranscription {
   }
 
   private func add(
-    _ segment: WhisperSegments.Segment, _ written: WhisperWriter.Window
+    _ segment: WhisperSegments.Segment, _ written: WhisperWriter.Window, _ language: String?
   ) throws(Failure) -> TranscriptSegment {
     let begin = model.generation.timestampBegin
     let tokens = Array(written.tokens[segment.tokens])
@@ -135,8 +135,8 @@ final class WhisperTranscription {
     let known = tokens.filter { $0 < begin && Int($0) < model.tokenizer.vocabularySize }
     let text = try model.tokenizer.decode(known, skipSpecial: true)
     let result = TranscriptSegment(
-      start: segment.start, end: segment.end, text: String(decoding: text, as: UTF8.self), tokens: tokens,
-      measures: written.measures)
+      start: segment.start, end: segment.end, text: String(decoding: text, as: UTF8.self),
+      language: language, tokens: tokens, measures: written.measures)
     segments.append(result)
     return result
   }

@@ -1,0 +1,69 @@
+import DormouseKernels
+import DormouseMedia
+import DormouseSupport
+
+/// What a chat's sounds became on their way to a model that reads only.
+struct TranscriptionCounts: Sendable, Equatable {
+  /// Tokens that the speech model has written for this call.
+  var tokens = 0
+  /// Seconds of the sounds whose transcripts stand in the prompt.
+  var seconds = 0.0
+}
+
+/// Chats with sounds for models that do not hear: a speech model writes them down.
+extension Engine {
+  /// The speech model of the options, loaded; nil where there is none, or the model hears itself.
+  static func openSpeech(
+    besides media: EngineMedia?, options: EngineOptions, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget
+  ) throws(Failure) -> SpeechModel? {
+    guard let folder = options.media.speechModel, media?.hears != true else { return nil }
+    return try withContext("media_config: speech_model") { () throws(Failure) in
+      try SpeechModel(folder: folder, options: options, pool: pool, kernels: kernels, budget: budget)
+    }
+  }
+
+  /// Bytes of the speech model and of one transcription, without weights by its headers; 0 where none is opened.
+  func speechByteCount() throws(Failure) -> UInt64 {
+    if let speech { return speech.byteCount }
+    guard options.withoutWeights, let folder = options.media.speechModel,
+      try towers()?.modalities.contains(.audio) != true
+    else { return 0 }
+    return try withContext("media_config: speech_model") { () throws(Failure) in
+      let plan = try WhisperFolder(folder).plan(threadCount: pool.threadCount, kernels: kernels)
+      return UInt64(clamping: plan.totalByteCount)
+    }
+  }
+
+  /// The chat with a text in place of each sound, where a speech model writes them; else as it was.
+  /// - Parameter isCancelled: asked once a layer of the encoder, and once a token.
+  /// - Throws: `Failure(.cancelled)`, or what is wrong with a sound, and where it stands.
+  func transcribed(
+    _ request: ChatRequest, attachments: [MediaItem], isCancelled: () -> Bool = { false }
+  ) throws(Failure) -> (request: ChatRequest, counts: TranscriptionCounts) {
+    var counts = TranscriptionCounts()
+    guard let speech else { return (request, counts) }
+    var texts: [String] = []
+    for part in request.mediaParts where part.modality == .audio {
+      guard case .audio(let sound) = try options.media.item(part, attachments) else {
+        throw Failure(.internalError, "\(part.place): a sound became something else")
+      }
+      let (transcript, isNew) = try withContext(part.place) { () throws(Failure) in
+        try speech.transcript(of: sound, isCancelled: isCancelled)
+      }
+      if isNew { counts.tokens += transcript.tokenCount }
+      counts.seconds += transcript.seconds
+      texts.append(transcript.text.trimmingSpaces)
+    }
+    return (texts.isEmpty ? request : request.replacingSounds(by: texts), counts)
+  }
+}
+
+extension String {
+  /// Without the spaces that Whisper writes ahead of each segment.
+  fileprivate var trimmingSpaces: String {
+    var text = self[...]
+    while text.first == " " { text = text.dropFirst() }
+    while text.last == " " { text = text.dropLast() }
+    return String(text)
+  }
+}

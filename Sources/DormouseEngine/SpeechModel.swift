@@ -1,0 +1,63 @@
+import DormouseKernels
+import DormouseMedia
+import DormouseSupport
+
+/// A Whisper model that writes down what is said in sounds, and what it has written of late: the sounds of a growing
+/// chat are written down once. Thread: any; each transcription works in memory of its own.
+final class SpeechModel: Sendable {
+  private let whisper: Whisper
+  private let folder: String
+  private let budget: MemoryBudget
+  /// The weights, and what the pool's threads keep.
+  private let reservation: MemoryBudget.Reservation
+  /// Bytes of the weights and of one transcription.
+  let byteCount: UInt64
+  /// Of one transcription.
+  private let workingByteCount: UInt64
+  private let known = Locked(RecentlyUsed<Transcript>(byteLimit: 4 << 20))
+
+  /// Loads a `whisper` folder.
+  /// - Throws: a `Failure` that names the folder, and the file, field or tensor at fault; `.outOfMemory` when the weights
+  ///   and one transcription do not fit into the budget.
+  init(
+    folder: String, options: EngineOptions, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget
+  ) throws(Failure) {
+    let checked = try WhisperFolder(folder)
+    let plan = try checked.plan(threadCount: pool.threadCount, kernels: kernels)
+    let working = UInt64(clamping: plan.cacheByteCount + plan.scratchByteCount)
+    let weights = UInt64(clamping: plan.totalByteCount) - working
+    self.folder = folder
+    self.budget = budget
+    workingByteCount = working
+    byteCount = UInt64(clamping: plan.totalByteCount)
+    reservation = try budget.reserve(weights, for: "\(folder): a speech model's weights")
+    _ = try budget.reserve(working, for: "\(folder): a transcription's working memory")
+    whisper = try Whisper(
+      checked, residency: options.residency, pool: pool, kernels: kernels, progress: options.progress)
+  }
+
+  /// What is said in a sound.
+  /// - Throws: `Failure(.cancelled)`, `.outOfMemory`, and what decoding and `Whisper.transcribe` say.
+  func transcribe(
+    _ sound: any Sound, options: WhisperOptions, isCancelled: () -> Bool, onSegment: (TranscriptSegment) -> Void
+  ) throws(Failure) -> Transcript {
+    let working = try budget.reserve(workingByteCount, for: "\(folder): a transcription's working memory")
+    return try withExtendedLifetime(working) { () throws(Failure) in
+      let samples = try sound.samples(rate: LogMelConfiguration.samplingRate, kernels: whisper.kernels)
+      return try samples.withUnsafeBufferPointer { (samples) throws(Failure) in
+        try whisper.transcribe(samples, options: options, isCancelled: isCancelled, onSegment: onSegment)
+      }
+    }
+  }
+
+  /// The same for a part of a chat, by Whisper's own standards.
+  /// - Returns: the transcript, and whether it had to be written.
+  func transcript(of sound: any Sound, isCancelled: () -> Bool) throws(Failure) -> (Transcript, isNew: Bool) {
+    let hash = try sound.contentHash()
+    if let transcript = known.withLock({ $0.value(hash) }) { return (transcript, false) }
+    let transcript = try transcribe(sound, options: WhisperOptions(), isCancelled: isCancelled) { _ in }
+    let byteCount = transcript.segments.reduce(0) { $0 + $1.text.utf8.count + 4 * $1.tokens.count + 256 }
+    known.withLock { $0.insert(transcript, hash, byteCount: UInt64(clamping: byteCount)) }
+    return (transcript, true)
+  }
+}

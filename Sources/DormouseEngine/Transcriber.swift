@@ -1,0 +1,61 @@
+import DormouseKernels
+public import DormouseMedia
+public import DormouseSupport
+
+/// A Whisper model by itself: writes down what is said in sounds.
+///
+/// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`.
+public final class Transcriber: Sendable {
+  private let model: SpeechModel
+  private let state = CallState(of: "the transcriber")
+
+  /// Opens the `whisper` folder at `path`.
+  /// - Parameter options: threads, residency, memory limit and progress.
+  /// - Throws: a `Failure` that names the file, field or tensor at fault; nothing stays behind.
+  public init(path: String, options: EngineOptions) throws(Failure) {
+    guard !options.withoutWeights else {
+      throw Failure(.invalidArgument, "a transcriber without weights has nothing to write with")
+    }
+    guard options.precision == .native else {
+      throw Failure(
+        .unsupported,
+        "\(path): weights in \(options.precision.rawValue); a transcriber takes them as the files hold them")
+    }
+    let kernels = try Kernels.selected()
+    let pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
+    model = try SpeechModel(
+      folder: try Engine.folder(of: path), options: options, pool: pool, kernels: kernels,
+      budget: MemoryBudget(limit: options.memoryLimit, name: "memory_limit"))
+  }
+
+  /// Writes down a sound.
+  /// - Parameters:
+  ///   - configuration: the JSON that `dormouse_transcriber_run` describes, or nil.
+  ///   - onSegment: gets each segment as soon as its window is written; a non-zero return stops the work.
+  /// - Returns: 0, or the value with which `onSegment` stopped the work.
+  /// - Throws: `Failure(.cancelled)`, and what is wrong with the sound or the options.
+  public func run(
+    _ item: MediaItem, configuration: String?, onSegment: (TranscriptSegment) -> Int32
+  ) throws(Failure) -> Int32 {
+    guard case .audio(let sound) = item else {
+      throw Failure(.invalidArgument, "attachment is of type \(item.modality.rawValue); expected audio")
+    }
+    let options = if let configuration { try WhisperOptions(json: configuration) } else { WhisperOptions() }
+    return try state.exclusively { () throws(Failure) in
+      var stop: Int32 = 0
+      do throws(Failure) {
+        _ = try model.transcribe(sound, options: options, isCancelled: { stop != 0 || state.isCancelling }) { segment in
+          // The rest of a window comes at once.
+          if stop == 0 { stop = onSegment(segment) }
+        }
+      } catch {
+        guard error.status == .cancelled else { throw error }
+        if stop == 0 { throw state.interruption() ?? error }
+      }
+      return stop
+    }
+  }
+
+  /// Stops the call under way within one layer's time. Any thread.
+  public func cancel() { state.cancel() }
+}

@@ -146,7 +146,10 @@ typedef struct dormouse_engine_options {
                                       "max_bytes"        of a file; "max_pixels" of a picture or a frame; "max_frames"
                                       "max_seconds"      of a film or sound; "max_output_bytes" decoded in all
                                       "time_limit"       seconds for one call of the decoder
-                                      "cache_bytes"      of what towers have made that are kept; default 268435456 */
+                                      "cache_bytes"      of what towers have made that are kept; default 268435456
+                                      "speech_model"     a Whisper folder: where the model does not hear itself, it
+                                                         writes down the sounds of messages, and its text takes their
+                                                         place. Its memory counts in memory_limit */
 } dormouse_engine_options;
 
 #define DORMOUSE_ENGINE_OPTIONS_INIT \
@@ -175,8 +178,8 @@ DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity,
 typedef struct dormouse_session_options dormouse_session_options;
 
 /* The memory that the engine and one session of these options (NULL: defaults) take at most, as a JSON object of byte
-   counts: weights, cache (the session's pages when its context is full), working_memory, prefix_cache (pages kept for
-   later sessions), total. Works WITHOUT_WEIGHTS too. Thread: any. */
+   counts: weights, towers, speech_model (with one transcription), cache (the session's pages when its context is full),
+   working_memory, prefix_cache (pages kept for later sessions), total. Works WITHOUT_WEIGHTS too. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_plan(char *buffer, size_t capacity, size_t *length,
                                                   const dormouse_engine *engine,
                                                   const dormouse_session_options *options, dormouse_error *error);
@@ -423,7 +426,9 @@ typedef struct dormouse_event {
   uint32_t image_tokens;     /* of the prompt's tokens, those that stand for pictures, */
   uint32_t video_tokens;     /* for films, */
   uint32_t audio_tokens;     /* and for sound */
-  uint32_t reserved;
+  uint32_t transcribed_tokens; /* tokens that media_config's speech_model has written for this call: none for sounds
+                                  whose transcripts are kept from earlier calls */
+  double transcribed_seconds;  /* of the sounds whose transcripts stand in the prompt */
 } dormouse_event;
 
 /* A non-zero return stops the work at this event; the call then returns that value. */
@@ -464,6 +469,63 @@ DORMOUSE_API dormouse_status dormouse_session_chat_with_attachments(
     dormouse_session *session, const char *messages_json, const dormouse_attachment *const *attachments,
     size_t attachment_count, const char *config_json, dormouse_event_fn on_event, void *user_data,
     dormouse_error *error);
+
+/* ---- Transcriber: a Whisper model by itself -------------------------------------------------------------------- */
+
+typedef struct dormouse_transcriber dormouse_transcriber;
+
+/* Opens a Whisper folder (config.json, generation_config.json, preprocessor_config.json, tokenizer.json, safetensors) at
+   model_path. Of options, which may be NULL, thread_count, pin_threads, residency, memory_limit and progress matter;
+   weights other than native are UNSUPPORTED. On failure *out is NULL and nothing stays behind. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_transcriber_open(dormouse_transcriber **out, const char *model_path,
+                                                       const dormouse_engine_options *options, dormouse_error *error);
+
+/* The transcriber must not be at work. Thread: one call at a time per transcriber. */
+DORMOUSE_API void dormouse_transcriber_free(dormouse_transcriber *transcriber);
+
+/* Stops the call that the transcriber is in, within one layer's time; that call answers CANCELLED. Without a call under
+   way it does nothing. NULL does nothing. Thread: any. */
+DORMOUSE_API void dormouse_transcriber_cancel(dormouse_transcriber *transcriber);
+
+typedef struct dormouse_segment {
+  uint32_t struct_size;    /* of the library that runs: look before reading members newer than your header */
+  float temperature;       /* at which the segment's window was written; 0: the most likely token each time */
+  double start;            /* seconds from the sound's beginning */
+  double end;              /* seconds */
+  const char *text;        /* UTF-8, not NUL-terminated, with the space that the model writes ahead of it; NULL when
+                              text_length is 0 */
+  size_t text_length;
+  const char *language;    /* its code, given or detected, such as "en", not NUL-terminated; NULL for a model of one
+                              language */
+  size_t language_length;
+  const int32_t *tokens;   /* as the model wrote them, timestamps among them */
+  size_t token_count;
+  double average_log_probability; /* natural logarithm, of the tokens of the segment's window */
+  double compression_ratio;       /* of the same; repetitions have a high one */
+  double no_speech_probability;   /* that the window holds no speech */
+} dormouse_segment;
+
+/* A non-zero return stops the work; the call then returns that value. */
+typedef int32_t (*dormouse_segment_fn)(void *user_data, const dormouse_segment *segment);
+
+/* Writes down what is said in a sound, of any length; on_segment, which may be NULL, gets each segment when its window
+   of 30 s is done. config_json is NULL or an object:
+     "language"                     a code such as "en"; default: detected in the first window
+     "task"                         "transcribe" (default), or "translate": into English
+     "timestamps"                   default true; a sound longer than a window needs them
+     "temperature"                  a number, or an array of up to 64, 0 to 100: the next is tried when a window fails a
+                                    threshold; default [0, 0.2, 0.4, 0.6, 0.8, 1]
+     "compression_ratio_threshold"  above it a window is tried again; default 1.35, null: off
+     "logprob_threshold"            below it a window is tried again; default -1, null: off
+     "no_speech_threshold"          above it, and below the one before, a window is left out; default 0.6, null: off
+     "condition_on_prev_tokens"     true: a window is told what was said before it; default false
+     "seed"                         integer; default 0: same seed, same draws above temperature 0
+   An unknown member, and a language or task that the model does not know, are INVALID_ARGUMENT, and so is an attachment
+   that is not a sound. Thread: one call at a time per transcriber. */
+DORMOUSE_API dormouse_status dormouse_transcriber_run(dormouse_transcriber *transcriber,
+                                                      const dormouse_attachment *attachment, const char *config_json,
+                                                      dormouse_segment_fn on_segment, void *user_data,
+                                                      dormouse_error *error);
 
 /* ---- Parts: each usable alone, on plain arrays ----------------------------------------------------------------- */
 

@@ -144,11 +144,14 @@ public func dormouse_attachment_free(_ attachment: OpaquePointer!) { Handle.free
 func readAttachments(_ handles: UnsafePointer<OpaquePointer?>?, _ count: Int) throws(Failure) -> [MediaItem] {
   var items: [MediaItem] = []
   for (index, handle) in try readArray(handles, count, "attachments").enumerated() {
-    let name = "attachments[\(index)]"
-    items.append(
-      try withContext(name) { () throws(Failure) in try Handle.object(handle, Attachment.self, name).item() })
+    items.append(try readAttachment(handle, "attachments[\(index)]"))
   }
   return items
+}
+
+/// One of them, as it is now.
+func readAttachment(_ handle: OpaquePointer?, _ name: String) throws(Failure) -> MediaItem {
+  try withContext(name) { () throws(Failure) in try Handle.object(handle, Attachment.self, name).item() }
 }
 
 /// Copies pictures of one size: [count, height, width, 3].

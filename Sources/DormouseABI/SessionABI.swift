@@ -205,5 +205,7 @@ extension dormouse_event {
     image_tokens = UInt32(clamping: event.counts.mediaTokens.image)
     video_tokens = UInt32(clamping: event.counts.mediaTokens.video)
     audio_tokens = UInt32(clamping: event.counts.mediaTokens.audio)
+    transcribed_tokens = UInt32(clamping: event.counts.transcribedTokens)
+    transcribed_seconds = event.counts.transcribedSeconds
   }
 }

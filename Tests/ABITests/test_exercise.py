@@ -13,12 +13,13 @@ from header import REPOSITORY, functions
 SOURCE = Path(__file__).with_name("exercise.c")
 SERVICE = Path(__file__).with_name("service.c")
 ATTACHMENTS = Path(__file__).with_name("attachments.c")
+TRANSCRIBER = Path(__file__).with_name("transcriber.c")
 MODELS = REPOSITORY / "Tests" / "Fixtures" / "models"
 TINY = REPOSITORY / "examples" / "models" / "dormouse-tiny"
 
 
 def test_no_function_is_left_out():
-    text = "".join(source.read_text() for source in (SOURCE, SERVICE, ATTACHMENTS))
+    text = "".join(source.read_text() for source in (SOURCE, SERVICE, ATTACHMENTS, TRANSCRIBER))
     assert [name for name in functions() if name + "(" not in text] == []
 
 
@@ -56,6 +57,13 @@ def test_many_sessions(compile_c, tmp_path, model):
     result = subprocess.run([program, MODELS / model, tmp_path], capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr
     assert [path.name for path in tmp_path.iterdir()] == ["session"]
+
+
+def test_transcriber(compile_c):
+    program = compile_c(TRANSCRIBER)
+    whisper = MODELS.parent / "whisper" / "good-multilingual"
+    result = subprocess.run([program, whisper, TINY], capture_output=True, text=True, timeout=120)
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_attachments(compile_c, tmp_path):

@@ -147,11 +147,33 @@ class event(ctypes.Structure):
         ("image_tokens", c_uint32),
         ("video_tokens", c_uint32),
         ("audio_tokens", c_uint32),
-        ("reserved", c_uint32),
+        ("transcribed_tokens", c_uint32),
+        ("transcribed_seconds", c_double),
     ]
 
 
 event_fn = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(event))
+
+
+class segment(ctypes.Structure):
+    _fields_ = [
+        ("struct_size", c_uint32),
+        ("temperature", c_float),
+        ("start", c_double),
+        ("end", c_double),
+        ("text", c_void_p),
+        ("text_length", c_size_t),
+        ("language", c_void_p),
+        ("language_length", c_size_t),
+        ("tokens", POINTER(c_int32)),
+        ("token_count", c_size_t),
+        ("average_log_probability", c_double),
+        ("compression_ratio", c_double),
+        ("no_speech_probability", c_double),
+    ]
+
+
+segment_fn = ctypes.CFUNCTYPE(c_int32, c_void_p, POINTER(segment))
 
 status = c_int32
 _error = POINTER(error)
@@ -208,6 +230,10 @@ PROTOTYPES = {
     "session_chat_with_attachments": (
         status, [_handle, c_char_p, POINTER(c_void_p), c_size_t, c_char_p, event_fn, c_void_p, _error],
     ),
+    "transcriber_open": (status, [_out_handle, c_char_p, POINTER(engine_options), _error]),
+    "transcriber_free": (None, [_handle]),
+    "transcriber_cancel": (None, [_handle]),
+    "transcriber_run": (status, [_handle, _handle, c_char_p, segment_fn, c_void_p, _error]),
     "router_create": (status, [_out_handle, c_char_p, _error]),
     "router_free": (None, [_handle]),
     "router_route": (status, [_tokens, _floats, _handle, _floats, _floats, c_size_t, _error]),

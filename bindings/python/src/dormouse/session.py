@@ -56,6 +56,10 @@ class Event:
     """Of the prompt's tokens, those that stand for pictures."""
     video_tokens: int
     audio_tokens: int
+    transcribed_tokens: int
+    """Tokens that the speech model has written for this call."""
+    transcribed_seconds: float
+    """Of the sounds whose transcripts stand in the prompt."""
 
 
 @dataclass
@@ -331,4 +335,6 @@ def _event(event: _abi.event, has_log_probabilities: bool) -> Event:
         image_tokens=event.image_tokens,
         video_tokens=event.video_tokens,
         audio_tokens=event.audio_tokens,
+        transcribed_tokens=event.transcribed_tokens,
+        transcribed_seconds=event.transcribed_seconds,
     )

@@ -39,6 +39,7 @@ from .parts import (
     multiply,
 )
 from .session import Answer, Event, Session, Stream
+from .transcriber import Segment, Transcriber, Transcript
 
 __all__ = [
     "Answer",
@@ -64,9 +65,12 @@ __all__ = [
     "OverloadedError",
     "PackedMatrix",
     "Router",
+    "Segment",
     "Session",
     "Stream",
     "TimedOutError",
+    "Transcriber",
+    "Transcript",
     "UnsupportedError",
     "Video",
     "force_instruction_set",

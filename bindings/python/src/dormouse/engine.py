@@ -9,14 +9,12 @@ from types import TracebackType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type, Union
 
 from . import _abi, _arrays
-from ._library import Handle, call, filled, interruptible, text
+from ._library import Handle, call, filled, text
 from ._messages import Messages, messages_json
+from ._opening import RESIDENCY, Loading, choice, unsigned
 from .media import attachments
 from .session import Session
 
-_RESIDENCY = {
-    None: _abi.RESIDENCY_DEFAULT, "memory": _abi.RESIDENCY_MEMORY, "mapped": _abi.RESIDENCY_MAPPED,
-}
 _WEIGHTS = {
     None: _abi.WEIGHTS_DEFAULT, "native": _abi.WEIGHTS_NATIVE, "int8": _abi.WEIGHTS_INT8, "int4": _abi.WEIGHTS_INT4,
 }
@@ -44,7 +42,8 @@ class Engine:
     more may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: the defaults.
 
     `media` is about the files that messages name or hold, as dormouse.h describes media_config: {"roots": [folders],
-    "max_pixels": ..., ...}. `Image`, `Video` and `Audio` of your own program need no roots.
+    "max_pixels": ..., "speech_model": a Whisper folder that writes sounds down for a model that does not hear, ...}.
+    `Image`, `Video` and `Audio` of your own program need no roots.
     """
 
     def __init__(
@@ -70,27 +69,27 @@ class Engine:
         self._handle = Handle("engine", None)
         # The library may log as long as the engine or a session of it lives: their handles hold on to this.
         self._log = _log_function(log)
-        loading = _Loading(progress)
+        loading = Loading(progress)
         options = _abi.engine_options(
             struct_size=ctypes.sizeof(_abi.engine_options),
             flags=(_abi.ENGINE_WITHOUT_WEIGHTS if without_weights else 0)
             | (0 if prefix_cache else _abi.ENGINE_WITHOUT_PREFIX_CACHE),
-            thread_count=_unsigned("threads", threads, 32),
-            residency=_choice("residency", residency, _RESIDENCY),
-            weights=_choice("weights", weights, _WEIGHTS),
-            memory_limit=_unsigned("memory_limit", memory_limit, 64),
+            thread_count=unsigned("threads", threads, 32),
+            residency=choice("residency", residency, RESIDENCY),
+            weights=choice("weights", weights, _WEIGHTS),
+            memory_limit=unsigned("memory_limit", memory_limit, 64),
             progress=loading.function,
             log=self._log,
             pin_threads=1 if pin_threads else 0,
             packed_cache_folder=_packed_cache_folder(path, packed_cache),
-            cache_limit=_unsigned("cache_limit", cache_limit, 64),
-            prefix_cache_limit=0 if isinstance(prefix_cache, bool) else _unsigned("prefix_cache", prefix_cache, 64),
-            batch_limit=_unsigned("batch_limit", batch_limit, 32),
-            queue_limit=_unsigned("queue_limit", queue_limit, 32),
-            prompt_tokens_per_step=_unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
+            cache_limit=unsigned("cache_limit", cache_limit, 64),
+            prefix_cache_limit=0 if isinstance(prefix_cache, bool) else unsigned("prefix_cache", prefix_cache, 64),
+            batch_limit=unsigned("batch_limit", batch_limit, 32),
+            queue_limit=unsigned("queue_limit", queue_limit, 32),
+            prompt_tokens_per_step=unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
             media_config=None if media is None else json.dumps(media, default=os.fspath).encode("utf-8"),
         )
-        self._handle = Handle("engine", loading.open(os.fsencode(path), options), self._log)
+        self._handle = Handle("engine", loading.open("engine", os.fsencode(path), options), self._log)
 
     def close(self) -> None:
         """Frees the engine; sessions that are open keep what they need."""
@@ -176,41 +175,6 @@ class Engine:
         return Session(self, Handle("session", pointer.value, self._log))
 
 
-class _Loading:
-    """The opening of an engine, which a callback's exception or Ctrl-C can end."""
-
-    def __init__(self, progress: Optional[Callable[[int, int], object]]) -> None:
-        self._progress = progress
-        self._is_stopped = False
-        self._failure: Optional[BaseException] = None
-        self.function = _abi.progress_fn(self._report)
-
-    def _report(self, _: Optional[int], done: int, total: int) -> int:
-        if self._progress is not None and self._failure is None:
-            try:
-                self._progress(done, total)
-            except BaseException as failure:
-                self._failure = failure
-        return 1 if self._is_stopped or self._failure is not None else 0
-
-    def _stop(self) -> None:
-        self._is_stopped = True
-
-    def open(self, path: bytes, options: _abi.engine_options) -> Optional[int]:
-        pointer = ctypes.c_void_p()
-        try:
-            interruptible(
-                lambda: call("engine_open", ctypes.byref(pointer), path, ctypes.byref(options)), self._stop
-            )
-        except BaseException:
-            if pointer.value is not None:
-                Handle("engine", pointer.value).close()
-            if self._failure is not None:
-                raise self._failure from None
-            raise
-        return pointer.value
-
-
 def _log_function(log: Optional[Callable[[int, str], object]]) -> Any:
     if log is None:
         return _abi.log_fn()
@@ -234,12 +198,12 @@ def _session_options(
 ) -> _abi.session_options:
     return _abi.session_options(
         struct_size=ctypes.sizeof(_abi.session_options),
-        context_length=_unsigned("context_length", context_length, 32),
-        cache=_choice("cache", cache, _CACHE),
-        attention=_choice("attention", attention, _ATTENTION),
+        context_length=unsigned("context_length", context_length, 32),
+        cache=choice("cache", cache, _CACHE),
+        attention=choice("attention", attention, _ATTENTION),
         flags=_abi.SESSION_PRIVATE if private else 0,
-        overflow=_choice("overflow", overflow, _OVERFLOW),
-        keep_tokens=_unsigned("keep_tokens", keep_tokens, 32),
+        overflow=choice("overflow", overflow, _OVERFLOW),
+        keep_tokens=unsigned("keep_tokens", keep_tokens, 32),
     )
 
 
@@ -256,16 +220,3 @@ def _packed_cache_folder(
         cache = cache if os.path.isabs(cache) else os.path.join(os.path.expanduser("~"), ".cache")
         return os.fsencode(os.path.join(cache, "dormouse"))
     return os.fsencode(choice)
-
-
-def _choice(name: str, value: Optional[str], choices: Mapping[Optional[str], int]) -> int:
-    if value not in choices:
-        known = ", ".join(repr(choice) for choice in choices if choice is not None)
-        raise ValueError(f"{name} is {value!r}, not one of {known}")
-    return choices[value]
-
-
-def _unsigned(name: str, value: int, bits: int) -> int:
-    if not 0 <= value < 1 << bits:
-        raise ValueError(f"{name} is {value}, not 0 to 2^{bits} - 1")
-    return value

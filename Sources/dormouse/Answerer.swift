@@ -85,6 +85,8 @@ private enum EventLine {
     var image_tokens: UInt32
     var video_tokens: UInt32
     var audio_tokens: UInt32
+    var transcribed_tokens: UInt32
+    var transcribed_seconds: Double
     var statistics: JSONValue?
 
     init(_ event: dormouse_event, answer: String) {
@@ -107,6 +109,8 @@ private enum EventLine {
       image_tokens = event.image_tokens
       video_tokens = event.video_tokens
       audio_tokens = event.audio_tokens
+      transcribed_tokens = event.transcribed_tokens
+      transcribed_seconds = event.transcribed_seconds
     }
   }
 }

@@ -65,7 +65,7 @@ struct Benchmark {
 
   private func limits() throws(CommandFailure) -> Machine {
     if Interrupt.shared.isRequested { throw .interrupted }
-    return try Machine.measure(threads: bench.model.threads ?? 0)
+    return try Machine.measure(threads: bench.model.machine.threads ?? 0)
   }
 
   private func prefill(_ ids: [Int32]) throws(CommandFailure) -> Double {

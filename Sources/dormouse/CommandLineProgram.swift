@@ -60,8 +60,8 @@ struct DormouseCommand: ParsableCommand {
       """,
     version: versionText,
     subcommands: [
-      RunCommand.self, InfoCommand.self, TokenizeCommand.self, LogitsCommand.self, BenchCommand.self,
-      KernelsCommand.self,
+      RunCommand.self, TranscribeCommand.self, InfoCommand.self, TokenizeCommand.self, LogitsCommand.self,
+      BenchCommand.self, KernelsCommand.self,
     ])
 
   private static var versionText: String {

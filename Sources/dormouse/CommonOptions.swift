@@ -6,11 +6,7 @@ struct ModelOptions: ParsableArguments {
   @Argument(help: "A model folder, or a file in one.", completion: .file())
   var model: String
 
-  @Option(help: "Threads; by default what affinity and the control group's quota allow.")
-  var threads: UInt32?
-
-  @Flag(help: "Bind each of these threads to one processor.")
-  var pin = false
+  @OptionGroup var machine: MachineOptions
 
   @Option(help: "Tokens a session can hold; by default the model's maximum, but at most 4096.")
   var context: UInt32?
@@ -22,18 +18,11 @@ struct ModelOptions: ParsableArguments {
   var cache: CacheChoice?
 
   @Option(
-    help: ArgumentHelp("Most bytes for weights, working memory and cache; K, M and G may follow.", valueName: "bytes"))
-  var memory: ByteCount?
-
-  @Option(
     help: ArgumentHelp("Most bytes for the cache alone, kept prefixes included.", valueName: "bytes"))
   var cacheMemory: ByteCount?
 
   @Flag(help: "Keep no beginnings of texts for later sessions.")
   var noPrefixCache = false
-
-  @Option(help: "Read weights into memory, or map the files.")
-  var residency: ResidencyChoice?
 
   @Option(
     help: ArgumentHelp(
@@ -42,8 +31,38 @@ struct ModelOptions: ParsableArguments {
   var packedCache: PackedCacheChoice?
 
   func validate() throws {
-    if let threads, threads == 0 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024.") }
     if context == 0 { throw ValidationError("--context must be at least 1.") }
+  }
+}
+
+/// What a model of any kind may take of the machine.
+struct MachineOptions: ParsableArguments {
+  @Option(help: "Threads; by default what affinity and the control group's quota allow.")
+  var threads: UInt32?
+
+  @Flag(help: "Bind each of these threads to one processor.")
+  var pin = false
+
+  @Option(
+    help: ArgumentHelp("Most bytes for weights, working memory and cache; K, M and G may follow.", valueName: "bytes"))
+  var memory: ByteCount?
+
+  @Option(help: "Read weights into memory, or map the files.")
+  var residency: ResidencyChoice?
+
+  func validate() throws {
+    if let threads, threads == 0 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024.") }
+  }
+
+  /// The library's options.
+  var settings: dormouse_engine_options {
+    var settings = dormouse_engine_options()
+    dormouse_engine_options_init(&settings)
+    settings.thread_count = threads ?? 0
+    settings.pin_threads = pin ? 1 : 0
+    settings.residency = residency?.code ?? 0
+    settings.memory_limit = memory?.bytes ?? 0
+    return settings
   }
 }
 

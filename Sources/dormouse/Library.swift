@@ -15,6 +15,26 @@ enum Library {
     throw CommandFailure(message: message(of: error, status))
   }
 
+  /// Opens a model with a progress bar; an interrupt stops the loading.
+  static func load(
+    _ settings: dormouse_engine_options, _ open: (inout dormouse_engine_options, ErrorPointer) -> dormouse_status
+  ) throws(CommandFailure) {
+    var settings = settings
+    let bar = ProgressBar("loading") { "\(Units.bytes($0)) of \(Units.bytes($1))" }
+    settings.progress = { bar, done, total in
+      guard let bar else { return 0 }
+      Unmanaged<ProgressBar>.fromOpaque(bar).takeUnretainedValue().show(done, of: total)
+      return Interrupt.shared.isRequested ? 1 : 0
+    }
+    settings.progress_user_data = Unmanaged.passUnretained(bar).toOpaque()
+    defer { ProgressBar.clear() }
+    try withExtendedLifetime(bar) { () throws(CommandFailure) in
+      try Interrupt.shared.whileStopping(with: {}) { () throws(CommandFailure) in
+        try Library.call { open(&settings, $0) }
+      }
+    }
+  }
+
   private static func message(of error: dormouse_error, _ status: dormouse_status) -> String {
     let text = withUnsafeBytes(of: error.message) { bytes in
       String(decoding: bytes.prefix { $0 != 0 }, as: UTF8.self)
@@ -77,32 +97,20 @@ final class OpenEngine {
     var settings = OpenEngine.settings(options)
     if withoutWeights { settings.flags |= UInt32(DORMOUSE_ENGINE_WITHOUT_WEIGHTS) }
     settings.batch_limit = batchLimit
-    let bar = ProgressBar("loading") { "\(Units.bytes($0)) of \(Units.bytes($1))" }
-    settings.progress = { bar, done, total in
-      guard let bar else { return 0 }
-      Unmanaged<ProgressBar>.fromOpaque(bar).takeUnretainedValue().show(done, of: total)
-      return Interrupt.shared.isRequested ? 1 : 0
-    }
-    settings.progress_user_data = Unmanaged.passUnretained(bar).toOpaque()
     settings.log = { _, level, message, length in
       guard let message, level <= 2 else { return }
       let bytes = UnsafeRawBufferPointer(start: message, count: length)
       Console.message("dormouse: " + String(decoding: bytes, as: UTF8.self))
     }
     var opened: OpaquePointer?
-    defer { ProgressBar.clear() }
     let folder = try options.packedCache?.path(model: options.model)
-    try withExtendedLifetime(bar) { () throws(CommandFailure) in
-      try Interrupt.shared.whileStopping(with: {}) { () throws(CommandFailure) in
-        try Library.call { error in
-          // The settings point to these strings until the engine is open.
-          OpenEngine.withCString(folder) { folder in
-            OpenEngine.withCString(mediaConfiguration) { configuration in
-              settings.packed_cache_folder = folder
-              settings.media_config = configuration
-              return dormouse_engine_open(&opened, options.model, &settings, error)
-            }
-          }
+    try Library.load(settings) { settings, error in
+      // The settings point to these strings until the engine is open.
+      OpenEngine.withCString(folder) { folder in
+        OpenEngine.withCString(mediaConfiguration) { configuration in
+          settings.packed_cache_folder = folder
+          settings.media_config = configuration
+          return dormouse_engine_open(&opened, options.model, &settings, error)
         }
       }
     }
@@ -117,14 +125,9 @@ final class OpenEngine {
   }
 
   private static func settings(_ options: ModelOptions) -> dormouse_engine_options {
-    var settings = dormouse_engine_options()
-    dormouse_engine_options_init(&settings)
+    var settings = options.machine.settings
     settings.flags = options.noPrefixCache ? UInt32(DORMOUSE_ENGINE_WITHOUT_PREFIX_CACHE) : 0
-    settings.thread_count = options.threads ?? 0
-    settings.pin_threads = options.pin ? 1 : 0
     settings.weights = options.weights?.code ?? 0
-    settings.residency = options.residency?.code ?? 0
-    settings.memory_limit = options.memory?.bytes ?? 0
     settings.cache_limit = options.cacheMemory?.bytes ?? 0
     return settings
   }

@@ -18,6 +18,12 @@ struct MediaChoices: ParsableArguments {
     completion: .directory)
   var mediaRoot: [String] = []
 
+  @Option(
+    help: ArgumentHelp(
+      "A Whisper folder that writes down what is said, for a model that does not hear itself.", valueName: "folder"),
+    completion: .directory)
+  var speechModel: String?
+
   enum Kind: String, CaseIterable {
     case image, video, audio
   }
@@ -66,11 +72,13 @@ struct MediaChoices: ParsableArguments {
     for root in mediaRoot { roots.insert(try MediaChoices.absolute(root)) }
     if let messages, messages != "-" { roots.insert(MediaChoices.folder(of: try MediaChoices.absolute(messages))) }
     // A saved chat may name files that are gone since.
-    return try JSONDocument.line(Configuration(roots: roots.filter { access($0, F_OK) == 0 }.sorted()))
+    return try JSONDocument.line(
+      Configuration(roots: roots.filter { access($0, F_OK) == 0 }.sorted(), speech_model: speechModel))
   }
 
   private struct Configuration: Encodable {
     let roots: [String]
+    let speech_model: String?
   }
 
   private static func folder(of path: String) -> String {

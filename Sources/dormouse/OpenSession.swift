@@ -89,43 +89,16 @@ final class OpenSession {
   func generate(
     _ prompt: Prompt, configuration: String, onEvent: (dormouse_event) throws(CommandFailure) -> Void
   ) throws(CommandFailure) {
-    try withoutActuallyEscaping(onEvent) { onEvent throws(CommandFailure) in
-      let receiver = EventReceiver(onEvent)
-      let pointer = Unmanaged.passUnretained(receiver).toOpaque()
-      try withExtendedLifetime(receiver) { () throws(CommandFailure) in
-        try Library.call { error in
-          switch prompt {
-          case .tokens(let ids):
-            dormouse_session_generate(handle, ids, ids.count, configuration, EventReceiver.function, pointer, error)
-          case .messages(let json):
-            dormouse_session_chat(handle, json, configuration, EventReceiver.function, pointer, error)
-          }
+    try withReceiver(onEvent) { (receiver: Receiver<dormouse_event>) throws(CommandFailure) in
+      let function: dormouse_event_fn = { Receiver<dormouse_event>.receive($0, $1) }
+      try Library.call { error in
+        switch prompt {
+        case .tokens(let ids):
+          dormouse_session_generate(handle, ids, ids.count, configuration, function, receiver.pointer, error)
+        case .messages(let json):
+          dormouse_session_chat(handle, json, configuration, function, receiver.pointer, error)
         }
-        if let failure = receiver.failure { throw failure }
       }
-    }
-  }
-}
-
-/// Stands between the C callback and a Swift closure.
-private final class EventReceiver {
-  private let onEvent: (dormouse_event) throws(CommandFailure) -> Void
-  private(set) var failure: CommandFailure?
-
-  init(_ onEvent: @escaping (dormouse_event) throws(CommandFailure) -> Void) { self.onEvent = onEvent }
-
-  static let function: dormouse_event_fn = { receiver, event in
-    guard let receiver, let event else { return 1 }
-    return Unmanaged<EventReceiver>.fromOpaque(receiver).takeUnretainedValue().receive(event.pointee)
-  }
-
-  private func receive(_ event: dormouse_event) -> Int32 {
-    do throws(CommandFailure) {
-      try onEvent(event)
-      return 0
-    } catch {
-      failure = error
-      return 1
     }
   }
 }

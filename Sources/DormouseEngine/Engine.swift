@@ -77,6 +77,8 @@ public final class Engine: Sendable {
     return slash == path.startIndex ? "/" : String(path[..<slash])
   }
 
+  var hasWeights: Bool { runtime != nil }
+
   func requireRuntime() throws(Failure) -> Runtime {
     guard let runtime else {
       throw Failure(.unsupported, "the engine was opened without weights, so it has no sessions")

@@ -5,6 +5,7 @@ import DormouseSupport
 
 /// An engine's towers, and what they have encoded: equal content is encoded once, for all sessions.
 final class EngineMedia: Sendable {
+  let folder: MediaFolder
   let encoder: any MediaEncoder
   let options: MediaOptions
   /// The towers' weights.
@@ -16,9 +17,10 @@ final class EngineMedia: Sendable {
   /// - Parameters:
   ///   - hiddenSize: of the text model.
   init(
-    encoder: any MediaEncoder, reservation: MemoryBudget.Reservation, hiddenSize: Int, budget: MemoryBudget,
-    options: MediaOptions
+    folder: MediaFolder, encoder: any MediaEncoder, reservation: MemoryBudget.Reservation, hiddenSize: Int,
+    budget: MemoryBudget, options: MediaOptions
   ) {
+    self.folder = folder
     self.encoder = encoder
     self.options = options
     self.reservation = reservation
@@ -61,6 +63,7 @@ final class EngineMedia: Sendable {
 extension Engine {
   /// The towers of the model, by their headers; nil for one of text alone.
   func towers() throws(Failure) -> MediaFolder? {
+    if hasWeights { return media?.folder }
     let folder = try modelFolder()
     return try MediaFolder(folder.path, checkpoint: folder.checkpoint)
   }
@@ -74,7 +77,8 @@ extension Engine {
     let encoder = try towers.load(
       residency: options.residency, pool: pool, kernels: kernels, progress: options.progress)
     return EngineMedia(
-      encoder: encoder, reservation: reservation, hiddenSize: folder.configuration.hiddenSize, budget: budget,
+      folder: towers, encoder: encoder, reservation: reservation, hiddenSize: folder.configuration.hiddenSize,
+      budget: budget,
       options: options.media)
   }
 }

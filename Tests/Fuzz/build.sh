@@ -24,7 +24,8 @@ case $name in
   safetensors) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights" ;;
   snapshot) modules="DormouseSupport $(kernels) DormouseKernels DormouseCache" ;;
   media) modules="DormouseSupport DormouseBoundary DormouseMediaFiles" ;;
-  config) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseModel" ;;
+  config)
+    modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseLayers DormouseModel" ;;
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac
 

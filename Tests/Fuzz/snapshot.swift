@@ -42,8 +42,8 @@ private func check(_ bytes: [UInt8]) {
     let (snapshot, cache) = try Snapshot.read(
       path: "/proc/self/fd/\(descriptor)", pool: pool, capacity: capacity, identity: identity,
       vocabularySize: vocabularySize)
-    precondition(snapshot.tokens.count <= capacity && cache.length <= snapshot.tokens.count)
-    precondition(snapshot.tokens.allSatisfy { (0..<Int32(vocabularySize)).contains($0) })
+    precondition(snapshot.keys.count <= capacity && cache.length <= snapshot.keys.count)
+    precondition(snapshot.keys.allSatisfy { $0.isContent || $0.value < vocabularySize })
     if let logits = snapshot.logits {
       precondition(logits.count == vocabularySize && logits.allSatisfy { $0.isFinite })
     }
@@ -55,7 +55,8 @@ private func check(_ bytes: [UInt8]) {
 
 private func checkSize(_ bytes: [UInt8], _ snapshot: Snapshot, _ cache: LatentCache) {
   let texts = identity.bytes.count + number(bytes, 80)
-  let front = texts + 4 * (snapshot.tokens.count + (snapshot.logits?.count ?? 0)) + 16 * ((cache.length + 63) / 64)
+  let keys = snapshot.keys.count * (bytes[20] == 0 ? 4 : 8)
+  let front = texts + keys + 4 * (snapshot.logits?.count ?? 0) + 16 * ((cache.length + 63) / 64)
   precondition(bytes.count == 104 + front + 2 * cache.length * cache.layout.rowByteCount)
 }
 

@@ -101,14 +101,10 @@ private struct Callback<Function>: @unchecked Sendable {
 
 /// Loading reports from several threads; the caller is called by one at a time.
 private func makeProgress(_ callback: Callback<dormouse_progress_fn>) -> Progress {
-  let turn = Turn()
+  let turn = Monitor()
   return { done, total in
-    turn.mutex.withLock { _ in callback.function(callback.userData, done, total) == 0 }
+    turn.withLock { callback.function(callback.userData, done, total) == 0 }
   }
-}
-
-private final class Turn: Sendable {
-  let mutex = Locked(())
 }
 
 private func makeLog(_ callback: Callback<dormouse_log_fn>) -> Log {

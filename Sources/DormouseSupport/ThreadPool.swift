@@ -19,7 +19,7 @@ public final class ThreadPool: @unchecked Sendable {
   public static let maximumThreadCount = 4096
 
   private let shared: ThreadPoolState
-  private let oneCaller = Locked<Void>(())
+  private let oneCaller = Monitor()
   private let workers: [BackgroundThread]
   private let pins: ProcessorPins?
 
@@ -74,7 +74,7 @@ public final class ThreadPool: @unchecked Sendable {
       for task in 0..<count { body(task, worker) }
       return
     }
-    oneCaller.withLock { _ in
+    oneCaller.withLock {
       platform_set_thread_role(identity, 0)
       if workers.isEmpty || count == 1 || !shared.allowsSharing() {
         for task in 0..<count { body(task, 0) }
@@ -90,7 +90,7 @@ public final class ThreadPool: @unchecked Sendable {
   public func onEveryThread(_ body: (_ worker: Int) -> Void) {
     guard platform_thread_pool() == nil else { return body(Int(platform_thread_worker())) }
     let arrived = Atomic<Int>(0)
-    oneCaller.withLock { _ in
+    oneCaller.withLock {
       platform_set_thread_role(identity, 0)
       // A thread that waits for all others takes no second task.
       shared.run(

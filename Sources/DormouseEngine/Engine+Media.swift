@@ -67,7 +67,6 @@ extension EngineMedia {
       content: content(prepared), placeholder: placeholder, replacement: prepared.replacement(padding: padding),
       padding: padding)
   }
-
 }
 
 extension MediaOptions {

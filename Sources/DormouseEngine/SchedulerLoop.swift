@@ -304,7 +304,7 @@ extension SchedulerLoop {
   }
 
   private func endStep(_ decoder: Decoder) {
-    statistics.count(batch, seconds: stepSeconds)
+    statistics.count(batch, isEncoding: encoding != nil, seconds: stepSeconds)
     // The sessions' tokens and caches are their own again before they wake.
     segments.removeAll(keepingCapacity: true)
     for (index, request) in batch.enumerated() {

@@ -19,26 +19,29 @@ struct SchedulerStatistics: Sendable {
   /// Tokens of prompts, and tokens of generating sessions, that were computed.
   var promptTokens = 0
   var generatedTokens = 0
-  /// Seconds of steps with prompts only, with both, and with generating sessions only.
+  /// Seconds of steps with prompts only, encodings of their media among them, with both, and with generating sessions
+  /// only.
   var promptSeconds = 0.0
   var mixedSeconds = 0.0
   var generationSeconds = 0.0
   /// Seconds that calls waited to be let in, together.
   var waitingSeconds = 0.0
 
-  mutating func count(_ batch: ContiguousArray<StepRequest>, seconds: Double) {
+  /// - Parameter isEncoding: whether the step did a part of an encoding, too, for one session more.
+  mutating func count(_ batch: ContiguousArray<StepRequest>, isEncoding: Bool, seconds: Double) {
     var (prompt, generated) = (0, 0)
     for request in batch {
       if request.isGenerating { generated += request.granted } else { prompt += request.granted }
     }
     steps += 1
-    sessionSteps += batch.count
-    largestBatch = max(largestBatch, batch.count)
+    let sessions = batch.count + (isEncoding ? 1 : 0)
+    sessionSteps += sessions
+    largestBatch = max(largestBatch, sessions)
     promptTokens += prompt
     generatedTokens += generated
     if generated == 0 {
       promptSeconds += seconds
-    } else if prompt == 0 {
+    } else if prompt == 0, !isEncoding {
       generationSeconds += seconds
     } else {
       mixedSeconds += seconds

@@ -6,7 +6,7 @@ extension Session {
   /// Has the towers encode what evaluating needs: contents whose positions are not in the cache, and whose rows no other
   /// session has had made. Inside `atWork`.
   func encodeMedia() throws(Failure) {
-    guard timeline.embeddedRows.count < timeline.spans.count else { return }
+    guard let last = timeline.spans.last, last.positions.upperBound > cache.length else { return }
     for span in timeline.spans where span.positions.upperBound > cache.length {
       guard let content = span.content else {
         throw Failure(

@@ -133,7 +133,7 @@ extension Session {
 
   private var logitsTarget: UnsafeMutableBufferPointer<Float> { logitsMemory.bound(to: Float.self) }
 
-  /// Holds this timeline, and rows of the first of them, in place of its own.
+  /// Holds this timeline, and the rows of its first positions, in place of its own.
   func become(_ newTimeline: Timeline, _ newCache: LatentCache) {
     timeline.truncate(to: 0)
     timeline.append(newTimeline, from: 0)

@@ -183,6 +183,17 @@ import Testing
     #expect(failure?.status == .unsupported)
   }
 
+  /// A session that has something encoded is in its step as one that has tokens computed.
+  @Test func encodingsAreCounted() throws {
+    let engine = try Self.engine()
+    let conversation = try #require(Self.conversations.first { $0.name == "image" })
+    _ = try Self.chat(try Self.session(engine), conversation, maxTokens: 2)
+    let steps = try #require(try engine.statistics()["steps"])
+    #expect(steps["mean_batch"]?.doubleValue == 1 && steps["largest_batch"]?.integerValue == 1)
+    // The tower has three layers, an embedding before them, and a projector behind.
+    #expect(steps["count"]?.integerValue ?? 0 >= 5 + 2)
+  }
+
   @Test func cancellingStopsAnEncoding() throws {
     let session = try Self.session(try Self.engine())
     session.cancel()

@@ -30,8 +30,8 @@ private final class Attachment: Sendable {
         guard case .sound(var sound) = content else {
           throw Failure(.invalidArgument, "attachment is not a sound that samples were given for")
         }
-        // The sound's one holder, so that its samples are not copied.
-        content = .fixed(.audio(sound))
+        // `sound` is the samples' one holder, so that they are not copied.
+        content = .sound(try HeldSound(channelCount: sound.channelCount, rate: sound.rate))
         defer { content = .sound(sound) }
         let count = try readCount(frameCount, sound.channelCount, "samples")
         try sound.append(try readArray(samples, count, "samples"))

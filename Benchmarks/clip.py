@@ -2,7 +2,8 @@
 """Measures a clip from file to first token: decoding, sampling, scaling and encoding, what memory it takes, and events.
 
 The clip is made by the ffmpeg command: a moving test picture in H.264, with sound. Its peak of memory stands beside the
-engine's plan, which knows weights, caches and working memory; what a chunk's encoding and the film's rows take comes on top.
+engine's plan, which knows weights, caches and working memory; what a chunk's encoding and the film's rows take comes
+on top.
 """
 
 import argparse
@@ -25,7 +26,8 @@ import dormouse  # noqa: E402
 def make_clip(path: Path, seconds: float, size: str) -> None:
     command = [
         "ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-f", "lavfi", "-i", f"testsrc2=size={size}:rate=30",
-        "-f", "lavfi", "-i", "sine=frequency=300:sample_rate=48000", "-t", str(seconds), "-pix_fmt", "yuv420p", str(path),
+        "-f", "lavfi", "-i", "sine=frequency=300:sample_rate=48000", "-t", str(seconds), "-pix_fmt", "yuv420p",
+        str(path),
     ]  # fmt: skip
     subprocess.run(command, check=True)
 
@@ -58,7 +60,7 @@ def run(engine: dormouse.Engine, clip: Path) -> dict:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     fixture = ROOT / "Tests" / "Fixtures" / "models-media" / "kimi_k25-omni"
-    parser.add_argument("--model", type=Path, default=fixture, help="a folder that sees films (a tiny one of the tests)")
+    parser.add_argument("--model", type=Path, default=fixture, help="a folder that sees films (a tiny one)")
     parser.add_argument("--seconds", type=float, default=30)
     parser.add_argument("--size", default="320x240")
     parser.add_argument("--threads", type=int, default=0)

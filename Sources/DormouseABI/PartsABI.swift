@@ -3,6 +3,7 @@ import DormouseBoundary
 import DormouseCache
 import DormouseEngine
 import DormouseKernels
+import DormouseLayers
 import DormouseModel
 import DormouseSupport
 

@@ -66,11 +66,9 @@ struct WhisperBlocks {
   }
 
   /// From `hidden` to `target`.
-  func normalize(_ norm: LayerNormWeights, _ count: Int, into target: UnsafeMutablePointer<Float>) {
+  func normalize(_ norm: NormWeights, _ count: Int, into target: UnsafeMutablePointer<Float>) {
     queue.pool.forEachToken(count) { row in
-      queue.kernels.layerNorm(
-        hidden + row * hiddenSize, weight: norm.weight.pointer, bias: norm.bias.pointer, epsilon: norm.epsilon,
-        count: hiddenSize, into: target + row * hiddenSize)
+      norm.apply(hidden + row * hiddenSize, into: target + row * hiddenSize, queue.kernels)
     }
   }
 

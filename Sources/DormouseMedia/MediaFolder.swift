@@ -30,7 +30,7 @@ public struct MediaFolder: Sendable {
     guard try VisionConfiguration.load(folder: path) != nil else { return nil }
     let vision = try VisionFolder(path, checkpoint: checkpoint)
     kind = .vision(vision)
-    modalities = vision.configuration.architecture == .kimiK25 ? [.image, .video] : [.image]
+    modalities = vision.configuration.seesFilms ? [.image, .video] : [.image]
     weightByteCount = vision.weightByteCount
     floatByteCount = vision.floatByteCount
   }
@@ -48,7 +48,7 @@ public struct MediaFolder: Sendable {
   ) throws(Failure) -> any MediaEncoder {
     switch kind {
     case .vision(let folder):
-      try KimiEncoder(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+      try VisionEncoder(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
     case .voice(let folder):
       try VoiceEncoder(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
     }

@@ -38,8 +38,8 @@ TEMPLATE = """\
 """
 
 
-def tokenizer():
-    """Byte-level BPE; the film's placeholder is the one token behind the model's vocabulary, as in Kimi K2.5."""
+def tokenizer(special=tuple(SPECIAL) + (VIDEO_PLACEHOLDER,), bos="[BOS]", eos="<|im_end|>", pad="[EOS]"):
+    """Byte-level BPE; Kimi's film's placeholder is the one token behind the model's vocabulary, as in Kimi K2.5."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     pieces = alphabet + [merge.replace(" ", "") for merge in MERGES]
     vocabulary = {piece: index for index, piece in enumerate(pieces)}
@@ -47,9 +47,9 @@ def tokenizer():
     inner.pre_tokenizer = pre_tokenizers.Sequence(
         [pre_tokenizers.Split(Regex(SPLIT), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
     inner.decoder = decoders.ByteLevel()
-    inner.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in SPECIAL + [VIDEO_PLACEHOLDER]])
+    inner.add_special_tokens([AddedToken(text, special=True, normalized=False) for text in special])
     return PreTrainedTokenizerFast(
-        tokenizer_object=inner, bos_token="[BOS]", eos_token="<|im_end|>", pad_token="[EOS]",
+        tokenizer_object=inner, bos_token=bos, eos_token=eos, pad_token=pad,
         clean_up_tokenization_spaces=False)  # fmt: skip
 
 
@@ -89,7 +89,7 @@ def randomize(model, seed):
         tensor.copy_(mean + deviation * torch.randn(tensor.shape, generator=generator))
 
     for name, parameter in sorted(model.named_parameters()):
-        if "norm" in name:
+        if "norm" in name or "ln_q" in name:
             normal(parameter, 0.2, 0.0 if name.endswith("bias") else 1.0)
         elif name.endswith("bias"):
             normal(parameter, 0.3)
@@ -99,8 +99,8 @@ def randomize(model, seed):
             normal(parameter, 1.0)
         else:
             # Sharp attention and decided logits; experts are fused to [experts, outputs, inputs].
-            gain = 2.0 if any(part in name for part in ("q_proj", "k_proj", "q_b_proj", "lm_head")) else 1.0
-            inputs = parameter[0].numel() if "patch_embed" in name else parameter.shape[-1]
+            gain = 2.0 if any(part in name for part in ("q_proj", "k_proj", "q_b_proj", "lm_head", "qkv", "indexer.w")) else 1.0
+            inputs = parameter[0].numel() if "patch_embed" in name or "convs" in name else parameter.shape[-1]
             normal(parameter, gain / np.sqrt(inputs))
     for name, buffer in sorted(model.named_buffers()):
         if "e_score_correction_bias" in name:

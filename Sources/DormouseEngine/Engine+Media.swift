@@ -46,9 +46,6 @@ private func speechHint(_ modality: Modality?) -> String {
 }
 
 extension EngineMedia {
-  /// Whether the model takes sounds.
-  var hears: Bool { encoder.placeholder(of: .audio) != nil }
-
   fileprivate func promptPart(
     _ part: MediaPart, attachments: [MediaItem], tokenizer: Tokenizer
   ) throws(Failure) -> ChatPrompt.Part {

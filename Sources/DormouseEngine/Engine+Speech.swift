@@ -12,25 +12,35 @@ struct TranscriptionCounts: Sendable, Equatable {
 
 /// Chats with sounds for models that do not hear: a speech model writes them down.
 extension Engine {
-  /// The speech model of the options, loaded; nil where there is none, or the model hears itself.
+  /// Where the sentences about a speech model begin.
+  static let speechContext = "media_config: speech_model"
+
+  /// The speech model of the options, by its headers; nil where there is none, or the model hears itself.
+  static func speechFolder(
+    besides towers: MediaFolder?, _ options: EngineOptions
+  ) throws(Failure) -> WhisperFolder? {
+    guard let folder = options.media.speechModel, towers?.modalities.contains(.audio) != true else { return nil }
+    return try withContext(speechContext) { () throws(Failure) in try WhisperFolder(folder) }
+  }
+
   static func openSpeech(
-    besides media: EngineMedia?, options: EngineOptions, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget
-  ) throws(Failure) -> SpeechModel? {
-    guard let folder = options.media.speechModel, media?.hears != true else { return nil }
-    return try withContext("media_config: speech_model") { () throws(Failure) in
-      try SpeechModel(folder: folder, options: options, pool: pool, kernels: kernels, budget: budget)
+    _ folder: WhisperFolder, options: EngineOptions, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget,
+    progress: Progress?
+  ) throws(Failure) -> SpeechModel {
+    try withContext(speechContext) { () throws(Failure) in
+      try SpeechModel(
+        folder, residency: options.residency, pool: pool, kernels: kernels, budget: budget, progress: progress)
     }
   }
 
   /// Bytes of the speech model and of one transcription, without weights by its headers; 0 where none is opened.
   func speechByteCount() throws(Failure) -> UInt64 {
     if let speech { return speech.byteCount }
-    guard options.withoutWeights, let folder = options.media.speechModel,
-      try towers()?.modalities.contains(.audio) != true
+    guard options.withoutWeights, options.media.speechModel != nil,
+      let folder = try Engine.speechFolder(besides: try towers(), options)
     else { return 0 }
-    return try withContext("media_config: speech_model") { () throws(Failure) in
-      let plan = try WhisperFolder(folder).plan(threadCount: pool.threadCount, kernels: kernels)
-      return UInt64(clamping: plan.totalByteCount)
+    return try withContext(Engine.speechContext) { () throws(Failure) in
+      UInt64(clamping: try folder.plan(threadCount: pool.threadCount, kernels: kernels).totalByteCount)
     }
   }
 

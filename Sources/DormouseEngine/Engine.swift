@@ -48,19 +48,33 @@ public final class Engine: Sendable {
       checkedFolder = Locked(nil)
     } else {
       let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
+      let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
+      let speechFolder = try Engine.speechFolder(besides: towers, options)
+      var progress = ProgressParts(
+        options.progress, total: try Engine.fileByteCount(modelFolder, towers, speechFolder))
       let plan = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
       let reservation = try memoryBudget.reserve(
         UInt64(clamping: plan.totalByteCount - plan.cacheByteCount), for: "\(folder): weights and working memory")
       let modelOptions = ModelOptions(residency: options.residency, packedCacheFolder: options.packedCacheFolder)
       let model = try Model(
-        modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log, progress: options.progress)
+        modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log,
+        progress: progress.next(UInt64(clamping: modelFolder.fileByteCount)))
       runtime = Runtime(
         scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
         stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
         reservation: reservation, model: model)
-      media = try Engine.openMedia(modelFolder, pool: pool, kernels: kernels, budget: memoryBudget, options: options)
-      speech = try Engine.openSpeech(
-        besides: media, options: options, pool: pool, kernels: kernels, budget: memoryBudget)
+      media =
+        if let towers {
+          try EngineMedia(
+            towers, path: folder, hiddenSize: modelFolder.configuration.hiddenSize, options: options, pool: pool,
+            kernels: kernels, budget: memoryBudget, progress: progress.next(UInt64(clamping: towers.weightByteCount)))
+        } else { nil }
+      speech =
+        if let speechFolder {
+          try Engine.openSpeech(
+            speechFolder, options: options, pool: pool, kernels: kernels, budget: memoryBudget,
+            progress: progress.next(UInt64(clamping: speechFolder.weightByteCount)))
+        } else { nil }
       checkedFolder = Locked(modelFolder)
     }
   }
@@ -75,6 +89,16 @@ public final class Engine: Sendable {
     if File.isFolder(path) { return path }
     guard let slash = path.lastIndex(of: "/") else { return "." }
     return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
+  /// Bytes of all weights in their files: what loading reports its progress in.
+  private static func fileByteCount(
+    _ model: ModelFolder, _ towers: MediaFolder?, _ speech: WhisperFolder?
+  ) throws(Failure) -> UInt64 {
+    UInt64(
+      clamping: try CheckedSize.sum(
+        model.fileByteCount, towers?.weightByteCount ?? 0, speech?.weightByteCount ?? 0,
+        of: "\(model.path): the weights' size"))
   }
 
   var hasWeights: Bool { runtime != nil }

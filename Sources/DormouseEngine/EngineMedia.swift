@@ -14,19 +14,21 @@ final class EngineMedia: Sendable {
   private let budget: MemoryBudget
   private let known: Locked<RecentlyUsed<MediaContent>>
 
+  /// Loads the towers.
   /// - Parameters:
+  ///   - path: the model's folder, for sentences.
   ///   - hiddenSize: of the text model.
   init(
-    folder: MediaFolder, encoder: any MediaEncoder, reservation: MemoryBudget.Reservation, hiddenSize: Int,
-    budget: MemoryBudget, options: MediaOptions
-  ) {
+    _ folder: MediaFolder, path: String, hiddenSize: Int, options: EngineOptions, pool: ThreadPool, kernels: Kernels,
+    budget: MemoryBudget, progress: Progress?
+  ) throws(Failure) {
     self.folder = folder
-    self.encoder = encoder
-    self.options = options
-    self.reservation = reservation
+    self.options = options.media
     self.hiddenSize = hiddenSize
     self.budget = budget
-    known = Locked(RecentlyUsed(byteLimit: options.cacheByteLimit))
+    reservation = try budget.reserve(UInt64(clamping: try folder.byteCount()), for: "\(path): towers")
+    encoder = try folder.load(residency: options.residency, pool: pool, kernels: kernels, progress: progress)
+    known = Locked(RecentlyUsed(byteLimit: options.media.cacheByteLimit))
     budget.addReclaimer { [weak self] _ in self?.known.withLock { $0.dropOldest() } ?? false }
   }
 
@@ -66,19 +68,5 @@ extension Engine {
     if hasWeights { return media?.folder }
     let folder = try modelFolder()
     return try MediaFolder(folder.path, checkpoint: folder.checkpoint)
-  }
-
-  /// The towers of a model, loaded; nil for one of text alone.
-  static func openMedia(
-    _ folder: ModelFolder, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget, options: EngineOptions
-  ) throws(Failure) -> EngineMedia? {
-    guard let towers = try MediaFolder(folder.path, checkpoint: folder.checkpoint) else { return nil }
-    let reservation = try budget.reserve(UInt64(try towers.byteCount()), for: "\(folder.path): towers")
-    let encoder = try towers.load(
-      residency: options.residency, pool: pool, kernels: kernels, progress: options.progress)
-    return EngineMedia(
-      folder: towers, encoder: encoder, reservation: reservation, hiddenSize: folder.configuration.hiddenSize,
-      budget: budget,
-      options: options.media)
   }
 }

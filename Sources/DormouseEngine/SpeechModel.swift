@@ -1,6 +1,7 @@
 import DormouseKernels
 import DormouseMedia
 import DormouseSupport
+import DormouseWeights
 
 /// A Whisper model that writes down what is said in sounds, and what it has written of late: the sounds of a growing
 /// chat are written down once. Thread: any; each transcription works in memory of its own.
@@ -16,24 +17,24 @@ final class SpeechModel: Sendable {
   private let workingByteCount: UInt64
   private let known = Locked(RecentlyUsed<Transcript>(byteLimit: 4 << 20))
 
-  /// Loads a `whisper` folder.
+  /// Loads a `whisper` folder that was checked.
   /// - Throws: a `Failure` that names the folder, and the file, field or tensor at fault; `.outOfMemory` when the weights
   ///   and one transcription do not fit into the budget.
   init(
-    folder: String, options: EngineOptions, pool: ThreadPool, kernels: Kernels, budget: MemoryBudget
+    _ checked: WhisperFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
+    budget: MemoryBudget, progress: Progress?
   ) throws(Failure) {
-    let checked = try WhisperFolder(folder)
     let plan = try checked.plan(threadCount: pool.threadCount, kernels: kernels)
     let working = UInt64(clamping: plan.cacheByteCount + plan.scratchByteCount)
     let weights = UInt64(clamping: plan.totalByteCount) - working
-    self.folder = folder
+    folder = checked.path
     self.budget = budget
     workingByteCount = working
     byteCount = UInt64(clamping: plan.totalByteCount)
     reservation = try budget.reserve(weights, for: "\(folder): a speech model's weights")
     _ = try budget.reserve(working, for: "\(folder): a transcription's working memory")
     whisper = try Whisper(
-      checked, residency: options.residency, pool: pool, kernels: kernels, progress: options.progress)
+      checked, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 
   /// What is said in a sound.

@@ -24,8 +24,8 @@ public final class Transcriber: Sendable {
     let kernels = try Kernels.selected()
     let pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
     model = try SpeechModel(
-      folder: try Engine.folder(of: path), options: options, pool: pool, kernels: kernels,
-      budget: MemoryBudget(limit: options.memoryLimit, name: "memory_limit"))
+      try WhisperFolder(try Engine.folder(of: path)), residency: options.residency, pool: pool, kernels: kernels,
+      budget: MemoryBudget(limit: options.memoryLimit, name: "memory_limit"), progress: options.progress)
   }
 
   /// Writes down a sound.

@@ -4,12 +4,7 @@ public import DormouseWeights
 
 /// The towers of a model's folder, configuration and headers read and checked; no weights loaded.
 public struct MediaFolder: Sendable {
-  private enum Kind: Sendable {
-    case vision(VisionFolder)
-    case voice(VoiceTowerFolder)
-  }
-
-  private let kind: Kind
+  private let towers: [any TowerFolder]
   public let modalities: [Modality]
   /// Bytes of the towers' weights in the files' types, and of the float32 copies that loading will make.
   public let weightByteCount: Int
@@ -19,20 +14,30 @@ public struct MediaFolder: Sendable {
   /// - Returns: nil for a model of text alone.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
   public init?(_ path: String, checkpoint: Checkpoint) throws(Failure) {
-    if try VoiceTowerConfiguration.isKnown(folder: path) {
-      let voice = try VoiceTowerFolder(path, checkpoint: checkpoint)
-      kind = .voice(voice)
-      modalities = [.audio]
-      weightByteCount = voice.weightByteCount
-      floatByteCount = voice.floatByteCount
-      return
+    towers = try Self.towers(path, checkpoint)
+    guard !towers.isEmpty else { return nil }
+    modalities = towers.flatMap(\.modalities)
+    var (weights, floats) = (0, 0)
+    for tower in towers {
+      weights = try CheckedSize.sum(weights, tower.weightByteCount, of: "\(path): the towers' size")
+      floats = try CheckedSize.sum(floats, tower.floatByteCount, of: "\(path): the towers' size")
     }
-    guard try VisionConfiguration.load(folder: path) != nil else { return nil }
-    let vision = try VisionFolder(path, checkpoint: checkpoint)
-    kind = .vision(vision)
-    modalities = vision.configuration.seesFilms ? [.image, .video] : [.image]
-    weightByteCount = vision.weightByteCount
-    floatByteCount = vision.floatByteCount
+    weightByteCount = weights
+    floatByteCount = floats
+  }
+
+  private static func towers(_ path: String, _ checkpoint: Checkpoint) throws(Failure) -> [any TowerFolder] {
+    var towers: [any TowerFolder] = []
+    if try VisionConfiguration.load(folder: path) != nil {
+      towers.append(try VisionFolder(path, checkpoint: checkpoint))
+    }
+    if try VoiceTowerConfiguration.isKnown(folder: path) {
+      towers.append(try VoiceTowerFolder(path, checkpoint: checkpoint))
+    }
+    if try DotsAudioConfiguration.isKnown(folder: path) {
+      towers.append(try DotsAudioFolder(path, checkpoint: checkpoint))
+    }
+    return towers
   }
 
   /// Bytes of both.
@@ -41,16 +46,19 @@ public struct MediaFolder: Sendable {
     try CheckedSize.sum(weightByteCount, floatByteCount, of: "the towers' size")
   }
 
-  /// Loads the weights.
-  /// - Parameter progress: bytes of weights loaded; `false` cancels.
+  /// Loads the weights of all towers.
+  /// - Parameter progress: bytes of weights loaded, of all towers'; `false` cancels.
   public func load(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress? = nil
   ) throws(Failure) -> any MediaEncoder {
-    switch kind {
-    case .vision(let folder):
-      try VisionEncoder(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
-    case .voice(let folder):
-      try VoiceEncoder(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+    var parts = ProgressParts(progress, total: UInt64(clamping: weightByteCount))
+    var loaded: [(modalities: [Modality], encoder: any MediaEncoder)] = []
+    for tower in towers {
+      let own = parts.next(UInt64(clamping: tower.weightByteCount))
+      let encoder = try tower.load(residency: residency, pool: pool, kernels: kernels, progress: own)
+      loaded.append((tower.modalities, encoder))
     }
+    guard loaded.count == 1, let only = loaded.first else { return CompositeEncoder(loaded) }
+    return only.encoder
   }
 }

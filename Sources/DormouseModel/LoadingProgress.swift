@@ -12,24 +12,17 @@ struct LoadingProgress {
       ofPanels = nil
       return
     }
-    var all: UInt64 = 0
-    for entry in folder.byteCountByType { all += UInt64(clamping: entry.byteCount) }
     var stored: UInt64 = 0
     for name in Set(folder.loadedNames) {
       stored += UInt64(clamping: folder.checkpoint.description(of: name)?.byteCount ?? 0)
     }
-    let (total, first) = (all, min(stored, all))
+    let total = UInt64(clamping: folder.fileByteCount)
+    let first = min(stored, total)
     let mark = HighWaterMark()
     ofStore = { done, _ in progress(done, total) }
     ofPanels = { done, of in
-      progress(mark.raised(to: first + LoadingProgress.share(of: total - first, done, of)), total)
+      progress(mark.raised(to: first + ProgressParts.share(of: total - first, done, of)), total)
     }
-  }
-
-  /// `whole * done / all`, `whole` at most.
-  private static func share(of whole: UInt64, _ done: UInt64, _ all: UInt64) -> UInt64 {
-    guard done < all else { return whole }
-    return all.dividingFullWidth(whole.multipliedFullWidth(by: done)).quotient
   }
 }
 

@@ -22,6 +22,8 @@ public struct ModelFolder: Sendable {
   public let byteCountPerToken: Int
   /// Bytes of the used tensors in the files by type, largest first.
   public let byteCountByType: [(type: TensorType, byteCount: Int)]
+  /// Bytes of all of them.
+  public let fileByteCount: Int
   /// Those of `tensorNames` that are loaded as the files have them.
   let loadedNames: [String]
 
@@ -45,6 +47,9 @@ public struct ModelFolder: Sendable {
     let loaded = try ModelFolder.byteCountByType(loadedNames, checkpoint)
     // Sparse files may claim more bytes than there are numbers for.
     let what = "\(path): the weights' size"
+    var fileTotal = 0
+    for entry in byteCountByType { fileTotal = try CheckedSize.sum(fileTotal, entry.byteCount, of: what) }
+    fileByteCount = fileTotal
     var total = packedByteCount
     for entry in loaded { total = try CheckedSize.sum(total, entry.byteCount, of: what) }
     _ = try CheckedSize.sum(total, floatByteCount, of: what)

@@ -71,20 +71,19 @@ public struct LogMelConfiguration: Sendable, Equatable {
 }
 
 extension LogMelConfiguration {
-  /// Reads `preprocessor_config.json` of a model's folder, else `processor_config.json`, where newer folders keep it.
-  /// - Throws: `Failure(.notFound)` when neither is there.
+  /// Reads a model's feature extractor: `feature_extractor` in `processor_config.json`, where transformers 5 keeps all
+  /// processors of a model, else `preprocessor_config.json`, which may be the pictures' alone.
+  /// - Throws: `Failure(.notFound)` when neither speaks of sounds.
   public static func load(folder: String) throws(Failure) -> LogMelConfiguration {
-    let file = folder + "/preprocessor_config.json"
-    if File.exists(file) { return try LogMelConfiguration(JSONFields(File.readJSON(file), file: file)) }
-    let whole = folder + "/processor_config.json"
-    guard File.exists(whole) else {
-      throw Failure(.notFound, "\(folder): neither preprocessor_config.json nor processor_config.json is there")
+    if let nested = try ProcessorFiles.nested("feature_extractor", folder: folder) { return try Self(nested) }
+    let fields = try ProcessorFiles.document("preprocessor_config.json", folder: folder)
+    guard let fields, fields.has("feature_extractor_type") || fields.has("feature_size") else {
+      throw Failure(
+        .notFound,
+        "\(folder): no feature extractor: processor_config.json has no feature_extractor, and preprocessor_config.json is"
+          + (fields == nil ? " not there" : " no feature extractor's"))
     }
-    let fields = try JSONFields(File.readJSON(whole), file: whole)
-    guard let extractor = try fields.fields("feature_extractor") else {
-      throw fields.wrong("feature_extractor", .null, expected: "an object")
-    }
-    return try LogMelConfiguration(extractor)
+    return try Self(fields)
   }
 
   /// The same for dots3-note, where `preprocessor_config.json` may be the pictures' alone; the class defaults of

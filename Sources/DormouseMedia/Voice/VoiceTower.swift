@@ -13,7 +13,8 @@ struct VoiceTowerWeights: Sendable {
     let root = source.has("model.audio_tower.conv1.weight") ? "model." : ""
     var tensors = WhisperTensors(source: source, hiddenSize: c.encoder.hiddenSize)
     encoder = try tensors.encoder(c.encoder, prefix: "\(root)audio_tower.")
-    let prefix = "\(root)multi_modal_projector."
+    // In a model that sees, the usual name is its vision tower's projector.
+    let prefix = root + (c.isBesideVision ? "audio_projector." : "multi_modal_projector.")
     projector = (
       first: try tensors.linear(
         "\(prefix)linear_1", rows: c.textHiddenSize, columns: c.projectorInputs, hasBias: c.hasProjectorBias),

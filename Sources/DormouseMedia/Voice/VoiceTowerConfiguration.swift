@@ -8,9 +8,14 @@ public struct VoiceTowerConfiguration: Sendable, Equatable {
     case voxtral
     /// The mean of two neighbouring rows, then two linear maps; what is behind a sound's end is not attended to.
     case audioFlamingo3 = "audioflamingo3"
+
+    /// audio_config.model_type, which tells the kind of tower where the whole is a model of another type.
+    var encoderType: String { "\(rawValue)_encoder" }
   }
 
   public let architecture: Architecture
+  /// Whether the tower is one of several: the model is of a type that sees, and has an audio_config as well.
+  public let isBesideVision: Bool
   public let encoder: AudioEncoderConfiguration
   /// text_config.hidden_size: the width of the rows that come out.
   public let textHiddenSize: Int
@@ -27,15 +32,12 @@ public struct VoiceTowerConfiguration: Sendable, Equatable {
   /// - Parameter fields: `config.json`.
   /// - Throws: `Failure` naming file, field and value; `.unsupported` for a model without a tower of this kind.
   public init(_ fields: JSONFields) throws(Failure) {
-    let type = try fields.string("model_type")
-    guard let architecture = Architecture(rawValue: type) else {
-      let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
-      throw fields.unsupported("model_type", .string(type), supported: known)
-    }
+    let own = try Self.ownArchitecture(fields)
     guard let audio = try fields.fields("audio_config"), let text = try fields.fields("text_config") else {
       throw Failure(.malformed, "\(fields.file): audio_config or text_config is missing; expected two objects")
     }
-    self.architecture = architecture
+    isBesideVision = own == nil
+    architecture = if let own { own } else { try Self.architecture(ofEncoder: audio) }
     encoder = try AudioEncoderConfiguration(audio, audio.has("hidden_size") ? .tower : .whisper)
     textHiddenSize = try text.integer("hidden_size", 1...65536)
     audioToken = try fields.optionalInteger("audio_token_id", 0...Int(Int32.max)).map { Int32($0) }
@@ -53,6 +55,24 @@ public struct VoiceTowerConfiguration: Sendable, Equatable {
     }
   }
 
+  /// The model's type; nil for one that sees, whose audio_config tells.
+  private static func ownArchitecture(_ fields: JSONFields) throws(Failure) -> Architecture? {
+    let type = try fields.string("model_type")
+    if let own = Architecture(rawValue: type) { return own }
+    guard VisionConfiguration.Architecture(rawValue: type) == nil else { return nil }
+    let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
+    throw fields.unsupported("model_type", .string(type), supported: known)
+  }
+
+  private static func architecture(ofEncoder audio: JSONFields) throws(Failure) -> Architecture {
+    let type = try audio.string("model_type")
+    guard let found = Architecture.allCases.first(where: { $0.encoderType == type }) else {
+      let known = Architecture.allCases.map(\.encoderType).joined(separator: ", ")
+      throw audio.unsupported("model_type", .string(type), supported: known)
+    }
+    return found
+  }
+
   /// Voxtral's rows are as wide as the encoder's feed-forward layers: so many positions make one.
   private static func grouping(_ audio: JSONFields, _ encoder: AudioEncoderConfiguration) throws(Failure) -> Int {
     let count = encoder.intermediateSize / encoder.hiddenSize
@@ -67,11 +87,16 @@ public struct VoiceTowerConfiguration: Sendable, Equatable {
 }
 
 extension VoiceTowerConfiguration {
-  /// Whether a model of this `config.json` has such a tower.
+  /// Whether a model of this `config.json` has such a tower: it is of a type that hears, or of one that sees and has an
+  /// `audio_config`.
   static func isKnown(folder: String) throws(Failure) -> Bool {
     let file = "\(folder)/config.json"
-    let type = try JSONFields(File.readJSON(file), file: file).optionalString("model_type")
-    return type.flatMap { Architecture(rawValue: $0) } != nil
+    let fields = try JSONFields(File.readJSON(file), file: file)
+    guard let type = try fields.optionalString("model_type") else { return false }
+    if Architecture(rawValue: type) != nil { return true }
+    // dots3-note's audio_config is of another kind.
+    guard let vision = VisionConfiguration.Architecture(rawValue: type), vision != .dots3Note else { return false }
+    return fields.value("audio_config") != nil
   }
 
   /// Bytes of a projector's results between its two maps, for a window.

@@ -32,7 +32,7 @@ public struct VoiceTowerFolder: Sendable {
       throw Failure(.internalError, "\(file): audio_config is gone")
     }
     try audio.require(features, of: configuration.encoder)
-    (maximumSeconds, audioTokenName) = try Self.processor(path, configuration.architecture)
+    (maximumSeconds, audioTokenName) = try Self.processor(path, configuration)
     if let checkpoint { self.checkpoint = checkpoint } else { self.checkpoint = try Checkpoint(folder: path) }
     var source = TensorSource(self.checkpoint, store: nil, panels: nil, nil)
     _ = try VoiceTowerWeights(&source, configuration)
@@ -42,16 +42,21 @@ public struct VoiceTowerFolder: Sendable {
   }
 
   /// What the processor makes of sounds: seconds at most, and the token. `AudioFlamingo3Processor` cuts longer sounds
-  /// off, and says so where nobody may look; Voxtral's takes its token from mistral_common.
+  /// off, and says so where nobody may look; Voxtral's takes its token from mistral_common. No published processor takes
+  /// pictures and sounds: where a model does, the file has to name the token.
   private static func processor(
-    _ path: String, _ architecture: VoiceTowerConfiguration.Architecture
+    _ path: String, _ configuration: VoiceTowerConfiguration
   ) throws(Failure) -> (Int?, String) {
-    guard architecture == .audioFlamingo3 else { return (nil, "[AUDIO]") }
-    let file = "\(path)/processor_config.json"
-    guard File.exists(file) else { return (600, "<sound>") }
-    let fields = try JSONFields(File.readJSON(file), file: file)
-    let token = try fields.optionalString("audio_token") ?? "<sound>"
-    return (try fields.optionalInteger("max_audio_len", 1...86400) ?? 600, token)
+    let name = "processor_config.json"
+    let isVoxtral = configuration.architecture == .voxtral
+    if isVoxtral, !configuration.isBesideVision { return (nil, "[AUDIO]") }
+    let fields =
+      if let found = try ProcessorFiles.document(name, folder: path) { found } else {
+        try JSONFields(.object(JSONObject()), file: "\(path)/\(name)")
+      }
+    let seconds = try fields.optionalInteger("max_audio_len", 1...86400) ?? (isVoxtral ? nil : 600)
+    if configuration.isBesideVision { return (seconds, try fields.string("audio_token")) }
+    return (seconds, try fields.optionalString("audio_token") ?? "<sound>")
   }
 
   /// Rows of a sound; see `VoiceTowerConfiguration.tokenCount`.

@@ -30,7 +30,7 @@ import Testing
           try parts.map { part in
             guard let item = try Conversation.item(part) else { return part }
             attachments.append(item)
-            let type = "\(item.modality.rawValue)_url"
+            let type = item.modality == .audio ? "input_audio" : "\(item.modality.rawValue)_url"
             return ["type": .string(type), type: ["url": .string("attachment:\(attachments.count - 1)")]]
           })
         return .object(object)
@@ -39,24 +39,31 @@ import Testing
       self.messages = JSON.array(messages).text()
     }
 
-    /// [width, height, seed], or [frames, width, height, seed, frames a second]; nil for text.
+    /// [width, height, seed], [frames, width, height, seed, frames a second], or [samples, seed]; nil for text.
     private static func item(_ part: JSON) throws -> MediaItem? {
-      let numbers = (part["image"] ?? part["video"])?.arrayValue?.compactMap(\.doubleValue) ?? []
+      let numbers = (part["image"] ?? part["video"] ?? part["audio"])?.arrayValue?.compactMap(\.doubleValue) ?? []
       let n = numbers.map { Int($0) }
       switch part["type"]?.stringValue {
       case "image": return .image(try Pictures.image(n[0], n[1], seed: n[2]))
       case "video":
         let frames = try (0..<n[0]).map { try Pictures.image(n[1], n[2], seed: n[3] + $0) }
         return .video(try HeldFilm(frames, framesPerSecond: numbers[4]), framesPerSecond: nil)
+      case "audio":
+        var sound = try HeldSound(channelCount: 1, rate: 16000)
+        try Sounds.voice(n[0], seed: n[1]).withUnsafeBufferPointer { try sound.append($0) }
+        return .audio(sound)
       default: return nil
       }
     }
+
+    /// Those of a folder's goldens.
+    static func all(in folder: String) -> [Conversation] {
+      let document = try? File.readJSON(folder + "/golden.json")
+      return (document?["conversations"]?.arrayValue ?? []).compactMap { try? Conversation($0) }
+    }
   }
 
-  static let conversations: [Conversation] = {
-    let document = try? File.readJSON(folder + "/golden.json")
-    return (document?["conversations"]?.arrayValue ?? []).compactMap { try? Conversation($0) }
-  }()
+  static let conversations = Conversation.all(in: folder)
 
   private static func engine(_ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {
     var options = EngineOptions()
@@ -65,14 +72,14 @@ import Testing
     return try Engine(path: folder, options: options)
   }
 
-  private static func session(_ engine: Engine, isPrivate: Bool = false) throws -> Session {
+  static func session(_ engine: Engine, isPrivate: Bool = false) throws -> Session {
     var options = SessionOptions()
     options.isPrivate = isPrivate
     return try Session(engine: engine, options: options)
   }
 
   /// The tokens of an answer, and what its last event counts.
-  private static func chat(
+  static func chat(
     _ session: Session, _ conversation: Conversation, maxTokens: Int = 16
   ) throws -> (tokens: [Int32], counts: GenerationEvent.Counts) {
     var tokens: [Int32] = []
@@ -88,7 +95,7 @@ import Testing
     return (tokens, counts)
   }
 
-  private static func logits(_ session: Session) throws -> [Float] {
+  static func logits(_ session: Session) throws -> [Float] {
     var logits = [Float](repeating: .nan, count: session.vocabularySize)
     try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
     return logits

@@ -388,7 +388,8 @@ DORMOUSE_API dormouse_status dormouse_session_logits(float *logits, size_t capac
                                                      dormouse_session *session, dormouse_error *error);
 
 enum { /* dormouse_event.kind */
-  DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens */
+  DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens; or, ahead of it, a picture,
+                                some frames of a film or a window of a sound is encoded, and prompt_done stays */
   DORMOUSE_EVENT_TOKEN = 2,  /* a token was chosen; no text while a character or a stop string is unfinished */
   DORMOUSE_EVENT_END = 3     /* the last event; text holds what was withheld; counts and times are final */
 };

@@ -13,6 +13,10 @@ extension Engine {
       "sessions": scheduler.sessions, "steps": scheduler.stepCounts,
       "tokens": ["prompt": .size(scheduler.promptTokens), "generated": .size(scheduler.generatedTokens)],
       "seconds": scheduler.seconds, "cache": .object(caches),
+      "memory": [
+        "used": .integer(Int64(clamping: memoryBudget.usedByteCount)),
+        "peak": .integer(Int64(clamping: memoryBudget.peakByteCount)),
+      ],
     ]
   }
 }

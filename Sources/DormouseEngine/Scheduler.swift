@@ -71,11 +71,14 @@ final class Scheduler: Sendable {
   /// Encodes a picture, clip or sound, in as many steps as it takes: each does one part of it beside the tokens of
   /// others. What the run prepares, it prepares on the calling thread.
   /// - Throws: `Failure(.cancelled)` or `.timedOut` within a part's time, or what the run says.
-  func encode(_ request: StepRequest, _ run: any EncodingRun) throws(Failure) {
+  func encode(
+    _ request: StepRequest, _ run: any EncodingRun, onPortion: () throws(Failure) -> Void
+  ) throws(Failure) {
     request.encoding = run
     defer { request.encoding = nil }
     while try request.encoding?.prepareNext() ?? false {
       repeat { try loop.encodeStep(request) } while !request.isEncoded
+      try onPortion()
     }
   }
 

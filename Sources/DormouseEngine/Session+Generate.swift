@@ -142,7 +142,7 @@ private struct Generation {
     }
   }
 
-  /// Evaluates the prompt, with an event after each chunk.
+  /// Evaluates the prompt, with an event after each chunk, and after each portion of its media that a tower has encoded.
   private mutating func readPrompt(_ onEvent: EventHandler) throws(Failure) -> Int32 {
     var stop: Int32 = 0
     let first = session.timeline.count - counts.promptTokens

@@ -254,7 +254,7 @@ extension Session {
   /// When it is interrupted the tokens of completed steps stay; on any other failure all unevaluated tokens go.
   /// - Parameters:
   ///   - allLogits: [unevaluated tokens, vocabulary], or nil.
-  ///   - onStep: gets the number of evaluated tokens after each step.
+  ///   - onStep: gets the number of evaluated tokens after each step, and after each portion of media that is encoded.
   func evaluate(
     isGenerating: Bool = false, allLogits: UnsafeMutableBufferPointer<Float>? = nil,
     onStep: (Int) throws(Failure) -> Void
@@ -262,7 +262,7 @@ extension Session {
     let before = cache.length
     let form = attentionForm
     do {
-      try encodeMedia()
+      try encodeMedia { () throws(Failure) in try onStep(cache.length) }
       while cache.length < timeline.count {
         // Also after the tail was rewound into a page that others hold.
         try cache.reserve(timeline.count - cache.length)

@@ -5,6 +5,7 @@ public final class MemoryBudget: Sendable {
 
   private struct State {
     var used: UInt64 = 0
+    var peak: UInt64 = 0
     var reclaimers: [Reclaimer] = []
   }
 
@@ -24,6 +25,8 @@ public final class MemoryBudget: Sendable {
   }
 
   public var usedByteCount: UInt64 { state.withLock { $0.used } }
+  /// The most that was ever used at a time.
+  public var peakByteCount: UInt64 { state.withLock { $0.peak } }
 
   /// Adds someone to ask before a reservation is refused, for as long as the budget lives.
   public func addReclaimer(_ reclaimer: @escaping Reclaimer) {
@@ -60,6 +63,7 @@ public final class MemoryBudget: Sendable {
       let left = limit.map { $0 - min(state.used, $0) } ?? UInt64.max - state.used
       guard byteCount <= left else { return left }
       state.used += byteCount
+      state.peak = max(state.peak, state.used)
       return nil
     }
   }

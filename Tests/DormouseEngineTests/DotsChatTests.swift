@@ -8,7 +8,7 @@ import Testing
 /// picks.
 @Suite struct DotsChatTests {
   static let folder = Fixtures.path("Fixtures/models-media/dots3_note-tiny")
-  static let conversations = MediaChatTests.Conversation.all(in: folder)
+  static let conversations = MediaChatTests.conversations(in: folder)
   private static let bound = 1e-5
 
   private static func engine(_ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {

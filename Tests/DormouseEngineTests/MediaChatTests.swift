@@ -49,21 +49,20 @@ import Testing
         let frames = try (0..<n[0]).map { try Pictures.image(n[1], n[2], seed: n[3] + $0) }
         return .video(try HeldFilm(frames, framesPerSecond: numbers[4]), framesPerSecond: nil)
       case "audio":
-        var sound = try HeldSound(channelCount: 1, rate: 16000)
+        var sound = try HeldSound(channelCount: 1, rate: Sounds.rate)
         try Sounds.voice(n[0], seed: n[1]).withUnsafeBufferPointer { try sound.append($0) }
         return .audio(sound)
       default: return nil
       }
     }
-
-    /// Those of a folder's goldens.
-    static func all(in folder: String) -> [Conversation] {
-      let document = try? File.readJSON(folder + "/golden.json")
-      return (document?["conversations"]?.arrayValue ?? []).compactMap { try? Conversation($0) }
-    }
   }
 
-  static let conversations = Conversation.all(in: folder)
+  static let conversations = conversations(in: folder)
+
+  static func conversations(in folder: String) -> [Conversation] {
+    let document = try? File.readJSON(folder + "/golden.json")
+    return (document?["conversations"]?.arrayValue ?? []).compactMap { try? Conversation($0) }
+  }
 
   private static func engine(_ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {
     var options = EngineOptions()

@@ -78,10 +78,13 @@ extension LogMelConfiguration {
     if let nested = try ProcessorFiles.nested("feature_extractor", folder: folder) { return try Self(nested) }
     let fields = try ProcessorFiles.document("preprocessor_config.json", folder: folder)
     guard let fields, fields.has("feature_extractor_type") || fields.has("feature_size") else {
-      throw Failure(
-        .notFound,
-        "\(folder): no feature extractor: processor_config.json has no feature_extractor, and preprocessor_config.json is"
-          + (fields == nil ? " not there" : " no feature extractor's"))
+      guard fields == nil, !File.exists("\(folder)/processor_config.json") else {
+        throw Failure(
+          .malformed,
+          "\(folder)/processor_config.json: feature_extractor is missing; expected the processor of sounds, which"
+            + " preprocessor_config.json is not")
+      }
+      throw Failure(.notFound, "\(folder): neither preprocessor_config.json nor processor_config.json is there")
     }
     return try Self(fields)
   }

@@ -44,7 +44,7 @@ def configuration(tok):
         vocab_size=len(tok), hidden_size=32, intermediate_size=40, moe_intermediate_size=16, num_hidden_layers=4,
         num_attention_heads=3, num_key_value_heads=3, q_lora_rank=20, kv_lora_rank=16, qk_nope_head_dim=8,
         qk_rope_head_dim=4, v_head_dim=8, head_dim=12, n_routed_experts=8, num_experts_per_tok=3,
-        shared_experts_intermediate_size=16, index_topk=12, index_head_dim=8, index_n_heads=2, sliding_window=10,
+        shared_experts_intermediate_size=16, index_topk=12, index_head_dim=8, index_n_heads=12, sliding_window=10,
         layer_types=["indexed_attention", "sliding_attention", "indexed_attention", "sliding_attention"],
         mlp_layer_types=["dense", "sparse", "dense", "sparse"],
         swa_num_attention_heads=2, swa_num_key_value_heads=2, swa_q_lora_rank=12, swa_kv_lora_rank=24, swa_head_dim=16,

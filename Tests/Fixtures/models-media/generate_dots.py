@@ -27,12 +27,14 @@ from transformers.video_utils import VideoMetadata
 
 import dots
 import kimi
-from generate_kimi import CONTINUATION, LOGIT_ERROR, MARGIN, TOWER_ERROR, fresh, parts, patches, relative, safetensors_file
+from generate_kimi import CONTINUATION, MARGIN, TOWER_ERROR, fresh, parts, patches, relative, safetensors_file
 from pictures import film, picture
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "audio"))
 import sounds  # noqa: E402
 
+LOGIT_ERROR = 4e-6  # of transformers' float32 against float64
+GAP = 1e-5  # of what routers and indexers choose to what they leave
 BATCHES = {"one": [(1, 4, 6)], "two": [(1, 2, 2), (1, 6, 4)], "wide": [(1, 2, 140)], "film": [(3, 2, 4), (1, 4, 2)]}
 # less than a hop, one frame, a row and a bit, odd, a chunk, several chunks and a bit
 SOUNDS = [(100, 1), (161, 2), (1283, 3), (5003, 4), (16000, 5), (32001, 6), (50007, 7)]
@@ -142,6 +144,35 @@ def logits_of(model, inputs, ids):
     return model(input_ids=torch.tensor([ids]), use_cache=False, **given).logits[0].numpy()
 
 
+class Choices:
+    """While it lasts, the smallest distance between what `topk` takes and what it leaves, relative to the greatest.
+
+    The indexer's scores are exactly 0 where all heads are rectified: among equals, `torch.topk` takes any, and others with
+    every length of the prompt.
+    """
+
+    def __enter__(self):
+        self.gap, self.method = float("inf"), torch.Tensor.topk
+        self.function = torch.topk
+        torch.topk = self.watched
+        torch.Tensor.topk = lambda values, k, dim=-1, **options: self.watched(values, k, dim, **options)
+        return self
+
+    def watched(self, values, k, dim=-1, **options):
+        if k < values.shape[dim]:
+            ordered = torch.sort(values, dim=dim, descending=True).values
+            gaps = ordered[..., k - 1] - ordered[..., k]
+            # What lies behind a token is as good as minus infinity.
+            gaps = gaps[ordered[..., k] > -1e30]
+            scale = values[values > -1e30].abs().max()
+            if gaps.numel():
+                self.gap = min(self.gap, float(gaps.min() / scale))
+        return self.function(values, k, dim=dim, **options)
+
+    def __exit__(self, *_):
+        torch.Tensor.topk, torch.topk = self.method, self.function
+
+
 def continuation(model, inputs, ids, unwanted):
     """(tokens, smallest margin), or None where a choice is close or a placeholder; the whole is computed anew each time."""
     path, margin = list(ids), float("inf")
@@ -168,7 +199,10 @@ def conversations(model, tok):
         if found is None:
             return None
         chosen, margin = found
-        logits = logits_of(model, inputs, ids + chosen)
+        with Choices() as choices:
+            logits = logits_of(model, inputs, ids + chosen)
+        if choices.gap < GAP:
+            return None
         model.double()
         exact = logits_of(model, inputs, ids + chosen)
         model.float()

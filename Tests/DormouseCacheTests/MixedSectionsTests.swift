@@ -5,7 +5,7 @@ import Testing
 
 /// Pages whose sections have rows of different sizes.
 @Suite struct MixedSectionsTests {
-  private static let sizes = [(rank: 7, rope: 3), (5, 0), (11, 2), (7, 3)]
+  private static let sizes: [(rank: Int, rope: Int)] = [(7, 3), (5, 0), (11, 2), (7, 3)]
   private static let identity = SnapshotIdentity(bytes: Array("mixed".utf8), description: "a model of mixed layers")
 
   private static func fixture(_ type: CacheRowType, _ sizes: [(rank: Int, rope: Int)] = sizes) throws -> Fixture {
@@ -14,11 +14,15 @@ import Testing
 
   /// For each section in turn its rows of some tokens, whose values tell section and position.
   private static func values(_ count: Int, from first: Int = 0) -> [Float] {
-    sizes.enumerated().flatMap { section, size in
-      (first..<first + count).flatMap { position in
-        (0..<size.rank + size.rope).map { Float(((position * 7 + section * 31 + $0) % 250) - 125) }
+    var values: [Float] = []
+    for (section, size) in sizes.enumerated() {
+      for position in first..<first + count {
+        for column in 0..<size.rank + size.rope {
+          values.append(Float((position * 7 + section * 31 + column) % 250 - 125))
+        }
       }
     }
+    return values
   }
 
   private static func rows(_ cache: LatentCache, _ section: Int) throws -> [Float] {
@@ -90,11 +94,11 @@ import Testing
     try cache.append(values: Self.values(3), count: 3)
     try Snapshot.write(
       cache: cache, keys: (0..<3).map { PositionKey(token: $0) }, logits: nil, identity: Self.identity, to: path)
-    for (sizes, said) in [
-      ([(rank: 7, rope: 3), (5, 0), (7, 3), (11, 2)], "rows of other sizes"),
-      ([(7, 3), (5, 0), (11, 2)], "layer count 4; expected 3"),
+    let others: [(sizes: [(rank: Int, rope: Int)], said: String)] = [
+      ([(7, 3), (5, 0), (7, 3), (11, 2)], "rows of other sizes"), ([(7, 3), (5, 0), (11, 2)], "layer count 4; expected 3"),
       ([(7, 3), (7, 3), (7, 3), (7, 3)], "version 2; expected 1"),
-    ] {
+    ]
+    for (sizes, said) in others {
       let pool = try Self.fixture(.float32, sizes).pool
       let failure = #expect(throws: Failure.self) {
         _ = try Snapshot.read(path: path, pool: pool, capacity: 100, identity: Self.identity, vocabularySize: 9)

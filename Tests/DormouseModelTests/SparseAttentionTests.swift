@@ -101,7 +101,7 @@ import Testing
   @Test func equalAndSpecialScoresHaveTheirOrder() {
     #expect(Self.picked(2, of: [0, -0.0, 0, 1]) == [0, 3])
     #expect(Self.picked(2, of: [-.infinity, .infinity, .nan, 3]) == [1, 2])
-    #expect(Self.picked(3, of: [-1, -2, -3, -1e-40]) == [0, 1, 3])
+    #expect(Self.picked(3, of: [-1, -2, -3, -Float.leastNonzeroMagnitude]) == [0, 1, 3])
     #expect(Self.picked(4, of: [.nan, .nan, .nan, -.nan]) == [0, 1, 2, 3])
   }
 

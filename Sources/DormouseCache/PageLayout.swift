@@ -52,18 +52,20 @@ public struct PageLayout: Sendable, Equatable {
   }
 
   /// A section a layer, all of the same size.
-  /// - Throws: as above.
+  /// - Throws: as above, and `Failure(.malformed)` for more layers than any model has.
   public init(
     layerCount: Int, kvLoraRank: Int, qkRopeHeadDimension: Int, rowType: CacheRowType
   ) throws(Failure) {
-    guard (1...Self.mostLayers).contains(layerCount) else {
-      throw Failure(.invalidArgument, "latent cache: \(layerCount) layers; expected 1 to \(Self.mostLayers)")
+    guard layerCount > 0, layerCount <= Self.mostLayers else {
+      throw Failure(
+        layerCount > 0 ? .malformed : .invalidArgument,
+        "latent cache: \(layerCount) layers; expected 1 to \(Self.mostLayers)")
     }
     let size = (rank: kvLoraRank, rope: qkRopeHeadDimension)
     try self.init(sections: Array(repeating: size, count: layerCount), rowType: rowType)
   }
 
-  private static let mostLayers = 1 << 16
+  private static let mostLayers = 1 << 20
 
   private static func rowByteCount(_ size: (rank: Int, rope: Int), _ type: CacheRowType) throws(Failure) -> Int {
     guard size.rank > 0, size.rope >= 0 else {

@@ -14,7 +14,11 @@ struct Fixture {
   init(
     layers: Int = 2, rank: Int = 5, rope: Int = 2, type: CacheRowType = .float32, pages: Int? = nil
   ) throws {
-    let layout = try PageLayout(layerCount: layers, kvLoraRank: rank, qkRopeHeadDimension: rope, rowType: type)
+    try self.init(
+      PageLayout(layerCount: layers, kvLoraRank: rank, qkRopeHeadDimension: rope, rowType: type), pages: pages)
+  }
+
+  init(_ layout: PageLayout, pages: Int? = nil) throws {
     budget = MemoryBudget(limit: pages.map { UInt64($0 * layout.byteCount) }, name: "the test's budget")
     pool = PagePool(layout: layout, kernels: try Kernels.selected(), budget: budget)
   }

@@ -280,6 +280,16 @@ import Testing
     #expect(failure?.status == status && failure?.message.contains(part) == true, "\(failure?.message ?? "")")
   }
 
+  /// A folder of the text model alone has no towers.
+  @Test func textAlone() throws {
+    let json: JSON = ["model_type": "dots3_note", "hidden_size": 64]
+    #expect(try VisionConfiguration(json: json) == nil)
+    let folder = try TemporaryFolder()
+    try folder.write("config.json", Array(json.text().utf8))
+    #expect(try !DotsAudioConfiguration.isKnown(folder: folder.path))
+    #expect(try !VoiceTowerConfiguration.isKnown(folder: folder.path))
+  }
+
   /// The encoder's sizes of a `whisper_config` are those that count.
   @Test func publishedAudio() throws {
     let text = #"""

@@ -108,10 +108,13 @@ extension VisionConfiguration {
       return nil
     }
     let none = try JSONFields(.object(JSONObject()), file: file, path: "vision_config.")
-    let vision = try fields.fields("vision_config") ?? none
+    let vision = try fields.fields("vision_config")
     switch found {
-    case .kimiK25, .kimiVL: try self.init(kimi: fields, vision, found)
-    case .dots3Note: try self.init(dots: fields, vision)
+    case .kimiK25, .kimiVL: try self.init(kimi: fields, vision ?? none, found)
+    case .dots3Note:
+      // A folder of the text model alone.
+      guard let vision else { return nil }
+      try self.init(dots: fields, vision)
     }
     try checkDimensions(fields)
   }

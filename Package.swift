@@ -96,7 +96,9 @@ let package = Package(
         "DormouseMedia",
       ]),
     .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
-    .target(name: "DormouseABI", dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine", "DormouseMedia"]),
+    .target(
+      name: "DormouseABI",
+      dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine", "DormouseLayers", "DormouseMedia"]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
     .target(
@@ -129,7 +131,7 @@ let package = Package(
     .testTarget(
       name: "DormouseModelTests",
       dependencies: [
-        "DormouseCache", "DormouseKernels", "DormouseModel", "DormouseSupport", "DormouseWeights",
+        "DormouseCache", "DormouseKernels", "DormouseLayers", "DormouseModel", "DormouseSupport", "DormouseWeights",
       ]),
     .testTarget(
       name: "DormouseMediaTests",

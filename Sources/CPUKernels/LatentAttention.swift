@@ -9,18 +9,19 @@ internal import CPlatform
 /// Absorbed latent attention of one token over rows `first..<first + count`, with online softmax (Milakov and
 /// Gimelshein 2018) over blocks of rows; `combineSpans` joins the results of several spans and divides by the sums.
 ///
-/// query: [heads, rank + rope]; pages, offset: rows as `rows.h` describes them, from position 0 on; partial: what the span is worth,
+/// query: [heads, rank + rope]; pages, offset: rows as `rows.h` describes them, from position 0 on; positions: nil, or
+/// the positions of the rows of which `first` and `count` then are places in this list; partial: what the span is worth,
 /// [heads, rank] weighted sums, then [heads] greatest scores, then [heads] sums of weights; scratch:
 /// `Kernels.latentScratchCount` floats. Vectors lie along the heads, so that neither scores nor weights are
 /// ever summed across lanes.
 @inline(never) public func attendLatent(
   _ query: UnsafePointer<Float>, _ heads: Int, _ pages: UnsafePointer<UnsafeRawPointer>, _ offset: Int,
-  _ rowType: Int32, _ first: Int, _ count: Int, _ rank: Int, _ rope: Int, _ scale: Float,
-  _ partial: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+  _ rowType: Int32, _ positions: UnsafePointer<Int32>?, _ first: Int, _ count: Int, _ rank: Int, _ rope: Int,
+  _ scale: Float, _ partial: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
 ) {
   let span = LatentSpan(
-    heads: heads, rank: rank, width: rank &+ rope, pages: pages, offset: offset, type: rowType, out: partial,
-    scratch: scratch)
+    heads: heads, rank: rank, width: rank &+ rope, pages: pages, offset: offset, type: rowType, positions: positions,
+    out: partial, scratch: scratch)
   span.start(query, scale)
   let end = first &+ count
   var t = first
@@ -40,6 +41,7 @@ private struct LatentSpan {
   let pages: UnsafePointer<UnsafeRawPointer>
   let offset: Int
   let type: Int32
+  let positions: UnsafePointer<Int32>?
   /// [heads, rank], then tops and totals.
   let out: MutableFloats
   let scratch: MutableFloats
@@ -66,22 +68,25 @@ private struct LatentSpan {
     }
   }
 
-  /// Rows `first..<first + known`, all of one page.
+  /// Rows `first..<first + known`: all of one page, or at these places of the list.
   @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool) {
     let size = rowByteCount(type, rank, width &- rank)
     let rows = pages[first / rowBlock] + (offset &+ first % rowBlock &* size)
     var decoded = Floats(block)
     var apart = stride
-    if type == Int32(PLATFORM_ROWS_FLOAT32) {
+    if let positions {
+      gather(positions + first, known, size)
+    } else if type == Int32(PLATFORM_ROWS_FLOAT32) {
       // They lie in memory as they are needed.
       decoded = rows.assumingMemoryBound(to: Float.self)
       apart = width
     } else {
       loadRows(rows, type, rank, width &- rank, known, block, stride)
     }
-    // By the time the next page's rows are needed, they have come from memory. At the last page it is in vain.
+    // By the time the next page's rows are needed, they have come from memory. At the last page it is in vain, and rows
+    // of a list lie anywhere.
     let half = (rowBlock &* size) / 2
-    let next = isLast ? rows : pages[first / rowBlock &+ 1] + offset
+    let next = isLast || positions != nil ? rows : pages[first / rowBlock &+ 1] + offset
     multiplyOuter(
       decoded, apart, 1, known, queries, headLanes, headLanes, width, scores, headLanes, false, ahead: next, half)
     var h = 0
@@ -92,6 +97,14 @@ private struct LatentSpan {
     if !isFirst { rescale() }
     multiplyOuter(
       scores, 1, headLanes, heads, decoded, apart, rank, known, out, rank, !isFirst, ahead: next + half, half)
+  }
+
+  @inline(__always) func gather(_ positions: UnsafePointer<Int32>, _ count: Int, _ size: Int) {
+    for i in 0..<count {
+      let position = Int(positions[i])
+      let row = pages[position / rowBlock] + (offset &+ position % rowBlock &* size)
+      loadRows(row, type, rank, width &- rank, 1, block + i &* stride, stride)
+    }
   }
 
   /// Turns the scores of a vector of heads into weights relative to the highest score so far.

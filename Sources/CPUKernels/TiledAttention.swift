@@ -3,7 +3,8 @@ private let queryBlock = 64
 
 /// Adds a tile of keys to the attention of `count` queries of one head, with online softmax.
 ///
-/// Query i sees the first `visible + i` keys of the tile (all, once that is `keyCount` or more; none, for 0 or less).
+/// Query i sees the first `visible + i` keys of the tile (all, once that is `keyCount` or more; none, for 0 or less), and
+/// of these only those whose bits are set in row i of `mask` [count, maskRow], if there is one: bit j % 64 of word j / 64.
 /// query: [count, width] with `queryRow` floats between rows; keys: [width, keyRow], transposed, of whose columns the
 /// first `keyCount` count; values: [keyCount, valueWidth] with `valueRow`; tops, totals: [count], each query's greatest
 /// score and sum of weights so far, -infinity and 0 at first; out: [count, valueWidth] with `outRow`, weighted sums so
@@ -11,7 +12,7 @@ private let queryBlock = 64
 @inline(never) public func attendTile(
   _ query: UnsafePointer<Float>, _ queryRow: Int, _ count: Int, _ visible: Int, _ keys: UnsafePointer<Float>,
   _ keyRow: Int, _ keyCount: Int, _ width: Int, _ values: UnsafePointer<Float>, _ valueRow: Int, _ valueWidth: Int,
-  _ tops: UnsafeMutablePointer<Float>, _ totals: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>,
+  _ mask: UnsafePointer<UInt64>?, _ maskRow: Int, _ tops: UnsafeMutablePointer<Float>, _ totals: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>,
   _ outRow: Int, _ scratch: UnsafeMutablePointer<Float>
 ) {
   let scoreRow = padded(keyCount) &+ 16
@@ -28,6 +29,7 @@ private let queryBlock = 64
     for j in 0..<some {
       let own = visible &+ i &+ j
       let s = scratch + j &* scoreRow
+      if let mask { hide(s, own < seen ? own : seen, mask + (i &+ j) &* maskRow) }
       let factor = weighScores(s, own < seen ? own : seen, seen, tops + (i &+ j), totals + (i &+ j))
       let sums = out + (i &+ j) &* outRow
       if factor == 0 { clear(sums, valueWidth) } else if factor != 1 { scaleFloats(sums, valueWidth, factor) }
@@ -35,6 +37,11 @@ private let queryBlock = 64
     multiplyOuter(scratch, scoreRow, 1, some, values, valueRow, valueWidth, seen, out + i &* outRow, outRow, true)
     i &+= some
   }
+}
+
+/// Makes those of `count` scores whose bits are not set count for nothing.
+@inline(__always) private func hide(_ s: MutableFloats, _ count: Int, _ mask: UnsafePointer<UInt64>) {
+  for k in 0..<(count > 0 ? count : 0) where mask[k / 64] >> UInt64(k % 64) & 1 == 0 { s[k] = -.infinity }
 }
 
 /// Turns the first `visible` scores into weights relative to the greatest so far and the rest of `count` into zeroes;

@@ -3,6 +3,7 @@ import DormouseBoundary
 import DormouseCache
 import DormouseEngine
 import DormouseKernels
+import DormouseLayers
 import DormouseModel
 import DormouseSupport
 
@@ -163,7 +164,7 @@ private final class LatentCachePart {
       throw Failure(.invalidArgument, "row_count is \(rowCount), but the cache holds \(cache.length) rows")
     }
     try cache.attend(
-      query: query, heads: heads, scale: scale, layer: 0, count: rowCount == 0 ? cache.length : rowCount,
+      query: query, heads: heads, scale: scale, section: 0, count: rowCount == 0 ? cache.length : rowCount,
       into: out)
   }
 }

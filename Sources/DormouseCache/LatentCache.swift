@@ -21,8 +21,6 @@ public final class LatentCache {
   private let addressMemory: AlignedBuffer
 
   public var layout: PageLayout { pool.layout }
-  /// Values of a row.
-  public var rowWidth: Int { layout.rowWidth }
   /// Bytes of the pages it holds, shared ones included.
   public var byteCount: Int { pages.count * layout.byteCount }
   /// Pages it holds.
@@ -106,7 +104,7 @@ extension LatentCache {
     while pages.count > used { pages.removeLast().drop() }
   }
 
-  /// Counts `count` stored rows of every layer as held.
+  /// Counts `count` stored rows of every section as held.
   /// - Throws: `Failure(.internalError)` when no room was reserved for them.
   public func advance(by count: Int) throws(Failure) {
     guard count >= 0, count <= reservedCount else {
@@ -160,79 +158,81 @@ extension LatentCache {
 
 /// Rows.
 extension LatentCache {
-  /// The rows of a layer, of which those held, and stored ones behind them, are set. Nil for a layer that is not there.
-  public func rows(layer: Int) -> CacheRows? {
-    guard layer >= 0, layer < layout.layerCount, let base = addresses.baseAddress else { return nil }
+  /// The rows of a section, of which those held, and stored ones behind them, are set. Nil for one that is not there.
+  public func rows(section index: Int) -> CacheRows? {
+    guard layout.sections.indices.contains(index), let base = addresses.baseAddress else { return nil }
+    let section = layout.sections[index]
     return CacheRows(
-      type: layout.rowType, rank: layout.kvLoraRank, rope: layout.qkRopeHeadDimension, pages: base,
-      offset: layer * layout.layerByteCount)
+      type: layout.rowType, rank: section.rank, rope: section.rope, pages: base, offset: section.offset)
   }
 
-  /// Writes rows [count, rowWidth] of a layer at positions from `length + index` on; positions without room reserved
+  /// Writes rows [count, the section's rowWidth] at positions from `length + index` on; positions without room reserved
   /// are left out. Thread: any, each position by one.
-  public func store(_ rows: UnsafePointer<Float>, count: Int, at index: Int, layer: Int) {
-    guard index >= 0, layer >= 0, layer < layout.layerCount else { return }
+  public func store(_ rows: UnsafePointer<Float>, count: Int, at index: Int, section number: Int) {
+    guard index >= 0, layout.sections.indices.contains(number) else { return }
+    let section = layout.sections[number]
     let end = length + min(index + count, reservedCount)
     var position = length + index
     var source = rows
     while position < end {
       let some = min(end - position, PageLayout.tokenCount - position % PageLayout.tokenCount)
-      let page = pages[position / PageLayout.tokenCount].address + layer * layout.layerByteCount
+      let first = pages[position / PageLayout.tokenCount].address + section.offset
       pool.kernels.storeRows(
-        source, count: some, type: layout.rowType, rank: layout.kvLoraRank, rope: layout.qkRopeHeadDimension,
-        into: page + position % PageLayout.tokenCount * layout.rowByteCount)
+        source, count: some, type: layout.rowType, rank: section.rank, rope: section.rope,
+        into: first + position % PageLayout.tokenCount * section.rowByteCount)
       position += some
-      source += some * rowWidth
+      source += some * section.rowWidth
     }
   }
 
-  /// Appends `count` tokens at once: rows [layerCount, count, rowWidth].
+  /// Appends `count` tokens at once: for each section in turn, rows [count, its rowWidth].
   /// - Throws: as `reserve`; nothing is appended then.
   public func append(_ rows: UnsafePointer<Float>, count: Int) throws(Failure) {
     try reserve(count)
-    for layer in 0..<layout.layerCount {
-      store(rows + layer * count * rowWidth, count: count, at: 0, layer: layer)
+    var source = rows
+    for (index, section) in layout.sections.enumerated() {
+      store(source, count: count, at: 0, section: index)
+      source += count * section.rowWidth
     }
     try advance(by: count)
   }
 
-  /// The rows held, by page and by layer: each of these blocks is [rows of the page that are held, a row's bytes].
-  var blocks: some Sequence<(page: Int, layer: Int, bytes: UnsafeMutableRawBufferPointer)> {
-    let layers = layout.layerCount
-    return (0..<heldPages.count * layers).lazy.map { [self] block in
-      let (page, layer) = block.quotientAndRemainder(dividingBy: layers)
+  /// The rows held, by page and by section: each of these blocks is [rows of the page that are held, a row's bytes].
+  var blocks: some Sequence<(page: Int, section: Int, bytes: UnsafeMutableRawBufferPointer)> {
+    let sections = layout.sections.count
+    return (0..<heldPages.count * sections).lazy.map { [self] block in
+      let (page, section) = block.quotientAndRemainder(dividingBy: sections)
       let count = min(PageLayout.tokenCount, length - page * PageLayout.tokenCount)
-      return (page, layer, rowBytes(count, of: pages[page], layer: layer))
+      return (page, section, rowBytes(count, of: pages[page], layout.sections[section]))
     }
   }
 
-  /// The first `count` rows of a page of one layer.
-  func rowBytes(_ count: Int, of page: Page, layer: Int) -> UnsafeMutableRawBufferPointer {
-    UnsafeMutableRawBufferPointer(
-      start: page.address + layer * layout.layerByteCount, count: count * layout.rowByteCount)
+  /// The first `count` rows that a page has of a section.
+  func rowBytes(_ count: Int, of page: Page, _ section: PageLayout.Section) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(start: page.address + section.offset, count: count * section.rowByteCount)
   }
 
   /// Absorbed attention of one token over the first `count` rows: for each head, scores are
   /// `scale * dot(query_h, row)`, and `out_h` is the softmax-weighted sum of the rows' latents.
   ///
   /// - Parameters:
-  ///   - query: [heads, rowWidth]: the query in latent space, then its rotated channels.
+  ///   - query: [heads, the section's rowWidth]: the query in latent space, then its rotated channels.
   ///   - count: rows to attend over; nil for all that are held.
-  ///   - out: [heads, kvLoraRank].
-  /// - Throws: `Failure(.invalidArgument)` for an unknown layer, no heads, no rows, or more than are held.
+  ///   - out: [heads, rank].
+  /// - Throws: `Failure(.invalidArgument)` for an unknown section, no heads, no rows, or more than are held.
   public func attend(
-    query: UnsafePointer<Float>, heads: Int, scale: Float, layer: Int, count: Int? = nil,
+    query: UnsafePointer<Float>, heads: Int, scale: Float, section: Int, count: Int? = nil,
     into out: UnsafeMutablePointer<Float>
   ) throws(Failure) {
     let count = count ?? length
-    guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(layer: layer) else {
+    guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(section: section) else {
       throw Failure(
         .invalidArgument,
-        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in layer \(layer) of"
-          + " \(layout.layerCount)")
+        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in section \(section) of"
+          + " \(layout.sections.count)")
     }
     // No caller has a query beyond the address space; twice its bytes cover the kernel's own memory for these heads.
-    guard heads <= Int.max / 8 / (rowWidth + LatentCache.headOverhead) else {
+    guard heads <= Int.max / 8 / (rows.width + LatentCache.headOverhead) else {
       throw Failure(.invalidArgument, "latent cache: attention of \(heads) heads, whose queries no memory holds")
     }
     pool.kernels.attendLatent(query: query, heads: heads, rows: rows, count: count, scale: scale, into: out)
@@ -258,9 +258,9 @@ extension LatentCache {
   }
 
   private func copyRows(_ count: Int, from source: Page, to target: Page) {
-    for layer in 0..<layout.layerCount {
-      rowBytes(count, of: target, layer: layer).copyMemory(
-        from: UnsafeRawBufferPointer(rowBytes(count, of: source, layer: layer)))
+    for section in layout.sections {
+      rowBytes(count, of: target, section).copyMemory(
+        from: UnsafeRawBufferPointer(rowBytes(count, of: source, section)))
     }
   }
 }

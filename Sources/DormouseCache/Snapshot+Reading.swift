@@ -82,9 +82,8 @@ private struct SnapshotReader {
       throw malformed("magic \(name(magic)); expected \(name(wanted[...])), which begins a saved session")
     }
     let version: UInt32 = bytes.number(at: 8)
-    guard version == SnapshotHeader.version else {
-      throw unsupported("version", version, expected: "\(SnapshotHeader.version)")
-    }
+    let expectedVersion = SnapshotHeader.Version(layout).rawValue
+    guard version == expectedVersion else { throw unsupported("version", version, expected: "\(expectedVersion)") }
     let mark: UInt32 = bytes.number(at: 12)
     guard mark == SnapshotHeader.byteOrderMark.littleEndian else {
       let expected = SnapshotHeader.byteOrderMark.littleEndian
@@ -113,8 +112,8 @@ private struct SnapshotReader {
       throw unsupported("row type", known.map { "\($0)" } ?? "\(type)", expected: "\(layout.rowType)")
     }
     for (field, offset, expected) in [
-      ("layer count", 24, layout.layerCount), ("kv_lora_rank", 32, layout.kvLoraRank),
-      ("qk_rope_head_dim", 40, layout.qkRopeHeadDimension),
+      ("layer count", 24, layout.sections.count), ("kv_lora_rank", 32, layout.sections[0].rank),
+      ("qk_rope_head_dim", 40, layout.sections[0].rope),
     ] {
       let found: UInt64 = bytes.number(at: offset)
       guard found == UInt64(expected) else { throw unsupported(field, found, expected: "\(expected)") }
@@ -140,16 +139,21 @@ private struct SnapshotReader {
     guard XXHash64.hash(bytes) == checksum else {
       throw malformed("checksum of identity, tokens and logits does not fit: the file is damaged")
     }
-    let descriptionEnd = header.identityCount + header.descriptionCount
-    guard bytes.prefix(header.identityCount).elementsEqual(identity.bytes) else {
-      let writer = name(bytes[header.identityCount..<descriptionEnd])
+    let identityStart = header.sectionTableByteCount
+    guard bytes.prefix(identityStart).elementsEqual(header.sectionTable) else {
+      throw Failure(.unsupported, "\(file.path): rows of other sizes than the model's layers have")
+    }
+    let identityEnd = identityStart + header.identityCount
+    let descriptionEnd = identityEnd + header.descriptionCount
+    guard bytes[identityStart..<identityEnd].elementsEqual(identity.bytes) else {
+      let writer = name(bytes[identityEnd..<descriptionEnd])
       throw unsupported("the model's identity: written with", writer, expected: Excerpt.name(identity.description))
     }
     let logitsStart = descriptionEnd + header.keyType.byteCount * header.tokenCount
     let checksumsStart = logitsStart + 4 * header.logitCount
     let keys = try keys(bytes, from: descriptionEnd, header)
     let logits = try logits(bytes, from: logitsStart, count: header.logitCount)
-    let checksums = (0..<header.pageCount * layout.layerCount).map {
+    let checksums = (0..<header.pageCount * layout.sections.count).map {
       bytes.number(at: checksumsStart + 8 * $0, as: UInt64.self)
     }
     return (Snapshot(keys: keys, logits: logits.isEmpty ? nil : logits), checksums)
@@ -186,10 +190,10 @@ private struct SnapshotReader {
   /// Reads the rows into the pages of a cache that nobody else knows yet.
   func fill(_ cache: LatentCache, _ header: SnapshotHeader, checksums: [UInt64]) throws(Failure) {
     var rest = checksums[...]
-    for (page, layer, block) in cache.blocks {
-      try file.read(into: block, at: header.offset(page: page, layer: layer))
+    for (page, section, block) in cache.blocks {
+      try file.read(into: block, at: header.offset(page: page, section: section))
       guard XXHash64.hash(UnsafeRawBufferPointer(block)) == rest.popFirst() else {
-        throw malformed("checksum of page \(page), layer \(layer) does not fit: the file is damaged")
+        throw malformed("checksum of page \(page), section \(section) does not fit: the file is damaged")
       }
     }
   }

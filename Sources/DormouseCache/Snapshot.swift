@@ -51,17 +51,17 @@ public struct Snapshot: Sendable, Equatable {
       layout: cache.layout, keyType: keyType, tokenCount: keys.count, rowCount: cache.length,
       logitCount: logits?.count ?? 0, identityCount: identity.bytes.count, descriptionCount: description.count)
     let file = try ReplacementFile(path: path, byteCount: header.fileByteCount)
-    var front = identity.bytes + description
+    var front = header.sectionTable + identity.bytes + description
     front.reserveCapacity(header.frontByteCount)
     switch keyType {
     case .tokens: for token in tokens { front.append(littleEndian: token) }
     case .keys: for key in keys { front.append(littleEndian: key.value) }
     }
     for logit in logits ?? [] { front.append(littleEndian: logit.bitPattern) }
-    for (page, layer, memory) in cache.blocks {
+    for (page, section, memory) in cache.blocks {
       let block = UnsafeRawBufferPointer(memory)
       front.append(littleEndian: XXHash64.hash(block))
-      try file.write(block, at: header.offset(page: page, layer: layer))
+      try file.write(block, at: header.offset(page: page, section: section))
     }
     try write(header.encoded(frontChecksum: XXHash64.hash(front)), at: 0, of: file)
     try write(front, at: SnapshotHeader.byteCount, of: file)

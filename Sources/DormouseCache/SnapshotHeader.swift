@@ -5,14 +5,15 @@ internal import DormouseSupport
 ///
 /// Little-endian, at these bytes:
 ///     0  magic                [8] "DORMSNAP"
-///     8  version              UInt32, of all that is described here and of `PageLayout.tokenCount`
+///     8  version              UInt32, of all that is described here and of `PageLayout.tokenCount`: 1 where all
+///                             sections' rows have one size, 2 where they differ
 ///    12  byteOrder            UInt32, `byteOrderMark` as the machine has it that wrote the rows
 ///    16  rowType              UInt32: 0 float32, 1 bfloat16, 2 int8
 ///    20  keyType              UInt32: 0 for ids of tokens, Int32; 1 for `PositionKey.value`, UInt64, where the timeline
 ///                             has pictures or sound
-///    24  layerCount           UInt64
-///    32  kvLoraRank           UInt64
-///    40  qkRopeHeadDimension  UInt64
+///    24  sectionCount         UInt64, in version 1 one a layer
+///    32  rank                 UInt64, of the first section (version 1: kv_lora_rank of all)
+///    40  rope                 UInt64, likewise (qk_rope_head_dim)
 ///    48  tokenCount           UInt64
 ///    56  rowCount             UInt64, positions whose rows are held: tokenCount at most
 ///    64  logitCount           UInt64, the vocabulary's size or 0
@@ -21,19 +22,28 @@ internal import DormouseSupport
 ///    88  frontChecksum        UInt64, XXH64 of the front
 ///    96  headerChecksum       UInt64, XXH64 of the 96 bytes before
 /// The front follows, and then the rows, both without padding:
+///   sections     version 2 only: [sectionCount][2] UInt32, rank and rope of each section
 ///   identity     [identityCount] bytes
 ///   description  [descriptionCount] bytes, UTF-8
 ///   tokens       [tokenCount] Int32, or UInt64: see keyType
 ///   logits       [logitCount] Float32
-///   checksums    [pages][layerCount] UInt64, XXH64 of each block of rows
-///   rows         [pages] blocks [layerCount][rows held of the page][bytes of a row], the machine's byte order
+///   checksums    [pages][sectionCount] UInt64, XXH64 of each block of rows
+///   rows         [pages] blocks [sectionCount][rows held of the page][bytes of a row], the machine's byte order
 ///
-/// So a file has 104 + identityCount + descriptionCount + 4 (tokenCount + logitCount) + layerCount (8 pages + rowCount
-/// bytes of a row) bytes, where pages is rowCount / 64, rounded up; and 4 tokenCount more with keys of type 1.
+/// So a file has 104 + identityCount + descriptionCount + 4 (tokenCount + logitCount) + sectionCount * 8 pages + rowCount
+/// bytes of a position's rows, where pages is rowCount / 64, rounded up; 4 tokenCount more with keys of type 1, and 8
+/// sectionCount more in version 2.
 struct SnapshotHeader: Equatable {
   static let byteCount = 104
-  static let version: UInt32 = 1
   static let byteOrderMark: UInt32 = 0x0102_0304
+
+  /// Whether the rows of all sections have one size.
+  enum Version: UInt32 {
+    case uniform = 1
+    case mixed = 2
+
+    init(_ layout: PageLayout) { self = layout.uniformSection == nil ? .mixed : .uniform }
+  }
 
   /// How the positions of the timeline are told.
   enum KeyType: UInt32 {
@@ -55,6 +65,8 @@ struct SnapshotHeader: Equatable {
   let identityCount: Int
   let descriptionCount: Int
   let pageCount: Int
+  /// Bytes of the table of sections, which is the front's first part.
+  let sectionTableByteCount: Int
   /// Bytes between this header and the rows.
   let frontByteCount: Int
   let fileByteCount: Int
@@ -72,34 +84,45 @@ struct SnapshotHeader: Equatable {
     self.identityCount = identityCount
     self.descriptionCount = descriptionCount
     pageCount = PageLayout.pageCount(rowCount)
+    sectionTableByteCount = Version(layout) == .mixed ? 8 * layout.sections.count : 0
     let what = "the saved session's size"
     frontByteCount = try CheckedSize.sum(
-      identityCount, descriptionCount, CheckedSize.product(keyType.byteCount, tokenCount, of: what),
-      CheckedSize.product(4, logitCount, of: what), CheckedSize.product(8, pageCount, layout.layerCount, of: what),
-      of: what)
+      sectionTableByteCount, identityCount, descriptionCount,
+      CheckedSize.product(keyType.byteCount, tokenCount, of: what), CheckedSize.product(4, logitCount, of: what),
+      CheckedSize.product(8, pageCount, layout.sections.count, of: what), of: what)
     fileByteCount = try CheckedSize.sum(
-      SnapshotHeader.byteCount, frontByteCount,
-      CheckedSize.product(rowCount, layout.layerCount, layout.rowByteCount, of: what), of: what)
+      SnapshotHeader.byteCount, frontByteCount, CheckedSize.product(rowCount, layout.positionByteCount, of: what), of: what)
   }
 
   /// Positions of `page` whose rows are held.
   func rowCount(page: Int) -> Int { min(PageLayout.tokenCount, rowCount - page * PageLayout.tokenCount) }
 
-  /// Where the rows of `layer` in `page` begin, which must be there.
-  func offset(page: Int, layer: Int) -> Int {
-    let before = page * PageLayout.tokenCount * layout.layerCount + layer * rowCount(page: page)
-    return SnapshotHeader.byteCount + frontByteCount + before * layout.rowByteCount
+  /// Where the rows of `section` in `page` begin, which must be there.
+  func offset(page: Int, section: Int) -> Int {
+    let before = page * layout.byteCount + layout.sections[section].offset / PageLayout.tokenCount * rowCount(page: page)
+    return SnapshotHeader.byteCount + frontByteCount + before
+  }
+
+  /// The table of sections; empty where they are alike.
+  var sectionTable: [UInt8] {
+    var bytes: [UInt8] = []
+    guard sectionTableByteCount > 0 else { return bytes }
+    for section in layout.sections {
+      bytes.append(littleEndian: UInt32(truncatingIfNeeded: section.rank))
+      bytes.append(littleEndian: UInt32(truncatingIfNeeded: section.rope))
+    }
+    return bytes
   }
 
   /// The header's bytes.
   func encoded(frontChecksum: UInt64) -> [UInt8] {
     var bytes = SnapshotHeader.magic
-    bytes.append(littleEndian: SnapshotHeader.version)
+    bytes.append(littleEndian: Version(layout).rawValue)
     withUnsafeBytes(of: SnapshotHeader.byteOrderMark) { bytes.append(contentsOf: $0) }
     bytes.append(littleEndian: SnapshotHeader.number(of: layout.rowType))
     bytes.append(littleEndian: keyType.rawValue)
     for number in [
-      layout.layerCount, layout.kvLoraRank, layout.qkRopeHeadDimension, tokenCount, rowCount, logitCount,
+      layout.sections.count, layout.sections[0].rank, layout.sections[0].rope, tokenCount, rowCount, logitCount,
       identityCount, descriptionCount,
     ] { bytes.append(littleEndian: UInt64(number)) }
     bytes.append(littleEndian: frontChecksum)

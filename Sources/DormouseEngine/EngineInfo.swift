@@ -37,15 +37,35 @@ extension Engine {
     ["text"] + (try towers()?.modalities.map(\.rawValue) ?? [])
   }
 
+  /// The first layer's attention; and where layers differ or attend to a part of the timeline, every kind of them.
   private func attention(_ configuration: ModelConfiguration) -> JSON {
-    [
-      "heads": .size(configuration.attentionHeadCount),
-      "q_lora_rank": configuration.qLoraRank.map { .size($0) } ?? .null,
-      "kv_lora_rank": .size(configuration.kvLoraRank),
-      "qk_nope_head_dim": .size(configuration.qkNopeHeadDimension),
-      "qk_rope_head_dim": .size(configuration.qkRopeHeadDimension),
-      "v_head_dim": .size(configuration.vHeadDimension),
-    ]
+    var document = attention(configuration.attention)
+    let kinds = configuration.attentions
+    guard kinds.count > 1 || kinds[0].slidingWindow != nil || kinds[0].indexer != nil else { return .object(document) }
+    document["kinds"] = .array(
+      kinds.enumerated().map { index, kind in
+        var document = attention(kind)
+        document["layers"] = .size(configuration.attentionKinds.count { $0 == index })
+        if let window = kind.slidingWindow { document["sliding_window"] = .size(window) }
+        if let indexer = kind.indexer {
+          document["index_n_heads"] = .size(indexer.headCount)
+          document["index_head_dim"] = .size(indexer.headDimension)
+          document["index_topk"] = .size(indexer.selectedCount)
+        }
+        return .object(document)
+      })
+    return .object(document)
+  }
+
+  private func attention(_ attention: AttentionConfiguration) -> JSONObject {
+    JSONObject([
+      "heads": .size(attention.headCount),
+      "q_lora_rank": attention.qLoraRank.map { .size($0) } ?? .null,
+      "kv_lora_rank": .size(attention.kvLoraRank),
+      "qk_nope_head_dim": .size(attention.qkNopeHeadDimension),
+      "qk_rope_head_dim": .size(attention.qkRopeHeadDimension),
+      "v_head_dim": .size(attention.vHeadDimension),
+    ])
   }
 
   private func experts(_ configuration: ModelConfiguration) -> JSON {

@@ -26,7 +26,6 @@ public final class Session: @unchecked Sendable {
   private(set) var sharedCount = 0
 
   let store: CacheStore
-  private let configuration: ModelConfiguration
   let scheduler: Scheduler
   let request: StepRequest
   private let reservation: MemoryBudget.Reservation
@@ -40,8 +39,7 @@ public final class Session: @unchecked Sendable {
     let plan = try engine.plan(for: options)
     try engine.requireRoom(for: plan)
     contextLength = plan.contextLength
-    configuration = try engine.modelFolder().configuration
-    vocabularySize = configuration.vocabularySize
+    vocabularySize = try engine.modelFolder().configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
       plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
     store = try runtime.stores.store(options.cacheType)
@@ -286,7 +284,7 @@ extension Session {
   /// The form for all tokens that the cache does not hold, into whatever pieces the scheduler cuts them.
   private var attentionForm: AttentionForm {
     guard options.attention == .automatic else { return options.attention }
-    return configuration.attentionForm(count: timeline.count - cache.length, first: cache.length)
+    return .cheaper(count: timeline.count - cache.length, first: cache.length)
   }
 
   private func step(isGenerating: Bool, form: AttentionForm, logits: LogitsRequest) throws(Failure) -> Int {

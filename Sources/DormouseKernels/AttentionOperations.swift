@@ -33,16 +33,16 @@ extension Kernels {
   /// The same over the rows `range` alone (not empty), for `combineLatent` to join with other spans.
   ///
   /// - Parameters:
+  ///   - positions: the positions of the rows, of which `range` then are places in this list; nil: `range` itself.
   ///   - partial: heads * (rank + 2) floats: [heads, rank] weighted sums, [heads] greatest scores, [heads] totals.
   ///   - scratch: `latentScratchCount` floats.
   public func attendLatent(
-    query: UnsafePointer<Float>, heads: Int, rows: CacheRows, range: Range<Int>, scale: Float,
-    partial: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    query: UnsafePointer<Float>, heads: Int, rows: CacheRows, range: Range<Int>,
+    positions: UnsafePointer<Int32>? = nil, scale: Float, partial: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
   ) {
     table.attendLatent(
-      query, heads, rows.pages, rows.offset, rows.type.platform, range.lowerBound, range.count, rows.rank, rows.rope,
-      scale,
-      partial, scratch)
+      query, heads, rows.pages, rows.offset, rows.type.platform, positions, range.lowerBound, range.count, rows.rank,
+      rows.rope, scale, partial, scratch)
   }
 
   /// Joins what `attendLatent` left of one head in `spans` (at least 1) spans, in their order. out: [rank].
@@ -85,18 +85,33 @@ extension Kernels {
   ///   - visible: keys of the tile that the first query sees; each further one sees one more. May be negative.
   ///   - keys: [width, keyRow], of whose columns the first `keyCount` count; what the others hold does not matter.
   ///   - values: [keyCount, valueWidth], rows follow each other.
-  ///   - tops, totals: [count]; -infinity and 0 before the first tile, which every query must see.
+  ///   - mask: [count, maskWords]: of the keys that a query sees, those whose bits are set; nil for all.
+  ///   - tops, totals: [count]; -infinity and 0 before the first tile; each query must see a key of some tile.
   ///   - out: [count, valueWidth], `outRow` floats between rows; `finishAttention` divides it by the totals.
   ///   - scratch: `tileScratchCount(keys: keyCount)` floats.
   public func attendTile(
     query: UnsafePointer<Float>, queryRow: Int, count: Int, visible: Int, keys: UnsafePointer<Float>, keyRow: Int,
-    keyCount: Int, width: Int, values: UnsafePointer<Float>, valueWidth: Int, tops: UnsafeMutablePointer<Float>,
+    keyCount: Int, width: Int, values: UnsafePointer<Float>, valueWidth: Int,
+    mask: UnsafePointer<UInt64>? = nil, maskWords: Int = 0, tops: UnsafeMutablePointer<Float>,
     totals: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>, outRow: Int,
     scratch: UnsafeMutablePointer<Float>
   ) {
     table.attendTile(
-      query, queryRow, count, visible, keys, keyRow, keyCount, width, values, valueWidth, valueWidth, tops, totals, out,
-      outRow, scratch)
+      query, queryRow, count, visible, keys, keyRow, keyCount, width, values, valueWidth, valueWidth, mask,
+      maskWords, tops, totals, out, outRow, scratch)
+  }
+
+  /// An indexer's scores: `out[j] = sum over r of weights[r] * max(0, x[r, j])`.
+  ///
+  /// - Parameters:
+  ///   - x: [rows, count], `row` floats between rows.
+  ///   - weights: [rows].
+  ///   - out: [count].
+  public func sumRectified(
+    _ x: UnsafePointer<Float>, row: Int, rows: Int, weights: UnsafePointer<Float>, count: Int,
+    into out: UnsafeMutablePointer<Float>
+  ) {
+    table.sumRectified(x, row, rows, weights, count, out)
   }
 
   /// Divides each of `count` rows of `attendTile`'s sums by its total.

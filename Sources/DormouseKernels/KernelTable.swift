@@ -46,15 +46,17 @@ struct KernelTable: Sendable {
   let multiplyOuter: @Sendable (Floats, Int, Int, Int, Floats, Int, Int, Int, MutableFloats, Int, Bool) -> Void
   let attendLatent:
     @Sendable (
-      Floats, Int, UnsafePointer<UnsafeRawPointer>, Int, Int32, Int, Int, Int, Int, Float, MutableFloats, MutableFloats
+      Floats, Int, UnsafePointer<UnsafeRawPointer>, Int, Int32, UnsafePointer<Int32>?, Int, Int, Int, Int, Float,
+      MutableFloats, MutableFloats
     ) -> Void
   let combineSpans: @Sendable (Floats, Int, Int, Int, Int, Int, MutableFloats) -> Void
   let attendTile:
     @Sendable (
-      Floats, Int, Int, Int, Floats, Int, Int, Int, Floats, Int, Int, MutableFloats, MutableFloats, MutableFloats, Int,
-      MutableFloats
+      Floats, Int, Int, Int, Floats, Int, Int, Int, Floats, Int, Int, UnsafePointer<UInt64>?, Int, MutableFloats,
+      MutableFloats, MutableFloats, Int, MutableFloats
     ) -> Void
   let finishAttention: @Sendable (MutableFloats, Int, Int, Int, Floats) -> Void
+  let sumRectified: @Sendable (Floats, Int, Int, Floats, Int, MutableFloats) -> Void
   let readAll: @Sendable (UnsafeRawPointer, Int) -> UInt64
   let multiplyAndAdd: @Sendable (Int, Float, Float) -> Float
   let vectorLength: @Sendable () -> Int
@@ -116,6 +118,7 @@ extension KernelTable {
     combineSpans: DormouseCPUBaseline.combineSpans,
     attendTile: DormouseCPUBaseline.attendTile,
     finishAttention: DormouseCPUBaseline.finishAttention,
+    sumRectified: DormouseCPUBaseline.sumRectified,
     readAll: DormouseCPUBaseline.readAll,
     multiplyAndAdd: DormouseCPUBaseline.multiplyAndAdd,
     vectorLength: DormouseCPUBaseline.vectorLength)
@@ -153,6 +156,7 @@ extension KernelTable {
       combineSpans: DormouseCPUAVX2.combineSpans,
       attendTile: DormouseCPUAVX2.attendTile,
       finishAttention: DormouseCPUAVX2.finishAttention,
+      sumRectified: DormouseCPUAVX2.sumRectified,
       readAll: DormouseCPUAVX2.readAll,
       multiplyAndAdd: DormouseCPUAVX2.multiplyAndAdd,
       vectorLength: DormouseCPUAVX2.vectorLength)
@@ -189,6 +193,7 @@ extension KernelTable {
       combineSpans: DormouseCPUAVX512.combineSpans,
       attendTile: DormouseCPUAVX512.attendTile,
       finishAttention: DormouseCPUAVX512.finishAttention,
+      sumRectified: DormouseCPUAVX512.sumRectified,
       readAll: DormouseCPUAVX512.readAll,
       multiplyAndAdd: DormouseCPUAVX512.multiplyAndAdd,
       vectorLength: DormouseCPUAVX512.vectorLength)
@@ -225,6 +230,7 @@ extension KernelTable {
       combineSpans: DormouseCPUNEON.combineSpans,
       attendTile: DormouseCPUNEON.attendTile,
       finishAttention: DormouseCPUNEON.finishAttention,
+      sumRectified: DormouseCPUNEON.sumRectified,
       readAll: DormouseCPUNEON.readAll,
       multiplyAndAdd: DormouseCPUNEON.multiplyAndAdd,
       vectorLength: DormouseCPUNEON.vectorLength)

@@ -102,9 +102,9 @@ public struct TensorSource {
     }
   }
 
-  /// A vector, converted to float32.
-  public mutating func vector(_ name: String, count: Int) throws(Failure) -> FloatVector {
-    try floats(name, shape: [count])
+  /// A vector, converted to float32 and multiplied by `factor`.
+  public mutating func vector(_ name: String, count: Int, factor: Float = 1) throws(Failure) -> FloatVector {
+    try floats(name, shape: [count], factor: factor)
   }
 
   /// A tensor of any shape, converted to float32, row-major.
@@ -230,7 +230,7 @@ public struct TensorSource {
     return base
   }
 
-  private mutating func floats(_ name: String, shape: [Int]) throws(Failure) -> FloatVector {
+  private mutating func floats(_ name: String, shape: [Int], factor: Float = 1) throws(Failure) -> FloatVector {
     let found = try description(name, shape: shape)
     loadedNames.append(name)
     guard [.float32, .float16, .bfloat16].contains(found.type) else {
@@ -244,7 +244,7 @@ public struct TensorSource {
     }
     let buffer = try AlignedBuffer(byteCount: count * 4, for: name)
     let target = buffer.bound(to: Float.self)
-    for index in 0..<count { target[index] = TensorSource.float(source, index, found.type) }
+    for index in 0..<count { target[index] = factor * TensorSource.float(source, index, found.type) }
     floats.append(buffer)
     guard let base = target.baseAddress else { throw Failure(.internalError, "\(name): no memory") }
     return FloatVector(pointer: UnsafePointer(base), count: count)

@@ -34,6 +34,9 @@ public struct MediaFolder: Sendable {
     if try VoiceTowerConfiguration.isKnown(folder: path) {
       towers.append(try VoiceTowerFolder(path, checkpoint: checkpoint))
     }
+    if try DotsAudioConfiguration.isKnown(folder: path) {
+      towers.append(try DotsAudioFolder(path, checkpoint: checkpoint))
+    }
     return towers
   }
 

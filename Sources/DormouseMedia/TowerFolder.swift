@@ -18,16 +18,26 @@ protocol TowerFolder: Sendable {
 }
 
 extension VisionFolder: TowerFolder {
-  var modalities: [Modality] { configuration.architecture == .kimiK25 ? [.image, .video] : [.image] }
+  var modalities: [Modality] { configuration.seesFilms ? [.image, .video] : [.image] }
 
   func load(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
   ) throws(Failure) -> any MediaEncoder {
-    try KimiEncoder(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
+    try VisionEncoder(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 }
 
 extension VoiceTowerFolder: TowerFolder {
+  var modalities: [Modality] { [.audio] }
+
+  func load(
+    residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
+  ) throws(Failure) -> any MediaEncoder {
+    try VoiceEncoder(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
+  }
+}
+
+extension DotsAudioFolder: TowerFolder {
   var modalities: [Modality] { [.audio] }
 
   func load(

@@ -5,8 +5,10 @@ final class AbsorbedTokens {
   struct Token {
     /// Its row in the scratch memory.
     let row: Int
-    /// Cached rows that it sees, itself among them.
-    let visible: Int
+    /// Cached rows that it attends to: their positions, or their places in `positions`.
+    let range: Range<Int>
+    /// The positions of the rows that its indexer has picked, ascending; nil where it attends to all of `range`.
+    let positions: UnsafePointer<Int32>?
     let cache: CacheRows
   }
 
@@ -16,11 +18,7 @@ final class AbsorbedTokens {
 
   func removeAll() { tokens.removeAll(keepingCapacity: true) }
 
-  func append(_ segment: ActiveSegment, _ cache: CacheRows) {
-    for (index, row) in segment.rows.enumerated() {
-      tokens.append(Token(row: row, visible: segment.first + index + 1, cache: cache))
-    }
-  }
+  func append(_ token: Token) { tokens.append(token) }
 
   /// Tokens from `start` on, at most `count`, whose rows follow each other.
   func run(from start: Int, count: Int) -> ArraySlice<Token> {

@@ -1,3 +1,5 @@
+import DormouseKernels
+
 /// Which of the two equal ways to compute latent attention.
 public enum AttentionForm: Sendable, Equatable {
   /// Whichever costs less for the number of tokens.
@@ -6,36 +8,44 @@ public enum AttentionForm: Sendable, Equatable {
   case expanded
   /// `kv_b_proj` is moved into query and output, so that attention reads latents only: for few tokens.
   case absorbed
+  /// Whichever costs less for `count` tokens behind `first` others.
+  ///
+  /// The forms round differently. Whoever cuts a prompt into pieces asks for that of the whole prompt, so that the result
+  /// does not depend on the cuts. Layers that differ in what they see may choose differently.
+  case cheaper(count: Int, first: Int)
 }
 
-/// Compares what the two forms cost.
+/// Compares what the two forms cost in one kind of layer.
 struct AttentionFormChoice {
   /// Multiplications a head: expanded a key, or absorbed a token.
   private let projection: Double
   /// Multiplications a head for a pair of a token and a position that it sees.
   private let expandedPair: Double
   private let absorbedPair: Double
+  /// Positions that a token sees at most, and of these those that the absorbed form reads.
+  private let window: Int
+  private let selected: Int
 
-  init(_ c: ModelConfiguration) {
-    projection = Double(c.kvLoraRank * (c.qkNopeHeadDimension + c.vHeadDimension))
-    expandedPair = Double(c.qkHeadDimension + c.vHeadDimension)
-    absorbedPair = Double(2 * c.kvLoraRank + c.qkRopeHeadDimension)
+  init(_ a: AttentionConfiguration) {
+    projection = Double(a.kvLoraRank * (a.qkNopeHeadDimension + a.vHeadDimension))
+    expandedPair = Double(a.qkHeadDimension + a.vHeadDimension)
+    absorbedPair = Double(2 * a.kvLoraRank + a.qkRopeHeadDimension)
+    window = a.slidingWindow ?? .max
+    selected = min(window, a.indexer?.selectedCount ?? .max)
   }
 
   /// Whether the expanded form takes fewer multiplications, since both run near the arithmetic's peak.
   func isExpanded(count: Int, first: Int) -> Bool {
-    let (count, first) = (Double(count), Double(first))
-    let pairs = count * (first + (count + 1) / 2)
-    return (first + count) * projection + pairs * expandedPair < count * projection + pairs * absorbedPair
+    let keys = Double(min(first, window - 1)) + Double(count)
+    let expanded = keys * projection + Self.pairs(count, first, most: window) * expandedPair
+    let absorbed = Double(count) * projection + Self.pairs(count, first, most: selected) * absorbedPair
+    return expanded < absorbed
   }
-}
 
-extension ModelConfiguration {
-  /// The cheaper form for `count` tokens behind `first` others.
-  ///
-  /// The forms round differently. Whoever cuts a prompt into pieces chooses one for all of it, so that the result does
-  /// not depend on the cuts.
-  public func attentionForm(count: Int, first: Int) -> AttentionForm {
-    AttentionFormChoice(self).isExpanded(count: count, first: first) ? .expanded : .absorbed
+  /// Pairs of a token and a position that it sees, `most` positions a token.
+  private static func pairs(_ count: Int, _ first: Int, most: Int) -> Double {
+    let growing = Double(min(count, max(0, most - first)))
+    let full = Double(count) - growing
+    return growing * (Double(first) + (growing + 1) / 2) + (full > 0 ? full * Double(most) : 0)
   }
 }

@@ -60,39 +60,65 @@ struct Binding {
   // MARK: - Attention
 
   private mutating func attention(_ layer: Int) throws(Failure) -> AttentionWeights {
-    let c = configuration
-    let heads = c.attentionHeadCount
-    return AttentionWeights(
-      query: try query(layer),
-      latent: try linear(
-        layer, "kv_a_proj_with_mqa", rows: c.latentWidth, columns: c.hiddenSize, .latentProjection),
-      latentNorm: try source.vector(names.attention(layer, "kv_a_layernorm.weight"), count: c.kvLoraRank),
+    let a = configuration.attentions[configuration.attentionKinds[layer]]
+    let hidden = configuration.hiddenSize
+    var weights = AttentionWeights(
+      query: try query(layer, a),
+      latent: try linear(layer, "kv_a_proj_with_mqa", rows: a.latentWidth, columns: hidden, .latentProjection, a.hasBias),
+      latentNorm: try source.vector(
+        names.attention(layer, "kv_a_layernorm.weight"), count: a.kvLoraRank, factor: a.latentFactor),
       expansion: try source.matrix(
-        names.attention(layer, "kv_b_proj.weight"), rows: heads * (c.qkNopeHeadDimension + c.vHeadDimension),
-        columns: c.kvLoraRank),
+        names.attention(layer, "kv_b_proj.weight"), rows: a.headCount * (a.qkNopeHeadDimension + a.vHeadDimension),
+        columns: a.kvLoraRank),
       output: try linear(
-        layer, "o_proj", rows: c.hiddenSize, columns: heads * c.vHeadDimension, .outputProjection))
+        layer, "o_proj", rows: hidden, columns: a.headCount * a.vHeadDimension, .outputProjection, a.hasBias))
+    if a.normalizesRotatedKey {
+      weights.rotatedKeyNorm = try source.vector(
+        names.attention(layer, "k_rope_only_layernorm.weight"), count: a.qkRopeHeadDimension)
+    }
+    if a.gatesHeads {
+      weights.headGate = try linear(layer, "g_proj", rows: a.headCount, columns: hidden, .outputProjection, false)
+    }
+    if let indexer = a.indexer { weights.indexer = try self.indexer(layer, indexer, rank: a.qLoraRank) }
+    return weights
   }
 
-  private mutating func query(_ layer: Int) throws(Failure) -> QueryWeights {
-    let rows = configuration.attentionHeadCount * configuration.qkHeadDimension
-    guard let rank = configuration.qLoraRank else {
+  private mutating func query(_ layer: Int, _ a: AttentionConfiguration) throws(Failure) -> QueryWeights {
+    let rows = a.headCount * a.qkHeadDimension
+    guard let rank = a.qLoraRank else {
       return .direct(
         try weight(
           names.attention(layer, "q_proj.weight"), rows: rows, columns: configuration.hiddenSize, .queryProjection))
     }
     return .lowRank(
-      down: try linear(layer, "q_a_proj", rows: rank, columns: configuration.hiddenSize, .queryProjection),
-      norm: try source.vector(names.attention(layer, "q_a_layernorm.weight"), count: rank),
+      down: try linear(
+        layer, "q_a_proj", rows: rank, columns: configuration.hiddenSize, .queryProjection, a.hasBias),
+      norm: try source.vector(
+        names.attention(layer, "q_a_layernorm.weight"), count: rank, factor: a.queryLatentFactor),
       up: try weight(names.attention(layer, "q_b_proj.weight"), rows: rows, columns: rank, .queryProjection))
   }
 
-  /// One of the three projections that `attention_bias` gives a bias.
+  private mutating func indexer(
+    _ layer: Int, _ indexer: IndexerConfiguration, rank: Int?
+  ) throws(Failure) -> IndexerWeights {
+    let hidden = configuration.hiddenSize
+    let width = indexer.headDimension
+    return IndexerWeights(
+      query: try linear(
+        layer, "indexer.wq_b", rows: indexer.headCount * width, columns: rank ?? hidden, .indexer, false),
+      key: try linear(layer, "indexer.wk", rows: width, columns: hidden, .indexer, false),
+      keyNorm: try source.vector(names.attention(layer, "indexer.k_norm.weight"), count: width),
+      keyNormBias: try source.vector(names.attention(layer, "indexer.k_norm.bias"), count: width),
+      headWeights: try linear(
+        layer, "indexer.weights_proj", rows: indexer.headCount, columns: hidden, .indexer, false))
+  }
+
+  /// A projection of the attention block; `attention_bias` gives some of them a bias.
   private mutating func linear(
-    _ layer: Int, _ name: String, rows: Int, columns: Int, _ part: WeightPart
+    _ layer: Int, _ name: String, rows: Int, columns: Int, _ part: WeightPart, _ hasBias: Bool
   ) throws(Failure) -> Linear {
     let weight = try weight(names.attention(layer, "\(name).weight"), rows: rows, columns: columns, part)
-    guard configuration.attentionBias else { return Linear(weight: weight, bias: nil) }
+    guard hasBias else { return Linear(weight: weight, bias: nil) }
     return Linear(weight: weight, bias: try source.vector(names.attention(layer, "\(name).bias"), count: rows))
   }
 
@@ -126,9 +152,7 @@ struct Binding {
     }
     var shared: GatedWeights?
     if configuration.sharedExpertCount > 0 {
-      let sharedWidth = try CheckedSize.product(
-        width, configuration.sharedExpertCount, of: "the shared experts' width")
-      shared = try gated(names.feedForward(layer, "shared_experts."), width: sharedWidth)
+      shared = try gated(names.feedForward(layer, "shared_experts."), width: configuration.sharedExpertsWidth)
     }
     return ExpertsWeights(router: router, correctionBias: bias, experts: experts, shared: shared)
   }

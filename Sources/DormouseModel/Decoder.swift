@@ -19,6 +19,9 @@ public final class Decoder {
   private let scratch: Scratch
   private let queue: ProductQueue
   private let layer: DecoderLayer
+  private let contextLength: Int
+  /// Where each layer's rows are in the caches' pages.
+  private let sections: [ModelConfiguration.CacheSections]
   private var active: ContiguousArray<ActiveSegment> = []
   /// Places in `active` of the segments that want their last token's logits.
   private var wantLast: ContiguousArray<Int> = []
@@ -32,16 +35,25 @@ public final class Decoder {
     self.model = model
     chunk = sizes.chunk
     batch = sizes.batch
+    contextLength = sizes.contextLength
+    sections = c.cacheSections.layers
     scratch = try Scratch(c, precision: model.precision, sizes: sizes, threadCount: model.pool.threadCount)
     queue = ProductQueue(
-      kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + 1)
+      kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + Self.attentionProducts)
+    var attentions: [LatentAttention] = []
+    for (kind, angles) in zip(c.attentions, scratch.angles) {
+      attentions.append(try LatentAttention(kind, hidden: c.hiddenSize, sizes: sizes, angles: angles))
+    }
     layer = DecoderLayer(
-      hidden: c.hiddenSize, epsilon: c.rmsNormEpsilon, attention: try LatentAttention(c, sizes: sizes),
+      hidden: c.hiddenSize, epsilon: c.rmsNormEpsilon, attentions: attentions,
       feedForward: FeedForward(c, queue: queue, scratch: scratch), scratch: scratch, queue: queue)
     active.reserveCapacity(batch)
     wantLast.reserveCapacity(batch)
     outcomes.reserveCapacity(batch)
   }
+
+  /// Products that attention queues at once, at most; experts queue one each, and the shared ones.
+  private static let attentionProducts = 8
 
   /// Bytes of scratch memory.
   public var byteCount: Int { scratch.byteCount }
@@ -56,7 +68,9 @@ public final class Decoder {
     for index in 0..<model.configuration.hiddenLayerCount {
       dropCancelled(isCancelled)
       guard let last = active.last else { return }
-      layer.run(model.weights.layers[index], layer: index, count: last.rows.upperBound, segments: active)
+      layer.run(
+        model.weights.layers[index], kind: model.configuration.attentionKinds[index], sections: sections[index],
+        count: last.rows.upperBound, segments: active)
     }
     dropCancelled(isCancelled)
     writeLogits(segments)
@@ -94,6 +108,11 @@ public final class Decoder {
       throw Failure(.internalError, "a segment of \(count) tokens in a batch with room for \(room)")
     }
     try segment.cache.requireReserved(count)
+    guard segment.cache.length + count <= contextLength else {
+      throw Failure(
+        .internalError,
+        "a timeline of \(segment.cache.length + count) tokens in a decoder for contexts of \(contextLength)")
+    }
     for (index, token) in segment.tokens.enumerated() where token < 0 || Int(token) >= vocabulary {
       throw Failure(
         .invalidArgument, "token \(index) is \(token); expected an id from 0 to \(vocabulary - 1)")
@@ -124,10 +143,7 @@ public final class Decoder {
         from: given.rows + (given.firstRow + positions.lowerBound - given.positions.lowerBound) * hidden,
         count: positions.count * hidden)
     }
-    let pairs = layer.attention.table.pairCount
-    layer.attention.table.fill(
-      first: first, count: segment.tokens.count, cosines: scratch.cosines + row * pairs,
-      sines: scratch.sines + row * pairs)
+    for attention in layer.attentions { attention.fillAngles(first: first, count: segment.tokens.count, row: row) }
   }
 
   /// Takes cancelled segments out, and moves the rows of those behind them up. Between two layers nothing but the

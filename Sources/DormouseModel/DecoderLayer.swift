@@ -5,16 +5,23 @@ import DormouseLayers
 struct DecoderLayer {
   let hidden: Int
   let epsilon: Float
-  let attention: LatentAttention
+  /// One for each of the model's kinds of attention.
+  let attentions: [LatentAttention]
   let feedForward: FeedForward
   let scratch: Scratch
   let queue: ProductQueue
 
   /// Changes `scratch.hidden` [count, hidden] and stores the layer's new rows in the segments' caches.
-  func run(_ weights: LayerWeights, layer: Int, count: Int, segments: ContiguousArray<ActiveSegment>) {
+  /// - Parameters:
+  ///   - kind: which of `attentions` the layer has.
+  ///   - sections: where its rows are in the caches' pages.
+  func run(
+    _ weights: LayerWeights, kind: Int, sections: ModelConfiguration.CacheSections, count: Int,
+    segments: ContiguousArray<ActiveSegment>
+  ) {
     normalize(weights.inputNorm, 0..<count, to: 0)
-    let pass = LatentAttention.Pass(weights: weights.attention, layer: layer, count: count, segments: segments)
-    attention.run(pass, scratch: scratch, queue: queue)
+    let pass = LatentAttention.Pass(weights: weights.attention, sections: sections, count: count, segments: segments)
+    attentions[kind].run(pass, scratch: scratch, queue: queue)
     addUpdate(count)
     normalize(weights.feedForwardNorm, 0..<count, to: 0)
     feedForward.run(weights.feedForward, count: count)

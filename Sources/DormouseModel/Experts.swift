@@ -22,12 +22,9 @@ final class FeedForward {
     let firstTask: Int
   }
 
-  /// Tokens that meet the router at once: fewer than `Kernels.matrixCount` of any instruction set.
-  private static let routerBlock = 16
-
   private let hidden: Int
   private let expertWidth: Int
-  private let router: Router
+  private let routing: ExpertRouting
   private let queue: ProductQueue
   private let scratch: Scratch
   private var jobs: ContiguousArray<Job> = []
@@ -37,7 +34,7 @@ final class FeedForward {
   init(_ configuration: ModelConfiguration, queue: ProductQueue, scratch: Scratch) {
     hidden = configuration.hiddenSize
     expertWidth = configuration.moeIntermediateSize
-    router = Router(configuration.router)
+    routing = ExpertRouting(Router(configuration.router))
     self.queue = queue
     self.scratch = scratch
     jobs.reserveCapacity(configuration.router.expertCount + 1)
@@ -58,15 +55,16 @@ final class FeedForward {
 
   private func runExperts(_ weights: ExpertsWeights, count: Int) {
     route(weights, count: count)
-    groupByExpert(count: count)
     let e = scratch.experts
     let input = prepareInput(count)
     let isPacked = weights.experts.first?.gate.isPacked ?? false
     // Packed experts find their tokens' rounded rows by number, and one token's row is every expert's input; else rows
     // are gathered behind each other.
     let isGathered = count > 1 && !isPacked
-    if isGathered { gather(count: count) }
-    let slots = count * router.configuration.expertsPerToken
+    if isGathered {
+      routing.gather(scratch.normed, width: hidden, count: count, slots: e.slots, into: e.rows, pool: queue.pool)
+    }
+    let slots = count * routing.router.configuration.expertsPerToken
     let active = min(weights.experts.count, slots)
     begin(rows: active * expertWidth + (weights.shared?.width ?? 0), count: slots / active)
     if let shared = weights.shared { addWide(shared, x: input, y: e.shared, count: count) }
@@ -91,84 +89,21 @@ final class FeedForward {
 
   private func route(_ weights: ExpertsWeights, count: Int) {
     let e = scratch.experts
-    let experts = weights.router.rows
-    let perToken = router.configuration.expertsPerToken
-    multiplyRouter(weights.router, count: count)
-    // Each worker has scores of its own to work in; one token isn't worth waking anybody.
-    let block = 8
-    let tasks = CheckedSize.ceilingQuotient(count, block)
-    func select(_ task: Int, _ worker: Int) {
-      for token in task * block..<min((task + 1) * block, count) {
-        router.select(
-          logits: e.routerLogits + token * experts, bias: weights.correctionBias?.pointer,
-          scratch: e.router + worker * e.routerStride, ids: e.ids + token * perToken,
-          weights: e.weights + token * perToken)
-      }
-    }
-    if tasks == 1 { select(0, 0) } else { queue.pool.run(tasks, select) }
-  }
-
-  /// In blocks of tokens so small that they take the kernel for few rows, whose result does not depend on their number:
-  /// a rounding must not choose another expert because of what else is in the batch.
-  private func multiplyRouter(_ router: WeightMatrix, count: Int) {
-    let block = FeedForward.routerBlock
-    let linear = Linear(weight: .rows(router), bias: nil)
-    queue.begin(
-      rows: router.rows * CheckedSize.ceilingQuotient(count, block), rowCost: hidden * min(count, block))
-    for first in stride(from: 0, to: count, by: block) {
-      queue.add(
-        linear, x: Activations(floats: scratch.normed + first * hidden, stride: hidden),
-        count: min(block, count - first), y: scratch.experts.routerLogits + first * router.rows)
-    }
-    queue.run()
-  }
-
-  /// Counting sort: `firstSlots`, `slots` and `tokens` from `ids`, tokens in order within an expert.
-  private func groupByExpert(count: Int) {
-    let e = scratch.experts
-    let experts = router.configuration.expertCount
-    let perToken = router.configuration.expertsPerToken
-    let pairs = count * perToken
-    e.firstSlots.update(repeating: 0, count: experts + 1)
-    for pair in 0..<pairs { e.firstSlots[Int(e.ids[pair])] += 1 }
-    var next: Int32 = 0
-    for expert in 0...experts {
-      let size = e.firstSlots[expert]
-      e.firstSlots[expert] = next
-      next += size
-    }
-    for pair in 0..<pairs {
-      let expert = Int(e.ids[pair])
-      e.slots[pair] = e.firstSlots[expert]
-      e.tokens[Int(e.firstSlots[expert])] = Int32(truncatingIfNeeded: pair / perToken)
-      e.firstSlots[expert] += 1
-    }
-    // Filling moved every start to the next expert's: move them back.
-    for expert in stride(from: experts, to: 0, by: -1) { e.firstSlots[expert] = e.firstSlots[expert - 1] }
-    e.firstSlots[0] = 0
-  }
-
-  private func gather(count: Int) {
-    let e = scratch.experts
-    let perToken = router.configuration.expertsPerToken
-    queue.pool.forEachToken(count) { token in
-      for pair in token * perToken..<(token + 1) * perToken {
-        (e.rows + Int(e.slots[pair]) * hidden).update(from: scratch.normed + token * hidden, count: hidden)
-      }
-    }
+    routing.multiply(weights.router, scratch.normed, count: count, into: e.routerLogits, queue)
+    routing.select(
+      e.routerLogits, bias: weights.correctionBias?.pointer, count: count, ids: e.ids, weights: e.weights,
+      scratch: e.router, scratchStride: e.routerStride, pool: queue.pool)
+    routing.group(e.ids, count: count, firstSlots: e.firstSlots, slots: e.slots, tokens: e.tokens)
   }
 
   /// update = sum of weight * expert output, plus the shared experts' output.
   private func combine(count: Int, hasShared: Bool) {
     let e = scratch.experts
     let kernels = queue.kernels
-    let perToken = router.configuration.expertsPerToken
     queue.pool.forEachToken(count) { token in
       let update = scratch.update + token * hidden
-      update.update(repeating: 0, count: hidden)
-      for pair in token * perToken..<(token + 1) * perToken {
-        kernels.addScaled(update, e.weights[pair], e.rows + Int(e.slots[pair]) * hidden, count: hidden)
-      }
+      routing.combine(
+        token, weights: e.weights, rows: e.rows, slots: e.slots, width: hidden, into: update, kernels)
       if hasShared { kernels.addScaled(update, 1, e.shared + token * hidden, count: hidden) }
     }
   }

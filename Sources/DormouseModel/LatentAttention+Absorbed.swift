@@ -35,33 +35,41 @@ extension LatentAttention {
     let joined: Int
   }
 
-  static func absorbedScratch(_ c: ModelConfiguration) throws(Failure) -> AbsorbedScratch {
+  static func absorbedScratch(_ a: AttentionConfiguration) throws(Failure) -> AbsorbedScratch {
     var shared = ScratchLayout()
-    let query = try shared.words(roundSize, c.attentionHeadCount, c.latentWidth)
-    let partial = try shared.words(slotCount, c.attentionHeadCount, c.kvLoraRank + 2)
+    let query = try shared.words(roundSize, a.headCount, a.latentWidth)
+    let partial = try shared.words(slotCount, a.headCount, a.kvLoraRank + 2)
     var own = ScratchLayout()
     let kernel = try own.words(
       Kernels.latentScratchCount(
-        heads: min(c.attentionHeadCount, mostHeadsPerTask), rank: c.kvLoraRank, rope: c.qkRopeHeadDimension))
+        heads: min(a.headCount, mostHeadsPerTask), rank: a.kvLoraRank, rope: a.qkRopeHeadDimension))
     let transposed = try own.words(
-      Kernels.transposedScratchCount(rows: c.qkNopeHeadDimension, columns: c.kvLoraRank, count: roundSize))
-    let joined = try own.words(roundSize, c.kvLoraRank)
+      Kernels.transposedScratchCount(rows: a.qkNopeHeadDimension, columns: a.kvLoraRank, count: roundSize))
+    let joined = try own.words(roundSize, a.kvLoraRank)
     return AbsorbedScratch(
       shared: shared, query: query, partial: partial, own: own, kernel: kernel, transposed: transposed,
       joined: joined)
   }
 
-  /// How the cached rows that a token sees are cut. Depends on nothing else, so that the result does not either.
+  /// How the cached rows that a token attends to are cut. Depends on nothing but their number, so that the result does
+  /// not either.
   private struct Spans {
     let count: Int
     /// Rows of a span, but for the last.
     let length: Int
 
-    init(visible: Int) {
-      let wanted = min(roundSize, CheckedSize.ceilingQuotient(visible, leastSpan))
-      let even = CheckedSize.ceilingQuotient(visible, max(wanted, 1))
+    init(_ token: AbsorbedTokens.Token) {
+      let rows = token.range.count
+      let wanted = min(roundSize, CheckedSize.ceilingQuotient(rows, leastSpan))
+      let even = CheckedSize.ceilingQuotient(rows, max(wanted, 1))
       length = CheckedSize.ceilingQuotient(even, spanMultiple) * spanMultiple
-      count = CheckedSize.ceilingQuotient(visible, max(length, 1))
+      count = CheckedSize.ceilingQuotient(rows, max(length, 1))
+    }
+
+    /// The part of a token's range that is span number `index`.
+    func range(_ index: Int, of token: AbsorbedTokens.Token) -> Range<Int> {
+      let start = token.range.lowerBound + index * length
+      return start..<min(start + length, token.range.upperBound)
     }
   }
 
@@ -79,7 +87,7 @@ extension LatentAttention {
     init(_ tokens: ArraySlice<AbsorbedTokens.Token>, heads: Int) {
       var (count, most) = (0, 1)
       for token in tokens {
-        let spans = max(most, Spans(visible: token.visible).count)
+        let spans = max(most, Spans(token).count)
         guard count == 0 || (count + 1) * spans <= slotCount else { break }
         count += 1
         most = spans
@@ -95,6 +103,17 @@ extension LatentAttention {
     /// The heads of a group.
     func heads(_ group: Int, of heads: Int) -> Range<Int> {
       group * headsPerGroup..<min((group + 1) * headsPerGroup, heads)
+    }
+  }
+
+  /// Puts a segment's tokens among those that attend in this form.
+  func appendAbsorbed(_ segment: ActiveSegment, _ rows: CacheRows, _ scratch: Scratch) {
+    for (index, row) in segment.rows.enumerated() {
+      let visible = configuration.visibleRange(at: segment.first + index)
+      let positions = indexer?.selection(visible: visible.count, row: row, scratch.index)
+      absorbedTokens.append(
+        AbsorbedTokens.Token(
+          row: row, range: positions.map { 0..<$0.count } ?? visible, positions: positions?.baseAddress, cache: rows))
     }
   }
 
@@ -121,7 +140,7 @@ extension LatentAttention {
     let target = scratch.attentionShared + absorbed.query + head * latentWidth
     for index in 0..<round.tokens.count {
       let query = source + (round.firstRow + index) * heads * keyWidth
-      rotate(query + nope, round.firstRow + index, scratch)
+      rotate(query + nope, round.firstRow + index)
       (target + index * heads * latentWidth + rank).update(from: query + nope, count: rope)
     }
     kernels.multiplyTransposed(
@@ -138,12 +157,11 @@ extension LatentAttention {
     let slot = task / round.groups
     let (index, span) = (slot / round.spans, slot % round.spans)
     let token = round.tokens[round.tokens.startIndex + index]
-    let spans = Spans(visible: token.visible)
+    let spans = Spans(token)
     guard span < spans.count else { return }
-    let range = span * spans.length..<min((span + 1) * spans.length, token.visible)
     kernels.attendLatent(
       query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
-      heads: group.count, rows: token.cache, range: range, scale: scale,
+      heads: group.count, rows: token.cache, range: spans.range(span, of: token), positions: token.positions, scale: scale,
       partial: partial(slot, group, scratch), scratch: scratch.attention(of: worker) + absorbed.kernel)
   }
 
@@ -161,7 +179,7 @@ extension LatentAttention {
     for (index, token) in round.tokens.enumerated() {
       kernels.combineLatent(
         partial(index * round.spans, group, scratch), stride: heads * (rank + 2),
-        spans: Spans(visible: token.visible).count, heads: group.count,
+        spans: Spans(token).count, heads: group.count,
         head: head - group.lowerBound, rank: rank, into: joined + index * rank)
     }
     let first = head * (nope + value) + nope

@@ -6,7 +6,9 @@ import DormouseSupport
 /// with a running softmax (flash attention, arXiv 2205.14135). Neither all keys nor all scores are ever held.
 extension LatentAttention {
   /// Cached positions expanded at a time.
-  private static let keyTile = 128
+  static let keyTile = 128
+  /// 64-bit words of a mask with a bit for each of them.
+  static let maskWords = keyTile / 64
   /// Tokens of a task at least: every task of a head expands its keys again.
   private static let leastTokensPerTask = 64
 
@@ -30,22 +32,29 @@ extension LatentAttention {
     /// [chunk]: each token's greatest score so far, and the sum of its weights.
     let tops: Int
     let totals: Int
+    /// [chunk, maskWords] UInt64: what of a tile each token attends to.
+    let masks: Int
+    /// [chunk] Int32: how many of the positions picked for each token lie before the tile.
+    let cursors: Int
   }
 
-  static func expandedScratch(_ c: ModelConfiguration, chunk: Int) throws(Failure) -> ExpandedScratch {
+  static func expandedScratch(_ a: AttentionConfiguration, chunk: Int) throws(Failure) -> ExpandedScratch {
     var own = ScratchLayout()
-    let keyWeights = try own.words(c.qkNopeHeadDimension, c.kvLoraRank)
-    let valueWeights = try own.words(c.kvLoraRank, c.vHeadDimension)
-    let rows = try own.words(max(keyTile, c.vHeadDimension), c.latentWidth)
-    let rowsTransposed = try own.words(c.latentWidth, keyTile)
-    let keys = try own.words(c.qkHeadDimension, keyTile)
-    let values = try own.words(keyTile, c.vHeadDimension)
+    let keyWeights = try own.words(a.qkNopeHeadDimension, a.kvLoraRank)
+    let valueWeights = try own.words(a.kvLoraRank, a.vHeadDimension)
+    let rows = try own.words(max(keyTile, a.vHeadDimension), a.latentWidth)
+    let rowsTransposed = try own.words(a.latentWidth, keyTile)
+    let keys = try own.words(a.qkHeadDimension, keyTile)
+    let values = try own.words(keyTile, a.vHeadDimension)
     let scores = try own.words(Kernels.tileScratchCount(keys: keyTile))
     let tops = try own.words(chunk)
     let totals = try own.words(chunk)
+    let isMasked = a.slidingWindow != nil || a.indexer != nil
+    let masks = try own.words(isMasked ? chunk : 0, 2 * maskWords)
+    let cursors = try own.words(a.indexer == nil ? 0 : chunk)
     return ExpandedScratch(
       own: own, keyWeights: keyWeights, valueWeights: valueWeights, rows: rows, rowsTransposed: rowsTransposed,
-      keys: keys, values: values, scores: scores, tops: tops, totals: totals)
+      keys: keys, values: values, scores: scores, tops: tops, totals: totals, masks: masks, cursors: cursors)
   }
 
   /// From `scratch.query` to `scratch.attended`; one task a head, or several where there are few heads for the threads.
@@ -79,16 +88,18 @@ extension LatentAttention {
     loadWeights(head, pass.weights.expansion, kernels, memory)
     (memory + expanded.tops).update(repeating: -.infinity, count: tokens.count)
     (memory + expanded.totals).update(repeating: 0, count: tokens.count)
+    let mask = TileMask(self, segment, tokens, scratch.index, memory)
     let total = segment.first + tokens.upperBound
-    for start in stride(from: 0, to: total, by: Self.keyTile) {
+    for start in stride(from: mask.firstTile, to: total, by: Self.keyTile) {
       let tile = start..<min(start + Self.keyTile, total)
       expand(tile, rows, kernels, memory)
+      let seen = mask.load(tile)
       kernels.attendTile(
-        query: query, queryRow: heads * keyWidth, count: tokens.count,
+        query: query, queryRow: heads * keyWidth, count: seen.count,
         visible: segment.first + tokens.lowerBound + 1 - start, keys: memory + expanded.keys, keyRow: Self.keyTile,
         keyCount: tile.count, width: keyWidth, values: memory + expanded.values, valueWidth: value,
-        tops: memory + expanded.tops, totals: memory + expanded.totals, into: out, outRow: heads * value,
-        scratch: memory + expanded.scores)
+        mask: seen.mask, maskWords: Self.maskWords, tops: memory + expanded.tops, totals: memory + expanded.totals,
+        into: out, outRow: heads * value, scratch: memory + expanded.scores)
     }
     kernels.finishAttention(
       out, outRow: heads * value, count: tokens.count, valueWidth: value, totals: memory + expanded.totals)
@@ -98,7 +109,7 @@ extension LatentAttention {
   private func prepareQueries(_ first: UnsafeMutablePointer<Float>, _ tokens: Range<Int>, _ scratch: Scratch) {
     for (index, token) in tokens.enumerated() {
       let query = first + index * heads * keyWidth
-      rotate(query + nope, token, scratch)
+      rotate(query + nope, token)
       for channel in 0..<keyWidth { query[channel] *= scale }
     }
   }

@@ -21,6 +21,24 @@ struct AttentionWeights: Sendable {
   let expansion: WeightMatrix
   /// o_proj [hidden, heads * v].
   let output: Linear
+  /// k_rope_only_layernorm [rope].
+  var rotatedKeyNorm: FloatVector?
+  /// g_proj [heads, hidden].
+  var headGate: Linear?
+  var indexer: IndexerWeights?
+}
+
+/// What picks the positions that a token attends to.
+struct IndexerWeights: Sendable {
+  /// wq_b [index heads * index head, qLoraRank].
+  let query: Linear
+  /// wk [index head, hidden].
+  let key: Linear
+  /// k_norm [index head], a layer norm.
+  let keyNorm: FloatVector
+  let keyNormBias: FloatVector
+  /// weights_proj [index heads, hidden].
+  let headWeights: Linear
 }
 
 /// down(silu(gate x) * up x): a dense layer's network, an expert, or the shared experts in one.

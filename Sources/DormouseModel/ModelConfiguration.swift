@@ -10,10 +10,12 @@ public struct ModelConfiguration: Sendable, Equatable {
     case deepseekV3 = "deepseek_v3"
     case kimiK2 = "kimi_k2"
     case glm4MoELite = "glm4_moe_lite"
+    /// The text model of dots3-note: layers with an indexer, and with a sliding window.
+    case dots3Note = "dots3_note_text"
   }
 
   /// The `model_type`s of models that take pictures, video or sound; their text model is one of `Architecture`, and its
-  /// fields are in `text_config`.
+  /// fields are in `text_config`; those of dots3_note may also stand beside the others.
   public enum Composite: String, Sendable, CaseIterable {
     /// Kimi-K2.5.
     case kimiK25 = "kimi_k25"
@@ -21,6 +23,7 @@ public struct ModelConfiguration: Sendable, Equatable {
     case kimiVL = "kimi_vl"
     case voxtral
     case audioFlamingo3 = "audioflamingo3"
+    case dots3Note = "dots3_note"
   }
 
   public enum FeedForward: Sendable, Equatable {
@@ -36,28 +39,22 @@ public struct ModelConfiguration: Sendable, Equatable {
   public internal(set) var vocabularySize: Int
   public internal(set) var hiddenSize: Int
   public internal(set) var hiddenLayerCount: Int
-  public internal(set) var attentionHeadCount: Int
-  /// q_lora_rank; nil where queries come straight from `q_proj`.
-  public internal(set) var qLoraRank: Int?
-  public internal(set) var kvLoraRank: Int
-  public internal(set) var qkNopeHeadDimension: Int
-  public internal(set) var qkRopeHeadDimension: Int
-  public internal(set) var vHeadDimension: Int
+  /// The kinds of attention that the layers have; the first layer's comes first.
+  public internal(set) var attentions: [AttentionConfiguration]
+  /// One entry a layer: which of `attentions` it has.
+  public internal(set) var attentionKinds: [Int]
   /// Width of a dense layer's feed-forward network.
   public internal(set) var intermediateSize: Int
   /// Width of one expert.
   public internal(set) var moeIntermediateSize: Int
   /// n_shared_experts; 0 for none.
   public internal(set) var sharedExpertCount: Int
+  /// Width of one shared expert.
+  public internal(set) var sharedIntermediateSize: Int
   public internal(set) var router: RouterConfiguration
   /// One entry a layer, from `mlp_layer_types` or `first_k_dense_replace` and `moe_layer_freq`.
   public internal(set) var feedForward: [FeedForward]
   public internal(set) var rmsNormEpsilon: Float
-  public internal(set) var rope: RopeConfiguration
-  /// Whether rotation turns channels 2i and 2i+1 against each other, or i and i + half.
-  public internal(set) var ropeInterleaved: Bool
-  /// Biases on `q_a_proj`, `kv_a_proj_with_mqa` and `o_proj`.
-  public internal(set) var attentionBias: Bool
   /// The output head is the embedding table.
   public internal(set) var tiesWordEmbeddings: Bool
   public internal(set) var maximumPositions: Int
@@ -65,20 +62,11 @@ public struct ModelConfiguration: Sendable, Equatable {
   public internal(set) var nextTokenLayerCount: Int
   public internal(set) var quantization: BlockQuantization?
 
-  /// The epsilon of `q_a_layernorm` and `kv_a_layernorm`: the classes of transformers build both with their default,
-  /// whatever `rms_norm_eps` says.
-  public static let latentNormEpsilon: Float = 1e-6
+  /// The attention of the first layer.
+  public var attention: AttentionConfiguration { attentions[0] }
 
-  /// nope + rope: channels of a query and key head.
-  public var qkHeadDimension: Int { qkNopeHeadDimension + qkRopeHeadDimension }
-
-  /// Values that the cache holds a token and layer: the latent and the rotated key.
-  public var latentWidth: Int { kvLoraRank + qkRopeHeadDimension }
-
-  /// The softmax scale, YaRN's square of the magnitude in it (DeepSeek-V3 `inference/model.py`, class MLA).
-  public var softmaxScale: Float {
-    Float(1 / Double(qkHeadDimension).squareRoot() * rope.softmaxFactor)
-  }
+  /// Width of all shared experts of a layer together.
+  public var sharedExpertsWidth: Int { sharedExpertCount * sharedIntermediateSize }
 
   /// Reads `config.json` of a model's folder.
   /// - Throws: `Failure` naming file, field, value and expectation: `.malformed` for what is missing or wrong,
@@ -93,74 +81,82 @@ public struct ModelConfiguration: Sendable, Equatable {
     let document = try JSONFields(json, file: file)
     let modelType = try document.optionalString("model_type")
     composite = modelType.flatMap { Composite(rawValue: $0) }
-    let fields = composite == nil ? document : try Self.textFields(document)
-    architecture = try Self.architecture(fields, composite)
+    var fields = composite == nil ? document : try Self.textFields(document, composite)
+    architecture = try Self.architecture(fields, composite, isWhole: fields.path.isEmpty)
+    if architecture == .dots3Note { fields = try Dots3NoteFields.withDefaults(fields) }
     try Self.requireKnownFeatures(fields)
     vocabularySize = try fields.integer("vocab_size", 1...(1 << 24))
     hiddenSize = try fields.integer("hidden_size", Self.widthRange)
     hiddenLayerCount = try fields.integer("num_hidden_layers", Self.layerRange)
-    attentionHeadCount = try fields.integer("num_attention_heads", 1...4096)
-    qLoraRank = try Self.queryRank(fields)
-    kvLoraRank = try fields.integer("kv_lora_rank", Self.widthRange)
-    qkNopeHeadDimension = try fields.integer("qk_nope_head_dim", Self.headRange)
-    qkRopeHeadDimension = try fields.integer("qk_rope_head_dim", Self.headRange)
-    vHeadDimension = try fields.integer("v_head_dim", Self.headRange)
     intermediateSize = try fields.integer("intermediate_size", Self.widthRange)
     moeIntermediateSize = try fields.integer("moe_intermediate_size", Self.widthRange)
     sharedExpertCount = try fields.optionalInteger("n_shared_experts", 0...1024) ?? 0
     router = try Self.router(fields, architecture)
     feedForward = try Self.feedForward(fields, architecture, layers: hiddenLayerCount)
-    rmsNormEpsilon = Float(try fields.number("rms_norm_eps", 1e-30...1e-1))
+    rmsNormEpsilon = Float(try fields.number("rms_norm_eps", Self.epsilonRange))
     maximumPositions = try fields.integer("max_position_embeddings", Self.positionRange)
-    rope = try RopeConfiguration(fields, maximumPositions: maximumPositions)
-    ropeInterleaved = try Self.interleaved(fields, architecture)
-    attentionBias = try fields.optionalBoolean("attention_bias") ?? false
+    sharedIntermediateSize = moeIntermediateSize
+    attentions = []
+    attentionKinds = []
     tiesWordEmbeddings = try document.optionalBoolean("tie_word_embeddings") ?? (composite == .kimiK25)
     nextTokenLayerCount = try Self.nextTokenLayers(fields)
     let ownQuantization = try BlockQuantization(document: fields)
     quantization =
       composite == nil || ownQuantization != nil ? ownQuantization : try BlockQuantization(document: document)
-    try checkDimensions(fields)
+    try readAttention(fields)
+    _ = try withContext(fields.file) { () throws(Failure) in try parameterCount() }
+  }
+
+  private mutating func readAttention(_ fields: JSONFields) throws(Failure) {
+    guard architecture == .dots3Note else {
+      attentions = [try AttentionConfiguration(fields, architecture, maximumPositions: maximumPositions)]
+      attentionKinds = Array(repeating: 0, count: hiddenLayerCount)
+      return
+    }
+    let own = try Dots3NoteFields(fields)
+    sharedIntermediateSize = try own.sharedExpertWidth()
+    for attention in try own.attentions() {
+      let known = attentions.firstIndex(of: attention)
+      if known == nil { attentions.append(attention) }
+      attentionKinds.append(known ?? attentions.count - 1)
+    }
   }
 
   /// Whether the checkpoint has tensors that are not of the text model.
   var isPartOfMore: Bool { composite != nil }
 
   static let layerRange = 1...4096
+  static let headCountRange = 1...4096
   static let headRange = 1...65536
   static let widthRange = 1...(1 << 20)
   static let positionRange = 1...(1 << 31)
-
-  private func checkDimensions(_ fields: JSONFields) throws(Failure) {
-    guard qkRopeHeadDimension % 2 == 0 else {
-      throw fields.wrong(
-        "qk_rope_head_dim", .integer(Int64(qkRopeHeadDimension)),
-        expected: "an even number, since channels turn in pairs")
-    }
-    if let heads = try fields.optionalInteger("num_key_value_heads", 1...4096), heads != attentionHeadCount {
-      throw fields.unsupported(
-        "num_key_value_heads", .integer(Int64(heads)),
-        supported: "num_attention_heads, which is \(attentionHeadCount), since the latent serves every head")
-    }
-    _ = try withContext(fields.file) { () throws(Failure) in try parameterCount() }
-  }
+  static let epsilonRange = 1e-30...1e-1
 }
 
 // MARK: - Features
 
 extension ModelConfiguration {
-  private static func textFields(_ document: JSONFields) throws(Failure) -> JSONFields {
-    guard let fields = try document.fields("text_config") else {
+  /// dots3_note is published with the text model's fields beside the towers' objects.
+  private static func textFields(_ document: JSONFields, _ composite: Composite?) throws(Failure) -> JSONFields {
+    if let fields = try document.fields("text_config") { return fields }
+    guard composite == .dots3Note else {
       throw Failure(.malformed, "\(document.file): text_config is missing; expected the text model's fields")
     }
-    return fields
+    return document
   }
 
-  private static func architecture(_ fields: JSONFields, _ composite: Composite?) throws(Failure) -> Architecture {
-    // The class of kimi_k25 takes deepseek_v3 where text_config names no type.
-    let name =
-      composite == .kimiK25
-      ? try fields.optionalString("model_type") ?? "deepseek_v3" : try fields.string("model_type")
+  /// - Parameter isWhole: `fields` are those of the whole document, whose type is the composite's where it has one.
+  private static func architecture(
+    _ fields: JSONFields, _ composite: Composite?, isWhole: Bool
+  ) throws(Failure) -> Architecture {
+    if composite == .dots3Note, isWhole { return .dots3Note }
+    let name: String
+    switch composite {
+    // The classes take these where text_config names no type.
+    case .kimiK25: name = try fields.optionalString("model_type") ?? Architecture.deepseekV3.rawValue
+    case .dots3Note: name = try fields.optionalString("model_type") ?? Architecture.dots3Note.rawValue
+    default: name = try fields.string("model_type")
+    }
     guard let architecture = Architecture(rawValue: name) else {
       let known = Architecture.allCases.map(\.rawValue) + (composite == nil ? Composite.allCases.map(\.rawValue) : [])
       throw fields.unsupported("model_type", .string(name), supported: known.joined(separator: ", "))
@@ -178,21 +174,13 @@ extension ModelConfiguration {
     }
   }
 
-  private static func queryRank(_ fields: JSONFields) throws(Failure) -> Int? {
-    guard fields.has("q_lora_rank") else {
-      throw Failure(
-        .malformed, "\(fields.file): q_lora_rank is missing; expected an integer, or null for a direct q_proj")
-    }
-    return try fields.optionalInteger("q_lora_rank", widthRange)
-  }
-
   private static func router(
     _ fields: JSONFields, _ architecture: Architecture
   ) throws(Failure) -> RouterConfiguration {
     switch architecture {
     case .deepseekV2:
       try RouterConfiguration(fields, defaultMethod: .greedy, allowed: [.greedy, .groupLimitedGreedy])
-    case .deepseekV3, .kimiK2, .glm4MoELite:
+    case .deepseekV3, .kimiK2, .glm4MoELite, .dots3Note:
       try RouterConfiguration(fields, defaultMethod: .noAuxiliaryLoss, allowed: [.noAuxiliaryLoss])
     }
   }
@@ -206,8 +194,29 @@ extension ModelConfiguration {
     let dense =
       architecture == .glm4MoELite && !fields.has("first_k_dense_replace")
       ? 1 : try fields.integer("first_k_dense_replace", 0...layerRange.upperBound)
+    if architecture == .dots3Note, let schedule = fields.value("moe_layer_freq")?.arrayValue {
+      return try feedForward(fields, schedule: schedule, dense: dense, layers: layers)
+    }
     let frequency = try fields.optionalInteger("moe_layer_freq", layerRange) ?? 1
     return (0..<layers).map { $0 >= dense && $0 % frequency == 0 ? .experts : .dense }
+  }
+
+  /// `moe_layer_freq` as dots3 also has it: one entry a layer, 0 for a dense one.
+  private static func feedForward(
+    _ fields: JSONFields, schedule: [JSON], dense: Int, layers: Int
+  ) throws(Failure) -> [FeedForward] {
+    guard schedule.count == layers else {
+      throw Failure(
+        .malformed, "\(fields.file): moe_layer_freq has \(schedule.count) entries; expected \(layers), one a layer")
+    }
+    var result: [FeedForward] = []
+    for (index, entry) in schedule.enumerated() {
+      guard let number = entry.integerValue else {
+        throw fields.wrong("moe_layer_freq[\(index)]", entry, expected: "an integer")
+      }
+      result.append(index >= dense && number != 0 ? .experts : .dense)
+    }
+    return result
   }
 
   private static func feedForward(
@@ -227,17 +236,6 @@ extension ModelConfiguration {
       }
     }
     return result
-  }
-
-  /// The class of deepseek_v2 always turns neighbours; the others read `rope_interleave`.
-  private static func interleaved(
-    _ fields: JSONFields, _ architecture: Architecture
-  ) throws(Failure) -> Bool {
-    let interleaved = try fields.optionalBoolean("rope_interleave") ?? true
-    guard interleaved || architecture != .deepseekV2 else {
-      throw fields.unsupported("rope_interleave", .bool(false), supported: "true with deepseek_v2")
-    }
-    return interleaved
   }
 
   /// transformers 5 writes the same number under its own name.

@@ -97,17 +97,41 @@ extension ModelFolder {
 }
 
 extension ModelConfiguration {
-  /// The pages of the model's latent caches.
+  /// Where a layer finds its rows in a page of the cache.
+  struct CacheSections {
+    /// The layer's latents.
+    let latent: Int
+    /// The keys of its indexer.
+    let index: Int?
+  }
+
+  /// The sections of a page, layer by layer, and each layer's among them.
+  var cacheSections: (sizes: [(rank: Int, rope: Int)], layers: [CacheSections]) {
+    var sizes: [(rank: Int, rope: Int)] = []
+    var layers: [CacheSections] = []
+    for kind in attentionKinds {
+      let attention = attentions[kind]
+      sizes.append((attention.kvLoraRank, attention.qkRopeHeadDimension))
+      if let indexer = attention.indexer {
+        layers.append(CacheSections(latent: sizes.count - 1, index: sizes.count))
+        sizes.append((indexer.headDimension, 0))
+      } else {
+        layers.append(CacheSections(latent: sizes.count - 1, index: nil))
+      }
+    }
+    return (sizes, layers)
+  }
+
+  /// The pages of the model's caches.
   public func pageLayout(_ rowType: CacheRowType) throws(Failure) -> PageLayout {
-    try PageLayout(
-      layerCount: hiddenLayerCount, kvLoraRank: kvLoraRank, qkRopeHeadDimension: qkRopeHeadDimension, rowType: rowType)
+    try PageLayout(sections: cacheSections.sizes, rowType: rowType)
   }
 
   /// Bytes that one thread keeps for the kernels when chunks have `chunk` tokens.
   func threadScratchByteCount(_ kernels: Kernels, chunk: Int) -> Int {
+    let ofAttention = attentions.map { max($0.qLoraRank ?? 0, $0.latentWidth, $0.headCount * $0.vHeadDimension) }
     let widest = max(
-      hiddenSize, intermediateSize, moeIntermediateSize * max(1, sharedExpertCount), qLoraRank ?? 0, latentWidth,
-      attentionHeadCount * vHeadDimension)
+      hiddenSize, intermediateSize, moeIntermediateSize, sharedExpertsWidth, ofAttention.max() ?? 0)
     return kernels.scratchByteCount(columns: widest, count: chunk)
   }
 }

@@ -27,7 +27,12 @@ extension AttentionWeights {
       case .lowRank(let down, _, let up): down.weight.byteCount + up.byteCount
       }
     return queries + latent.weight.byteCount + expansion.byteCount + output.weight.byteCount
+      + (headGate?.weight.byteCount ?? 0) + (indexer?.byteCount ?? 0)
   }
+}
+
+extension IndexerWeights {
+  fileprivate var byteCount: Int { query.weight.byteCount + key.weight.byteCount + headWeights.weight.byteCount }
 }
 
 extension GatedWeights {

@@ -22,6 +22,11 @@ public struct RopeConfiguration: Sendable, Equatable {
   public internal(set) var theta: Double
   public internal(set) var yarn: YaRN?
 
+  init(theta: Double, yarn: YaRN? = nil) {
+    self.theta = theta
+    self.yarn = yarn
+  }
+
   /// What cos and sin are multiplied by: 1, or YaRN's mscale quotient.
   public var attentionFactor: Double {
     guard let yarn else { return 1 }
@@ -79,7 +84,7 @@ public struct RopeConfiguration: Sendable, Equatable {
 }
 
 extension RopeConfiguration {
-  private static let thetaRange = 1.0001...1e12
+  static let thetaRange = 1.0001...1e12
 
   /// Reads both spellings: the hub's `rope_theta` and `rope_scaling`, and transformers 5's `rope_parameters`. As in
   /// transformers, `rope_scaling` wins where both stand, and a theta inside it wins over one beside it.

@@ -9,10 +9,10 @@ struct RopeTable: Sendable {
   /// Channels 2i and 2i+1 turn together; else i and i + dimension / 2.
   let interleaved: Bool
 
-  init(_ configuration: ModelConfiguration) {
-    inverseFrequencies = configuration.rope.inverseFrequencies(dimension: configuration.qkRopeHeadDimension)
-    attentionFactor = Float(configuration.rope.attentionFactor)
-    interleaved = configuration.ropeInterleaved
+  init(_ attention: AttentionConfiguration) {
+    inverseFrequencies = attention.rope.inverseFrequencies(dimension: attention.qkRopeHeadDimension)
+    attentionFactor = Float(attention.rope.attentionFactor)
+    interleaved = attention.ropeInterleaved
   }
 
   var pairCount: Int { inverseFrequencies.count }

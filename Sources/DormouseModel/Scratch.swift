@@ -4,17 +4,24 @@ import DormouseSupport
 
 /// The decoder's intermediate results for one chunk of tokens, sized once.
 final class Scratch {
+  /// Cosines and sines of the positions, for one kind of attention.
+  struct Angles {
+    let pairCount: Int
+    /// [chunk, pairCount].
+    let cosines: UnsafeMutablePointer<Float>
+    let sines: UnsafeMutablePointer<Float>
+  }
+
   private let hiddenCount: Int
-  private let pairCount: Int
   /// [chunk, hidden]: the residual stream.
   let hidden: UnsafeMutablePointer<Float>
   /// [chunk, hidden]: the stream normalised for the next block.
   let normed: UnsafeMutablePointer<Float>
   /// [chunk, hidden]: what a block adds to the stream.
   let update: UnsafeMutablePointer<Float>
-  /// [chunk, rope / 2].
-  let cosines: UnsafeMutablePointer<Float>
-  let sines: UnsafeMutablePointer<Float>
+  /// One for each of the model's kinds of attention.
+  let angles: [Angles]
+  // Of the kinds of attention each has room for the largest.
   /// [chunk, qLoraRank].
   let queryLatent: UnsafeMutablePointer<Float>
   /// [chunk, heads, nope + rope].
@@ -23,6 +30,9 @@ final class Scratch {
   let latent: UnsafeMutablePointer<Float>
   /// [chunk, heads, v].
   let attended: UnsafeMutablePointer<Float>
+  /// [chunk, heads]: what gates them.
+  let headGate: UnsafeMutablePointer<Float>
+  let index: IndexScratch
   /// [threads, attentionStride]: what one attention task works in.
   private let attention: UnsafeMutablePointer<Float>
   private let attentionStride: Int
@@ -53,16 +63,18 @@ final class Scratch {
       throw Failure(.internalError, "the decoder's scratch memory has no address")
     }
     hiddenCount = configuration.hiddenSize
-    pairCount = configuration.qkRopeHeadDimension / 2
     hidden = base + offsets.hidden
     normed = base + offsets.normed
     update = base + offsets.update
-    cosines = base + offsets.cosines
-    sines = base + offsets.sines
+    angles = offsets.angles.map {
+      Angles(pairCount: $0.pairCount, cosines: base + $0.cosines, sines: base + $0.sines)
+    }
     queryLatent = base + offsets.queryLatent
     query = base + offsets.query
     latent = base + offsets.latent
     attended = base + offsets.attended
+    headGate = base + offsets.headGate
+    index = IndexScratch(base, offsets.index)
     attention = base + offsets.attention
     attentionStride = offsets.attentionStride
     attentionShared = base + offsets.attentionShared
@@ -90,8 +102,10 @@ final class Scratch {
       (base + target * width).update(from: base + rows.lowerBound * width, count: rows.count * width)
     }
     move(hidden, hiddenCount)
-    move(cosines, pairCount)
-    move(sines, pairCount)
+    for angles in angles {
+      move(angles.cosines, angles.pairCount)
+      move(angles.sines, angles.pairCount)
+    }
   }
 }
 
@@ -147,7 +161,9 @@ struct ExpertsScratch {
 /// The layout of the scratch memory; also what the memory plan counts.
 private struct ScratchOffsets {
   var layout = ScratchLayout()
-  let hidden, normed, update, cosines, sines, queryLatent, query, latent, attended: Int
+  let hidden, normed, update, queryLatent, query, latent, attended, headGate: Int
+  var angles: [(pairCount: Int, cosines: Int, sines: Int)] = []
+  let index: IndexOffsets
   let attention, attentionStride, attentionShared, wideGate, wideUp, logits: Int
   let routerLogits, router, routerStride, ids, weights, slots, tokens, firstSlots, rows, gate, up, shared: Int
   let isPacked: Bool
@@ -157,22 +173,28 @@ private struct ScratchOffsets {
     _ c: ModelConfiguration, _ precision: WeightPrecision, _ sizes: DecoderSizes, threadCount: Int
   ) throws(Failure) {
     let chunk = sizes.chunk
-    let heads = c.attentionHeadCount
     hidden = try layout.words(chunk, c.hiddenSize)
     normed = try layout.words(chunk, c.hiddenSize)
     update = try layout.words(chunk, c.hiddenSize)
-    cosines = try layout.words(chunk, c.qkRopeHeadDimension / 2)
-    sines = try layout.words(chunk, c.qkRopeHeadDimension / 2)
-    queryLatent = try layout.words(chunk, c.qLoraRank ?? 0)
-    query = try layout.words(chunk, heads, c.qkHeadDimension)
-    latent = try layout.words(chunk, c.latentWidth)
-    attended = try layout.words(chunk, heads, c.vHeadDimension)
-    attentionStride = try LatentAttention.ownScratchCount(c, chunk: chunk)
+    for kind in c.attentions {
+      let pairs = kind.qkRopeHeadDimension / 2
+      angles.append((pairs, try layout.words(chunk, pairs), try layout.words(chunk, pairs)))
+    }
+    func largest(_ count: (AttentionConfiguration) -> Int) -> Int { c.attentions.map(count).max() ?? 0 }
+    let ranks = largest { $0.qLoraRank ?? 0 }
+    let values = largest { $0.headCount * $0.vHeadDimension }
+    queryLatent = try layout.words(chunk, ranks)
+    query = try layout.words(chunk, largest { $0.headCount * $0.qkHeadDimension })
+    latent = try layout.words(chunk, largest { $0.latentWidth })
+    attended = try layout.words(chunk, values)
+    headGate = try layout.words(chunk, largest { $0.gatesHeads ? $0.headCount : 0 })
+    index = try IndexOffsets(c, sizes, in: &layout)
+    attentionStride = try LatentAttention.ownScratchCount(c, sizes)
     attention = try layout.words(threadCount, attentionStride)
-    attentionShared = try layout.words(LatentAttention.sharedScratchCount(c))
+    attentionShared = try layout.words(LatentAttention.sharedScratchCount(c, sizes))
     let isSparse = c.feedForward.contains(.experts)
     let dense = c.feedForward.contains(.dense) ? c.intermediateSize : 0
-    let wide = max(dense, isSparse ? c.sharedExpertCount * c.moeIntermediateSize : 0)
+    let wide = max(dense, isSparse ? c.sharedExpertsWidth : 0)
     wideGate = try layout.words(chunk, wide)
     wideUp = try layout.words(chunk, wide)
     logits = try layout.words(sizes.batch, c.vocabularySize)
@@ -192,7 +214,7 @@ private struct ScratchOffsets {
     shared = try layout.words(chunk, isSparse ? c.hiddenSize : 0)
     isPacked = precision != .native
     let rows = isPacked ? chunk : 0
-    let widest = max(c.hiddenSize, c.qLoraRank ?? 0, heads * c.vHeadDimension)
+    let widest = max(c.hiddenSize, ranks, values)
     quantizedInput = try layout.words(QuantizedRows.byteCount(columns: widest, capacity: rows) / 4)
     quantizedWide = try layout.words(QuantizedRows.byteCount(columns: wide, capacity: rows) / 4)
     quantizedRowByteCount = try QuantizedRows.byteCount(columns: isSparse ? c.moeIntermediateSize : 0, capacity: 1)

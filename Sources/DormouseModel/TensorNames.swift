@@ -42,18 +42,24 @@ struct TensorNames {
     if name.utf8.elementsEqual(head.utf8) || TensorNames.ends(name, "rotary_emb.inv_freq") { return .redundant }
     let start = Array("\(prefix)layers.".utf8)
     guard name.utf8.starts(with: start) else {
+      if configuration.architecture == .dots3Note, name.utf8.starts(with: "\(prefix)mtp.".utf8) {
+        return .nextTokenLayer
+      }
       return configuration.isPartOfMore && isOfTower(name) ? .tower : .unexpected
     }
     let digits = name.utf8.dropFirst(start.count).prefix { $0 != UInt8(ascii: ".") }
     guard let index = Int(String(decoding: digits, as: UTF8.self)) else { return .unexpected }
-    let range = configuration.hiddenLayerCount..<configuration.hiddenLayerCount + configuration.nextTokenLayerCount
+    let first = configuration.hiddenLayerCount
+    // dots3 names no number of them; its class skips the one layer that follows.
+    let count = configuration.architecture == .dots3Note ? 1 : 0
+    let range = first..<first + max(configuration.nextTokenLayerCount, count)
     return range.contains(index) ? .nextTokenLayer : .unexpected
   }
 
   /// Whether some part of the name, but for the last, is called after a tower or what joins it to the text.
   private func isOfTower(_ name: String) -> Bool {
     name.utf8.split(separator: UInt8(ascii: ".")).dropLast().contains { part in
-      ["tower", "projector"].contains { TensorNames.ends(String(decoding: part, as: UTF8.self), $0) }
+      ["tower", "projector", "vision_encoder", "audio_encoder", "adapter"].contains { TensorNames.ends(String(decoding: part, as: UTF8.self), $0) }
     }
   }
 

@@ -11,12 +11,13 @@ public enum WeightPrecision: String, Sendable, CaseIterable {
   ///
   /// What never is packed, whatever the precision: the router, whose choice of experts a rounding would flip; norms and
   /// biases; the embedding, of which a token reads a single row; and `kv_b_proj`, which attention needs both ways round.
-  /// `kv_a_proj_with_mqa` makes what the cache keeps for every later token, and is small: it has 8 bits in int4, too.
+  /// `kv_a_proj_with_mqa` makes what the cache keeps for every later token, and is small: it has 8 bits in int4, too. So
+  /// has the indexer, which picks positions as the router picks experts, but from scores that lie closer together.
   func packedType(of part: WeightPart) -> PackedType? {
     switch self {
     case .native: nil
     case .int8: .int8
-    case .int4: part == .latentProjection ? .int8 : .int4
+    case .int4: part == .latentProjection || part == .indexer ? .int8 : .int4
     }
   }
 }
@@ -27,8 +28,10 @@ enum WeightPart: Sendable {
   case latentProjection
   /// q_proj, q_a_proj, q_b_proj.
   case queryProjection
-  /// o_proj.
+  /// o_proj, g_proj.
   case outputProjection
+  /// wq_b, wk, weights_proj.
+  case indexer
   /// Dense networks, experts, shared experts.
   case feedForward
   case head

@@ -14,7 +14,11 @@ struct Fixture {
   init(
     layers: Int = 2, rank: Int = 5, rope: Int = 2, type: CacheRowType = .float32, pages: Int? = nil
   ) throws {
-    let layout = try PageLayout(layerCount: layers, kvLoraRank: rank, qkRopeHeadDimension: rope, rowType: type)
+    try self.init(
+      PageLayout(layerCount: layers, kvLoraRank: rank, qkRopeHeadDimension: rope, rowType: type), pages: pages)
+  }
+
+  init(_ layout: PageLayout, pages: Int? = nil) throws {
     budget = MemoryBudget(limit: pages.map { UInt64($0 * layout.byteCount) }, name: "the test's budget")
     pool = PagePool(layout: layout, kernels: try Kernels.selected(), budget: budget)
   }
@@ -71,12 +75,15 @@ struct Rows: Sequence, IteratorProtocol {
 }
 
 extension LatentCache {
+  /// Values of a row; all sections have as many.
+  var rowWidth: Int { layout.sections[0].rowWidth }
+
   /// Appends the rows of the tokens that it has none of yet.
   func append(_ tokens: [Int32]) throws {
     let count = tokens.count - length
     try #require(count >= 0)
     try append(
-      values: Rows.values(tokens, from: length, layers: layout.layerCount, width: rowWidth), count: count)
+      values: Rows.values(tokens, from: length, layers: layout.sections.count, width: rowWidth), count: count)
   }
 
   func append(values: [Float], count: Int) throws {
@@ -87,26 +94,26 @@ extension LatentCache {
 
   /// Where the row of a position lies.
   func address(layer: Int, position: Int) throws -> UnsafeRawPointer {
-    let rows = try #require(self.rows(layer: layer))
+    let rows = try #require(self.rows(section: layer))
     return rows.pages[position / PageLayout.tokenCount] + rows.offset
-      + position % PageLayout.tokenCount * layout.rowByteCount
+      + position % PageLayout.tokenCount * layout.sections[0].rowByteCount
   }
 
   /// The bytes of the rows held of a layer, without what is between pages.
   func bytes(layer: Int) throws -> [UInt8] {
     try (0..<length).flatMap { position in
-      Array(UnsafeRawBufferPointer(start: try address(layer: layer, position: position), count: layout.rowByteCount))
+      Array(UnsafeRawBufferPointer(start: try address(layer: layer, position: position), count: layout.sections[0].rowByteCount))
     }
   }
 
-  func bytes() throws -> [[UInt8]] { try (0..<layout.layerCount).map { try bytes(layer: $0) } }
+  func bytes() throws -> [[UInt8]] { try (0..<layout.sections.count).map { try bytes(layer: $0) } }
 
   /// Whether its float32 rows are those of `tokens`, and as many.
   func holds(_ tokens: some Collection<Int32>) throws -> Bool {
     try #require(layout.rowType == .float32)
     guard length == tokens.count else { return false }
     for (position, hash) in Rows(tokens).enumerated() {
-      for layer in 0..<layout.layerCount {
+      for layer in 0..<layout.sections.count {
         let row = try address(layer: layer, position: position)
         for column in 0..<rowWidth
         where row.load(fromByteOffset: 4 * column, as: Float.self)

@@ -16,7 +16,7 @@ import Testing
     #expect(cache.byteCount == 0 && fixture.budget.usedByteCount == 0)
     try cache.reserve(tokens)
     let expected = (tokens + 63) / 64 * 64 * type.bytesPerToken
-    #expect(cache.layout.rowByteCount * 27 == type.bytesPerToken)
+    #expect(cache.layout.sections[0].rowByteCount * 27 == type.bytesPerToken)
     #expect(try cache.layout.byteCount(tokens: tokens) == expected)
     #expect(cache.byteCount == expected)
     let pages = fixture.pool.statistics
@@ -36,7 +36,7 @@ import Testing
     }
     let values = Rows.values(tokens, from: 0, layers: 3, width: 10)
     for layer in 0..<3 {
-      var wanted = [UInt8](repeating: 0, count: count * cache.layout.rowByteCount)
+      var wanted = [UInt8](repeating: 0, count: count * cache.layout.sections[0].rowByteCount)
       try wanted.withUnsafeMutableBytes { wanted in
         fixture.pool.kernels.storeRows(
           Array(values[layer * count * 10..<(layer + 1) * count * 10]), count: count, type: type, rank: 7, rope: 3,
@@ -44,7 +44,7 @@ import Testing
       }
       #expect(try cache.bytes(layer: layer) == wanted)
     }
-    #expect(cache.rows(layer: 3)?.offset == nil && cache.rows(layer: -1)?.offset == nil)
+    #expect(cache.rows(section: 3)?.offset == nil && cache.rows(section: -1)?.offset == nil)
   }
 
   /// Truncated anywhere and written again, rows are what they were.
@@ -85,7 +85,7 @@ import Testing
     let cache = try fixture.cache(Array(tokens.prefix(60)))
     try cache.reserve(70)
     let junk = [Float](repeating: 7, count: 70 * cache.rowWidth)
-    cache.store(junk, count: 70, at: 0, layer: 0)
+    cache.store(junk, count: 70, at: 0, section: 0)
     #expect(try cache.holds(tokens.prefix(60)))
     try cache.append(tokens)
     #expect(try cache.holds(tokens))
@@ -103,13 +103,13 @@ import Testing
     let tokens = someTokens(64)
     try cache.append(tokens)
     let rows = [Float](repeating: 7, count: 70 * cache.rowWidth)
-    for layer in [-1, 0, 1, Int.max] { cache.store(rows, count: 70, at: 0, layer: layer) }
-    cache.store(rows, count: 70, at: -1, layer: 0)
-    cache.store(rows, count: 70, at: 71, layer: 0)
+    for layer in [-1, 0, 1, Int.max] { cache.store(rows, count: 70, at: 0, section: layer) }
+    cache.store(rows, count: 70, at: -1, section: 0)
+    cache.store(rows, count: 70, at: 71, section: 0)
     #expect(try cache.holds(tokens) && cache.pageCount == 1)
     // The page has room behind the capacity, but the cache has not.
     try cache.reserve(2)
-    cache.store(rows, count: 70, at: 0, layer: 0)
+    cache.store(rows, count: 70, at: 0, section: 0)
     #expect(throws: Failure.self) { try cache.advance(by: 3) }
     try cache.advance(by: 2)
     #expect(cache.length == 66)
@@ -202,7 +202,7 @@ import Testing
         try query.withUnsafeBufferPointer { query in
           try out.withUnsafeMutableBufferPointer { out in
             try cache.attend(
-              query: #require(query.baseAddress), heads: heads, scale: scale, layer: layer,
+              query: #require(query.baseAddress), heads: heads, scale: scale, section: layer,
               into: #require(out.baseAddress))
           }
         }
@@ -218,12 +218,12 @@ import Testing
     let cache = try Fixture().cache()
     var out = [Float](repeating: 0, count: 5)
     #expect(throws: Failure.self) {
-      try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, layer: 0, into: &out)
+      try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, section: 0, into: &out)
     }
     try cache.append(someTokens(70))
     for (layer, count) in [(2, 70), (-1, 70), (0, 71), (0, 0), (0, -1)] {
       let failure = #expect(throws: Failure.self) {
-        try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, layer: layer, count: count, into: &out)
+        try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, section: layer, count: count, into: &out)
       }
       #expect(failure?.status == .invalidArgument)
     }
@@ -235,7 +235,7 @@ import Testing
     let cache = try Fixture().cache(someTokens(1))
     var out = [Float](repeating: 0, count: 5)
     let failure = #expect(throws: Failure.self) {
-      try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: heads, scale: 1, layer: 0, into: &out)
+      try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: heads, scale: 1, section: 0, into: &out)
     }
     #expect(failure?.status == .invalidArgument)
   }

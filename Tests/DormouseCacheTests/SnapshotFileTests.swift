@@ -35,7 +35,7 @@ import Testing
     #expect(cache.length == rows)
     for layer in 0..<2 {
       var values = [Float](repeating: .nan, count: rows * 5)
-      fixture.pool.kernels.loadRows(try #require(cache.rows(layer: layer)), 0..<rows, into: &values, stride: 5)
+      fixture.pool.kernels.loadRows(try #require(cache.rows(section: layer)), 0..<rows, into: &values, stride: 5)
       for (index, value) in values.enumerated() {
         let whole = Float((index / 5 * 7 + layer * 3 + index % 5) % 50 - 25)
         #expect(value == (type == .int8 && index % 5 < 3 ? whole / 2 : whole), "layer \(layer), value \(index)")
@@ -103,7 +103,7 @@ import Testing
     "token-outside": (.malformed, "token 1 is 16; expected an id from 0 to 15"),
     "logit-nan": (.malformed, "logit 15 is nan; expected a finite number"),
     "logit-infinite": (.malformed, "logit 0 is -inf; expected a finite number"),
-    "rows-damaged": (.malformed, "checksum of page 0, layer 1 does not fit: the file is damaged"),
+    "rows-damaged": (.malformed, "checksum of page 0, section 1 does not fit: the file is damaged"),
   ]
 
   @Test(arguments: bad.keys.sorted())

@@ -71,14 +71,14 @@ import Testing
     return try Engine(path: folder, options: options)
   }
 
-  private static func session(_ engine: Engine, isPrivate: Bool = false) throws -> Session {
+  static func session(_ engine: Engine, isPrivate: Bool = false) throws -> Session {
     var options = SessionOptions()
     options.isPrivate = isPrivate
     return try Session(engine: engine, options: options)
   }
 
   /// The tokens of an answer, and what its last event counts.
-  private static func chat(
+  static func chat(
     _ session: Session, _ conversation: Conversation, maxTokens: Int = 16
   ) throws -> (tokens: [Int32], counts: GenerationEvent.Counts) {
     var tokens: [Int32] = []
@@ -94,7 +94,7 @@ import Testing
     return (tokens, counts)
   }
 
-  private static func logits(_ session: Session) throws -> [Float] {
+  static func logits(_ session: Session) throws -> [Float] {
     var logits = [Float](repeating: .nan, count: session.vocabularySize)
     try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
     return logits

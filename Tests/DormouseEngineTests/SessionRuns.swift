@@ -7,7 +7,9 @@ enum Runs {
   static let model = "good-v3-group8"
   static let vocabularySize = 97
 
-  static func engine(_ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {
+  static func engine(
+    _ model: String = model, _ change: (inout EngineOptions) -> Void = { _ in }
+  ) throws -> Engine {
     var options = EngineOptions()
     options.threadCount = 2
     change(&options)
@@ -40,8 +42,8 @@ enum Runs {
   }
 
   /// The greedy answer of a session that shares nothing, alone on its engine.
-  static func alone(_ prompt: [Int32], _ count: Int = 12) throws -> [Int32] {
-    try generate(try session(engine { $0.sharesPrefixes = false }), prompt, count).tokens
+  static func alone(_ prompt: [Int32], _ count: Int = 12, model: String = model) throws -> [Int32] {
+    try generate(try session(engine(model) { $0.sharesPrefixes = false }), prompt, count).tokens
   }
 
   static func status(_ body: () throws -> Void) -> Status? {

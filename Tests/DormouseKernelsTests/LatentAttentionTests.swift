@@ -58,6 +58,36 @@ import Testing
     }
   }
 
+  /// Rows at positions of a list are attended to as the same rows in a cache of their own.
+  @Test(arguments: CacheRowType.allCases, [1, 15, 64, 65, 130])
+  func rowsOfAListAreGathered(type: CacheRowType, count: Int) throws {
+    let (heads, rank, rope, total) = (18, 40, 8, 300)
+    let positions = (0..<count).map { Int32($0 * total / count) }
+    for kernels in usableKernels {
+      let values = Random.list(total * (rank + rope), seed: 5)
+      let rows = TestRows(kernels, type, values, rank: rank, rope: rope)
+      let picked = positions.flatMap { values[Int($0) * (rank + rope)..<(Int($0) + 1) * (rank + rope)] }
+      let own = TestRows(kernels, type, picked, rank: rank, rope: rope)
+      let query = Random.list(heads * (rank + rope), seed: 6).map { $0 * 4 }
+      var scratch = [Float](
+        repeating: 0, count: try Kernels.latentScratchCount(heads: heads, rank: rank, rope: rope))
+      var partial = [Float](repeating: .nan, count: heads * (rank + 2))
+      kernels.attendLatent(
+        query: query, heads: heads, rows: rows.rows, range: 0..<count, positions: positions, scale: 0.2,
+        partial: &partial, scratch: &scratch)
+      var out = [Float](repeating: .nan, count: heads * rank)
+      out.withUnsafeMutableBufferPointer { out in
+        guard let target = out.baseAddress else { return }
+        for head in 0..<heads {
+          kernels.combineLatent(
+            partial, stride: heads * (rank + 2), spans: 1, heads: heads, head: head, rank: rank,
+            into: target + head * rank)
+        }
+      }
+      expectPlain(kernels, out, query, heads, own, count, tolerance: 1e-5)
+    }
+  }
+
   @Test func noRowsGiveZeroAndNaNSurfaces() {
     var values = Random.list(400, seed: 1)
     let query = Random.list(50, seed: 2)

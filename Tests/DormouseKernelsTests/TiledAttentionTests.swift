@@ -34,6 +34,28 @@ import Testing
     }
   }
 
+  /// Masks hide keys, the first tile's among them, and whole tiles.
+  @Test(arguments: [
+    Sizes(queries: 9, past: 0, tile: 4, width: 3, valueWidth: 5),
+    Sizes(queries: 130, past: 40, tile: 128, width: 24, valueWidth: 17),
+    Sizes(queries: 70, past: 300, tile: 100, width: 20, valueWidth: 64),
+  ])
+  func masksHideKeys(_ sizes: Sizes) throws {
+    for kernels in usableKernels {
+      for hidden in [
+        { (query: Int, key: Int) in key <= query - 3 }, { query, key in key != query && (key * 7 + query) % 5 != 0 },
+        { query, key in key != query },
+      ] {
+        let test = try TiledAttention(sizes)
+        test.isHidden = hidden
+        test.run(kernels)
+        let wrong = test.firstDifference(tolerance: 2e-6 * Double(sizes.width).squareRoot())
+        #expect(wrong == nil, "\(kernels.instructionSet) \(sizes): \(wrong ?? "")")
+        #expect(test.isWithinBounds)
+      }
+    }
+  }
+
   /// A key that is NaN reaches the queries that see it, and no other.
   @Test func nanSurfaces() throws {
     for kernels in usableKernels {
@@ -57,6 +79,8 @@ private final class TiledAttention {
   let values: [Float]
   /// [queries, valueWidth + 1].
   var out: [Float]
+  /// Whether the query at a position may not see a key; nil: no mask.
+  var isHidden: ((_ query: Int, _ key: Int) -> Bool)?
   private var scratch: [Float]
   private let scratchCount: Int
 
@@ -89,14 +113,28 @@ private final class TiledAttention {
         for c in 0..<sizes.width { transposed[c * keyRow + k] = keys[(start + k) * sizes.width + c] }
       }
       let tile = Array(values[start * sizes.valueWidth..<(start + count) * sizes.valueWidth])
+      let mask = mask(start..<start + count)
       kernels.attendTile(
         query: query, queryRow: sizes.width + 1, count: sizes.queries, visible: sizes.past + 1 - start,
         keys: transposed, keyRow: keyRow, keyCount: count, width: sizes.width, values: tile,
-        valueWidth: sizes.valueWidth, tops: &tops, totals: &totals, into: &out, outRow: sizes.valueWidth + 1,
-        scratch: &scratch)
+        valueWidth: sizes.valueWidth, mask: isHidden == nil ? nil : mask, maskWords: 2, tops: &tops, totals: &totals,
+        into: &out, outRow: sizes.valueWidth + 1, scratch: &scratch)
     }
     kernels.finishAttention(
       &out, outRow: sizes.valueWidth + 1, count: sizes.queries, valueWidth: sizes.valueWidth, totals: totals)
+  }
+
+  /// [queries, 2].
+  private func mask(_ tile: Range<Int>) -> [UInt64] {
+    var words = [UInt64](repeating: 0, count: sizes.queries * 2)
+    guard let isHidden else { return words }
+    for query in 0..<sizes.queries {
+      for key in tile where !isHidden(sizes.past + query, key) {
+        let bit = key - tile.lowerBound
+        words[query * 2 + bit / 64] |= 1 << UInt64(bit % 64)
+      }
+    }
+    return words
   }
 
   func firstDifference(tolerance: Double) -> String? {
@@ -116,6 +154,7 @@ private final class TiledAttention {
   private func plain(_ i: Int) -> [Double] {
     let (width, valueWidth) = (sizes.width, sizes.valueWidth)
     let scores: [Double] = (0...sizes.past + i).map { k in
+      if isHidden?(sizes.past + i, k) == true { return -.infinity }
       var sum = 0.0
       for c in 0..<width { sum += Double(query[i * (width + 1) + c]) * Double(keys[k * width + c]) }
       return sum

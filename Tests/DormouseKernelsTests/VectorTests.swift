@@ -52,6 +52,25 @@ import Testing
     }
   }
 
+  @Test(arguments: [1, 3, 64]) func sumRectified(rows: Int) {
+    for kernels in usableKernels {
+      for count in awkwardCounts {
+        let x = Random.list(rows * (count + 2), seed: 1)
+        let weights = Random.list(rows, seed: 2)
+        var out = [Float](repeating: 7, count: count + 1)
+        kernels.sumRectified(x, row: count + 2, rows: rows, weights: weights, count: count, into: &out)
+        for j in 0..<count {
+          let terms = (0..<rows).map { Double(weights[$0]) * max(0, Double(x[$0 * (count + 2) + j])) }
+          #expect(isNear(out[j], terms.reduce(0, +), magnitude: terms.reduce(0) { $0 + abs($1) }))
+        }
+        #expect(out[count] == 7)
+      }
+      var out: [Float] = [0]
+      kernels.sumRectified([.nan], row: 1, rows: 1, weights: [1], count: 1, into: &out)
+      #expect(out[0].isNaN)
+    }
+  }
+
   @Test func siluMultiply() {
     for kernels in usableKernels {
       for count in [0] + awkwardCounts {

@@ -29,7 +29,7 @@ import Testing
     let c = try #require(try VisionConfiguration(json: json(Self.kimiK25)))
     #expect(c.hiddenSize == 1152 && c.intermediateSize == 4304 && c.hiddenLayerCount == 27)
     #expect(c.attentionHeadCount == 16 && c.headDimension == 72 && c.mergedWidth == 4608 && c.patchWidth == 588)
-    #expect(c.positionHeight == 64 && c.positionWidth == 64 && c.positionFrames == 4 && c.ropeTheta == 10_000)
+    #expect(c.positions?.height == 64 && c.positions?.width == 64 && c.positions?.frames == 4 && c.ropeTheta == 10_000)
     // One placeholder for both.
     #expect(c.tokens.image == 163605 && c.tokens.video == 163605)
   }

@@ -1,3 +1,4 @@
+import DormouseLayers
 import DormouseModel
 import DormouseSupport
 import Testing

@@ -1,3 +1,4 @@
+import DormouseLayers
 import DormouseModel
 import DormouseSupport
 
@@ -21,9 +22,11 @@ private func checkModel(_ configuration: ModelConfiguration) {
   precondition((try? configuration.parameterCount()).map { $0.active > 0 && $0.active <= $0.total } == true)
   precondition(configuration.cacheByteCountPerToken(.bfloat16) > 0)
   precondition(configuration.plainCacheByteCountPerToken(elementByteCount: 2) > 0)
-  precondition(configuration.softmaxScale > 0 && configuration.softmaxScale.isFinite)
-  let half = configuration.qkRopeHeadDimension / 2
-  precondition(configuration.rope.inverseFrequencies(dimension: configuration.qkRopeHeadDimension).count == half)
+  for attention in configuration.attentions {
+    precondition(attention.softmaxScale > 0 && attention.softmaxScale.isFinite)
+    let half = attention.qkRopeHeadDimension / 2
+    precondition(attention.rope.inverseFrequencies(dimension: attention.qkRopeHeadDimension).count == half)
+  }
   checkRouter(configuration.router)
 }
 

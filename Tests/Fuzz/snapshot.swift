@@ -57,14 +57,14 @@ private func checkSize(_ bytes: [UInt8], _ snapshot: Snapshot, _ cache: LatentCa
   let texts = identity.bytes.count + number(bytes, 80)
   let keys = snapshot.keys.count * (bytes[20] == 0 ? 4 : 8)
   let front = texts + keys + 4 * (snapshot.logits?.count ?? 0) + 16 * ((cache.length + 63) / 64)
-  precondition(bytes.count == 104 + front + 2 * cache.length * cache.layout.rowByteCount)
+  precondition(bytes.count == 104 + front + cache.length * cache.layout.positionByteCount)
 }
 
 private func attend(_ cache: LatentCache) throws(Failure) {
   guard cache.length > 0 else { return }
   for layer in 0..<2 {
     var out: [Float] = [0, 0, 0]
-    try cache.attend(query: [1, 2, 3, 4, 5], heads: 1, scale: 1, layer: layer, into: &out)
+    try cache.attend(query: [1, 2, 3, 4, 5], heads: 1, scale: 1, section: layer, into: &out)
   }
 }
 

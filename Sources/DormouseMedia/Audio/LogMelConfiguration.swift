@@ -26,8 +26,11 @@ public struct LogMelConfiguration: Sendable, Equatable {
   }
 
   /// - Throws: `Failure` naming file, field and value.
-  public init(_ fields: JSONFields) throws(Failure) {
-    let type = try fields.optionalString("feature_extractor_type") ?? Self.whisper
+  public init(_ fields: JSONFields) throws(Failure) { try self.init(fields, default: Self.whisper) }
+
+  /// - Parameter standard: the class of a document that names none.
+  init(_ fields: JSONFields, default standard: String) throws(Failure) {
+    let type = try fields.optionalString("feature_extractor_type") ?? standard
     guard type == Self.whisper || type == Self.dots else {
       throw fields.unsupported("feature_extractor_type", .string(type), supported: "\(Self.whisper), \(Self.dots)")
     }
@@ -84,5 +87,18 @@ extension LogMelConfiguration {
       throw Failure(.notFound, "\(folder): neither preprocessor_config.json nor processor_config.json is there")
     }
     return try Self(fields)
+  }
+
+  /// The same for dots3-note, where `preprocessor_config.json` may be the pictures' alone; the class defaults of
+  /// `Dots3NoteFeatureExtractor` where no file speaks of sounds.
+  static func loadDots(folder: String) throws(Failure) -> LogMelConfiguration {
+    if let nested = try ProcessorFiles.nested("feature_extractor", folder: folder) {
+      return try LogMelConfiguration(nested, default: dots)
+    }
+    let name = "preprocessor_config.json"
+    if let fields = try ProcessorFiles.document(name, folder: folder), fields.has("feature_extractor_type") {
+      return try LogMelConfiguration(fields, default: dots)
+    }
+    return try LogMelConfiguration(JSONFields(.object(JSONObject()), file: "\(folder)/\(name)"), default: dots)
   }
 }

@@ -11,6 +11,13 @@ public enum Waveform {
     throw Failure(.invalidArgument, "sample \(index) is \(samples[index]); expected finite numbers")
   }
 
+  public static func requireFinite(_ samples: [Float]) throws(Failure) {
+    let outcome: Result<Void, Failure> = samples.withUnsafeBufferPointer { samples in
+      Result { () throws(Failure) in try requireFinite(samples) }
+    }
+    try outcome.get()
+  }
+
   /// The mean of the channels of interleaved samples [frames, channels], as players and the published processors mix.
   /// - Parameter mono: [frames]; may be where the samples begin.
   /// - Throws: `Failure(.invalidArgument)` for a number of channels out of range or with unequal numbers of samples, and

@@ -35,20 +35,24 @@ struct ResizePlan: Sendable, Equatable {
   let paddedHeight: Int
 }
 
-/// The rules by which Kimi's processors choose a size.
+/// The rules by which the published processors choose a size.
 public enum ResizeRule: Sendable, Equatable {
   /// Kimi K2.5 and later: shrink until the whole patches fit `maximumPatches` and each side `maximumSide` patches.
   case kimiK25(maximumPatches: Int, maximumSide: Int)
   /// Kimi-VL: shrink until the whole patches fit `maximumPatches`; 512 patches of a side are too many.
   case kimiVL(maximumPatches: Int)
+  /// Qwen2-VL's pictures (`frames` nil) and Qwen3-VL's films: whole merged patches, so many that the pixels of all frames
+  /// together lie within the limits; enlarged where they are too few.
+  case qwenVL(minimumPixels: Int, maximumPixels: Int, frames: Int?)
 }
 
 extension ResizeRule {
   /// Patches of a side that Kimi-VL's processor refuses.
   private static let refusedSide = 512
 
-  /// The published rule (`navit_resize` of transformers 5.23 `image_processing_kimi_k25`; `rescale` of Kimi-VL's
-  /// `image_processing_kimi_vl`), then padding to whole merged patches. Never enlarges.
+  /// Kimi: the published rule (`navit_resize` of transformers 5.23 `image_processing_kimi_k25`; `rescale` of Kimi-VL's
+  /// `image_processing_kimi_vl`), then padding to whole merged patches. Never enlarges. Qwen-VL: `smart_resize` of 5.23
+  /// `image_processing_qwen2_vl` and `video_processing_qwen3_vl`, without padding.
   ///
   /// - Parameters:
   ///   - patchSize: pixels of a patch's side.
@@ -56,8 +60,11 @@ extension ResizeRule {
   /// - Throws: `Failure(.invalidArgument)` for a size that no picture has or that the rule refuses.
   func plan(width: Int, height: Int, patchSize: Int, mergeSize: Int) throws(Failure) -> ResizePlan {
     try RGBImage.checkSize(width: width, height: height)
-    let (newWidth, newHeight) = scaled(width: width, height: height, patchSize: patchSize)
     let step = mergeSize * patchSize
+    if case .qwenVL(let minimum, let maximum, let frames) = self {
+      return try Self.qwenVL(width, height, step: step, within: (minimum, maximum), frames: frames)
+    }
+    let (newWidth, newHeight) = scaled(width: width, height: height, patchSize: patchSize)
     let plan = ResizePlan(
       width: newWidth, height: newHeight, paddedWidth: CheckedSize.ceilingQuotient(newWidth, step) * step,
       paddedHeight: CheckedSize.ceilingQuotient(newHeight, step) * step)
@@ -89,6 +96,44 @@ extension ResizeRule {
       guard patches > maximumPatches else { return (width, height) }
       let scale = (Double(maximumPatches) / Double(patches)).squareRoot()
       return (max(1, Int(Double(width) * scale)), max(1, Int(Double(height) * scale)))
+    case .qwenVL: return (width, height)
     }
+  }
+
+  /// One side over the other that Qwen-VL's processors take, at most.
+  private static let greatestRatio = 200.0
+
+  /// - Parameters:
+  ///   - step: pixels of a merged patch's side.
+  ///   - limits: pixels of all frames together, at least and at most.
+  private static func qwenVL(
+    _ width: Int, _ height: Int, step: Int, within limits: (least: Int, most: Int), frames: Int?
+  ) throws(Failure) -> ResizePlan {
+    let side = Double(step)
+    var (w, h) = (Double(width), Double(height))
+    if frames != nil, min(w, h) < side {
+      let scale = max(side / h, side / w)
+      (w, h) = ((w * scale).rounded(.down), (h * scale).rounded(.down))
+    }
+    guard max(w, h) / min(w, h) <= greatestRatio else {
+      throw Failure(
+        .invalidArgument,
+        "a picture of \(width) x \(height) pixels is more than \(Int(greatestRatio)) times as long as it is wide")
+    }
+    let count = Double(frames ?? 1)
+    var newWidth = (w / side).rounded(.toNearestOrEven) * side
+    var newHeight = (h / side).rounded(.toNearestOrEven) * side
+    if count * newWidth * newHeight > Double(limits.most) {
+      let scale = (count * h * w / Double(limits.most)).squareRoot()
+      newWidth = max(side, (w / scale / side).rounded(.down) * side)
+      newHeight = max(side, (h / scale / side).rounded(.down) * side)
+    } else if count * newWidth * newHeight < Double(limits.least) {
+      let scale = (Double(limits.least) / (count * h * w)).squareRoot()
+      newWidth = (w * scale / side).rounded(.up) * side
+      newHeight = (h * scale / side).rounded(.up) * side
+    }
+    try RGBImage.checkSize(width: Int(newWidth), height: Int(newHeight))
+    return ResizePlan(
+      width: Int(newWidth), height: Int(newHeight), paddedWidth: Int(newWidth), paddedHeight: Int(newHeight))
   }
 }

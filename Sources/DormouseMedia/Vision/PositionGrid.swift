@@ -17,12 +17,12 @@ struct PositionGrid: Sendable {
   /// [frames, hidden]: sines, then cosines.
   private let times: [Float]
 
-  init(_ c: VisionConfiguration, table: FloatVector) {
-    height = c.positionHeight
-    width = c.positionWidth
-    hidden = c.hiddenSize
+  init(_ positions: VisionConfiguration.Positions, hidden: Int, table: FloatVector) {
+    height = positions.height
+    width = positions.width
+    self.hidden = hidden
     self.table = table
-    times = Self.times(frames: c.positionFrames, hidden: c.hiddenSize)
+    times = Self.times(frames: positions.frames, hidden: hidden)
   }
 
   private static func times(frames: Int, hidden: Int) -> [Float] {

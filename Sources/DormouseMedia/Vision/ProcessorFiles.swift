@@ -63,17 +63,19 @@ enum ProcessorFiles {
   }
 
   static func normalization(
-    _ fields: JSONFields, _ order: PixelNormalization.Order
+    _ fields: JSONFields, _ order: PixelNormalization.Order,
+    default standard: (mean: [Double], deviation: [Double]) = ([0.5, 0.5, 0.5], [0.5, 0.5, 0.5])
   ) throws(Failure) -> PixelNormalization {
-    let mean = try channels(fields, "image_mean", -1e3...1e3)
-    return PixelNormalization(mean: mean, deviation: try channels(fields, "image_std", 1e-6...1e3), order: order)
+    PixelNormalization(
+      mean: try channels(fields, "image_mean", -1e3...1e3) ?? standard.mean,
+      deviation: try channels(fields, "image_std", 1e-6...1e3) ?? standard.deviation, order: order)
   }
 
-  /// Three numbers, or one for all channels; 0.5 where there is none.
+  /// Three numbers, or one for all channels.
   private static func channels(
     _ fields: JSONFields, _ key: String, _ range: ClosedRange<Double>
-  ) throws(Failure) -> [Double] {
-    guard let value = fields.value(key) else { return [0.5, 0.5, 0.5] }
+  ) throws(Failure) -> [Double]? {
+    guard let value = fields.value(key) else { return nil }
     guard let list = value.arrayValue else {
       let number = try fields.number(key, range)
       return [number, number, number]

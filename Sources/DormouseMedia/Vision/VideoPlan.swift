@@ -9,8 +9,10 @@ public struct VideoPlan: Sendable, Equatable {
     public let grid: PatchGrid
     /// Tokens of the text model.
     public let tokenCount: Int
-    /// When its first frame is shown, as it stands in the prompt: `00:01:02.500`.
-    public let timestamp: String
+    /// When its first frame is shown, as it stands in the prompt: `00:01:02.500`; nil where no times do.
+    public let timestamp: String?
+    /// How its frames are scaled.
+    let rule: ResizeRule
   }
 
   public let chunks: [Chunk]
@@ -43,12 +45,13 @@ public struct VideoPlan: Sendable, Equatable {
     var chunks: [Chunk] = []
     for start in stride(from: 0, to: frames.count, by: configuration.chunkLength) {
       let members = Array(frames[start..<min(start + configuration.chunkLength, frames.count)])
-      let grid = try configuration.grid(frames: members.count, width: width, height: height)
+      let rule = configuration.rule(frames: members.count, ofFilm: frames.count)
+      let grid = try configuration.grid(frames: members.count, width: width, height: height, rule: rule)
       let time = timestamps?[members[0]] ?? Double(members[0]) / framesPerSecond
       chunks.append(
         Chunk(
           frames: members, grid: grid, tokenCount: configuration.frame.tokenCount(grid),
-          timestamp: configuration.timestampStyle.text(seconds: time)))
+          timestamp: configuration.timestampStyle?.text(seconds: time), rule: rule))
     }
     self.chunks = chunks
   }
@@ -56,19 +59,11 @@ public struct VideoPlan: Sendable, Equatable {
   /// What the film is in the prompt, `placeholder` standing for one token of it.
   public func prompt(placeholder: String) -> String {
     chunks.reduce(into: "") { prompt, chunk in
-      prompt += Self.opening(chunk)
+      if let timestamp = chunk.timestamp { prompt += "\(timestamp)<|media_begin|>video<|media_content|>" }
       for _ in 0..<chunk.tokenCount { prompt += placeholder }
-      prompt += Self.closing
+      if chunk.timestamp != nil { prompt += "<|media_end|>" }
     }
   }
-
-  /// What stands before a chunk's tokens.
-  public static func opening(_ chunk: Chunk) -> String {
-    "\(chunk.timestamp)<|media_begin|>video<|media_content|>"
-  }
-
-  /// What stands behind them.
-  public static let closing = "<|media_end|>"
 
   private static func check(_ frameCount: Int, _ framesPerSecond: Double, _ timestamps: [Double]?) throws(Failure) {
     guard (1...maximumFrameCount).contains(frameCount) else {
@@ -103,6 +98,7 @@ extension VideoProcessorConfiguration {
     case .evenFloor: wanted = Double(total) / rate * framesPerSecond
     case .evenNearest:
       wanted = (Double(total) * min(framesPerSecond, rate) / rate).rounded(.toNearestOrEven)
+    case .evenNearestWithinLimits: wanted = max(Double(total) / rate * framesPerSecond, Double(minimumFrameCount))
     }
     return max(1, min(total, Int(min(wanted, Double(total))), maximumFrameCount ?? total))
   }
@@ -112,7 +108,7 @@ extension VideoProcessorConfiguration {
     let count = sampledFrameCount(of: total, framesPerSecond: rate)
     switch sampling {
     case .evenFloor: return (0..<count).map { $0 * total / count }
-    case .evenNearest:
+    case .evenNearest, .evenNearestWithinLimits:
       guard count > 1 else { return [0] }
       let step = Double(total - 1) / Double(count - 1)
       return (0..<count).map { min(Int((Double($0) * step).rounded(.toNearestOrEven)), total - 1) }
@@ -120,8 +116,8 @@ extension VideoProcessorConfiguration {
   }
 
   /// The patches of a chunk of `count` frames.
-  func grid(frames count: Int, width: Int, height: Int) throws(Failure) -> PatchGrid {
-    let plan = try rule(frames: count).plan(
+  func grid(frames count: Int, width: Int, height: Int, rule: ResizeRule) throws(Failure) -> PatchGrid {
+    let plan = try rule.plan(
       width: width, height: height, patchSize: frame.patchSize, mergeSize: frame.mergeSize)
     return PatchGrid(
       frames: count, height: plan.paddedHeight / frame.patchSize, width: plan.paddedWidth / frame.patchSize)

@@ -34,6 +34,6 @@ public struct VideoProcessor: Sendable {
     guard images.count == chunk.frames.count else {
       throw Failure(.invalidArgument, "a chunk of \(chunk.frames.count) frames was given \(images.count)")
     }
-    try frames.process(images, rule: configuration.rule(frames: images.count), into: patches, pool: pool)
+    try frames.process(images, rule: chunk.rule, into: patches, pool: pool)
   }
 }

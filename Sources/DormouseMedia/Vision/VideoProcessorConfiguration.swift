@@ -9,11 +9,16 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
   /// Frames of a chunk: they are seen together, and their average is what the text model gets.
   public internal(set) var chunkLength: Int
   public internal(set) var sampling: Sampling
+  /// Frames of a film, at least, as far as it has them.
+  public internal(set) var minimumFrameCount = 1
   /// Frames of a film, at most; nil for no limit.
   public internal(set) var maximumFrameCount: Int?
   /// Patches of a chunk's frames together, at most; nil for no limit.
   public internal(set) var maximumChunkPatches: Int?
-  public internal(set) var timestampStyle: TimestampStyle
+  /// Tokens of each frame, at most, where the file asks for that; nil for no limit but that of the film.
+  public internal(set) var maximumFrameTokens: Int?
+  /// Nil where no times stand in the prompt.
+  public internal(set) var timestampStyle: TimestampStyle?
 
   /// Which frames stand for a film of N, of which n are seen.
   public enum Sampling: Sendable, Equatable {
@@ -21,6 +26,8 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
     case evenFloor
     /// n points from the first to the last frame, each rounded to the nearest (Kimi K2.5's own processor).
     case evenNearest
+    /// n rounded down and kept within limits, then as `evenNearest` (transformers 5.23 `Qwen3VLVideoProcessor`).
+    case evenNearestWithinLimits
   }
 
   /// How a chunk's time stands in the prompt.
@@ -93,11 +100,12 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
     timestampStyle = style
   }
 
-  private static let rateRange = 1e-3...1e3
+  static let rateRange = 1e-3...1e3
   private static let chunkRange = 1...64
 
-  /// The rule for a frame of a chunk of `count` frames.
-  func rule(frames count: Int) -> ResizeRule {
+  /// The rule for a frame of a chunk of `count` frames, of a film that is seen in `filmCount`.
+  func rule(frames count: Int, ofFilm filmCount: Int = 1) -> ResizeRule {
+    if case .qwenVL(let least, let most, _) = frame.rule { return filmRule(least, most, filmCount) }
     guard let total = maximumChunkPatches, case .kimiK25(let patches, let side) = frame.rule else { return frame.rule }
     let share = (Double(total) / Double(max(count, 1))).rounded(.toNearestOrEven)
     return .kimiK25(maximumPatches: max(1, min(Int(share), patches)), maximumSide: side)

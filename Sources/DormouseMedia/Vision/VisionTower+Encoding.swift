@@ -38,7 +38,7 @@ extension VisionTower {
       tower: self, segments: segments, count: count,
       scratch: try VisionScratch(
         VisionScratchLayout(configuration, patches: count, threads: pool.threadCount)),
-      queue: ProductQueue(kernels: kernels, pool: pool, capacity: 3),
+      queue: ProductQueue(kernels: kernels, pool: pool, capacity: weights.widestBatch),
       cancellation: Cancellation(isCancelled: isCancelled))
   }
 
@@ -100,24 +100,25 @@ struct EncodingPass {
   }
 
   /// The tower's end: its rows in `scratch.normed`.
-  func normalizeRows() { normalize(scratch.hidden, tower.weights.finalNorm, count: count, into: scratch.normed) }
+  func normalizeRows() { normalize(scratch.hidden, tower.weights.finalNorm, into: scratch.normed) }
 
   /// Patches to the residual stream: [count, hidden], with positions.
   func embed(_ pixels: UnsafePointer<Float>) throws(Failure) {
     try cancellation.check()
     let x = Activations(floats: pixels, stride: tower.configuration.patchWidth)
     queue.run(tower.weights.patchEmbedding, x: x, count: count, y: scratch.hidden)
+    if let norm = tower.weights.embeddingNorm { normalize(scratch.hidden, norm, into: scratch.hidden) }
     for segment in segments {
       let first = segment.rows.lowerBound
-      tower.positions.add(to: scratch.hidden + first * hidden, segment.grid, kernels: kernels, pool: pool)
-      let pairs = first * tower.rope.pairCount
+      tower.positions?.add(to: scratch.hidden + first * hidden, segment.grid, kernels: kernels, pool: pool)
+      let pairs = first * tower.rope.pairs.count
       tower.rope.fill(segment.grid, cosines: scratch.cosines + pairs, sines: scratch.sines + pairs, pool: pool)
     }
   }
 
   func run(_ layer: VisionLayerWeights) throws(Failure) {
     try cancellation.check()
-    normalize(scratch.hidden, layer.attentionNorm, count: count, into: scratch.normed)
+    normalize(scratch.hidden, layer.attentionNorm, into: scratch.normed)
     attendInputs(layer)
     for segment in segments {
       try tower.attention.run(
@@ -126,8 +127,8 @@ struct EncodingPass {
     try cancellation.check()
     queue.run(layer.output, x: rows(scratch.normed, width: hidden), count: count, y: scratch.query)
     addUpdate(0..<count)
-    normalize(scratch.hidden, layer.feedForwardNorm, count: count, into: scratch.normed)
-    try feedForward(layer)
+    normalize(scratch.hidden, layer.networkNorm, into: scratch.normed)
+    try feedForward(layer.network)
   }
 
   /// Queries, keys and values of all patches, rotated by their places.
@@ -138,26 +139,30 @@ struct EncodingPass {
     queue.add(layer.key, x: x, count: count, y: scratch.key)
     queue.add(layer.value, x: x, count: count, y: scratch.value)
     queue.run()
-    let (rope, heads) = (tower.rope, tower.configuration.attentionHeadCount)
+    let (pairs, heads) = (tower.rope.pairs, tower.configuration.attentionHeadCount)
     let scale = 1 / Float(tower.configuration.headDimension).squareRoot()
     pool.forEachToken(count) { patch in
-      let (cosines, sines) = (scratch.cosines + patch * rope.pairCount, scratch.sines + patch * rope.pairCount)
-      rope.rotate(scratch.query + patch * hidden, heads: heads, cosines: cosines, sines: sines, scale: scale)
-      rope.rotate(scratch.key + patch * hidden, heads: heads, cosines: cosines, sines: sines, scale: 1)
+      let (query, key) = (scratch.query + patch * hidden, scratch.key + patch * hidden)
+      if let norms = layer.headNorms {
+        for head in 0..<heads {
+          let first = head * pairs.headWidth
+          norms.query.apply(query + first, into: query + first, kernels)
+          norms.key.apply(key + first, into: key + first, kernels)
+        }
+      }
+      let (cosines, sines) = (scratch.cosines + patch * pairs.count, scratch.sines + patch * pairs.count)
+      pairs.rotate(query, heads: heads, cosines: cosines, sines: sines, scale: scale)
+      pairs.rotate(key, heads: heads, cosines: cosines, sines: sines)
     }
   }
 
   /// Adds the network's result to the stream, some rows at a time.
-  private func feedForward(_ layer: VisionLayerWeights) throws(Failure) {
-    let width = tower.configuration.intermediateSize
+  private func feedForward(_ network: VisionNetworkWeights) throws(Failure) {
+    let networks = VisionNetworks(scratch: scratch, hidden: hidden, queue: queue)
     for start in stride(from: 0, to: count, by: scratch.layout.wideRows) {
       try cancellation.check()
       let block = start..<min(start + scratch.layout.wideRows, count)
-      queue.run(
-        layer.up, x: rows(scratch.normed + start * hidden, width: hidden), count: block.count, y: scratch.wide)
-      pool.forEachToken(block.count) { kernels.geluTanh(scratch.wide + $0 * width, count: width) }
-      queue.run(
-        layer.down, x: rows(scratch.wide, width: width), count: block.count, y: scratch.query + start * hidden)
+      networks.run(network, scratch.normed + start * hidden, count: block.count, into: scratch.query + start * hidden)
       addUpdate(block)
     }
   }
@@ -170,17 +175,8 @@ struct EncodingPass {
     }
   }
 
-  private func normalize(
-    _ x: UnsafePointer<Float>, _ norm: LayerNormWeights, count: Int, into y: UnsafeMutablePointer<Float>
-  ) {
-    pool.forEachToken(count) { normalizeRow(x + $0 * hidden, norm, into: y + $0 * hidden) }
-  }
-
-  private func normalizeRow(
-    _ x: UnsafePointer<Float>, _ norm: LayerNormWeights, into y: UnsafeMutablePointer<Float>
-  ) {
-    kernels.layerNorm(
-      x, weight: norm.weight.pointer, bias: norm.bias.pointer, epsilon: norm.epsilon, count: hidden, into: y)
+  private func normalize(_ x: UnsafePointer<Float>, _ norm: NormWeights, into y: UnsafeMutablePointer<Float>) {
+    pool.forEachToken(count) { norm.apply(x + $0 * hidden, into: y + $0 * hidden, kernels) }
   }
 
   private func rows(_ x: UnsafePointer<Float>, width: Int) -> Activations { Activations(floats: x, stride: width) }
@@ -226,7 +222,7 @@ struct EncodingPass {
         let row = segment.rows.lowerBound + frame * grid.height * grid.width + place
         kernels.addScaled(target, share, scratch.normed + row * hidden, count: hidden)
       }
-      normalizeRow(target, tower.weights.projectorNorm, into: target)
+      tower.weights.projectorNorm.apply(target, into: target, kernels)
     }
   }
 }

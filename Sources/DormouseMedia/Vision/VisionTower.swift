@@ -27,29 +27,24 @@ public struct VisionFolder: Sendable {
     self.path = path
     configuration = found
     self.checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
-    var binding = VisionBinding(configuration, self.checkpoint)
-    _ = try binding.weights()
-    tensorNames = binding.source.loadedNames
-    floatByteCount = binding.source.floatByteCount
-    var total = 0
-    for name in tensorNames {
-      let size = self.checkpoint.description(of: name)?.byteCount ?? 0
-      total = try CheckedSize.sum(total, size, of: "\(path): the vision tower's size")
-    }
-    weightByteCount = total
+    let source = try VisionWeights.bind(configuration, self.checkpoint).source
+    tensorNames = source.loadedNames
+    floatByteCount = source.floatByteCount
+    weightByteCount = try source.loadedByteCount(of: "\(path): the vision tower's size")
   }
 }
 
 /// A loaded vision tower with its projector: patches of pictures and frames become rows for the text model.
 ///
-/// MoonViT (Kimi-VL, arXiv 2504.07491) and its extension to frames in Kimi K2.5; computed as transformers 5.23
-/// `modeling_kimi_k25` does. Immutable. Thread: any; encodings on one pool take turns.
+/// MoonViT (Kimi-VL, arXiv 2504.07491), its extension to frames in Kimi K2.5, and dots3-note's tower with experts;
+/// computed as transformers 5.23 `modeling_kimi_k25` and `modeling_dots3_note` do. Immutable. Thread: any; encodings on one
+/// pool take turns.
 public final class VisionTower: Sendable {
   public let configuration: VisionConfiguration
   public let pool: ThreadPool
   public let kernels: Kernels
   let weights: VisionWeights
-  let positions: PositionGrid
+  let positions: PositionGrid?
   let rope: AxialRope
   let attention: VisionAttention
 
@@ -62,13 +57,17 @@ public final class VisionTower: Sendable {
   ) throws(Failure) {
     let store = try folder.checkpoint.load(
       folder.tensorNames, residency: residency, pool: pool, progress: progress)
-    var binding = VisionBinding(folder.configuration, folder.checkpoint, store: store)
-    configuration = folder.configuration
-    weights = try binding.weights()
-    positions = PositionGrid(configuration, table: weights.positions)
+    let c = folder.configuration
+    configuration = c
+    weights = try VisionWeights.bind(c, folder.checkpoint, store: store).weights
+    if let grid = c.positions, let table = weights.positions {
+      positions = PositionGrid(grid, hidden: c.hiddenSize, table: table)
+    } else {
+      positions = nil
+    }
     rope = AxialRope(
-      headDimension: configuration.headDimension, theta: configuration.ropeTheta,
-      interleaved: weights.ropeInterleaved)
+      headDimension: c.headDimension, theta: c.ropeTheta, isInterleaved: weights.ropeInterleaved,
+      order: c.architecture == .dots3Note ? .rowsFirst : .alternating)
     attention = try VisionAttention(configuration)
     self.pool = pool
     self.kernels = kernels
@@ -93,22 +92,19 @@ public final class VisionTower: Sendable {
     return total
   }
 
-  /// Rows and columns of a grid, at most: what published towers were made for.
-  public static let maximumSide = 512
-
   /// - Throws: `Failure(.invalidArgument)` naming what the tower does not take.
   func check(_ grid: PatchGrid) throws(Failure) {
     let c = configuration
-    let sides = 1...Self.maximumSide
+    let sides = 1...c.maximumSide
     guard sides.contains(grid.height), sides.contains(grid.width), grid.height % c.mergeHeight == 0,
       grid.width % c.mergeWidth == 0
     else {
       throw Failure(
         .invalidArgument,
-        "a grid has \(grid.height) x \(grid.width) patches; expected sides from 1 to \(Self.maximumSide), multiples of"
+        "a grid has \(grid.height) x \(grid.width) patches; expected sides from 1 to \(c.maximumSide), multiples of"
           + " \(c.mergeHeight) and \(c.mergeWidth)")
     }
-    let frames = c.architecture == .kimiVL ? 1 : c.positionFrames
+    let frames = c.maximumFrames
     guard (1...frames).contains(grid.frames) else {
       throw Failure(.invalidArgument, "a grid has \(grid.frames) frames; this tower takes 1 to \(frames)")
     }

@@ -2,9 +2,9 @@ public import DormouseKernels
 public import DormouseSupport
 public import DormouseWeights
 
-/// How Voxtral and Audio Flamingo 3 hear: a Whisper encoder, and the prompts of their published processors.
+/// How models hear: a tower, and the prompts of their published processors.
 public final class VoiceEncoder: MediaEncoder {
-  private let tower: VoiceTower
+  private let tower: any SoundTower
   /// The token that stands for a row, also where a template has a sound.
   private let padding: String
   private let scratchByteCount: Int
@@ -19,6 +19,16 @@ public final class VoiceEncoder: MediaEncoder {
     tower = try VoiceTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 
+  /// The same for dots3-note.
+  public init(
+    _ folder: DotsAudioFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
+    progress: Progress? = nil
+  ) throws(Failure) {
+    padding = "<|audio_comp_pad|>"
+    scratchByteCount = try folder.plan(threadCount: pool.threadCount, kernels: kernels).scratchByteCount
+    tower = try DotsAudioTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+  }
+
   public func placeholder(of modality: Modality) -> String? { modality == .audio ? padding : nil }
 
   public func paddingTokens(of modality: Modality) -> [String] { [padding] }
@@ -29,7 +39,7 @@ public final class VoiceEncoder: MediaEncoder {
     }
     let samples = try sound.samples(rate: LogMelConfiguration.samplingRate, kernels: tower.kernels)
     let rowCount = try tower.tokenCount(sampleCount: samples.count)
-    try tower.requireHearable(samples)
+    try Waveform.requireFinite(samples)
     var hash = BLAKE2b()
     samples.withUnsafeBytes { hash.update($0) }
     return PreparedSound(
@@ -42,7 +52,7 @@ public final class VoiceEncoder: MediaEncoder {
     guard let sound = prepared as? PreparedSound else {
       throw Failure(.internalError, "a tower for sounds was given something else")
     }
-    return try VoiceRun(tower, sound.samples, into: rows)
+    return try tower.begin(sound.samples, into: rows)
   }
 }
 

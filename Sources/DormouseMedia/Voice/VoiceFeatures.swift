@@ -1,7 +1,7 @@
 import DormouseSupport
 
-/// The features of a sound's windows: Voxtral's are those of the whole sound with the silence it is filled up with, cut
-/// afterwards; Audio Flamingo 3's are of each window alone.
+/// The features of a sound's windows: those of the whole sound with the silence it is filled up with, cut afterwards, as
+/// Voxtral's, or those of each window alone, filled up, as Audio Flamingo 3's and dots3-note's.
 struct VoiceFeatures {
   private let samples: [Float]
   private let spectrogram: LogMelSpectrogram
@@ -13,50 +13,55 @@ struct VoiceFeatures {
 
   /// - Parameter samples: 16,000 a second; at least one.
   /// - Throws: `Failure(.outOfMemory)`.
-  init(_ samples: [Float], _ tower: VoiceTower) throws(Failure) {
+  init(_ samples: [Float], _ spectrogram: LogMelSpectrogram, isWhole: Bool, pool: ThreadPool) throws(Failure) {
     self.samples = samples
-    spectrogram = tower.spectrogram
-    pool = tower.pool
-    let encoder = tower.configuration.encoder
-    rows = try AlignedBuffer(
-      byteCount: CheckedSize.product(encoder.windowFrameCount, encoder.melBinCount, 4, of: "a window's features"),
-      for: "a window's features")
-    guard tower.configuration.architecture == .voxtral else {
+    self.spectrogram = spectrogram
+    self.pool = pool
+    let c = spectrogram.configuration
+    rows = try AlignedBuffer(byteCount: Self.byteCount(c), for: "a window's features")
+    guard isWhole else {
       whole = nil
       return
     }
-    let size = spectrogram.configuration.chunkSampleCount
+    let size = c.chunkSampleCount
     let count = try CheckedSize.product(
       CheckedSize.ceilingQuotient(samples.count, size), size, of: "a sound's samples")
-    let outcome: Result<Float, Failure> = samples.withUnsafeBufferPointer { [spectrogram, pool] samples in
+    let outcome: Result<Float, Failure> = samples.withUnsafeBufferPointer { samples in
       Result { () throws(Failure) in try spectrogram.maximum(of: PaddedSignal(samples, paddedTo: count), pool: pool) }
     }
     whole = (count, try outcome.get())
   }
 
-  /// Computes those of a window, and hands them to `body`: [window frames, mel bins].
-  func load(
-    _ window: VoiceTowerConfiguration.Window, _ body: (UnsafePointer<Float>) -> Void
-  ) throws(Failure) {
+  /// Bytes of a window's features.
+  static func byteCount(_ c: LogMelConfiguration) throws(Failure) -> Int {
+    try CheckedSize.product(c.chunkFrameCount, c.featureSize, 4, of: "a window's features")
+  }
+
+  /// Computes those of a window.
+  /// - Parameter window: of the sound's samples; begins at a whole number of windows.
+  func load(_ window: Range<Int>) throws(Failure) {
     let target = rows.bound(to: Float.self)
     let outcome: Result<Void, Failure> = samples.withUnsafeBufferPointer { samples in
       Result { () throws(Failure) in try compute(window, samples, into: target) }
     }
     try outcome.get()
-    if let base = target.baseAddress { body(UnsafePointer(base)) }
+  }
+
+  /// Hands those of the last window to `body`: [window frames, mel bins].
+  func withRows(_ body: (UnsafePointer<Float>) -> Void) {
+    if let base = rows.bound(to: Float.self).baseAddress { body(UnsafePointer(base)) }
     withExtendedLifetime(rows) {}
   }
 
   private func compute(
-    _ window: VoiceTowerConfiguration.Window, _ samples: UnsafeBufferPointer<Float>,
-    into target: UnsafeMutableBufferPointer<Float>
+    _ window: Range<Int>, _ samples: UnsafeBufferPointer<Float>, into target: UnsafeMutableBufferPointer<Float>
   ) throws(Failure) {
     let c = spectrogram.configuration
     guard let whole else {
-      let own = UnsafeBufferPointer(rebasing: samples[window.samples])
+      let own = UnsafeBufferPointer(rebasing: samples[window])
       return try spectrogram.features(of: PaddedSignal(own, paddedTo: c.chunkSampleCount), pool: pool, into: target)
     }
-    let first = window.samples.lowerBound / c.hopLength
+    let first = window.lowerBound / c.hopLength
     try spectrogram.energies(
       of: PaddedSignal(samples, paddedTo: whole.count), frames: first..<first + c.chunkFrameCount, pool: pool,
       into: target)

@@ -34,7 +34,8 @@ struct VoiceRun: EncodingRun {
     try Kernels.reserveThreadScratch(VoiceTower.threadScratchByteCount(c, tower.kernels), pool: tower.pool)
     encoder = try AudioEncoder(c.encoder, tower.weights.encoder, pool: tower.pool, kernels: tower.kernels)
     projector = try VoiceProjector(tower.weights.projector, c)
-    features = try VoiceFeatures(samples, tower)
+    features = try VoiceFeatures(
+      samples, tower.spectrogram, isWhole: c.architecture == .voxtral, pool: tower.pool)
   }
 
   /// Seconds of the sound before the window that is next or at work.
@@ -46,7 +47,8 @@ struct VoiceRun: EncodingRun {
   mutating func prepareNext() throws(Failure) -> Bool {
     guard windowCount < windows.count else { return false }
     let count = windows[windowCount].positions
-    try features.load(windows[windowCount]) { encoder.begin($0, count: count) }
+    try features.load(windows[windowCount].samples)
+    features.withRows { encoder.begin($0, count: count) }
     layer = 0
     return true
   }

@@ -27,7 +27,7 @@ struct VoiceTowerWeights: Sendable {
 
 /// A loaded voice tower: sounds -> rows that stand in a prompt in place of embeddings. Immutable: any number of threads
 /// may encode at once, and take turns on the pool.
-public final class VoiceTower: Sendable {
+public final class VoiceTower: SoundTower {
   public let configuration: VoiceTowerConfiguration
   public let pool: ThreadPool
   public let kernels: Kernels
@@ -77,7 +77,7 @@ public final class VoiceTower: Sendable {
     _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, isCancelled: () -> Bool = { false },
     onProgress: (_ done: Double, _ all: Double) -> Void = { _, _ in }
   ) throws(Failure) {
-    try requireHearable(samples)
+    try Waveform.requireFinite(samples)
     var run = try VoiceRun(self, samples, into: rows)
     let seconds = Double(samples.count) / Double(LogMelConfiguration.samplingRate)
     while try run.prepareNext() {
@@ -89,12 +89,10 @@ public final class VoiceTower: Sendable {
     onProgress(seconds, seconds)
   }
 
-  /// - Throws: `Failure(.invalidArgument)`.
-  func requireHearable(_ samples: [Float]) throws(Failure) {
-    let outcome: Result<Void, Failure> = samples.withUnsafeBufferPointer { samples in
-      Result { () throws(Failure) in try Waveform.requireFinite(samples) }
-    }
-    try outcome.get()
+  func begin(
+    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>
+  ) throws(Failure) -> any EncodingRun {
+    try VoiceRun(self, samples, into: rows)
   }
 
   /// Bytes that a thread keeps for the kernels.

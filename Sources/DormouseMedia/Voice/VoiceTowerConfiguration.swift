@@ -94,7 +94,9 @@ extension VoiceTowerConfiguration {
     let fields = try JSONFields(File.readJSON(file), file: file)
     guard let type = try fields.optionalString("model_type") else { return false }
     if Architecture(rawValue: type) != nil { return true }
-    return VisionConfiguration.Architecture(rawValue: type) != nil && fields.value("audio_config") != nil
+    // dots3-note's audio_config is of another kind.
+    guard let vision = VisionConfiguration.Architecture(rawValue: type), vision != .dots3Note else { return false }
+    return fields.value("audio_config") != nil
   }
 
   /// Bytes of a projector's results between its two maps, for a window.

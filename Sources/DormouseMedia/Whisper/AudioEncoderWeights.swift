@@ -11,14 +11,14 @@ struct AttentionProjections: Sendable {
 }
 
 struct FeedForwardWeights: Sendable {
-  let norm: LayerNormWeights
+  let norm: NormWeights
   /// fc1 [intermediate, hidden], fc2 [hidden, intermediate].
   let up: Linear
   let down: Linear
 }
 
 struct AudioEncoderLayerWeights: Sendable {
-  let attentionNorm: LayerNormWeights
+  let attentionNorm: NormWeights
   let attention: AttentionProjections
   let feedForward: FeedForwardWeights
 }
@@ -30,7 +30,7 @@ struct AudioEncoderWeights: Sendable {
   /// [positions, hidden].
   let positions: FloatVector
   let layers: [AudioEncoderLayerWeights]
-  let norm: LayerNormWeights
+  let norm: NormWeights
 }
 
 /// Finds the tensors of Whisper's blocks by the names that transformers gives them.
@@ -71,17 +71,12 @@ struct WhisperTensors {
       down: try linear("\(layer)fc2", rows: hiddenSize, columns: width))
   }
 
-  mutating func norm(_ name: String) throws(Failure) -> LayerNormWeights {
-    LayerNormWeights(
-      weight: try source.vector("\(name).weight", count: hiddenSize),
-      bias: try source.vector("\(name).bias", count: hiddenSize),
-      epsilon: AudioEncoderConfiguration.layerNormEpsilon)
+  mutating func norm(_ name: String) throws(Failure) -> NormWeights {
+    try source.layerNorm(name, count: hiddenSize, epsilon: AudioEncoderConfiguration.layerNormEpsilon)
   }
 
   mutating func linear(_ name: String, rows: Int, columns: Int, hasBias: Bool = true) throws(Failure) -> Linear {
-    Linear(
-      weight: .rows(try source.matrix("\(name).weight", rows: rows, columns: columns)),
-      bias: hasBias ? try source.vector("\(name).bias", count: rows) : nil)
+    try source.linear(name, rows: rows, columns: columns, hasBias: hasBias)
   }
 
   /// A convolution over three rows: [hidden, inputs, 3] in the file.

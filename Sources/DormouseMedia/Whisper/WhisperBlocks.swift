@@ -22,7 +22,7 @@ struct WhisperRowsLayout {
   }
 }
 
-/// The arithmetic that Whisper's encoder and decoder share: normalise, project, add.
+/// The arithmetic that Whisper's encoder and decoder share, and other audio towers: normalise, project, add.
 ///
 /// A layer is `x += attention(norm(x))` and `x += feedForward(norm(x))` (pre-norm).
 struct WhisperBlocks {
@@ -66,11 +66,9 @@ struct WhisperBlocks {
   }
 
   /// From `hidden` to `target`.
-  func normalize(_ norm: LayerNormWeights, _ count: Int, into target: UnsafeMutablePointer<Float>) {
+  func normalize(_ norm: NormWeights, _ count: Int, into target: UnsafeMutablePointer<Float>) {
     queue.pool.forEachToken(count) { row in
-      queue.kernels.layerNorm(
-        hidden + row * hiddenSize, weight: norm.weight.pointer, bias: norm.bias.pointer, epsilon: norm.epsilon,
-        count: hiddenSize, into: target + row * hiddenSize)
+      norm.apply(hidden + row * hiddenSize, into: target + row * hiddenSize, queue.kernels)
     }
   }
 
@@ -86,6 +84,19 @@ struct WhisperBlocks {
     product(weights.up, normed, count, into: wide)
     activate(wide, count, width: weights.up.weight.rows)
     product(weights.down, wide, count, into: update)
+    addUpdate(count)
+  }
+
+  /// Adds `down(silu(gate) * up)` of the normalised stream, gate and up being the halves of `gateUp`.
+  func gatedFeedForward(_ norm: NormWeights, gateUp: Linear, down: Linear, _ count: Int) {
+    let width = down.weight.columns
+    normalize(norm, count, into: normed)
+    product(gateUp, normed, count, into: wide)
+    queue.pool.forEachToken(count) { row in
+      let gate = wide + row * 2 * width
+      queue.kernels.siluMultiply(gate: gate, up: gate + width, count: width)
+    }
+    queue.run(down, x: Activations(floats: wide, stride: 2 * width), count: count, y: update)
     addUpdate(count)
   }
 

@@ -3,9 +3,9 @@ import DormouseLayers
 import DormouseSupport
 
 struct WhisperDecoderLayerWeights: Sendable {
-  let selfAttentionNorm: LayerNormWeights
+  let selfAttentionNorm: NormWeights
   let selfAttention: AttentionProjections
-  let crossAttentionNorm: LayerNormWeights
+  let crossAttentionNorm: NormWeights
   let crossAttention: AttentionProjections
   let feedForward: FeedForwardWeights
 }
@@ -16,7 +16,7 @@ struct WhisperDecoderWeights: Sendable {
   /// [target positions, hidden].
   let positions: FloatVector
   let layers: [WhisperDecoderLayerWeights]
-  let norm: LayerNormWeights
+  let norm: NormWeights
 }
 
 extension WhisperTensors {

@@ -82,6 +82,41 @@ def glm(*parts, **extra):
     return config | {"topk_method": "noaux_tc", "partial_rotary_factor": 1.0}
 
 
+def dots(*parts, **extra):
+    """dots3-note as published: no fields of a scoring function or method."""
+    config = {"architectures": ["Dots3NoteForCausalLM"], "model_type": "dots3_note_text", "pad_token_id": 0} | common(**extra)
+    for part in parts:
+        config |= part
+    config = {k: v for k, v in config.items() if k not in ("rope_scaling", "num_nextn_predict_layers")}
+    return config | extra
+
+
+def sliding(heads, query, rank, nope, rope, value, window, theta=50000.0):
+    """The published spelling of the layers with a window."""
+    return {
+        "swa_num_attention_heads": heads, "swa_num_key_value_heads": heads, "swa_q_lora_rank": query,
+        "swa_kv_lora_rank": rank, "swa_head_dim": nope + rope, "swa_qk_nope_head_dim": nope, "swa_v_head_dim": value,
+        "swa_rope_theta": theta, "sliding_window_size": window,
+    }  # fmt: skip
+
+
+def index(heads, width, picked):
+    return {"index_n_heads": heads, "index_head_dim": width, "index_topk": picked}
+
+
+def native(config, types, own, thetas):
+    """dots3-note as transformers saves it: `own` are the sizes of the layers with a window."""
+    config = {k: v for k, v in config.items() if k not in ("rope_theta", "torch_dtype", "moe_layer_freq")}
+    dense = config.pop("first_k_dense_replace")
+    sparse = ["dense" if i < dense else "sparse" for i in range(len(types))]
+    layers = {str(i): own for i, name in enumerate(types) if name == "sliding_attention"}
+    rope = {name: {"rope_type": "default", "rope_theta": thetas[name]} for name in sorted(set(types))}
+    return config | {
+        "layer_types": types, "mlp_layer_types": sparse, "per_layer_config": layers, "rope_parameters": rope,
+        "dtype": "float32",
+    }  # fmt: skip
+
+
 def float8(scale_format=None):
     config = {"activation_scheme": "dynamic", "fmt": "e4m3", "quant_method": "fp8", "weight_block_size": [128, 128]}
     return {"quantization_config": config | ({"scale_fmt": scale_format} if scale_format else {})}
@@ -248,6 +283,48 @@ CASES = [
         v3(attention(34, 2, 12, 13, 7, 4, 8), experts(4, 4, 1, 9, groups=2, kept=2, scale=0.7, norm=False), layers=2,
            dense=1, width=29),
         prompt=5,
+    ),
+    Case(
+        "dots-published",
+        ["dots3_note_text as published: the schedule of full and sliding layers, each with its own sizes and theta",
+         "150 tokens of prompt, a window of 20 and 24 picked positions", "one dense layer, shared experts of their own width"],
+        dots(attention(40, 3, 17, 13, 7, 4, 5), sliding(2, 11, 15, 8, 6, 6, window=20), index(12, 9, picked=24),
+             experts(4, 2, 1, 6, scale=1.0), {"moe_shared_expert_intermediate_size": 9}, layers=6, dense=1, width=19,
+             vocabulary=61, rms_norm_eps=1e-5, rope_theta=80000000.0, torch_dtype="bfloat16"),
+        prompt=150, element_type="BF16", query_gain=0.35, rope_gain=0.6, norm_spread=0.3, expert_gain=0.8,
+    ),
+    Case(
+        "dots-native",
+        ["dots3_note_text as transformers saves it: layer_types, per_layer_config, rope_parameters by layer type",
+         "2 of 4 groups of experts", "more picks than positions: attention to all", "tied embeddings", "fused experts",
+         "two shared experts"],
+        native(dots(attention(34, 4, 12, 10, 5, 6, 7), index(3, 10, picked=300),
+                    experts(8, 3, 2, 5, groups=4, kept=2, scale=1.8), {"shared_experts_intermediate_size": 7}, layers=4,
+                    dense=1, width=23, vocabulary=61, tie_word_embeddings=True, sliding_window=9, head_dim=11),
+               ["indexed_attention", "sliding_attention", "indexed_attention", "sliding_attention"],
+               {"num_attention_heads": 3, "num_key_value_heads": 3, "kv_lora_rank": 12, "qk_nope_head_dim": 3,
+                "head_dim": 9},
+               {"indexed_attention": 10000.0, "sliding_attention": 300.0}),
+        prompt=70, element_type="BF16", fused=True, embedding_deviation=0.4, query_gain=0.4, rope_gain=0.8,
+        norm_spread=0.3, expert_gain=1.0,
+    ),
+    Case(
+        "dots-full",
+        ["every layer full, without an indexer (use_dsa false)", "attention_bias", "moe_layer_freq one a layer"],
+        dots(attention(36, 4, 14, 12, 6, 4, 8), experts(5, 2, 1, 6, scale=1.3), layers=3, dense=0, width=23,
+             vocabulary=61, attention_bias=True, use_dsa=False, use_sliding_window=False,
+             shared_experts_intermediate_size=8, moe_layer_freq=[1, 0, 1]),
+        prompt=66, element_type="BF16", query_gain=0.6, norm_spread=0.4,
+    ),
+    Case(
+        "dots-sliding",
+        ["every layer with a window, of 5", "dots3_note with the text model's fields beside the towers'",
+         "a prediction layer to be skipped"],
+        dots(attention(38, 3, 13, 11, 6, 2, 7), sliding(3, 12, 9, 7, 4, 6, window=5, theta=900.0),
+             experts(4, 1, 1, 6, scale=1.0, norm=False), {"model_type": "dots3_note"}, layers=3, dense=1, width=21,
+             vocabulary=61, num_nextn_predict_layers=1, shared_experts_intermediate_size=6,
+             layer_types=["sliding_attention"] * 3),
+        prompt=71, element_type="BF16", query_gain=0.7, norm_spread=0.4,
     ),
     Case(
         "tiny",

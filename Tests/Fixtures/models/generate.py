@@ -24,6 +24,7 @@ HERE = Path(__file__).parent
 CONTINUATION = 64
 GREEDY_MARGIN = 1e-3  # top-1 over top-2, relative to the largest logit, on the whole greedy path
 ROUTE_MARGIN = 1e-4  # last chosen over first rejected expert or group, on the whole path
+INDEX_MARGIN = 1e-5  # last picked over first rejected position, relative to the row's largest score, on the whole path
 TOLERANCE = 2e-4  # |logit - golden| relative to the largest golden logit
 POSITION_TOLERANCE = 2.5e-6  # ||golden - exact|| / ||exact|| of the logits of every single position of the whole path
 EFFECT = 50 * TOLERANCE  # what breaking one rule must change at least
@@ -36,7 +37,7 @@ def find_prompt(case, model, decoder_of, random):
         ids = [int(i) for i in random.integers(2, vocabulary, case.prompt)]
         first = decoder_of()
         first.forward(np.array(ids))
-        if first.route_margin < ROUTE_MARGIN:
+        if first.route_margin < ROUTE_MARGIN or first.index_margin < INDEX_MARGIN:
             continue
         chosen, margin, steps = reference.greedy(model, ids, CONTINUATION, GREEDY_MARGIN)
         varied = len(set(chosen)) >= min(8, vocabulary // 3)
@@ -44,9 +45,9 @@ def find_prompt(case, model, decoder_of, random):
             continue
         whole = decoder_of()
         logits = whole.forward(np.array(ids + chosen))
-        if whole.route_margin < ROUTE_MARGIN:
+        if whole.route_margin < ROUTE_MARGIN or whole.index_margin < INDEX_MARGIN:
             continue
-        return ids, chosen, margin, steps, whole.route_margin, logits
+        return ids, chosen, margin, steps, whole, logits
     return None
 
 
@@ -76,7 +77,7 @@ def attempt(case, seed, folder):
     found = find_prompt(case, model, lambda: plain.Decoder(config, tensors), np.random.default_rng(seed + 1))
     if found is None:
         return None, "no prompt with sufficient margins"
-    ids, chosen, margin, steps, route_margin, expected = found
+    ids, chosen, margin, steps, exact, expected = found
     path = np.array(ids + chosen)
     effect = effects(config, tensors, path, expected)
     if case.bias_mean >= 0:  # only biased scores below zero tell a fill of 0 from a fill of -inf
@@ -99,8 +100,10 @@ def attempt(case, seed, folder):
     golden |= {"greedy": np.array(chosen, np.int32), "last_logits": steps[-1]}
     if case.hidden_states:
         golden |= {f"hidden.{i}": state[: len(ids)].copy() for i, state in enumerate(states)}
-    route_margin = None if np.isinf(route_margin) else route_margin  # nothing is ever rejected
+    route_margin = None if np.isinf(exact.route_margin) else exact.route_margin  # nothing is ever rejected
     figures = {"seed": seed, "greedy_margin": margin, "route_margin": route_margin}
+    if not np.isinf(exact.index_margin):
+        figures["index_margin"] = exact.index_margin
     figures |= {"cache_difference": float(cached), "second_decoder_difference": float(independent)}
     figures["worst_position"] = worst
     metadata = {"transformers": transformers.__version__, "torch": torch.__version__}

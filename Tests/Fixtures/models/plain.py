@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+import layers
 import publish
 import safetensors_file
 
@@ -56,6 +57,7 @@ class Decoder:
     def __init__(self, config, tensors, broken=()):
         self.config, self.tensors, self.broken = config, tensors, set(broken)
         self.route_margin = math.inf
+        self.index_margin = math.inf
 
     def get(self, name):
         return self.tensors[name]
@@ -68,9 +70,9 @@ class Decoder:
         bias = self.tensors.get(name + ".bias")
         return y if bias is None or "attention_bias" in self.broken else y + bias
 
-    def frequencies(self):
+    def frequencies(self, c):
         """(inverse frequency per pair, factor on cos and sin, factor on the softmax scale)."""
-        s, dim = rope_settings(self.config), self.config["qk_rope_head_dim"]
+        s, dim = rope_settings(self.config if "window_theta" in self.broken else c), c["qk_rope_head_dim"]
         base = s["rope_theta"] ** (np.arange(0, dim, 2) / dim)
         if s["rope_type"] != "yarn" or "yarn" in self.broken:
             return 1 / base, 1.0, 1.0
@@ -91,40 +93,87 @@ class Decoder:
             softmax = 1.0
         return ramp / (factor * base) + (1 - ramp) / base, rotation, softmax
 
-    def rotate(self, x, positions):
-        frequency, factor, _ = self.frequencies()
+    def rotate(self, x, positions, c, rule="rope_order"):
+        frequency, factor, _ = self.frequencies(c)
         angle = positions[:, None] * frequency
         cos, sin = np.cos(angle) * factor, np.sin(angle) * factor
-        interleaved = self.config.get("rope_interleave", True) != ("rope_order" in self.broken)
+        interleaved = self.config.get("rope_interleave", True) != (rule in self.broken)
         half = x.shape[-1] // 2
         first, second = (x[..., 0::2], x[..., 1::2]) if interleaved else (x[..., :half], x[..., half:])
         return np.concatenate([first * cos - second * sin, second * cos + first * sin], -1)
 
-    def attention(self, x, prefix):
-        c, count = self.config, len(x)
-        heads, rank = c["num_attention_heads"], c["kv_lora_rank"]
+    def attention(self, x, prefix, layer):
+        c, count = layers.attention(self.config, layer), len(x)
+        heads, rank, hidden = c["num_attention_heads"], c["kv_lora_rank"], c["hidden_size"]
         nope, rope, value = c["qk_nope_head_dim"], c["qk_rope_head_dim"], c["v_head_dim"]
-        latent_epsilon = c["rms_norm_eps"] if "latent_epsilon" in self.broken else 1e-6
+        dots = layers.is_dots(c)
+        latent_epsilon = c["rms_norm_eps"] if dots != ("latent_epsilon" in self.broken) else 1e-6
+        rescaled = dots and "latent_factor" not in self.broken
+        query_latent = None
         if c["q_lora_rank"] is None:
             q = self.linear(x, prefix + "q_proj")
         else:
             q = self.linear(x, prefix + "q_a_proj")
-            q = self.linear(self.norm(q, prefix + "q_a_layernorm.weight", latent_epsilon), prefix + "q_b_proj")
+            query_latent = self.norm(q, prefix + "q_a_layernorm.weight", latent_epsilon)
+            query_latent = query_latent * ((hidden / c["q_lora_rank"]) ** 0.5 if rescaled else 1.0)
+            q = self.linear(query_latent, prefix + "q_b_proj")
         q = q.reshape(count, heads, nope + rope).transpose(1, 0, 2)
         kv = self.linear(x, prefix + "kv_a_proj_with_mqa")
         latent = self.norm(kv[:, :rank], prefix + "kv_a_layernorm.weight", latent_epsilon)
-        positions = np.arange(count)
-        q_rope, k_rope = self.rotate(q[..., nope:], positions), self.rotate(kv[:, rank:], positions)
+        latent = latent * ((hidden / rank) ** 0.5 if rescaled else 1.0)
+        positions, key = np.arange(count), kv[:, rank:]
+        if dots and "key_norm" not in self.broken:
+            key = self.norm(key, prefix + "k_rope_only_layernorm.weight", latent_epsilon)
+        q_rope, k_rope = self.rotate(q[..., nope:], positions, c), self.rotate(key, positions, c)
         kv = self.linear(latent, prefix + "kv_b_proj").reshape(count, heads, nope + value).transpose(1, 0, 2)
         scores = q[..., :nope] @ kv[..., :nope].transpose(0, 2, 1) + q_rope @ k_rope.T
-        scores *= (nope + rope) ** -0.5 * self.frequencies()[2]
-        scores = np.where(np.tril(np.ones((count, count), bool)), scores, -np.inf)
+        scores *= (nope + rope) ** -0.5 * self.frequencies(c)[2]
+        seen = self.visible(c, count)
+        if c.get("indexed") and "indexer" not in self.broken:
+            seen = self.picked(x, query_latent, prefix + "indexer.", c, seen)
+        scores = np.where(seen, scores, -np.inf)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         weights /= weights.sum(-1, keepdims=True)
         if "attention" in self.broken:
-            weights = np.tril(np.ones((count, count))) / np.arange(1, count + 1)[:, None]
-        out = (weights @ kv[..., nope:]).transpose(1, 0, 2).reshape(count, heads * value)
-        return self.linear(out, prefix + "o_proj")
+            weights = seen / seen.sum(-1, keepdims=True)
+        out = (weights @ kv[..., nope:]).transpose(1, 0, 2)
+        if dots and "head_gate" not in self.broken:
+            out = out / (1 + np.exp(-self.linear(x, prefix + "g_proj")))[..., None]
+        return self.linear(out.reshape(count, heads * value), prefix + "o_proj")
+
+    def visible(self, c, count):
+        """[query, key]: what a token sees, its own position among them."""
+        seen = np.tril(np.ones((count, count), bool))
+        if c.get("window") and "window" not in self.broken:
+            seen &= ~np.tril(np.ones((count, count), bool), -c["window"] - ("window_edge" in self.broken))
+        return seen
+
+    def picked(self, x, query_latent, prefix, c, seen):
+        """What is left of `seen` when the indexer has picked its `index_topk` best of every row."""
+        count, heads, width, rope = len(x), c["index_n_heads"], c["index_head_dim"], c["qk_rope_head_dim"]
+        turn = lambda part, rule: np.concatenate(
+            [self.rotate(part[..., :rope], np.arange(count), c, rule), part[..., rope:]], -1
+        )
+        q = turn(self.linear(query_latent, prefix + "wq_b").reshape(count, heads, width).transpose(1, 0, 2), "index_rope")
+        k = self.linear(x, prefix + "wk")
+        k = (k - k.mean(-1, keepdims=True)) / np.sqrt(k.var(-1, keepdims=True) + 1e-6)
+        k = k * self.get(prefix + "k_norm.weight")
+        if "index_bias" not in self.broken:
+            k = k + self.get(prefix + "k_norm.bias")
+        products = q @ turn(k, "index_rope").T * width**-0.5
+        products = products if "index_relu" in self.broken else np.maximum(products, 0)
+        weights = self.linear(x, prefix + "weights_proj") * heads**-0.5
+        if "index_weights" in self.broken:
+            weights = np.ones_like(weights)
+        scores = np.where(seen, np.einsum("th,hts->ts", weights, products), -np.inf)
+        wanted, kept = c["index_topk"], np.zeros_like(seen)
+        for row, own in enumerate(scores):
+            order = np.argsort(-own, kind="stable")
+            kept[row, order[:wanted]] = True
+            if wanted <= row:
+                gap = (own[order[wanted - 1]] - own[order[wanted]]) / np.abs(own[: row + 1]).max()
+                self.index_margin = min(self.index_margin, float(gap))
+        return kept & seen
 
     def note_margin(self, choice, kept):
         """Keeps the smallest gap between the last chosen and the first rejected value."""
@@ -191,7 +240,7 @@ class Decoder:
         for layer in range(c["num_hidden_layers"]):
             prefix = f"model.layers.{layer}."
             normed = self.norm(x, prefix + "input_layernorm.weight", epsilon)
-            x = x + self.attention(normed, prefix + "self_attn.")
+            x = x + self.attention(normed, prefix + "self_attn.", layer)
             normed = self.norm(x, prefix + "post_attention_layernorm.weight", epsilon)
             sparse = publish.is_sparse(c, layer)
             x = x + (self.mixture if sparse else self.mlp)(normed, prefix + "mlp.")
@@ -207,9 +256,11 @@ def rules(config):
     result = ["attention"]
     if config["qk_rope_head_dim"] > 2:
         result.append("rope_order")
+    if layers.is_dots(config):
+        result += dots_rules(config)
     if config["attention_bias"]:
         result.append("attention_bias")
-    if config["rms_norm_eps"] != 1e-6:
+    if config["rms_norm_eps"] != 1e-6 and not layers.is_dots(config):
         result += ["latent_epsilon", "norm_epsilon"]
     if settings["rope_type"] == "yarn":
         result.append("yarn")
@@ -232,4 +283,16 @@ def rules(config):
     if few and (config.get("topk_group") or 1) < (config.get("n_group") or 1):
         if not version2 or config["topk_method"] == "group_limited_greedy":
             result += ["groups", "group_score"] + ([] if version2 else ["group_fill"])
+    return result
+
+
+def dots_rules(config):
+    """Those of dots3-note alone. Windows and picks as wide as the path change nothing."""
+    kinds, result = layers.types(config), ["latent_factor", "key_norm", "head_gate"]
+    if "sliding_attention" in kinds:
+        result += ["window", "window_edge"]
+        if len(set(kinds)) > 1:
+            result.append("window_theta")
+    if "indexed_attention" in kinds and config["index_topk"] < 100:
+        result += ["indexer", "index_rope", "index_bias", "index_relu", "index_weights"]
     return result

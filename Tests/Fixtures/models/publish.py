@@ -5,6 +5,7 @@ import json
 import ml_dtypes
 import numpy as np
 
+import layers
 import safetensors_file
 
 BLOCK = 128
@@ -16,7 +17,9 @@ def is_sparse(config, layer):
     types = config.get("mlp_layer_types")
     if types:
         return types[layer] == "sparse"
-    return layer >= config["first_k_dense_replace"] and layer % config.get("moe_layer_freq", 1) == 0
+    frequency = config.get("moe_layer_freq", 1)
+    here = frequency[layer] != 0 if isinstance(frequency, list) else layer % frequency == 0
+    return layer >= config["first_k_dense_replace"] and here
 
 
 class Weights:
@@ -55,14 +58,15 @@ class Weights:
         for expert in range(count):
             self.mlp(f"{prefix}experts.{expert}.", c["moe_intermediate_size"], self.case.expert_gain)
         if c.get("n_shared_experts"):
-            self.mlp(prefix + "shared_experts.", c["moe_intermediate_size"] * c["n_shared_experts"], 1.0)
+            self.mlp(prefix + "shared_experts.", layers.shared_width(c), 1.0)
 
     def bias(self, name, size):
         if self.config["attention_bias"]:
             self.put(name, self.random.normal(0, 0.3 * self.case.latent_gain, size))
 
-    def attention(self, prefix):
-        c = self.config
+    def attention(self, prefix, layer):
+        # The prediction layer's attention is that of the first.
+        c = layers.attention(self.config, layer if layer < self.config["num_hidden_layers"] else 0)
         hidden, heads, rank, query = c["hidden_size"], c["num_attention_heads"], c["kv_lora_rank"], c["q_lora_rank"]
         nope, rope, value = c["qk_nope_head_dim"], c["qk_rope_head_dim"], c["v_head_dim"]
         if query is None:
@@ -80,12 +84,25 @@ class Weights:
         self.matrix(prefix + "kv_b_proj.weight", heads * (nope + value), rank, 1.3)
         self.matrix(prefix + "o_proj.weight", hidden, heads * value, 1.5)
         self.bias(prefix + "o_proj.bias", hidden)
+        if layers.is_dots(c):
+            self.norm(prefix + "k_rope_only_layernorm.weight", rope)
+            self.matrix(prefix + "g_proj.weight", heads, hidden, 2.0)
+        if c.get("indexed"):
+            self.indexer(prefix + "indexer.", c)
+
+    def indexer(self, prefix, c):
+        hidden, heads, width = c["hidden_size"], c["index_n_heads"], c["index_head_dim"]
+        self.matrix(prefix + "wq_b.weight", heads * width, c["q_lora_rank"], 1.5)
+        self.matrix(prefix + "wk.weight", width, hidden, 1.0)
+        self.norm(prefix + "k_norm.weight", width)
+        self.put(prefix + "k_norm.bias", self.random.normal(0, 0.3, width))
+        self.matrix(prefix + "weights_proj.weight", heads, hidden, 1.0)
 
     def layer(self, index):
         prefix, hidden = f"model.layers.{index}.", self.config["hidden_size"]
         self.norm(prefix + "input_layernorm.weight", hidden)
         self.norm(prefix + "post_attention_layernorm.weight", hidden)
-        self.attention(prefix + "self_attn.")
+        self.attention(prefix + "self_attn.", index)
         if index >= self.config["num_hidden_layers"] or is_sparse(self.config, index):
             self.experts(prefix + "mlp.")
         else:
@@ -105,15 +122,15 @@ class Weights:
 def draw(case, seed):
     """All tensors of the checkpoint under their published names, in float32."""
     w, c = Weights(case, seed), case.config
-    vocabulary, hidden, layers = c["vocab_size"], c["hidden_size"], c["num_hidden_layers"]
+    vocabulary, hidden, count = c["vocab_size"], c["hidden_size"], c["num_hidden_layers"]
     w.put("model.embed_tokens.weight", w.random.normal(0, case.embedding_deviation, (vocabulary, hidden)))
-    for index in range(layers):
+    for index in range(count):
         w.layer(index)
     w.norm("model.norm.weight", hidden)
     if not c["tie_word_embeddings"]:
         w.matrix("lm_head.weight", vocabulary, hidden, 1.5)
     if c.get("num_nextn_predict_layers"):
-        w.prediction_layer(layers)
+        w.prediction_layer(count)
     if case.inverse_frequencies:
         size = c["qk_rope_head_dim"] // 2
         w.put("model.layers.0.self_attn.rotary_emb.inv_freq", w.random.uniform(0, 1, size))

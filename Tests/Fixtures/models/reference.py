@@ -6,8 +6,11 @@ import numpy as np
 import torch
 from transformers import DeepseekV2Config, DeepseekV2ForCausalLM, DeepseekV3Config, DeepseekV3ForCausalLM
 from transformers import Glm4MoeLiteConfig, Glm4MoeLiteForCausalLM
+from transformers.models.dots3_note.configuration_dots3_note import Dots3NoteTextConfig
+from transformers.models.dots3_note.modeling_dots3_note import Dots3NoteForCausalLM
 from transformers.models.deepseek_v3.modeling_deepseek_v3 import DeepseekV3MLP
 
+import layers
 import publish
 
 CLASSES = {
@@ -15,6 +18,8 @@ CLASSES = {
     "deepseek_v3": (DeepseekV3Config, DeepseekV3ForCausalLM),
     "kimi_k2": (DeepseekV3Config, DeepseekV3ForCausalLM),
     "glm4_moe_lite": (Glm4MoeLiteConfig, Glm4MoeLiteForCausalLM),
+    "dots3_note_text": (Dots3NoteTextConfig, Dots3NoteForCausalLM),
+    "dots3_note": (Dots3NoteTextConfig, Dots3NoteForCausalLM),
 }
 NOT_FOR_THE_CLASS = ("architectures", "auto_map", "model_type", "torch_dtype", "dtype", "quantization_config")
 
@@ -22,7 +27,7 @@ NOT_FOR_THE_CLASS = ("architectures", "auto_map", "model_type", "torch_dtype", "
 def state_dictionary(config, values):
     """Widened tensors as the transformers modules name them: experts fused, nothing of the prediction layer."""
     ending = f"model.layers.{config['num_hidden_layers']}."
-    kept = {k: v for k, v in values.items() if not k.startswith(ending) and not k.endswith("inv_freq")}
+    kept = {k: v for k, v in values.items() if not k.startswith((ending, "model.mtp.")) and not k.endswith("inv_freq")}
     state = {k: torch.from_numpy(np.ascontiguousarray(v)) for k, v in publish.fuse(config, kept).items()}
     if config["tie_word_embeddings"]:
         state["lm_head.weight"] = state["model.embed_tokens.weight"]
@@ -42,8 +47,9 @@ def loads_alike(folder, config, model):
 
     None where it cannot be asked: FP8 (its loader wants another package), and what the classes do not know.
     """
-    unknown = config.get("moe_layer_freq", 1) != 1 or config.get("n_shared_experts", 0) is None
-    if "quantization_config" in config or unknown:
+    unknown = config.get("moe_layer_freq", 1) not in (1, [1, 0, 1]) or config.get("n_shared_experts", 0) is None
+    # The class of a whole dots3_note wants its towers.
+    if "quantization_config" in config or unknown or config["model_type"] == "dots3_note":
         return None
     _, model_class = CLASSES[config["model_type"]]
     loaded, _ = model_class.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
@@ -72,7 +78,7 @@ def build(config, values):
     reference = config_class(**fields, attn_implementation="eager")
     reference._experts_implementation = "eager"
     model = model_class(reference)
-    if config.get("moe_layer_freq", 1) != 1:  # the class knows no layer frequency
+    if config.get("moe_layer_freq", 1) != 1 and not layers.is_dots(config):  # the class knows no layer frequency
         for index, layer in enumerate(model.model.layers):
             if not publish.is_sparse(config, index):
                 layer.mlp = DeepseekV3MLP(reference)

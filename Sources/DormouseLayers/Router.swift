@@ -1,4 +1,4 @@
-import DormouseSupport
+public import DormouseSupport
 import Glibc
 
 /// Picks the experts of a token from the router's logits, in float32.
@@ -52,10 +52,10 @@ public struct Router: Sendable {
   }
 
   /// Floats that `select` needs to work in.
-  var scratchCount: Int { 2 * configuration.expertCount + configuration.groupCount }
+  public var scratchCount: Int { 2 * configuration.expertCount + configuration.groupCount }
 
   /// Routes one token. Sizes as in `route`; `scratch` has `scratchCount` floats.
-  func select(
+  public func select(
     logits: UnsafePointer<Float>, bias: UnsafePointer<Float>?, scratch: UnsafeMutablePointer<Float>,
     ids: UnsafeMutablePointer<Int32>, weights: UnsafeMutablePointer<Float>
   ) {

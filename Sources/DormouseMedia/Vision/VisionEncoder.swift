@@ -2,38 +2,36 @@ public import DormouseKernels
 public import DormouseSupport
 public import DormouseWeights
 
-/// How Kimi-K2.5 and Kimi-VL see: MoonViT, and the prompts of their published processors.
-public final class KimiEncoder: MediaEncoder {
+/// How models see: a tower, and the prompts of their published processors.
+public final class VisionEncoder: MediaEncoder {
   private let tower: VisionTower
   private let images: ImageProcessor
   /// Nil for Kimi-VL, which sees pictures only.
   private let videos: VideoProcessor?
-
-  private static let imagePadding = "<|media_pad|>"
-  private static let videoPlaceholder = "<|kimi_k25_video_placeholder|>"
+  private let names: VisionTokenNames
 
   /// Loads the tower of a folder that was checked, and reads its processors' files.
   public init(
     _ folder: VisionFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
     progress: Progress? = nil
   ) throws(Failure) {
-    images = ImageProcessor(try ImageProcessorConfiguration.load(folder: folder.path))
-    let seesFilms = folder.configuration.architecture == .kimiK25
-    videos = seesFilms ? VideoProcessor(try VideoProcessorConfiguration.load(folder: folder.path)) : nil
+    let c = folder.configuration
+    images = ImageProcessor(try ImageProcessorConfiguration.load(folder: folder.path, for: c))
+    videos = c.seesFilms ? VideoProcessor(try VideoProcessorConfiguration.load(folder: folder.path, for: c)) : nil
+    names = VisionTokenNames(c.architecture)
     tower = try VisionTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 
   public func placeholder(of modality: Modality) -> String? {
     switch modality {
-    case .image: Self.imagePadding
-    case .video: videos == nil ? nil : Self.videoPlaceholder
+    case .image: names.image
+    case .video: videos == nil ? nil : names.video
     case .audio: nil
     }
   }
 
-  /// transformers 5.23 has a token of its own for films, Kimi's own processor the picture's.
   public func paddingTokens(of modality: Modality) -> [String] {
-    modality == .video ? [Self.videoPlaceholder, Self.imagePadding] : [Self.imagePadding]
+    modality == .video ? names.videoPaddings : [names.image]
   }
 
   public func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia {
@@ -95,6 +93,27 @@ public final class KimiEncoder: MediaEncoder {
   private func scratchByteCount(of grid: PatchGrid) throws(Failure) -> Int {
     try VisionTower.scratchByteCount(
       tower.configuration, patches: grid.patchCount(), threads: tower.pool.threadCount)
+  }
+}
+
+/// The tokens that stand for pictures and films.
+private struct VisionTokenNames {
+  let image: String
+  let video: String
+  /// transformers 5.23 has a token of its own for Kimi's films, Kimi's own processor the picture's.
+  let videoPaddings: [String]
+
+  init(_ architecture: VisionConfiguration.Architecture) {
+    switch architecture {
+    case .kimiK25, .kimiVL:
+      image = "<|media_pad|>"
+      video = "<|kimi_k25_video_placeholder|>"
+      videoPaddings = [video, image]
+    case .dots3Note:
+      image = "<|imgpad|>"
+      video = "<|video_pad|>"
+      videoPaddings = [video]
+    }
   }
 }
 

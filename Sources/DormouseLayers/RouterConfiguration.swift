@@ -1,4 +1,4 @@
-import DormouseSupport
+public import DormouseSupport
 
 /// How a mixture-of-experts layer picks the experts of a token.
 public struct RouterConfiguration: Sendable, Equatable {
@@ -15,19 +15,19 @@ public struct RouterConfiguration: Sendable, Equatable {
     public var scoringFunction: String { self == .noAuxiliaryLoss ? "sigmoid" : "softmax" }
   }
 
-  public internal(set) var method: Method
+  public var method: Method
   /// n_routed_experts.
-  public internal(set) var expertCount: Int
+  public var expertCount: Int
   /// num_experts_per_tok.
-  public internal(set) var expertsPerToken: Int
+  public var expertsPerToken: Int
   /// n_group; 1 where the method knows no groups.
-  public internal(set) var groupCount: Int
+  public var groupCount: Int
   /// topk_group; 1 where the method knows no groups.
-  public internal(set) var selectedGroupCount: Int
+  public var selectedGroupCount: Int
   /// norm_topk_prob: the weights of a token are divided by their sum + 1e-20.
-  public internal(set) var normalizesWeights: Bool
+  public var normalizesWeights: Bool
   /// routed_scaling_factor.
-  public internal(set) var scalingFactor: Float
+  public var scalingFactor: Float
 
   static let expertRange = 1...65536
 
@@ -42,10 +42,24 @@ public struct RouterConfiguration: Sendable, Equatable {
     try self.init(fields, defaultMethod: fallback, allowed: Method.allCases)
   }
 
+  /// The selection of DeepSeek-V3 among experts without groups.
+  /// - Parameters:
+  ///   - expertCount: at least 1.
+  ///   - expertsPerToken: from 1 to `expertCount`.
+  public init(ungrouped expertCount: Int, expertsPerToken: Int, scalingFactor: Float) {
+    method = .noAuxiliaryLoss
+    self.expertCount = expertCount
+    self.expertsPerToken = expertsPerToken
+    self.scalingFactor = scalingFactor
+    groupCount = 1
+    selectedGroupCount = 1
+    normalizesWeights = true
+  }
+
   /// - Parameters:
   ///   - defaultMethod: the method of a document without `topk_method`.
   ///   - allowed: the methods that the architecture has.
-  init(_ fields: JSONFields, defaultMethod: Method, allowed: [Method]) throws(Failure) {
+  public init(_ fields: JSONFields, defaultMethod: Method, allowed: [Method]) throws(Failure) {
     method = try RouterConfiguration.method(fields, defaultMethod: defaultMethod, allowed: allowed)
     expertCount = try fields.integer("n_routed_experts", RouterConfiguration.expertRange)
     let perTokenKey = fields.has("top_k") && !fields.has("num_experts_per_tok") ? "top_k" : "num_experts_per_tok"

@@ -285,6 +285,20 @@ CASES = [
         prompt=5,
     ),
     Case(
+        "tiny",
+        ["the smallest: one layer, hidden size 8; the bad-* folders derive from it"],
+        v3(attention(8, 2, 6, 4, 4, 2, 3), experts(4, 2, 1, 5, groups=2, kept=1), layers=1, dense=0, width=7,
+           vocabulary=11, torch_dtype="bfloat16"),
+        element_type="BF16", prompt=7,
+    ),
+    Case(
+        "tiny-fp8",
+        ["the smallest FP8 folder, every matrix in one block; the bad-* folders derive from it"],
+        v3(attention(8, 2, None, 4, 4, 2, 3), experts(4, 1, None, 5), float8(), layers=1, dense=0, width=7,
+           vocabulary=11, torch_dtype="bfloat16"),
+        element_type="BF16", scales="F32", prompt=7,
+    ),
+    Case(
         "dots-published",
         ["dots3_note_text as published: the schedule of full and sliding layers, each with its own sizes and theta",
          "150 tokens of prompt, a window of 20 and 24 picked positions", "one dense layer, shared experts of their own width"],
@@ -325,19 +339,5 @@ CASES = [
              vocabulary=61, num_nextn_predict_layers=1, shared_experts_intermediate_size=6,
              layer_types=["sliding_attention"] * 3),
         prompt=71, element_type="BF16", query_gain=0.7, norm_spread=0.4,
-    ),
-    Case(
-        "tiny",
-        ["the smallest: one layer, hidden size 8; the bad-* folders derive from it"],
-        v3(attention(8, 2, 6, 4, 4, 2, 3), experts(4, 2, 1, 5, groups=2, kept=1), layers=1, dense=0, width=7,
-           vocabulary=11, torch_dtype="bfloat16"),
-        element_type="BF16", prompt=7,
-    ),
-    Case(
-        "tiny-fp8",
-        ["the smallest FP8 folder, every matrix in one block; the bad-* folders derive from it"],
-        v3(attention(8, 2, None, 4, 4, 2, 3), experts(4, 1, None, 5), float8(), layers=1, dense=0, width=7,
-           vocabulary=11, torch_dtype="bfloat16"),
-        element_type="BF16", scales="F32", prompt=7,
     ),
 ]  # fmt: skip

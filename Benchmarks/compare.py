@@ -100,6 +100,11 @@ def check(arguments: argparse.Namespace, shape: bench_model.Shape) -> str | None
         return f"{arguments.binary} is missing: build it first (make build)"
     count = bench_model.parameter_count(shape)
     missing = model_writer.missing(arguments.models, shape.layers, needed_models(arguments))
+    # What Dormouse packs is as large as what the peer does.
+    missing += [
+        figures.PEER_OF[kind] for kind in arguments.weights
+        if kind in figures.PEER_OF and not _is_packed(_packed_folder(arguments, kind))
+    ]  # fmt: skip
     disk = count * sum(model_writer.BYTES_PER_WEIGHT[name] for name in missing)
     # Weights as they are held, and what loading, the cache and the system need beside them.
     bytes_per_weight = 2.0 if "native" in arguments.weights else 1.25
@@ -117,6 +122,26 @@ def compare(session: Session, arguments: argparse.Namespace) -> None:
                     runs.insert(number % 2, lambda: session.peer("compare", figures.PEER_OF[kind], workload))
                 for run in runs:
                     run()
+            if kind in figures.PEER_OF and not session.has_refused("compare", kind):
+                load_packed(session, arguments, kind)
+
+
+def load_packed(session: Session, arguments: argparse.Namespace, kind: str) -> None:
+    """Loads weights that were packed before, as the peer's were; the first time, packs and writes them."""
+    folder = _packed_folder(arguments, kind)
+    workload = Workload(prompt=min(arguments.prompts), gen=1)
+    if not _is_packed(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        session.dormouse("packing", kind, workload, packed=folder)
+    session.dormouse("packed", kind, workload, packed=folder)
+
+
+def _packed_folder(arguments: argparse.Namespace, kind: str) -> Path:
+    return arguments.models / f"packed-{arguments.layers}-{kind}"
+
+
+def _is_packed(folder: Path) -> bool:
+    return folder.is_dir() and any(folder.iterdir())
 
 
 def sweep(session: Session, arguments: argparse.Namespace, series: str) -> None:

@@ -56,12 +56,14 @@ def peer_command(model: Path, workload: Workload, threads: int, reps: int) -> li
 
 
 def dormouse_command(
-    binary: Path, model: Path, weights: str, workload: Workload, threads: int, reps: int, cache: str | None = None
+    binary: Path, model: Path, weights: str, workload: Workload, threads: int, reps: int, cache: str | None = None,
+    packed: Path | None = None,
 ) -> list[str]:
-    """weights: native, int8 or int4."""
+    """weights: native, int8 or int4; packed: the folder of packed weights, written where there is none yet."""
     command = [str(binary), "bench", str(model), "--json", *workload.options, "--threads", str(threads)]
     command += ["--reps", str(reps)]
     command += [] if weights == "native" else ["--weights", weights]
+    command += ["--packed-cache", str(packed)] if packed else []
     return command + (["--cache", cache] if cache else [])
 
 

@@ -50,19 +50,25 @@ class Session:
         )
 
     def dormouse(
-        self, series: str, weights: str, workload: Workload, threads: int | None = None, environment: dict | None = None
+        self, series: str, weights: str, workload: Workload, threads: int | None = None,
+        environment: dict | None = None, packed: Path | None = None,
     ) -> None:
-        """weights: "int8", "int4", "native" or "fp8"; the last two are their files' own."""
+        """weights: "int8", "int4", "native" or "fp8"; the last two are their files' own. packed: the folder of packed
+        weights."""
         threads = threads or self.arguments.threads
         model = self._model("fp8" if weights == "fp8" else "bf16")
         held = "native" if weights == "fp8" else weights
         command = engines.dormouse_command(
-            self.arguments.binary, model, held, workload, threads, 1, self.arguments.cache
+            self.arguments.binary, model, held, workload, threads, 1, self.arguments.cache, packed
         )
         self._measure(
-            series, "Dormouse", weights, model,
+            series, "Dormouse", weights, packed or model,
             lambda: engines.of_dormouse(weights, workload, threads, engines.run(command, environment)),
         )  # fmt: skip
+
+    def has_refused(self, series: str, weights: str) -> bool:
+        """Whether Dormouse did not run with these weights."""
+        return (series, "Dormouse" + weights) in self.refused
 
     def instruction_sets(self) -> list[str]:
         """Those usable here, weakest first."""

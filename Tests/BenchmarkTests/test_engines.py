@@ -120,6 +120,20 @@ def stage(tmp_path):
     return [str(word) for word in ["--no-peer", "--layers", "2", "--prompts", "512", *places]]
 
 
+def test_weights_are_packed_once_and_loaded_in_every_round(stage, tmp_path):
+    arguments = compare.parse([*stage, "--weights", "int8", "--rounds", "2"])
+    asked = []
+
+    class Asked(session.Session):
+        def dormouse(self, series, weights, workload, packed=None, **_):
+            asked.append((series, packed is not None))
+            if packed:
+                (packed / "file").touch()
+
+    compare.compare(Asked(arguments, bench_model.Shape(layers=2)), arguments)
+    assert asked == [("compare", False), ("packing", True), ("packed", True), ("compare", False), ("packed", True)]
+
+
 def test_results_are_written_after_every_run(stage, tmp_path):
     arguments = compare.parse([*stage, "--weights", "native,int4", "--rounds", "2"])
     compare.compare(session.Session(arguments, bench_model.Shape(layers=2)), arguments)

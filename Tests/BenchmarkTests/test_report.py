@@ -48,7 +48,9 @@ def test_ratios_are_of_medians():
 
 def test_times_are_compared_the_other_way_round():
     runs = [run("llama.cpp", "Q4_0", 512, load_seconds=3.0), run("Dormouse", "int4", 512, load_seconds=2.0)]
-    assert ratio(runs, "load, seconds", "int4").value == 1.5
+    runs += [run("Dormouse", "int4", 512, series="packed", load_seconds=0.5)]
+    assert ratio(runs, "load bf16 and pack, seconds", "int4").value == 1.5
+    assert ratio(runs, "load packed weights, seconds", "int4").value == 6
 
 
 def test_decoding_has_a_limit():
@@ -65,7 +67,7 @@ def test_a_figure_needs_both_sides():
     runs = [run("llama.cpp", "Q8_0", 512, decode=20), run("Dormouse", "int8", 512, refusal="not yet")]
     found = ratio(runs, "decode", "int8")
     assert (found.peer, found.dormouse, found.value, found.is_reached) == (20, None, None, None)
-    assert [entry.figure.weights for entry in figures.ratios(runs)] == ["int8"] * 3
+    assert [entry.figure.weights for entry in figures.ratios(runs)] == ["int8"] * 4
 
 
 def test_workloads_and_sweeps_are_kept_apart():

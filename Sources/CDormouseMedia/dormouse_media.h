@@ -5,9 +5,9 @@
  * libraries may be of different versions: names, statuses, errors, structs that only grow, opaque handles, callbacks
  * that stop the work by a value of their own (greater than 0).
  *
- * A file is a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a film (MP4, MOV, WebM, Matroska, AVI, animated GIF and WebP),
- * or sound (WAV, MP3, FLAC, Ogg with Opus or Vorbis, M4A, AAC, or the sound of a film). What it is follows from its
- * bytes, never from its name. Nothing but the file itself is ever opened: no network, no playlist, no other file.
+ * A file is a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a film (MP4, MOV, WebM, Matroska, AVI, animated GIF, WebP and
+ * PNG), or sound (WAV, MP3, FLAC, Ogg with Opus or Vorbis, M4A, AAC, or the sound of a film). What it is follows from
+ * its bytes, never from its name. Nothing but the file itself is ever opened: no network, no playlist, no other file.
  *
  * The library writes no message anywhere, does not read the environment, and leaves FFmpeg's global state alone.
  */

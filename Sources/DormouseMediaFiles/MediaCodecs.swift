@@ -5,7 +5,7 @@ import CFFmpeg
 enum MediaCodecs {
   /// Names of demuxers, as FFmpeg spells them.
   static let demuxers: Set<String> = [
-    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "wav", "w64", "mp3", "flac", "ogg", "aac",
+    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "apng", "wav", "w64", "mp3", "flac", "ogg", "aac",
   ]
 
   static func isPicture(_ codec: AVCodecID) -> Bool {
@@ -14,7 +14,7 @@ enum MediaCodecs {
       AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_MSMPEG4V2,
       AV_CODEC_ID_MSMPEG4V3, AV_CODEC_ID_H263, AV_CODEC_ID_MJPEG, AV_CODEC_ID_PRORES, AV_CODEC_ID_DNXHD,
       AV_CODEC_ID_FFV1, AV_CODEC_ID_HUFFYUV, AV_CODEC_ID_FFVHUFF, AV_CODEC_ID_RAWVIDEO, AV_CODEC_ID_PNG,
-      AV_CODEC_ID_GIF:
+      AV_CODEC_ID_APNG, AV_CODEC_ID_GIF:
       true
     default: false
     }

@@ -38,7 +38,9 @@ final class MediaFile {
   }
 
   private func examine() throws(Failure) -> Summary {
-    if let format = PictureFormat(signature: try source.prefix(PictureFormat.signatureByteCount)) {
+    let picture = PictureFormat(signature: try source.prefix(PictureFormat.signatureByteCount))
+    let isAnimatedPNG = picture == .png ? try PictureHeader.isAnimatedPNG(source) : false
+    if let format = picture, !isAnimatedPNG {
       if format == .webp, let animation = try WebPAnimation(source, watch: watch) {
         return Summary(format: format.rawValue, frames: animation)
       }

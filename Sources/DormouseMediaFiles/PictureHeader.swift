@@ -60,6 +60,20 @@ struct PictureHeader {
     }
   }
 
+  /// Whether a PNG is an animation whose first frame is its picture: chunks acTL and fcTL ahead of IDAT (PNG, third
+  /// edition, 11.3.6). Where the picture is none of the frames, it is what a viewer shows that knows no animations.
+  static func isAnimatedPNG(_ source: ByteSource) throws(Failure) -> Bool {
+    var (offset, isAnimation) = (8, false)
+    for _ in 0..<stepLimit {
+      let header = try source.prefix(8, from: offset)
+      guard header.count == 8, !header[4...].elementsEqual("IDAT".utf8) else { return false }
+      if header[4...].elementsEqual("acTL".utf8) { isAnimation = true }
+      if header[4...].elementsEqual("fcTL".utf8) { return isAnimation }
+      offset += 12 + bigEndian(header[..<4])
+    }
+    return false
+  }
+
   /// RFC 9649: the size is in VP8X, or in the first chunk's own header.
   private mutating func readWebP(_ source: ByteSource) throws(Failure) {
     var chunks = WebPChunks(source)

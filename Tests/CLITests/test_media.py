@@ -89,6 +89,57 @@ def test_saved_chats_go_on(dormouse, tmp_path):
     assert second.status == 0 and second.lines[-1]["prompt_reused"] > len(CONVERSATIONS["image"]["ids"]) // 2
 
 
+def omni_files(messages, folder):
+    """Messages of a conversation with all kinds of parts, their files in a folder."""
+    result, number = [], 0
+    for message in messages:
+        content = message["content"]
+        if not isinstance(content, str):
+            parts = []
+            for part in content:
+                number += 1
+                array, frames = media_goldens.pixels(part)
+                sound, rate = media_goldens.samples(part)
+                if array is None and sound is None:
+                    parts.append(part)
+                    continue
+                path = folder / f"{number}.{'wav' if array is None else 'mkv' if frames else 'png'}"
+                if array is None:
+                    media_goldens.write_sound(path, sound, rate)
+                elif frames:
+                    media_goldens.write_film(path, array, frames)
+                else:
+                    media_goldens.write_png(path, array)
+                kind = "input_audio" if array is None else f"{part['type']}_url"
+                parts.append({"type": kind, kind: {"url": str(path)}})
+            content = parts
+        result.append({"role": message["role"], "content": content})
+    return result
+
+
+@pytest.mark.parametrize("name", ["mixed", "sounds"])
+def test_a_model_that_sees_and_hears(dormouse, tmp_path, name):
+    conversation = media_goldens.conversations(media_goldens.OMNI)[name]
+    path = tmp_path / "messages.json"
+    path.write_text(json.dumps(omni_files(conversation["messages"], tmp_path)))
+    result = dormouse("run", media_goldens.OMNI, "--messages", path, *GREEDY)
+    assert tokens(result) == conversation["greedy"]
+    end = result.lines[-1]
+    counts = [conversation["ids"].count(token) for token in (282, 284, 283)]
+    assert [end["image_tokens"], end["video_tokens"], end["audio_tokens"]] == counts
+
+
+def test_every_kind_of_file_ahead_of_a_prompt(dormouse, tmp_path):
+    messages = media_goldens.conversations(media_goldens.OMNI)["mixed"]["messages"]
+    parts = [part for message in omni_files(messages, tmp_path) for part in message["content"] if "type" in part]
+    options = []
+    for part in parts:
+        kind = {"image_url": "--image", "video_url": "--video", "input_audio": "--audio"}.get(part["type"])
+        options += [kind, part[part["type"]]["url"]] if kind else []
+    end = dormouse("run", media_goldens.OMNI, "-p", "what?", *options, *GREEDY).lines[-1]
+    assert min(end["image_tokens"], end["video_tokens"], end["audio_tokens"]) > 0
+
+
 @pytest.mark.parametrize("option", ["--image", "--video", "--audio"])
 def test_bad_files(dormouse, tmp_path, option):
     result = dormouse("run", MODEL, "-p", "x", option, tmp_path / "none")

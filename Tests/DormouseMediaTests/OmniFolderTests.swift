@@ -144,9 +144,24 @@ import Testing
     #expect(failure?.message.contains("tensor audio_projector.linear_1.weight is missing") == true)
   }
 
+  /// Voxtral's tower, too, in a model of either type that sees.
+  @Test(arguments: ["kimi_k25", "kimi_vl"]) func otherTowers(_ type: String) throws {
+    let document: JSON = [
+      "model_type": .string(type), "text_config": ["hidden_size": 32],
+      "audio_config": [
+        "model_type": "voxtral_encoder", "num_mel_bins": 20, "hidden_size": 20, "intermediate_size": 80,
+        "num_attention_heads": 2, "num_hidden_layers": 2, "max_source_positions": 200,
+      ],
+    ]
+    let configuration = try VoiceTowerConfiguration(JSONFields(document, file: "config.json"))
+    #expect(configuration.architecture == .voxtral && configuration.isBesideVision)
+    #expect(configuration.positionsPerRow == 4 && !configuration.hasProjectorBias)
+  }
+
   /// A model without audio_config, or with null, sees and does not hear.
   @Test func earsAreOptional() throws {
     #expect(try Self.failure { $0["audio_config"] = nil } == nil)
+    #expect(try Self.failure { $0["audio_config"] = .null } == nil)
     let kimi = Fixtures.path("models-media/kimi_k25-tiny")
     #expect(try MediaFolder(kimi, checkpoint: Checkpoint(folder: kimi))?.modalities == [.image, .video])
   }

@@ -191,7 +191,7 @@ def frames_of_pil(data):
         yield np.asarray(picture.convert("RGB"))
 
 
-@pytest.mark.parametrize("format, options", [("GIF", {}), ("WEBP", {"lossless": True}), ("WEBP", {"quality": 80})])
+@pytest.mark.parametrize("format, options", [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("WEBP", {"quality": 80})])
 def test_animations(media, painting, format, options):
     durations = [50, 120, 80, 200, 100]
     data = animation(painting, format, duration=durations, loop=0, **options)

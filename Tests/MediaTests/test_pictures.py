@@ -169,10 +169,15 @@ def test_palette_with_alpha(media, painting):
     assert np.array_equal(decoded(media, data), reference(data))
 
 
-def test_animated_png_gives_its_still_picture(media, painting):
+@pytest.mark.parametrize("is_apart", [False, True])
+def test_animated_png_gives_its_still_picture(media, painting, is_apart):
+    """Its first frame, or a picture that is none of its frames: then it is no film."""
     frames = [Image.fromarray(np.roll(painting, shift, axis=1)) for shift in (0, 9, 30)]
-    data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100)
-    assert np.array_equal(decoded(media, data), reference(data))
+    data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, default_image=is_apart)
+    with media.open(data) as file:
+        assert np.array_equal(file.picture(), reference(data))
+        info = file.info()
+        assert (info.format, info.frame_count) == ((b"png", 1) if is_apart else (b"apng", 3))
 
 
 def test_path_and_bytes_are_the_same(media, painting, tmp_path):

@@ -1,4 +1,4 @@
-"""The conversations of Tests/Fixtures/models-media/kimi_k25-tiny, their pictures and films by formula."""
+"""The conversations of Tests/Fixtures/models-media, their pictures, films and sounds by formula."""
 
 import json
 import subprocess
@@ -7,24 +7,32 @@ from pathlib import Path
 
 TESTS = Path(__file__).resolve().parents[1]
 FOLDER = TESTS / "Fixtures" / "models-media" / "kimi_k25-tiny"
+# Sees and hears.
+OMNI = TESTS / "Fixtures" / "models-media" / "kimi_k25-omni"
 
-sys.path.insert(0, str(TESTS / "Fixtures" / "vision"))
+sys.path[:0] = [str(TESTS / "Fixtures" / "vision"), str(TESTS / "Fixtures" / "audio")]
+import sounds  # noqa: E402
 from pictures import film, picture  # noqa: E402
 
 
-def conversations():
+def conversations(folder=FOLDER):
     """By name: messages (parts as the goldens have them), ids, greedy."""
-    document = json.loads((FOLDER / "golden.json").read_text(encoding="utf-8"))
+    document = json.loads((folder / "golden.json").read_text(encoding="utf-8"))
     return {row["name"]: row for row in document["conversations"]}
 
 
 def pixels(part):
-    """The array of a part, and its frames a second; None and None for a text."""
+    """The array of a part, and its frames a second; None and None for a text or a sound."""
     if part["type"] == "image":
         return picture(*part["image"]), None
     if part["type"] == "video":
         return film(*part["video"][:4]), part["video"][4]
     return None, None
+
+
+def samples(part):
+    """Those of a sound, and how many of them a second; None and None for another part."""
+    return (sounds.voice(*part["audio"]), sounds.RATE) if part["type"] == "audio" else (None, None)
 
 
 def write_png(path, array):
@@ -41,3 +49,12 @@ def write_film(path, frames, rate):
         "-s", f"{width}x{height}", "-r", str(rate), "-i", "-", "-c:v", "ffv1", "-pix_fmt", "gbrp", str(path),
     ]  # fmt: skip
     subprocess.run(command, input=frames.tobytes(), check=True)
+
+
+def write_sound(path, samples, rate):
+    """A WAV without loss, in 32 bits."""
+    command = [
+        "ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-f", "f32le", "-ar", str(rate), "-ac", "1", "-i", "-",
+        "-c:a", "pcm_f32le", str(path),
+    ]  # fmt: skip
+    subprocess.run(command, input=samples.tobytes(), check=True)

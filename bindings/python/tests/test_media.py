@@ -80,6 +80,38 @@ def test_files(kimi, name):
             assert session.chat(messages(conversation, make), **GREEDY).tokens == conversation["greedy"], way
 
 
+def test_a_model_that_sees_and_hears():
+    conversations = media_goldens.conversations(media_goldens.OMNI)
+
+    def make(part):
+        array, rate = media_goldens.pixels(part)
+        if array is not None:
+            return from_array(array, rate, 0)
+        samples, rate = media_goldens.samples(part)
+        return part["text"] if samples is None else dormouse.Audio(samples, rate=rate)
+
+    totals = []
+    with dormouse.Engine(media_goldens.OMNI, threads=2, progress=lambda *state: totals.append(state)) as engine:
+        assert engine.info()["modalities"] == ["text", "image", "video", "audio"]
+        for name in ("mixed", "sounds"):
+            conversation = conversations[name]
+            chat = [
+                {**message, "content": content if isinstance(content, str) else [make(part) for part in content]}
+                for message in conversation["messages"]
+                for content in [message["content"]]
+            ]
+            assert engine.tokenize_messages(chat) == conversation["ids"]
+            with engine.session(private=True) as session:
+                answer = session.chat(chat, **GREEDY)
+            assert answer.tokens == conversation["greedy"], name
+            assert answer.end.audio_tokens == conversation["ids"].count(283)
+        memory = engine.statistics()["memory"]
+        assert 0 < memory["used"] <= memory["peak"]
+    # One running total over the text model and both towers.
+    done = [state[0] for state in totals]
+    assert done == sorted(done) and {state[1] for state in totals} == {done[-1]}
+
+
 def test_pil_images_and_bare_arrays(kimi):
     from PIL import Image
 

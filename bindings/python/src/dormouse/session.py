@@ -33,7 +33,7 @@ class Event:
     """One step of an answer. The texts of all events together are the answer."""
 
     kind: str
-    """"prompt" (a chunk of the prompt is done), "token", or "end"."""
+    """"prompt" (a chunk of the prompt is done, or a part of its media encoded), "token", or "end"."""
     text: str
     """Whole characters; empty while a character or a stop string is unfinished."""
     token: Optional[int]

@@ -12,7 +12,8 @@ private let queryBlock = 64
 @inline(never) public func attendTile(
   _ query: UnsafePointer<Float>, _ queryRow: Int, _ count: Int, _ visible: Int, _ keys: UnsafePointer<Float>,
   _ keyRow: Int, _ keyCount: Int, _ width: Int, _ values: UnsafePointer<Float>, _ valueRow: Int, _ valueWidth: Int,
-  _ mask: UnsafePointer<UInt64>?, _ maskRow: Int, _ tops: UnsafeMutablePointer<Float>, _ totals: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>,
+  _ mask: UnsafePointer<UInt64>?, _ maskRow: Int, _ tops: UnsafeMutablePointer<Float>,
+  _ totals: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>,
   _ outRow: Int, _ scratch: UnsafeMutablePointer<Float>
 ) {
   let scoreRow = padded(keyCount) &+ 16

@@ -91,7 +91,8 @@ struct SnapshotHeader: Equatable {
       CheckedSize.product(keyType.byteCount, tokenCount, of: what), CheckedSize.product(4, logitCount, of: what),
       CheckedSize.product(8, pageCount, layout.sections.count, of: what), of: what)
     fileByteCount = try CheckedSize.sum(
-      SnapshotHeader.byteCount, frontByteCount, CheckedSize.product(rowCount, layout.positionByteCount, of: what), of: what)
+      SnapshotHeader.byteCount, frontByteCount, CheckedSize.product(rowCount, layout.positionByteCount, of: what),
+      of: what)
   }
 
   /// Positions of `page` whose rows are held.
@@ -99,7 +100,8 @@ struct SnapshotHeader: Equatable {
 
   /// Where the rows of `section` in `page` begin, which must be there.
   func offset(page: Int, section: Int) -> Int {
-    let before = page * layout.byteCount + layout.sections[section].offset / PageLayout.tokenCount * rowCount(page: page)
+    let before =
+      page * layout.byteCount + layout.sections[section].offset / PageLayout.tokenCount * rowCount(page: page)
     return SnapshotHeader.byteCount + frontByteCount + before
   }
 

@@ -38,7 +38,8 @@ extension Kernels {
   ///   - scratch: `latentScratchCount` floats.
   public func attendLatent(
     query: UnsafePointer<Float>, heads: Int, rows: CacheRows, range: Range<Int>,
-    positions: UnsafePointer<Int32>? = nil, scale: Float, partial: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>
+    positions: UnsafePointer<Int32>? = nil, scale: Float, partial: UnsafeMutablePointer<Float>,
+    scratch: UnsafeMutablePointer<Float>
   ) {
     table.attendLatent(
       query, heads, rows.pages, rows.offset, rows.type.platform, positions, range.lowerBound, range.count, rows.rank,

@@ -64,7 +64,8 @@ struct Binding {
     let hidden = configuration.hiddenSize
     var weights = AttentionWeights(
       query: try query(layer, a),
-      latent: try linear(layer, "kv_a_proj_with_mqa", rows: a.latentWidth, columns: hidden, .latentProjection, a.hasBias),
+      latent: try linear(
+        layer, "kv_a_proj_with_mqa", rows: a.latentWidth, columns: hidden, .latentProjection, a.hasBias),
       latentNorm: try source.vector(
         names.attention(layer, "kv_a_layernorm.weight"), count: a.kvLoraRank, factor: a.latentFactor),
       expansion: try source.matrix(

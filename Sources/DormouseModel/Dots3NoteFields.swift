@@ -96,7 +96,8 @@ struct Dots3NoteFields {
   private func layerTypes(_ given: [JSON]) throws(Failure) -> [LayerType] {
     guard given.count == layerCount else {
       throw Failure(
-        .malformed, "\(fields.file): \(fields.path)layer_types has \(given.count) entries; expected \(layerCount), one"
+        .malformed,
+        "\(fields.file): \(fields.path)layer_types has \(given.count) entries; expected \(layerCount), one"
           + " a layer")
     }
     var types: [LayerType] = []

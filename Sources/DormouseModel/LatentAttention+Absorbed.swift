@@ -161,7 +161,8 @@ extension LatentAttention {
     guard span < spans.count else { return }
     kernels.attendLatent(
       query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
-      heads: group.count, rows: token.cache, range: spans.range(span, of: token), positions: token.positions, scale: scale,
+      heads: group.count, rows: token.cache, range: spans.range(span, of: token), positions: token.positions,
+      scale: scale,
       partial: partial(slot, group, scratch), scratch: scratch.attention(of: worker) + absorbed.kernel)
   }
 

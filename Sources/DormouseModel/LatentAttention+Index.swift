@@ -53,7 +53,9 @@ extension LatentAttention {
       window = attention.configuration.slidingWindow
       let lowest = attention.configuration.visibleRange(at: first).lowerBound
       firstTile = lowest / LatentAttention.keyTile * LatentAttention.keyTile
-      selectedCount = attention.indexer.flatMap { [first, count] in first + count > $0.selectedCount ? $0.selectedCount : nil }
+      selectedCount = attention.indexer.flatMap { [first, count] in
+        first + count > $0.selectedCount ? $0.selectedCount : nil
+      }
       selectedStride = index.selectedStride
       selected = UnsafePointer(index.selected + (segment.rows.lowerBound + tokens.lowerBound) * index.selectedStride)
       let raw = UnsafeMutableRawPointer(memory)
@@ -85,7 +87,9 @@ extension LatentAttention {
 
     private func loadSelection(_ token: Int, _ tile: Range<Int>, _ selectedCount: Int) {
       let words = masks + token * LatentAttention.maskWords
-      guard first + token >= selectedCount else { return words.update(repeating: .max, count: LatentAttention.maskWords) }
+      guard first + token >= selectedCount else {
+        return words.update(repeating: .max, count: LatentAttention.maskWords)
+      }
       words.update(repeating: 0, count: LatentAttention.maskWords)
       let positions = selected + token * selectedStride
       var cursor = Int(cursors[token])

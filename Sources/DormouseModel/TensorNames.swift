@@ -59,7 +59,9 @@ struct TensorNames {
   /// Whether some part of the name, but for the last, is called after a tower or what joins it to the text.
   private func isOfTower(_ name: String) -> Bool {
     name.utf8.split(separator: UInt8(ascii: ".")).dropLast().contains { part in
-      ["tower", "projector", "vision_encoder", "audio_encoder", "adapter"].contains { TensorNames.ends(String(decoding: part, as: UTF8.self), $0) }
+      ["tower", "projector", "vision_encoder", "audio_encoder", "adapter"].contains {
+        TensorNames.ends(String(decoding: part, as: UTF8.self), $0)
+      }
     }
   }
 

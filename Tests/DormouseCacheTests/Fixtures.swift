@@ -102,7 +102,9 @@ extension LatentCache {
   /// The bytes of the rows held of a layer, without what is between pages.
   func bytes(layer: Int) throws -> [UInt8] {
     try (0..<length).flatMap { position in
-      Array(UnsafeRawBufferPointer(start: try address(layer: layer, position: position), count: layout.sections[0].rowByteCount))
+      Array(
+        UnsafeRawBufferPointer(
+          start: try address(layer: layer, position: position), count: layout.sections[0].rowByteCount))
     }
   }
 

@@ -95,7 +95,8 @@ import Testing
     try Snapshot.write(
       cache: cache, keys: (0..<3).map { PositionKey(token: $0) }, logits: nil, identity: Self.identity, to: path)
     let others: [(sizes: [(rank: Int, rope: Int)], said: String)] = [
-      ([(7, 3), (5, 0), (7, 3), (11, 2)], "rows of other sizes"), ([(7, 3), (5, 0), (11, 2)], "layer count 4; expected 3"),
+      ([(7, 3), (5, 0), (7, 3), (11, 2)], "rows of other sizes"),
+      ([(7, 3), (5, 0), (11, 2)], "layer count 4; expected 3"),
       ([(7, 3), (7, 3), (7, 3), (7, 3)], "version 2; expected 1"),
     ]
     for (sizes, said) in others {

@@ -130,14 +130,17 @@ import Testing
     #expect(c.feedForward.prefix(2) == [.dense, .experts] && c.sharedExpertsWidth == 1536)
     // 288B with towers and prediction layer; the sum of all matrices by hand, and of the norms the last digits.
     let count = try c.parameterCount()
-    #expect(abs(count.total - 279_551_148_032) < 2_000_000 && abs(count.active - 16_194_732_032) < 60_000_000, "\(count)")
+    #expect(
+      abs(count.total - 279_551_148_032) < 2_000_000 && abs(count.active - 16_194_732_032) < 60_000_000, "\(count)")
   }
 
   /// What transformers writes for the same model says the same.
   @Test func dotsHasTwoSpellings() throws {
-    let sliding = "{\"kv_lora_rank\": 1024, \"num_attention_heads\": 64, \"num_key_value_heads\": 64,"
+    let sliding =
+      "{\"kv_lora_rank\": 1024, \"num_attention_heads\": 64, \"num_key_value_heads\": 64,"
       + " \"qk_nope_head_dim\": 192}"
-    let rope = "{\"indexed_attention\": {\"rope_type\": \"default\", \"rope_theta\": 80000000.0,"
+    let rope =
+      "{\"indexed_attention\": {\"rope_type\": \"default\", \"rope_theta\": 80000000.0,"
       + " \"partial_rotary_factor\": 0.25}, \"sliding_attention\": {\"rope_type\": \"default\","
       + " \"rope_theta\": 50000.0, \"partial_rotary_factor\": 0.25}}"
     let native = try Self.dots(
@@ -149,7 +152,10 @@ import Testing
   }
 
   @Test(arguments: [
-    ("\"layer_types\": [\"chunked_attention\", \"sliding_attention\", \"full_attention\"]", "layer_types[0] is \"chunked_attention\""),
+    (
+      "\"layer_types\": [\"chunked_attention\", \"sliding_attention\", \"full_attention\"]",
+      "layer_types[0] is \"chunked_attention\""
+    ),
     ("\"layer_types\": [\"full_attention\"]", "layer_types has 1 entries; expected 3"),
     ("\"q_lora_rank\": null", "q_lora_rank is null"), ("\"n_shared_experts\": 0", "n_shared_experts is 0"),
     ("\"swa_head_dim\": 200, \"swa_qk_rope_head_dim\": 64", "swa_head_dim is 200"),

@@ -136,7 +136,8 @@ import Testing
 
   /// A chunk of more rows than the stem makes at a time, and of more than its convolutions gather.
   @Test func longChunks() throws {
-    let folder = try Self.folder(changing: [(#""chunk_length": 1"#, #""chunk_length": 9"#)], of: "processor_config.json")
+    let folder = try Self.folder(
+      changing: [(#""chunk_length": 1"#, #""chunk_length": 9"#)], of: "processor_config.json")
     let tower = try DotsAudioTower(
       DotsAudioFolder(folder.path), pool: ThreadPool(threadCount: 2), kernels: Kernels.selected())
     let samples = Sounds.voice(9 * 16000, seed: 3)
@@ -193,19 +194,37 @@ import Testing
 
   @Test(arguments: [
     (#""downsample_hidden_size": 6"#, #""downsample_hidden_size": 0"#, Status.malformed, "downsample_hidden_size is 0"),
-    (#""downsample_hidden_size": 6"#, #""downsample_hidden_size": 5"#, .malformed, "conv2d1.weight has shape [6, 1, 3, 3]"),
+    (
+      #""downsample_hidden_size": 6"#, #""downsample_hidden_size": 5"#, .malformed,
+      "conv2d1.weight has shape [6, 1, 3, 3]"
+    ),
     (#""feature_size": 20"#, #""feature_size": 21"#, .malformed, "feature_size is 21; expected 20"),
     (#""hop_length": 160"#, #""hop_length": 80"#, .malformed, "hop_length is 80; expected 160"),
     (#""adapter_input_size": 24"#, #""adapter_input_size": 25"#, .malformed, "adapter_input_size is 25; expected 24"),
     (#""partial_rotary_factor": 0.5"#, #""partial_rotary_factor": 0.4"#, .malformed, "partial_rotary_factor is 0.4"),
     (#""sampling_rate": 16000"#, #""sampling_rate": 8000"#, .unsupported, "sampling_rate is 8000"),
     (#""attention_bias": true"#, #""use_causal": true"#, .unsupported, "use_causal is true"),
-    (#""num_hidden_layers": 2"#, #""num_hidden_layers": 3"#, .malformed, "layers.2.self_attn_layer_norm.weight is missing"),
+    (
+      #""num_hidden_layers": 2"#, #""num_hidden_layers": 3"#, .malformed,
+      "layers.2.self_attn_layer_norm.weight is missing"
+    ),
   ])
   func badAudioConfigurations(old: String, new: String, status: Status, part: String) throws {
     let folder = try Self.folder(changing: [(old, new)], of: "config.json")
     let failure = #expect(throws: Failure.self) { _ = try DotsAudioFolder(folder.path) }
     #expect(failure?.status == status && failure?.message.contains(part) == true, "\(failure?.message ?? "")")
+  }
+
+  /// An hour in rows of a few samples each is refused before anything is made for it.
+  @Test func chunksOfTooManyRows() throws {
+    let folder = try Self.folder(
+      changing: [(#""chunk_length": 1"#, #""chunk_length": 3600"#), (#""hop_length": 160"#, #""hop_length": 2"#)],
+      of: "processor_config.json")
+    let source = try File(path: "\(folder.path)/config.json").readAll(limit: 1 << 20)
+    let parts = String(decoding: source, as: UTF8.self).split(separator: #""hop_length": 160"#, maxSplits: 1)
+    try folder.write("config.json", Array(parts.joined(separator: #""hop_length": 2"#).utf8))
+    let failure = #expect(throws: Failure.self) { _ = try DotsAudioFolder(folder.path) }
+    #expect(failure?.status == .unsupported && failure?.message.contains("3600000 rows") == true)
   }
 
   @Test func soundsThatMakeNoSenseAreRefused() throws {
@@ -254,7 +273,8 @@ import Testing
   }
 
   @Test(arguments: [
-    (#""embed_dim": 0"#, Status.malformed, "embed_dim"), (#""num_attention_heads": 7"#, .malformed, "num_attention_heads 7"),
+    (#""embed_dim": 0"#, Status.malformed, "embed_dim"),
+    (#""num_attention_heads": 7"#, .malformed, "num_attention_heads 7"),
     (#""adapter_out_dim": 7"#, .malformed, "adapter_out_dim is 7; expected 5120"),
     (#""adapter_in_dim": 7"#, .malformed, "adapter_in_dim is 7; expected 1536"),
     (#""adapter_merge_size": 3"#, .malformed, "adapter_merge_size is 3; expected 2"),

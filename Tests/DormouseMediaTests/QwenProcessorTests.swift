@@ -70,7 +70,8 @@ import Testing
         height: size[1])
       #expect(try plan.chunks.flatMap(\.frames) == row.integers("indices"))
       let grid = try row.integers("grid")
-      #expect(plan.chunks.map(\.grid) == [PatchGrid](repeating: PatchGrid(height: grid[1], width: grid[2]), count: grid[0]))
+      #expect(
+        plan.chunks.map(\.grid) == [PatchGrid](repeating: PatchGrid(height: grid[1], width: grid[2]), count: grid[0]))
       #expect(plan.prompt(placeholder: "@") == String(repeating: "@", count: grid.reduce(1, *) / 4))
       let processor = VideoProcessor(configuration)
       var all: [Float] = []
@@ -115,7 +116,9 @@ import Testing
     #expect(try rules() == [rule(7, 1_003_520), rule(131_072, 200_000, 1)])
     try folder.write(
       "processor_config.json",
-      Array(#"{"image_processor": {"size": {"shortest_edge": 5}}, "video_processor": {"size": {"shortest_edge": 6}}}"#.utf8))
+      Array(
+        #"{"image_processor": {"size": {"shortest_edge": 5}}, "video_processor": {"size": {"shortest_edge": 6}}}"#.utf8)
+    )
     #expect(try rules() == [rule(5, 1_003_520), rule(6, 786_432, 1)])
   }
 

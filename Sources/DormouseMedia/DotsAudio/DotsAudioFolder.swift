@@ -56,8 +56,18 @@ public struct DotsAudioFolder: Sendable {
 }
 
 extension DotsAudioConfiguration {
+  /// Rows of a chunk, at most: of a minute they are 750.
+  private static let mostChunkRows = 1 << 16
+
   /// Checks that the features are those the tower takes.
   fileprivate func require(_ features: LogMelConfiguration, _ fields: JSONFields) throws(Failure) {
+    let rows = chunkRows(features)
+    guard rows <= Self.mostChunkRows else {
+      throw Failure(
+        .unsupported,
+        "\(fields.file): a chunk of \(features.chunkLength) s has \(rows) rows of \(samplesPerRow) samples; at most"
+          + " \(Self.mostChunkRows) are supported")
+    }
     guard let audio = try fields.fields("audio_config") else { return }
     for (key, own, found) in [
       ("feature_size", melBinCount, features.featureSize), ("hop_length", hopLength, features.hopLength),

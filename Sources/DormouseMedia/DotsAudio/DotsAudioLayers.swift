@@ -13,6 +13,8 @@ final class DotsAudioLayers {
     /// [heads, head dimension, rows], and [heads, rows, head dimension].
     let keys, values: Int
     let stem: ConvolutionStem.Layout
+    /// [rows, pairs] each.
+    let cosines, sines: Int
     /// [threads, attention.ownWords].
     let attentionScratch: Int
 
@@ -23,6 +25,8 @@ final class DotsAudioLayers {
         headCount: c.attentionHeadCount, headDimension: c.headDimension, capacity: rowCount)
       keys = try rows.layout.words(rowCount, c.hiddenSize)
       values = try rows.layout.words(rowCount, c.hiddenSize)
+      cosines = try rows.layout.words(rowCount, c.rotaryDimension / 2)
+      sines = try rows.layout.words(rowCount, c.rotaryDimension / 2)
       stem = try ConvolutionStem.Layout(c, &rows.layout)
       attentionScratch = try rows.layout.words(threadCount, attention.ownWords)
     }
@@ -32,6 +36,7 @@ final class DotsAudioLayers {
   private let layout: Layout
   private let blocks: WhisperBlocks
   private let stem: ConvolutionStem
+  private let rope: PartialRope
 
   /// - Throws: `Failure(.outOfMemory)`.
   init(_ tower: DotsAudioTower) throws(Failure) {
@@ -45,6 +50,9 @@ final class DotsAudioLayers {
       layout.rows, hiddenSize: c.hiddenSize, queue: queue, for: "an audio tower's scratch memory")
     stem = ConvolutionStem(
       configuration: c, weights: tower.weights, layout: layout.stem, words: blocks.words, queue: queue)
+    rope = PartialRope(
+      c, rows: tower.chunkRows, cosines: blocks.words + layout.cosines, sines: blocks.words + layout.sines,
+      pool: tower.pool)
   }
 
   /// Makes some of the stream's rows of the features [frames, mel bins] of a chunk.
@@ -66,7 +74,7 @@ final class DotsAudioLayers {
     let c = tower.configuration
     blocks.products(
       [(weights.query, blocks.query), (weights.key, blocks.key), (weights.value, blocks.value)], blocks.normed, count)
-    tower.rope.rotate(blocks.query, blocks.key, count: count, heads: c.attentionHeadCount, pool: tower.pool)
+    rope.rotate(blocks.query, blocks.key, count: count, heads: c.attentionHeadCount, pool: tower.pool)
     blocks.scaleQueries(count, headDimension: c.headDimension)
     let (keys, values) = (blocks.words + layout.keys, blocks.words + layout.values)
     layout.attention.store(
@@ -93,22 +101,31 @@ final class DotsAudioLayers {
 }
 
 /// Rotation of a head's first channels by a row's place (RoPE, arXiv 2104.09864), halves turning together.
-struct PartialRope: Sendable {
+private struct PartialRope {
   private let pairs: RotaryPairs
-  /// [rows, pairs].
-  private let cosines: [Float]
-  private let sines: [Float]
+  /// [rows, pairs], in memory of the tower's at work.
+  private let cosines: UnsafeMutablePointer<Float>
+  private let sines: UnsafeMutablePointer<Float>
 
   /// - Parameter rows: places, from 0 on.
-  init(_ c: DotsAudioConfiguration, rows: Int) {
+  init(
+    _ c: DotsAudioConfiguration, rows: Int, cosines: UnsafeMutablePointer<Float>, sines: UnsafeMutablePointer<Float>,
+    pool: ThreadPool
+  ) {
     let dimension = c.rotaryDimension
     let frequencies = stride(from: 0, to: dimension, by: 2).map { index in
       1 / powf(c.ropeTheta, Float(index) / Float(dimension))
     }
-    let angles = (0..<rows).flatMap { row in frequencies.map { Float(row) * $0 } }
-    cosines = angles.map { cosf($0) }
-    sines = angles.map { sinf($0) }
+    pool.forEachToken(rows) { row in
+      for (pair, frequency) in frequencies.enumerated() {
+        let angle = Float(row) * frequency
+        cosines[row * frequencies.count + pair] = cosf(angle)
+        sines[row * frequencies.count + pair] = sinf(angle)
+      }
+    }
     pairs = RotaryPairs(headWidth: c.headDimension, count: frequencies.count, isInterleaved: false)
+    self.cosines = cosines
+    self.sines = sines
   }
 
   /// Rotates `count` rows of queries and keys [count, heads, head dimension] in place.
@@ -116,15 +133,10 @@ struct PartialRope: Sendable {
     _ query: UnsafeMutablePointer<Float>, _ key: UnsafeMutablePointer<Float>, count: Int, heads: Int, pool: ThreadPool
   ) {
     let width = heads * pairs.headWidth
-    cosines.withUnsafeBufferPointer { cosines in
-      sines.withUnsafeBufferPointer { sines in
-        guard let cosines = cosines.baseAddress, let sines = sines.baseAddress else { return }
-        pool.forEachToken(count) { row in
-          let place = row * pairs.count
-          for x in [query, key] {
-            pairs.rotate(x + row * width, heads: heads, cosines: cosines + place, sines: sines + place)
-          }
-        }
+    pool.forEachToken(count) { row in
+      let place = row * pairs.count
+      for x in [query, key] {
+        pairs.rotate(x + row * width, heads: heads, cosines: cosines + place, sines: sines + place)
       }
     }
   }

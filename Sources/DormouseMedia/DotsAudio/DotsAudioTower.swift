@@ -12,7 +12,6 @@ public final class DotsAudioTower: SoundTower {
   let folder: DotsAudioFolder
   let weights: DotsAudioWeights
   let spectrogram: LogMelSpectrogram
-  let rope: PartialRope
   private let store: TensorStore
   private let floats: [AlignedBuffer]
 
@@ -31,7 +30,6 @@ public final class DotsAudioTower: SoundTower {
     var source = TensorSource(folder.checkpoint, store: store, panels: nil, nil)
     weights = try DotsAudioWeights(&source, configuration)
     floats = source.floats
-    rope = PartialRope(configuration, rows: configuration.chunkRows(folder.features))
   }
 
   /// Rows of a chunk, at most.

@@ -34,7 +34,8 @@ struct DotsAudioWeights: Sendable {
     var layers: [DotsAudioLayerWeights] = []
     for index in 0..<c.layerCount { layers.append(try Self.layer(&source, tower, "layers.\(index).", c)) }
     self.layers = layers
-    norm = try source.rmsNorm(tower.find(["layer_norm"]), count: c.hiddenSize, epsilon: DotsAudioConfiguration.normEpsilon)
+    norm = try source.rmsNorm(
+      tower.find(["layer_norm"]), count: c.hiddenSize, epsilon: DotsAudioConfiguration.normEpsilon)
     let parts = Self.spellings(
       source, ["audio_encoder.audio_adapter.", "audio_adapter.", "model.audio_tower.adapter.", "audio_tower.adapter."])
     adapterNorm = try source.layerNorm(

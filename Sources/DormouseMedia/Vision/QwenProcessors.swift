@@ -20,7 +20,8 @@ enum QwenProcessors {
   static func check(_ limits: (least: Int, most: Int), _ fields: JSONFields) throws(Failure) {
     guard limits.least <= limits.most else {
       throw Failure(
-        .malformed, "\(fields.file): \(fields.path)size asks for \(limits.least) pixels at least and \(limits.most) at"
+        .malformed,
+        "\(fields.file): \(fields.path)size asks for \(limits.least) pixels at least and \(limits.most) at"
           + " most")
     }
   }

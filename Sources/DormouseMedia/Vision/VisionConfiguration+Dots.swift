@@ -123,20 +123,23 @@ private struct DotsNetworks {
       case "sparse": networks.append(try sparse(own?.fields("\(layer)"), standard))
       default:
         throw Failure(
-          .malformed, "\(vision.file): \(vision.path)mlp_layer_types[\(layer)] is \(type.text());"
+          .malformed,
+          "\(vision.file): \(vision.path)mlp_layer_types[\(layer)] is \(type.text());"
             + " expected \"dense\" or \"sparse\"")
       }
     }
     return networks
   }
 
-  private func pyramid(_ counts: [Int?], _ key: String, _ layers: Int) throws(Failure) -> [VisionConfiguration.Network] {
+  private func pyramid(_ counts: [Int?], _ key: String, _ layers: Int) throws(Failure) -> [VisionConfiguration.Network]
+  {
     try require(counts.count, layers, key)
     var networks: [VisionConfiguration.Network] = []
     for (layer, count) in counts.prefix(layers).enumerated() {
       guard let count, count <= Self.countRange.upperBound else {
         throw Failure(
-          .malformed, "\(vision.file): \(vision.path)\(key)[\(layer)] is not an integer up to"
+          .malformed,
+          "\(vision.file): \(vision.path)\(key)[\(layer)] is not an integer up to"
             + " \(Self.countRange.upperBound)")
       }
       networks.append(count > 0 ? .experts(experts(count, min(perToken, count))) : .gated)

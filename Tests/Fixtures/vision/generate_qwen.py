@@ -56,7 +56,7 @@ def pictures(tensors):
              "image_std": 0.25, "resample": 2}  # fmt: skip
     for index, (config, size) in enumerate(
         [(small, (33, 21)), (grey, (100, 90)), (grey, (7, 60)), (grey, (1, 1)), (grey, (32, 16)), (older, (43, 27)),
-         (older, (200, 3))]):  # fmt: skip
+         (older, (90, 3))]):  # fmt: skip
         processor = image_processing_qwen2_vl.Qwen2VLImageProcessor(**config)
         out = processor([picture(*size, seed=index)], return_tensors="pt", input_data_format="channels_last")
         grid = out["image_grid_thw"][0].tolist()

@@ -61,9 +61,9 @@ public struct Router: Sendable {
   ) {
     let experts = configuration.expertCount
     let scores = scratch
-    let keys = UnsafeMutableRawPointer(scratch + experts).assumingMemoryBound(to: Int32.self)
+    let keys = UnsafeMutableRawPointer(scratch + experts).assumingMemoryBound(to: UInt32.self)
     score(logits, into: scores)
-    for expert in 0..<experts { keys[expert] = Router.key(scores[expert] + (bias?[expert] ?? 0)) }
+    for expert in 0..<experts { keys[expert] = (scores[expert] + (bias?[expert] ?? 0)).sortKey }
     if configuration.groupCount > 1 { maskGroups(scores, bias, keys, groupKeys: keys + experts) }
     for slot in 0..<configuration.expertsPerToken {
       let best = Router.takeGreatest(keys, experts)
@@ -92,8 +92,8 @@ public struct Router: Sendable {
 
   /// Leaves only the experts of the best groups in the running.
   private func maskGroups(
-    _ scores: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ keys: UnsafeMutablePointer<Int32>,
-    groupKeys: UnsafeMutablePointer<Int32>
+    _ scores: UnsafePointer<Float>, _ bias: UnsafePointer<Float>?, _ keys: UnsafeMutablePointer<UInt32>,
+    groupKeys: UnsafeMutablePointer<UInt32>
   ) {
     let groups = configuration.groupCount
     let size = configuration.expertCount / groups
@@ -110,11 +110,11 @@ public struct Router: Sendable {
           second = choice
         }
       }
-      groupKeys[group] = Router.key(sumsTwo ? best + second : best)
+      groupKeys[group] = (sumsTwo ? best + second : best).sortKey
     }
     for _ in 0..<configuration.selectedGroupCount { _ = Router.takeGreatest(groupKeys, groups) }
     // The fills of the two classes: -infinity, and 0 among probabilities.
-    let fill = Router.key(sumsTwo ? -.infinity : 0)
+    let fill = (sumsTwo ? -Float.infinity : 0).sortKey
     for group in 0..<groups where groupKeys[group] != Router.taken {
       for expert in group * size..<(group + 1) * size { keys[expert] = fill }
     }
@@ -133,17 +133,10 @@ public struct Router: Sendable {
   // MARK: - Order
 
   /// Below the key of every number: what has been chosen already.
-  private static let taken = Int32.min
-
-  /// An integer that sorts as the float does, NaN at the top and both zeroes equal.
-  private static func key(_ value: Float) -> Int32 {
-    if value.isNaN { return .max }
-    let bits = Int32(bitPattern: (value + 0).bitPattern)
-    return bits >= 0 ? bits : bits ^ 0x7FFF_FFFF
-  }
+  private static let taken = UInt32(0)
 
   /// The first index of the greatest key, which is marked as taken.
-  private static func takeGreatest(_ keys: UnsafeMutablePointer<Int32>, _ count: Int) -> Int {
+  private static func takeGreatest(_ keys: UnsafeMutablePointer<UInt32>, _ count: Int) -> Int {
     var best = 0
     for index in 1..<max(count, 1) where keys[index] > keys[best] { best = index }
     keys[best] = taken

@@ -19,22 +19,25 @@ public struct MediaFolder: Sendable {
     modalities = towers.flatMap(\.modalities)
     var (weights, floats) = (0, 0)
     for tower in towers {
-      weights = try CheckedSize.sum(weights, tower.weightByteCount, of: "\(path): the towers' size")
-      floats = try CheckedSize.sum(floats, tower.floatByteCount, of: "\(path): the towers' size")
+      weights = try CheckedSize.sum(weights, tower.tensors.weightByteCount, of: "\(path): the towers' size")
+      floats = try CheckedSize.sum(floats, tower.tensors.floatByteCount, of: "\(path): the towers' size")
     }
     weightByteCount = weights
     floatByteCount = floats
   }
 
   private static func towers(_ path: String, _ checkpoint: Checkpoint) throws(Failure) -> [any TowerFolder] {
+    let file = "\(path)/config.json"
+    let document = try File.readJSON(file)
+    let fields = try JSONFields(document, file: file)
     var towers: [any TowerFolder] = []
-    if try VisionConfiguration.load(folder: path) != nil {
+    if try VisionConfiguration(json: document, file: file) != nil {
       towers.append(try VisionFolder(path, checkpoint: checkpoint))
     }
-    if try VoiceTowerConfiguration.isKnown(folder: path) {
+    if try VoiceTowerConfiguration.isKnown(fields) {
       towers.append(try VoiceTowerFolder(path, checkpoint: checkpoint))
     }
-    if try DotsAudioConfiguration.isKnown(folder: path) {
+    if try DotsAudioConfiguration.isKnown(fields) {
       towers.append(try DotsAudioFolder(path, checkpoint: checkpoint))
     }
     return towers
@@ -54,7 +57,7 @@ public struct MediaFolder: Sendable {
     var parts = ProgressParts(progress, total: UInt64(clamping: weightByteCount))
     var loaded: [(modalities: [Modality], encoder: any MediaEncoder)] = []
     for tower in towers {
-      let own = parts.next(UInt64(clamping: tower.weightByteCount))
+      let own = parts.next(UInt64(clamping: tower.tensors.weightByteCount))
       let encoder = try tower.load(residency: residency, pool: pool, kernels: kernels, progress: own)
       loaded.append((tower.modalities, encoder))
     }

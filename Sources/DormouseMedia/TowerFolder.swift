@@ -6,9 +6,7 @@ import DormouseWeights
 protocol TowerFolder: Sendable {
   /// What it answers for; no two towers of a model have one in common.
   var modalities: [Modality] { get }
-  /// Bytes of its weights in the files' types, and of the float32 copies that loading will make.
-  var weightByteCount: Int { get }
-  var floatByteCount: Int { get }
+  var tensors: CheckedTensors { get }
 
   /// Loads the weights.
   /// - Parameter progress: bytes of this tower's weights loaded; `false` cancels.
@@ -27,7 +25,20 @@ extension VisionFolder: TowerFolder {
   }
 }
 
-extension VoiceTowerFolder: TowerFolder {
+/// The same for a tower that makes rows of sounds.
+protocol SoundTowerFolder: TowerFolder {
+  /// The token whose place the rows take, as prompts write it.
+  var audioTokenName: String { get }
+
+  /// The memory that the tower and one sound at a time will take, however long the sound is.
+  func plan(threadCount: Int, kernels: Kernels) throws(Failure) -> AudioModelPlan
+
+  func loadTower(
+    residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
+  ) throws(Failure) -> any SoundTower
+}
+
+extension SoundTowerFolder {
   var modalities: [Modality] { [.audio] }
 
   func load(
@@ -37,43 +48,18 @@ extension VoiceTowerFolder: TowerFolder {
   }
 }
 
-extension DotsAudioFolder: TowerFolder {
-  var modalities: [Modality] { [.audio] }
-
-  func load(
+extension VoiceTowerFolder: SoundTowerFolder {
+  func loadTower(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
-  ) throws(Failure) -> any MediaEncoder {
-    try VoiceEncoder(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
+  ) throws(Failure) -> any SoundTower {
+    try VoiceTower(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 }
 
-/// The towers of a model that has several, each of which answers for its modalities.
-struct CompositeEncoder: MediaEncoder {
-  private let encoders: [Modality: any MediaEncoder]
-
-  /// - Parameter towers: each with the modalities that it answers for.
-  init(_ towers: [(modalities: [Modality], encoder: any MediaEncoder)]) {
-    encoders = towers.reduce(into: [:]) { encoders, tower in
-      for modality in tower.modalities { encoders[modality] = tower.encoder }
-    }
-  }
-
-  func placeholder(of modality: Modality) -> String? { encoders[modality]?.placeholder(of: modality) }
-
-  func paddingTokens(of modality: Modality) -> [String] { encoders[modality]?.paddingTokens(of: modality) ?? [] }
-
-  func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia { try encoder(item.modality).prepare(item) }
-
-  func begin(
-    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
-  ) throws(Failure) -> any EncodingRun {
-    try encoder(prepared.modality).begin(prepared, into: rows)
-  }
-
-  private func encoder(_ modality: Modality) throws(Failure) -> any MediaEncoder {
-    guard let encoder = encoders[modality] else {
-      throw Failure(.unsupported, "this model takes no parts of type \(modality.rawValue)")
-    }
-    return encoder
+extension DotsAudioFolder: SoundTowerFolder {
+  func loadTower(
+    residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
+  ) throws(Failure) -> any SoundTower {
+    try DotsAudioTower(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 }

@@ -1,3 +1,5 @@
+import DormouseLayers
+
 /// Finds the greatest of many numbers by their bits, a byte at a time (radix select), in time linear in their number.
 enum TopPositions {
   /// Values of a byte.
@@ -18,7 +20,7 @@ enum TopPositions {
       let known = shift == 24 ? 0 : UInt32.max << (shift + 8)
       buckets.update(repeating: 0, count: bucketCount)
       for position in 0..<count {
-        let key = key(scores[position])
+        let key = scores[position].sortKey
         if key & known == border { buckets[Int(key >> shift & 0xFF)] += 1 }
       }
       var bucket = bucketCount - 1
@@ -30,18 +32,11 @@ enum TopPositions {
     }
     var next = 0
     for position in 0..<count where next < wanted {
-      let key = key(scores[position])
+      let key = scores[position].sortKey
       guard key > border || (key == border && ties > 0) else { continue }
       if key == border { ties -= 1 }
       positions[next] = Int32(truncatingIfNeeded: position)
       next += 1
     }
-  }
-
-  /// An integer that sorts as the float does, NaN at the top and both zeroes equal.
-  private static func key(_ value: Float) -> UInt32 {
-    guard !value.isNaN else { return .max }
-    let bits = (value + 0).bitPattern
-    return bits >> 31 == 0 ? bits | 0x8000_0000 : ~bits
   }
 }

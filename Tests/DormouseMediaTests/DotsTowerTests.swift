@@ -304,10 +304,9 @@ import Testing
   @Test func textAlone() throws {
     let json: JSON = ["model_type": "dots3_note", "hidden_size": 64]
     #expect(try VisionConfiguration(json: json) == nil)
-    let folder = try TemporaryFolder()
-    try folder.write("config.json", Array(json.text().utf8))
-    #expect(try !DotsAudioConfiguration.isKnown(folder: folder.path))
-    #expect(try !VoiceTowerConfiguration.isKnown(folder: folder.path))
+    let fields = try JSONFields(json, file: "config.json")
+    #expect(try !DotsAudioConfiguration.isKnown(fields))
+    #expect(try !VoiceTowerConfiguration.isKnown(fields))
   }
 
   /// The encoder's sizes of a `whisper_config` are those that count.

@@ -1,5 +1,5 @@
 import DormouseKernels
-import DormouseMedia
+@testable import DormouseMedia
 import DormouseSupport
 import DormouseWeights
 import Testing
@@ -15,9 +15,9 @@ import Testing
     let (vision, voice) = (try VisionFolder(Self.path), try VoiceTowerFolder(Self.path))
     #expect(voice.configuration.architecture == .audioFlamingo3 && voice.configuration.isBesideVision)
     #expect(voice.audioTokenName == "<sound>" && voice.maximumSeconds == 60 && voice.features.chunkLength == 4)
-    #expect(folder.weightByteCount == vision.weightByteCount + voice.weightByteCount)
-    #expect(folder.floatByteCount == vision.floatByteCount + voice.floatByteCount)
-    #expect(Set(vision.tensorNames).isDisjoint(with: voice.tensorNames))
+    #expect(folder.weightByteCount == vision.tensors.weightByteCount + voice.tensors.weightByteCount)
+    #expect(folder.floatByteCount == vision.tensors.floatByteCount + voice.tensors.floatByteCount)
+    #expect(Set(vision.tensors.names).isDisjoint(with: voice.tensors.names))
   }
 
   @Test func rowsOfSoundsEqualTheReference() throws {

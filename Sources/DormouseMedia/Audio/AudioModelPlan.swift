@@ -1,3 +1,5 @@
+import DormouseSupport
+
 /// The memory of a model that hears, known before anything is loaded.
 public struct AudioModelPlan: Sendable, Equatable {
   /// Weights as they lie in the files, mapped or in memory.
@@ -13,5 +15,20 @@ public struct AudioModelPlan: Sendable, Equatable {
 
   public var totalByteCount: Int {
     weightByteCount + floatByteCount + cacheByteCount + scratchByteCount + threadScratchByteCount
+  }
+
+  /// - Parameter ownByteCount: what each thread keeps.
+  /// - Throws: `Failure(.malformed)` for sums beyond 64 bits.
+  init(
+    _ tensors: CheckedTensors, cacheByteCount: Int = 0, scratchByteCount: Int, ownByteCount: Int, threadCount: Int
+  ) throws(Failure) {
+    weightByteCount = tensors.weightByteCount
+    floatByteCount = tensors.floatByteCount
+    self.cacheByteCount = cacheByteCount
+    self.scratchByteCount = scratchByteCount
+    threadScratchByteCount = try CheckedSize.product(threadCount, ownByteCount, of: "the threads' scratch memory")
+    _ = try CheckedSize.sum(
+      weightByteCount, floatByteCount, cacheByteCount, scratchByteCount, threadScratchByteCount,
+      of: "the memory plan")
   }
 }

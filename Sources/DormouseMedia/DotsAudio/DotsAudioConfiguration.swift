@@ -39,10 +39,9 @@ public struct DotsAudioConfiguration: Sendable, Equatable {
 
 extension DotsAudioConfiguration {
   /// Whether a model of this `config.json` has such a tower: a folder may be the text model's alone.
-  static func isKnown(folder: String) throws(Failure) -> Bool {
-    let file = "\(folder)/config.json"
-    let fields = try JSONFields(File.readJSON(file), file: file)
-    return try fields.optionalString("model_type") == "dots3_note" && fields.value("audio_config") != nil
+  static func isKnown(_ fields: JSONFields) throws(Failure) -> Bool {
+    let type = try fields.optionalString("model_type")
+    return type == VisionConfiguration.Architecture.dots3Note.rawValue && fields.value("audio_config") != nil
   }
 
   /// - Parameter fields: `config.json`.

@@ -9,13 +9,9 @@ public struct DotsAudioFolder: Sendable {
   public let path: String
   public let configuration: DotsAudioConfiguration
   public let features: LogMelConfiguration
-  /// Bytes of the weights as the files have them.
-  public let weightByteCount: Int
-  /// Bytes of the float32 copies of norms and biases that loading will make.
-  public let floatByteCount: Int
-  let checkpoint: Checkpoint
-  /// The tensors of the tower alone.
-  public let tensorNames: [String]
+  /// Those of the tower alone.
+  let tensors: CheckedTensors
+  let audioTokenName = "<|audio_comp_pad|>"
 
   /// - Parameter checkpoint: the folder's files where they are open already.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
@@ -26,12 +22,9 @@ public struct DotsAudioFolder: Sendable {
     configuration = try DotsAudioConfiguration(fields)
     features = try LogMelConfiguration.loadDots(folder: path)
     try configuration.require(features, fields)
-    if let checkpoint { self.checkpoint = checkpoint } else { self.checkpoint = try Checkpoint(folder: path) }
-    var source = TensorSource(self.checkpoint, store: nil, panels: nil, nil)
-    _ = try DotsAudioWeights(&source, configuration)
-    tensorNames = source.loadedNames
-    weightByteCount = try source.loadedByteCount(of: "\(path): the audio tower's size")
-    floatByteCount = source.floatByteCount
+    tensors = try CheckedTensors(path, checkpoint, of: "the audio tower") {
+      [configuration] (source) throws(Failure) in _ = try DotsAudioWeights(&source, configuration)
+    }
   }
 
   /// Rows of a sound, and places of the audio token in its prompt.
@@ -45,13 +38,9 @@ public struct DotsAudioFolder: Sendable {
     let rowCount = configuration.chunkRows(features)
     let layers = try DotsAudioLayers.Layout(configuration, rowCount: rowCount, threadCount: threadCount)
     let own = DotsAudioTower.threadScratchByteCount(configuration, rowCount: rowCount, kernels)
-    let threads = try CheckedSize.product(threadCount, own, of: "the threads' scratch memory")
     let scratch = try CheckedSize.sum(
       layers.rows.layout.byteCount(), VoiceFeatures.byteCount(features), of: "the memory plan")
-    _ = try CheckedSize.sum(weightByteCount, floatByteCount, scratch, threads, of: "the memory plan")
-    return AudioModelPlan(
-      weightByteCount: weightByteCount, floatByteCount: floatByteCount, cacheByteCount: 0, scratchByteCount: scratch,
-      threadScratchByteCount: threads)
+    return try AudioModelPlan(tensors, scratchByteCount: scratch, ownByteCount: own, threadCount: threadCount)
   }
 }
 

@@ -12,8 +12,7 @@ public final class DotsAudioTower: SoundTower {
   let folder: DotsAudioFolder
   let weights: DotsAudioWeights
   let spectrogram: LogMelSpectrogram
-  private let store: TensorStore
-  private let floats: [AlignedBuffer]
+  private let memory: TensorMemory
 
   /// Loads a folder that was checked.
   /// - Parameter progress: bytes of weights loaded; `false` cancels.
@@ -26,10 +25,9 @@ public final class DotsAudioTower: SoundTower {
     self.pool = pool
     self.kernels = kernels
     spectrogram = try LogMelSpectrogram(folder.features)
-    store = try folder.checkpoint.load(folder.tensorNames, residency: residency, pool: pool, progress: progress)
-    var source = TensorSource(folder.checkpoint, store: store, panels: nil, nil)
-    weights = try DotsAudioWeights(&source, configuration)
-    floats = source.floats
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
+      [configuration] (source) throws(Failure) in try DotsAudioWeights(&source, configuration)
+    }
   }
 
   /// Rows of a chunk, at most.
@@ -62,13 +60,12 @@ struct DotsAudioRun: EncodingRun {
   }
 
   private let tower: DotsAudioTower
-  private let rows: UnsafeMutableBufferPointer<Float>
+  private var rows: SoundRows
   private let chunks: [DotsAudioConfiguration.Chunk]
   private let features: VoiceFeatures
   private let layers: DotsAudioLayers
-  /// Chunks that are done, and rows that are there.
+  /// Chunks that are done.
   private var chunkCount = 0
-  private var rowCount = 0
   private var stage = Stage.stem(0)
 
   /// - Parameters:
@@ -77,13 +74,9 @@ struct DotsAudioRun: EncodingRun {
   /// - Throws: `Failure(.invalidArgument)` for a sound without samples or a buffer too small, `Failure(.outOfMemory)`.
   init(_ tower: DotsAudioTower, _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     let c = tower.configuration
-    let needed = try CheckedSize.product(
-      tower.tokenCount(sampleCount: samples.count), c.textHiddenSize, of: "a sound's rows")
-    guard rows.count >= needed else {
-      throw Failure(.invalidArgument, "room for \(rows.count) values of a sound's rows; \(needed) are to be written")
-    }
     self.tower = tower
-    self.rows = rows
+    self.rows = try SoundRows(
+      rows, count: try tower.tokenCount(sampleCount: samples.count), width: c.textHiddenSize)
     chunks = try c.chunks(sampleCount: samples.count, features: tower.folder.features)
     features = try VoiceFeatures(samples, tower.spectrogram, isWhole: false, pool: tower.pool)
     layers = try DotsAudioLayers(tower)
@@ -108,19 +101,10 @@ struct DotsAudioRun: EncodingRun {
       layers.run(layer: layer, count: chunk.rows)
       stage = layer + 1 < tower.weights.layers.count ? .layer(layer + 1) : .adapter
     case .adapter:
-      try finish(chunk)
+      layers.finish(chunk.rows, into: try rows.next(chunk.rows))
+      chunkCount += 1
       return true
     }
     return false
-  }
-
-  private mutating func finish(_ chunk: DotsAudioConfiguration.Chunk) throws(Failure) {
-    let width = tower.configuration.textHiddenSize
-    guard let base = rows.baseAddress, (rowCount + chunk.rows) * width <= rows.count else {
-      throw Failure(.internalError, "a tower makes more rows than the \(rows.count / width) that there is room for")
-    }
-    layers.finish(chunk.rows, into: base + rowCount * width)
-    rowCount += chunk.rows
-    chunkCount += 1
   }
 }

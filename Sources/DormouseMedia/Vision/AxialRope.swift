@@ -1,3 +1,4 @@
+import DormouseLayers
 import DormouseSupport
 import Glibc
 

@@ -29,7 +29,7 @@ struct DotsVisionBinding {
       patchEmbedding: patchEmbedding, embeddingNorm: embeddingNorm, positions: nil, layers: layers,
       finalNorm: finalNorm, projectorNorm: projectorNorm, projectorIn: projectorIn,
       projectorOut: try linear(["adapter.mlp.2", "merger.mlp.2"], c.textHiddenSize, c.mergedWidth),
-      ropeInterleaved: false, store: source.store, floats: source.floats)
+      ropeInterleaved: false)
   }
 
   private mutating func layer(

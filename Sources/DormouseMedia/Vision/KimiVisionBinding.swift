@@ -4,13 +4,13 @@ import DormouseSupport
 /// The tensors of a MoonViT tower.
 struct KimiVisionBinding {
   private let configuration: VisionConfiguration
-  private let names: VisionTensorNames
+  private let names: KimiVisionTensorNames
   private(set) var source: TensorSource
 
   init(_ configuration: VisionConfiguration, _ source: TensorSource) {
     self.configuration = configuration
     self.source = source
-    names = VisionTensorNames(source.checkpoint)
+    names = KimiVisionTensorNames(source.checkpoint)
   }
 
   mutating func weights() throws(Failure) -> VisionWeights {
@@ -29,7 +29,7 @@ struct KimiVisionBinding {
     return VisionWeights(
       patchEmbedding: patchEmbedding, embeddingNorm: nil, positions: positions, layers: layers, finalNorm: finalNorm,
       projectorNorm: projectorNorm, projectorIn: projectorIn, projectorOut: projectorOut,
-      ropeInterleaved: names.isPublished, store: source.store, floats: source.floats)
+      ropeInterleaved: names.isPublished)
   }
 
   private mutating func layer(_ index: Int) throws(Failure) -> VisionLayerWeights {

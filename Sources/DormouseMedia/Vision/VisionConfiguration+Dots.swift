@@ -61,12 +61,6 @@ extension VisionConfiguration {
 }
 
 extension JSONFields {
-  /// `hidden_size` of dots3-note's text model, whose configuration published files have at the top.
-  func dotsTextHiddenSize() throws(Failure) -> Int {
-    let text = try fields("text_config") ?? self
-    return try text.optionalInteger("hidden_size", VisionConfiguration.widthRange) ?? 5120
-  }
-
   /// The value under the first of `keys` that is there.
   func firstInteger(_ keys: [String], _ range: ClosedRange<Int>) throws(Failure) -> Int? {
     for key in keys {

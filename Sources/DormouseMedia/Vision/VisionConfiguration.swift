@@ -141,20 +141,4 @@ extension JSONFields {
     guard type == "axial" else { throw rope.unsupported("rope_type", .string(type), supported: "axial") }
     return Float(try rope.optionalNumber("rope_theta", 1...1e9) ?? 10_000)
   }
-
-  /// What published models all have, refused where a file asks for something else.
-  func require(_ known: [String: [String]]) throws(Failure) {
-    for (key, values) in known.sorted(by: { $0.key < $1.key }) {
-      guard let value = try optionalString(key), !values.contains(value) else { continue }
-      throw unsupported(key, .string(value), supported: values.filter { !$0.isEmpty }.joined(separator: ", "))
-    }
-  }
-
-  /// The same for switches.
-  func require(_ known: [String: Bool]) throws(Failure) {
-    for (key, value) in known.sorted(by: { $0.key < $1.key }) {
-      guard let found = try optionalBoolean(key), found != value else { continue }
-      throw unsupported(key, .bool(found), supported: "\(value)")
-    }
-  }
 }

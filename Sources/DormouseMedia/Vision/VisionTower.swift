@@ -6,13 +6,8 @@ public import DormouseWeights
 public struct VisionFolder: Sendable {
   public let path: String
   public let configuration: VisionConfiguration
-  public let checkpoint: Checkpoint
-  /// The tensors that the tower and its projector use.
-  public let tensorNames: [String]
-  /// Bytes of their weights in the files' types.
-  public let weightByteCount: Int
-  /// Bytes of the float32 copies of norms, biases and positions that loading will make.
-  public let floatByteCount: Int
+  /// Those that the tower and its projector use.
+  let tensors: CheckedTensors
 
   /// - Parameter checkpoint: the folder's files where they are open already.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected; `.unsupported` for a model without
@@ -26,11 +21,9 @@ public struct VisionFolder: Sendable {
     }
     self.path = path
     configuration = found
-    self.checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
-    let source = try VisionWeights.bind(configuration, self.checkpoint).source
-    tensorNames = source.loadedNames
-    floatByteCount = source.floatByteCount
-    weightByteCount = try source.loadedByteCount(of: "\(path): the vision tower's size")
+    tensors = try CheckedTensors(path, checkpoint, of: "the vision tower") { (source) throws(Failure) in
+      _ = try VisionWeights.bind(&source, found)
+    }
   }
 }
 
@@ -47,6 +40,7 @@ public final class VisionTower: Sendable {
   let positions: PositionGrid?
   let rope: AxialRope
   let attention: VisionAttention
+  private let memory: TensorMemory
 
   /// Loads the weights of a folder that was checked.
   /// - Parameter progress: bytes of weights loaded; `false` cancels.
@@ -55,11 +49,11 @@ public final class VisionTower: Sendable {
     _ folder: VisionFolder, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
     progress: Progress? = nil
   ) throws(Failure) {
-    let store = try folder.checkpoint.load(
-      folder.tensorNames, residency: residency, pool: pool, progress: progress)
     let c = folder.configuration
     configuration = c
-    weights = try VisionWeights.bind(c, folder.checkpoint, store: store).weights
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
+      (source) throws(Failure) in try VisionWeights.bind(&source, c)
+    }
     if let grid = c.positions, let table = weights.positions {
       positions = PositionGrid(grid, hidden: c.hiddenSize, table: table)
     } else {

@@ -41,7 +41,7 @@ struct VisionExpertsWeights: Sendable {
   let experts: [VisionGatedWeights]
 }
 
-/// The tensors of a tower and its projector: views of memory that `store` and `floats` own.
+/// The tensors of a tower and its projector: views of memory that the tower owns.
 struct VisionWeights: Sendable {
   /// [hidden, 3 * patch * patch]: a convolution whose kernels don't overlap is a product.
   let patchEmbedding: Linear
@@ -57,22 +57,19 @@ struct VisionWeights: Sendable {
   let projectorOut: Linear
   /// Whether neighbouring channels of a head turn together, else i and i + half.
   let ropeInterleaved: Bool
-  let store: TensorStore?
-  let floats: [AlignedBuffer]
 
   /// Finds every tensor of a tower and its projector by its published name and checks its shape and type.
-  /// - Parameter store: the loaded tensors; nil to check headers only.
-  static func bind(
-    _ configuration: VisionConfiguration, _ checkpoint: Checkpoint, store: TensorStore? = nil
-  ) throws(Failure) -> (weights: VisionWeights, source: TensorSource) {
-    let source = TensorSource(checkpoint, store: store, panels: nil, nil)
+  static func bind(_ source: inout TensorSource, _ configuration: VisionConfiguration) throws(Failure) -> VisionWeights
+  {
     switch configuration.architecture {
     case .kimiK25, .kimiVL:
       var binding = KimiVisionBinding(configuration, source)
-      return (try binding.weights(), binding.source)
+      defer { source = binding.source }
+      return try binding.weights()
     case .dots3Note:
       var binding = DotsVisionBinding(configuration, source)
-      return (try binding.weights(), binding.source)
+      defer { source = binding.source }
+      return try binding.weights()
     }
   }
 }

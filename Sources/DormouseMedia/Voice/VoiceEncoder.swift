@@ -1,39 +1,29 @@
-public import DormouseKernels
-public import DormouseSupport
-public import DormouseWeights
+import DormouseKernels
+import DormouseSupport
+import DormouseWeights
 
 /// How models hear: a tower, and the prompts of their published processors.
-public final class VoiceEncoder: MediaEncoder {
+final class VoiceEncoder: MediaEncoder {
   private let tower: any SoundTower
   /// The token that stands for a row, also where a template has a sound.
   private let padding: String
   private let scratchByteCount: Int
 
   /// Loads the tower of a folder that was checked.
-  public init(
-    _ folder: VoiceTowerFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
-    progress: Progress? = nil
+  init(
+    _ folder: some SoundTowerFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
+    progress: Progress?
   ) throws(Failure) {
     padding = folder.audioTokenName
     scratchByteCount = try folder.plan(threadCount: pool.threadCount, kernels: kernels).scratchByteCount
-    tower = try VoiceTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+    tower = try folder.loadTower(residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 
-  /// The same for dots3-note.
-  public init(
-    _ folder: DotsAudioFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
-    progress: Progress? = nil
-  ) throws(Failure) {
-    padding = "<|audio_comp_pad|>"
-    scratchByteCount = try folder.plan(threadCount: pool.threadCount, kernels: kernels).scratchByteCount
-    tower = try DotsAudioTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
-  }
+  func placeholder(of modality: Modality) -> String? { modality == .audio ? padding : nil }
 
-  public func placeholder(of modality: Modality) -> String? { modality == .audio ? padding : nil }
+  func paddingTokens(of modality: Modality) -> [String] { [padding] }
 
-  public func paddingTokens(of modality: Modality) -> [String] { [padding] }
-
-  public func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia {
+  func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia {
     guard case .audio(let sound) = item else {
       throw Failure(.unsupported, "this model takes no parts of type \(item.modality.rawValue)")
     }
@@ -46,7 +36,7 @@ public final class VoiceEncoder: MediaEncoder {
       samples: samples, rowCount: rowCount, contentHash: ContentHash(hash.finish()), scratchByteCount: scratchByteCount)
   }
 
-  public func begin(
+  func begin(
     _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
   ) throws(Failure) -> any EncodingRun {
     guard let sound = prepared as? PreparedSound else {

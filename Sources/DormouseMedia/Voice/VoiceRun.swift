@@ -5,14 +5,13 @@ import DormouseSupport
 /// A voice tower at work on the windows of a sound.
 struct VoiceRun: EncodingRun {
   private let tower: VoiceTower
-  private let rows: UnsafeMutableBufferPointer<Float>
+  private var rows: SoundRows
   private let windows: [VoiceTowerConfiguration.Window]
   private let features: VoiceFeatures
   private let encoder: AudioEncoder
   private let projector: VoiceProjector
-  /// Windows that are done, and rows that are there.
+  /// Windows that are done.
   private var windowCount = 0
-  private var rowCount = 0
   /// The next layer of the window.
   private var layer = 0
 
@@ -23,13 +22,9 @@ struct VoiceRun: EncodingRun {
   ///   `Failure(.outOfMemory)`.
   init(_ tower: VoiceTower, _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     let c = tower.configuration
-    let needed = try CheckedSize.product(
-      tower.tokenCount(sampleCount: samples.count), c.textHiddenSize, of: "a sound's rows")
-    guard rows.count >= needed else {
-      throw Failure(.invalidArgument, "room for \(rows.count) values of a sound's rows; \(needed) are to be written")
-    }
     self.tower = tower
-    self.rows = rows
+    self.rows = try SoundRows(
+      rows, count: try tower.tokenCount(sampleCount: samples.count), width: c.textHiddenSize)
     windows = try c.windows(sampleCount: samples.count, features: tower.folder.features)
     try Kernels.reserveThreadScratch(VoiceTower.threadScratchByteCount(c, tower.kernels), pool: tower.pool)
     encoder = try AudioEncoder(c.encoder, tower.weights.encoder, pool: tower.pool, kernels: tower.kernels)
@@ -61,13 +56,9 @@ struct VoiceRun: EncodingRun {
       return false
     }
     let window = windows[windowCount]
-    let width = tower.configuration.textHiddenSize
-    guard let base = rows.baseAddress, (rowCount + window.rows) * width <= rows.count else {
-      throw Failure(.internalError, "a tower makes more rows than the \(rows.count / width) that there is room for")
-    }
+    let target = try rows.next(window.rows)
     finish(window)
-    projector.run(encoder.blocks, count: window.rows, into: base + rowCount * width)
-    rowCount += window.rows
+    projector.run(encoder.blocks, count: window.rows, into: target)
     windowCount += 1
     return true
   }

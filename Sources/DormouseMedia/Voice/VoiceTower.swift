@@ -34,8 +34,7 @@ public final class VoiceTower: SoundTower {
   let folder: VoiceTowerFolder
   let weights: VoiceTowerWeights
   let spectrogram: LogMelSpectrogram
-  private let store: TensorStore
-  private let floats: [AlignedBuffer]
+  private let memory: TensorMemory
 
   /// Opens the tower of a folder as published on a model hub; the text model's weights are left alone.
   /// - Throws: `Failure` naming file, and field or tensor.
@@ -56,10 +55,9 @@ public final class VoiceTower: SoundTower {
     self.pool = pool
     self.kernels = kernels
     spectrogram = try LogMelSpectrogram(folder.features)
-    store = try folder.checkpoint.load(folder.tensorNames, residency: residency, pool: pool, progress: progress)
-    var source = TensorSource(folder.checkpoint, store: store, panels: nil, nil)
-    weights = try VoiceTowerWeights(&source, configuration)
-    floats = source.floats
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
+      [configuration] (source) throws(Failure) in try VoiceTowerWeights(&source, configuration)
+    }
   }
 
   /// Rows of a sound, and places of the audio token in its prompt.

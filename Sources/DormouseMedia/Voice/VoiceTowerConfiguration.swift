@@ -89,9 +89,7 @@ public struct VoiceTowerConfiguration: Sendable, Equatable {
 extension VoiceTowerConfiguration {
   /// Whether a model of this `config.json` has such a tower: it is of a type that hears, or of one that sees and has an
   /// `audio_config`.
-  static func isKnown(folder: String) throws(Failure) -> Bool {
-    let file = "\(folder)/config.json"
-    let fields = try JSONFields(File.readJSON(file), file: file)
+  static func isKnown(_ fields: JSONFields) throws(Failure) -> Bool {
     guard let type = try fields.optionalString("model_type") else { return false }
     if Architecture(rawValue: type) != nil { return true }
     // dots3-note's audio_config is of another kind.

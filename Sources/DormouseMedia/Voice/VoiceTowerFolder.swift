@@ -12,13 +12,8 @@ public struct VoiceTowerFolder: Sendable {
   public let maximumSeconds: Int?
   /// The token whose place the rows take, as prompts write it.
   public let audioTokenName: String
-  /// Bytes of the weights as the files have them.
-  public let weightByteCount: Int
-  /// Bytes of the float32 copies of norms, biases and positions that loading will make.
-  public let floatByteCount: Int
-  let checkpoint: Checkpoint
-  /// The tensors of the tower alone.
-  public let tensorNames: [String]
+  /// Those of the tower alone.
+  let tensors: CheckedTensors
 
   /// - Parameter checkpoint: the folder's files where they are open already.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
@@ -33,12 +28,9 @@ public struct VoiceTowerFolder: Sendable {
     }
     try audio.require(features, of: configuration.encoder)
     (maximumSeconds, audioTokenName) = try Self.processor(path, configuration)
-    if let checkpoint { self.checkpoint = checkpoint } else { self.checkpoint = try Checkpoint(folder: path) }
-    var source = TensorSource(self.checkpoint, store: nil, panels: nil, nil)
-    _ = try VoiceTowerWeights(&source, configuration)
-    tensorNames = source.loadedNames
-    weightByteCount = try source.loadedByteCount(of: "\(path): the voice tower's size")
-    floatByteCount = source.floatByteCount
+    tensors = try CheckedTensors(path, checkpoint, of: "the voice tower") {
+      [configuration] (source) throws(Failure) in _ = try VoiceTowerWeights(&source, configuration)
+    }
   }
 
   /// What the processor makes of sounds: seconds at most, and the token. `AudioFlamingo3Processor` cuts longer sounds
@@ -79,11 +71,7 @@ public struct VoiceTowerFolder: Sendable {
       c.encoder.windowFrameCount, c.encoder.melBinCount, 4, of: "a window's features")
     let projector = try c.projectorByteCount()
     let own = VoiceTower.threadScratchByteCount(c, kernels)
-    let threads = try CheckedSize.product(threadCount, own, of: "the threads' scratch memory")
     let scratch = try CheckedSize.sum(encoder.rows.layout.byteCount(), features, projector, of: "the memory plan")
-    _ = try CheckedSize.sum(weightByteCount, floatByteCount, scratch, threads, of: "the memory plan")
-    return AudioModelPlan(
-      weightByteCount: weightByteCount, floatByteCount: floatByteCount, cacheByteCount: 0, scratchByteCount: scratch,
-      threadScratchByteCount: threads)
+    return try AudioModelPlan(tensors, scratchByteCount: scratch, ownByteCount: own, threadCount: threadCount)
   }
 }

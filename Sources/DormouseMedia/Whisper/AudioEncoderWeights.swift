@@ -89,14 +89,3 @@ struct WhisperTensors {
       bias: try source.vector("\(name).bias", count: hiddenSize))
   }
 }
-
-extension TensorSource {
-  /// Bytes of the weights asked for, in the types of the files.
-  func loadedByteCount(of what: String) throws(Failure) -> Int {
-    var total = 0
-    for name in loadedNames {
-      total = try CheckedSize.sum(total, checkpoint.description(of: name)?.byteCount ?? 0, of: what)
-    }
-    return total
-  }
-}

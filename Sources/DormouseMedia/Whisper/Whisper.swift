@@ -11,12 +11,10 @@ public struct WhisperFolder: Sendable {
   public let configuration: WhisperConfiguration
   public let generation: WhisperGenerationConfiguration
   public let features: LogMelConfiguration
+  let tensors: CheckedTensors
+
   /// Bytes of the weights as the files have them.
-  public let weightByteCount: Int
-  /// Bytes of the float32 copies of norms, biases and positions that loading will make.
-  public let floatByteCount: Int
-  let checkpoint: Checkpoint
-  let tensorNames: [String]
+  public var weightByteCount: Int { tensors.weightByteCount }
 
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
   public init(_ path: String) throws(Failure) {
@@ -32,12 +30,9 @@ public struct WhisperFolder: Sendable {
     generation = try WhisperGenerationConfiguration(generationFields, fields, configuration)
     features = try LogMelConfiguration.load(folder: path)
     try fields.require(features, of: configuration.encoder)
-    checkpoint = try Checkpoint(folder: path)
-    var source = TensorSource(checkpoint, store: nil, panels: nil, nil)
-    _ = try WhisperWeights(&source, configuration)
-    tensorNames = source.loadedNames
-    weightByteCount = try source.loadedByteCount(of: "\(path): the weights' size")
-    floatByteCount = source.floatByteCount
+    tensors = try CheckedTensors(path, nil, of: "the weights") {
+      [configuration] (source) throws(Failure) in _ = try WhisperWeights(&source, configuration)
+    }
   }
 
   /// The memory that the model and one transcription will take.
@@ -50,13 +45,10 @@ public struct WhisperFolder: Sendable {
     let own = max(
       AudioEncoder.threadScratchByteCount(configuration.encoder, kernels),
       WhisperDecoder.threadScratchByteCount(configuration, kernels))
-    let threads = try CheckedSize.product(threadCount, own, of: "the threads' scratch memory")
     let scratch = try CheckedSize.sum(
       encoder.rows.layout.byteCount(), decoder.rows.layout.byteCount() - cache, window, of: "the memory plan")
-    _ = try CheckedSize.sum(weightByteCount, floatByteCount, cache, scratch, threads, of: "the memory plan")
-    return AudioModelPlan(
-      weightByteCount: weightByteCount, floatByteCount: floatByteCount, cacheByteCount: cache,
-      scratchByteCount: scratch, threadScratchByteCount: threads)
+    return try AudioModelPlan(
+      tensors, cacheByteCount: cache, scratchByteCount: scratch, ownByteCount: own, threadCount: threadCount)
   }
 }
 
@@ -82,8 +74,7 @@ public final class Whisper: Sendable {
   let weights: WhisperWeights
   let tokenizer: Tokenizer
   let spectrogram: LogMelSpectrogram
-  private let store: TensorStore
-  private let floats: [AlignedBuffer]
+  private let memory: TensorMemory
 
   /// Opens a folder as published on a model hub.
   ///
@@ -109,10 +100,9 @@ public final class Whisper: Sendable {
     self.kernels = kernels
     tokenizer = try Tokenizer(folder: folder.path)
     spectrogram = try LogMelSpectrogram(folder.features)
-    store = try folder.checkpoint.load(folder.tensorNames, residency: residency, pool: pool, progress: progress)
-    var source = TensorSource(folder.checkpoint, store: store, panels: nil, nil)
-    weights = try WhisperWeights(&source, configuration)
-    floats = source.floats
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
+      [configuration] (source) throws(Failure) in try WhisperWeights(&source, configuration)
+    }
   }
 
   /// What is said in a sound.

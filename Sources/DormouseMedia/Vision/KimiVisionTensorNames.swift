@@ -6,7 +6,7 @@ import DormouseWeights
 /// turn together. The modules of transformers keep them apart, and queries and keys permuted so that channels i and
 /// i + half turn together (`PermuteForRope` of 5.23 `conversion_mapping`). Their scores are the same. What transformers'
 /// `save_pretrained` writes has the hub's spelling but for a few names.
-struct VisionTensorNames {
+struct KimiVisionTensorNames {
   private let spellings: TensorSpellings
   /// Whether files have the hub's spelling of the layers.
   let isPublished: Bool

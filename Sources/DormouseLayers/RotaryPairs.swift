@@ -1,16 +1,22 @@
 /// The channels of a head that turn together (RoPE, arXiv 2104.09864).
-struct RotaryPairs: Sendable {
+public struct RotaryPairs: Sendable {
   /// Channels of a head; those behind the pairs stay as they are.
-  let headWidth: Int
-  let count: Int
+  public let headWidth: Int
+  public let count: Int
   /// Channels 2i and 2i + 1 turn together; else i and i + count.
-  let isInterleaved: Bool
+  public let isInterleaved: Bool
+
+  public init(headWidth: Int, count: Int, isInterleaved: Bool) {
+    self.headWidth = headWidth
+    self.count = count
+    self.isInterleaved = isInterleaved
+  }
 
   /// Rotates the `heads` of a row in place and multiplies what turns by `scale`.
   /// - Parameters:
   ///   - x: [heads, headWidth].
   ///   - cosines, sines: [count], of the row.
-  func rotate(
+  @inlinable public func rotate(
     _ x: UnsafeMutablePointer<Float>, heads: Int, cosines: UnsafePointer<Float>, sines: UnsafePointer<Float>,
     scale: Float = 1
   ) {

@@ -1,0 +1,55 @@
+import DormouseLayers
+import DormouseSupport
+import DormouseWeights
+
+/// The tensors of a model or of one of its towers, found in a checkpoint and checked by their headers; no weights loaded.
+struct CheckedTensors: Sendable {
+  let checkpoint: Checkpoint
+  /// Those that are loaded.
+  let names: [String]
+  /// Bytes of the weights as the files have them.
+  let weightByteCount: Int
+  /// Bytes of the float32 copies of norms, biases and positions that loading will make.
+  let floatByteCount: Int
+
+  /// - Parameters:
+  ///   - path: the model's folder.
+  ///   - checkpoint: its files where they are open already.
+  ///   - what: whose tensors they are, for sentences.
+  ///   - bind: asks the source for every tensor.
+  /// - Throws: `Failure` naming the tensor, what it is and what was expected.
+  init(
+    _ path: String, _ checkpoint: Checkpoint?, of what: String, bind: (inout TensorSource) throws(Failure) -> Void
+  ) throws(Failure) {
+    self.checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
+    var source = TensorSource(self.checkpoint, store: nil, panels: nil, nil)
+    try bind(&source)
+    names = source.loadedNames
+    floatByteCount = source.floatByteCount
+    var total = 0
+    for name in names {
+      let own = self.checkpoint.description(of: name)?.byteCount ?? 0
+      total = try CheckedSize.sum(total, own, of: "\(path): the size of \(what)")
+    }
+    weightByteCount = total
+  }
+
+  /// Loads the weights, and binds them as they were checked.
+  /// - Parameter progress: bytes of weights loaded; `false` cancels.
+  /// - Returns: what `bind` makes of them, and the memory that this points into.
+  func load<Weights>(
+    residency: Checkpoint.Residency, pool: ThreadPool, progress: Progress?,
+    bind: (inout TensorSource) throws(Failure) -> Weights
+  ) throws(Failure) -> (weights: Weights, memory: TensorMemory) {
+    let store = try checkpoint.load(names, residency: residency, pool: pool, progress: progress)
+    var source = TensorSource(checkpoint, store: store, panels: nil, nil)
+    let weights = try bind(&source)
+    return (weights, TensorMemory(store: store, floats: source.floats))
+  }
+}
+
+/// What the weights of a loaded model are views of.
+struct TensorMemory: Sendable {
+  let store: TensorStore
+  let floats: [AlignedBuffer]
+}

@@ -6,122 +6,59 @@ import Testing
 /// A model that sees and hears (`Tests/Fixtures/models-media/generate_omni.py`), against transformers' own parts.
 @Suite struct OmniChatTests {
   static let folder = Fixtures.path("Fixtures/models-media/kimi_k25-omni")
-  static let conversations = MediaChatTests.conversations(in: folder)
-  private static let bound = 1e-5
-
-  private static func engine(_ change: (inout EngineOptions) -> Void = { _ in }) throws -> Engine {
-    var options = EngineOptions()
-    options.threadCount = 2
-    change(&options)
-    return try Engine(path: folder, options: options)
-  }
-
-  private static func chat(
-    _ session: Session, _ messages: String, _ attachments: [MediaItem], maxTokens: Int
-  ) throws -> [GenerationEvent] {
-    var events: [GenerationEvent] = []
-    let configuration = #"{"temperature": 0, "ignore_eos": true, "max_tokens": "# + "\(maxTokens)}"
-    _ = try session.chat(messages: messages, attachments: attachments, configuration: configuration) {
-      events.append($0)
-      return 0
-    }
-    return events
-  }
+  static let conversations = MediaConversation.all(in: folder)
 
   @Test func goldensAreThere() { #expect(Self.conversations.count == 6) }
 
   @Test(arguments: conversations)
-  func answersAreThoseOfTransformers(_ conversation: MediaChatTests.Conversation) throws {
-    let engine = try Self.engine()
-    #expect(
-      try engine.tokenize(messages: conversation.messages, attachments: conversation.attachments) == conversation.ids)
-    let session = try Session(engine: engine, options: SessionOptions())
-    let events = try Self.chat(session, conversation.messages, conversation.attachments, maxTokens: 16)
-    #expect(events.filter { $0.kind == .token }.map(\.token) == conversation.greedy)
-    let media = try #require(events.last).counts.mediaTokens
-    let counts = [282, 284, 283].map { id in conversation.ids.count { $0 == id } }
-    #expect([media.image, media.video, media.audio] == counts)
+  func answersAreThoseOfTransformers(_ conversation: MediaConversation) throws {
+    try MediaChats.expectAnswer(conversation, in: Self.folder, tokens: [282, 284, 283])
   }
 
   @Test(arguments: conversations)
-  func logitsAreThoseOfTransformers(_ conversation: MediaChatTests.Conversation) throws {
-    let golden = try TensorFile(Self.folder + "/golden.safetensors")
-    let expected = try golden.floats("\(conversation.name).logits")
-    let session = try Session(engine: try Self.engine(), options: SessionOptions())
-    _ = try Self.chat(session, conversation.messages, conversation.attachments, maxTokens: 3)
-    let width = session.vocabularySize
-    #expect(expected.count == 3 * width)
-    for index in [2, 1, 0] {
-      try session.truncate(to: conversation.ids.count + index)
-      var logits = [Float](repeating: .nan, count: width)
-      try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
-      let error = relativeError(logits, expected[index * width..<(index + 1) * width])
-      #expect(error <= Self.bound, "\(conversation.name), \(index) tokens behind the prompt: \(error)")
-    }
+  func logitsAreThoseOfTransformers(_ conversation: MediaConversation) throws {
+    try MediaChats.expectLogits(conversation, in: Self.folder, first: 0, count: 3)
   }
 
-  /// Side by side, in steps that hold tokens of some and parts of either tower's encodings of others.
   @Test func batchesChangeNoAnswer() async throws {
-    let engine = try Self.engine { $0.promptTokensPerStep = 7 }
-    try await withThrowingTaskGroup(of: (String, [Int32], [Int32]).self) { group in
-      for conversation in Self.conversations + Self.conversations {
-        group.addTask {
-          var options = SessionOptions()
-          options.isPrivate = true
-          let session = try Session(engine: engine, options: options)
-          let events = try Self.chat(session, conversation.messages, conversation.attachments, maxTokens: 16)
-          return (conversation.name, events.filter { $0.kind == .token }.map(\.token), conversation.greedy)
-        }
-      }
-      for try await (name, tokens, expected) in group { #expect(tokens == expected, "\(name)") }
-    }
+    try await MediaChats.expectAnswersSideBySide(Self.conversations, in: Self.folder)
   }
 
   // MARK: - Opening
 
   @Test func everyModalityIsTold() throws {
-    let engine = try Self.engine { $0.withoutWeights = true }
+    let engine = try MediaChats.engine(Self.folder) { $0.withoutWeights = true }
     #expect(try engine.info()["modalities"] == ["text", "image", "video", "audio"])
   }
 
   /// Text model and towers are one job, whichever way weights are held; the log has nothing to say about the towers'.
   @Test(arguments: ["memory", "mapped", "int8"]) func loadingIsOneProgress(_ way: String) throws {
-    let reports = Locked<[(done: UInt64, total: UInt64)]>([])
     let lines = Locked<[String]>([])
-    let engine = try Self.engine {
+    let total = try MediaChats.expectOneProgress(Self.folder) {
       $0.residency = way == "mapped" ? .mapped : .memory
       $0.precision = way == "int8" ? .int8 : .native
-      $0.progress = { done, total in
-        reports.withLock { $0.append((done, total)) }
-        return true
-      }
       $0.log = Log { level, message in if level <= .warning { lines.withLock { $0.append(message) } } }
     }
-    let found = reports.withLock { $0 }
-    let total = try #require(found.first?.total)
-    #expect(found.allSatisfy { $0.total == total } && found.last?.done == total)
-    #expect(zip(found, found.dropFirst()).allSatisfy { $0.done <= $1.done })
     // All tensors of the file are of one of the three parts.
     let size = try File(path: Self.folder + "/model.safetensors").size
     #expect(total < UInt64(size) && total > UInt64(size) * 8 / 10)
     #expect(lines.withLock { $0 } == [])
-    withExtendedLifetime(engine) {}
   }
 
   /// Cancelled while the last tower loads: nothing of the text model stays.
   @Test func loadingStopsAtTheTowers() throws {
     let failure = #expect(throws: Failure.self) {
-      _ = try Self.engine { $0.progress = { done, total in done < total } }
+      _ = try MediaChats.engine(Self.folder) { $0.progress = { done, total in done < total } }
     }
     #expect(failure?.status == .cancelled)
   }
 
   /// A model that hears does not need one, and one at fault is not looked at.
   @Test func speechModelsAreNotOpened() throws {
-    let engine = try Self.engine { $0.media.speechModel = "/nowhere" }
+    let engine = try MediaChats.engine(Self.folder) { $0.media.speechModel = "/nowhere" }
     let session = try Session(engine: engine, options: SessionOptions())
     let conversation = try #require(Self.conversations.first { $0.name == "sound" })
-    let events = try Self.chat(session, conversation.messages, conversation.attachments, maxTokens: 1)
+    let events = try MediaChats.events(session, conversation.messages, conversation.attachments, maxTokens: 1)
     #expect(events.last?.counts.transcribedTokens == 0 && events.last?.counts.mediaTokens.audio ?? 0 > 0)
   }
 
@@ -153,12 +90,12 @@ import Testing
   /// Half a minute is sampled, scaled and encoded chunk by chunk: an event after each, and no more memory than the plan,
   /// one chunk's encoding and the film's rows, however long the film is.
   @Test(arguments: [10, 30]) func clipsKeepToThePlan(seconds: Int) throws {
-    let engine = try Self.engine { $0.sharesPrefixes = false }
+    let engine = try MediaChats.engine(Self.folder) { $0.sharesPrefixes = false }
     let plan = try engine.plan(for: SessionOptions())
     let session = try Session(engine: engine, options: SessionOptions())
     let film = MadeFilm(frameCount: 30 * seconds)
     let messages = #"[{"role": "user", "content": [{"type": "video_url", "video_url": "attachment:0"}]}]"#
-    let events = try Self.chat(session, messages, [.video(film, framesPerSecond: nil)], maxTokens: 4)
+    let events = try MediaChats.events(session, messages, [.video(film, framesPerSecond: nil)], maxTokens: 4)
     // Two frames a second, four of them a chunk, 16 patches a frame at most: 2 x 3 merged ones.
     let chunks = (2 * seconds + 3) / 4
     let counts = try #require(events.last).counts
@@ -178,7 +115,7 @@ import Testing
 
   /// A callback that wants no more is obeyed while a film is encoded.
   @Test func eventsOfAnEncodingMayStopIt() throws {
-    let session = try Session(engine: try Self.engine(), options: SessionOptions())
+    let session = try Session(engine: try MediaChats.engine(Self.folder), options: SessionOptions())
     let messages = #"[{"role": "user", "content": [{"type": "video_url", "video_url": "attachment:0"}]}]"#
     let film = MediaItem.video(MadeFilm(frameCount: 300), framesPerSecond: nil)
     var events = 0
@@ -188,6 +125,6 @@ import Testing
     }
     #expect(status == 9 && events == 2)
     // The session is of use as before.
-    #expect(try Self.chat(session, messages, [film], maxTokens: 3).last?.counts.generatedTokens == 3)
+    #expect(try MediaChats.events(session, messages, [film], maxTokens: 3).last?.counts.generatedTokens == 3)
   }
 }

@@ -23,7 +23,6 @@ from session import Session, read_results
 ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / ".build"
 KINDS = ("int8", "int4", "native", "fp8")
-SWEEPS = ("depth", "threads", "batch", "sets")
 
 
 def parse(words: list[str] | None = None) -> argparse.Namespace:
@@ -38,7 +37,7 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     what.add_argument("--prompts", type=_numbers, default=[512, 4096], help="tokens to prefill; default 512,4096")
     what.add_argument("--gen", type=int, default=64, help="tokens to generate after each; default 64")
     what.add_argument(
-        "--sweep", type=_list(SWEEPS), default=[], help="also depth, threads, batch (tokens at once), sets"
+        "--sweep", type=_list(figures.SWEEPS), default=[], help="also depth, threads, batch (tokens at once), sets"
     )
     what.add_argument("--depths", type=_numbers, default=[0, 1024, 4096, 8192, 16384, 32768], help="of --sweep depth")
     what.add_argument("--peer-depth", type=int, default=4096, help="deepest that llama.cpp is taken to; default 4096")

@@ -7,6 +7,8 @@ from engines import median
 # What Dormouse's weights are held against: the peer's format of as many bits.
 PEER_OF = {"int8": "Q8_0", "int4": "Q4_0"}
 
+SWEEPS = ("depth", "threads", "batch", "sets")  # series of runs along an axis
+
 SHARE_OF_BANDWIDTH = 0.8  # target for decoding
 
 

@@ -5,6 +5,7 @@ from figures import (
     MOST_DISTURBANCE,
     PEER_OF,
     SHARE_OF_BANDWIDTH,
+    SWEEPS,
     Ratio,
     Shares,
     is_disturbed,
@@ -114,7 +115,7 @@ def _sweep_table(runs: list[dict]) -> str:
             str(run["threads"]), f"{run['workload']['depth']:,}", str(run["workload"]["prompt"]),
             number(run["prefill"]), number(run["decode"] if run["workload"]["gen"] > 1 else None),
         ]
-        for run in runs if run["series"] != "compare" and not run["refusal"]
+        for run in runs if run["series"] in SWEEPS and not run["refusal"]
     ]  # fmt: skip
     header = ["sweep", "set", "threads", "depth", "tokens at once", "prefill", "decode"]
     return table(header, rows) if rows else ""

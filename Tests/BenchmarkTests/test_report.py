@@ -51,6 +51,7 @@ def test_times_are_compared_the_other_way_round():
     runs += [run("Dormouse", "int4", 512, series="packed", load_seconds=0.5)]
     assert ratio(runs, "load bf16 and pack, seconds", "int4").value == 1.5
     assert ratio(runs, "load packed weights, seconds", "int4").value == 6
+    assert "packed: Dormouse" not in report.text(results(runs))  # it is no sweep
 
 
 def test_decoding_has_a_limit():

@@ -26,6 +26,7 @@ from transformers import Dots3NoteForConditionalGeneration
 from transformers.video_utils import VideoMetadata
 
 import dots
+import generate_kimi
 import kimi
 from generate_kimi import CONTINUATION, MARGIN, TOWER_ERROR, fresh, parts, patches, relative, safetensors_file
 from pictures import film, picture
@@ -40,12 +41,7 @@ BATCHES = {"one": [(1, 4, 6)], "two": [(1, 2, 2), (1, 6, 4)], "wide": [(1, 2, 14
 SOUNDS = [(100, 1), (161, 2), (1283, 3), (5003, 4), (16000, 5), (32001, 6), (50007, 7)]
 CONVERSATIONS = {
     "text": [{"role": "user", "content": "the name of a thing in another"}],
-    "image": [{"role": "user", "content": [{"type": "image", "image": (50, 37, 1)}, {"type": "text", "text": "in the image?"}]}],
-    "images": [
-        {"role": "user", "content": [
-            {"type": "text", "text": "one "}, {"type": "image", "image": (21, 60, 2)}, {"type": "text", "text": " and two "},
-            {"type": "image", "image": (140, 96, 3)}, {"type": "text", "text": " are different"}]}],
-    "video": [{"role": "user", "content": [{"type": "video", "video": (9, 40, 27, 4, 2.0)}, {"type": "text", "text": "what moves"}]}],
+    **{name: generate_kimi.CONVERSATIONS[name] for name in ("image", "images", "video")},
     "audio": [{"role": "user", "content": [{"type": "text", "text": "hear "}, {"type": "audio", "audio": (20001, 5)}]}],
     "mixed": [
         {"role": "system", "content": "be short"},

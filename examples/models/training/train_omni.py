@@ -25,6 +25,7 @@ from model import BOS, EOS, Balancer, Packing, make_model
 from omni_data import Conversation, Sounds, clip_batch, glyph_batch, join_some, picture_batch
 from omni_tokenizer import IMAGE, SOUND, VIDEO, extend, write
 from tokenizer import ASSISTANT, USER
+from train import by_length, make_optimizer, save
 from towers import Teachers, VisionTower, VoiceTower
 
 PEAK_RATE = 1.5e-3
@@ -32,7 +33,6 @@ TOWERS_RATE = 2.5e-3  # while the towers learn alone
 TOWERS_SIZE = 2.0  # of their batches
 WARMUP_STEPS = 60
 FALL_SHARE = 0.6
-WEIGHT_DECAY = 0.05
 BALANCE_RATE = 0.001
 TEACHERS_SHARE = 0.5
 
@@ -160,7 +160,7 @@ def examine(model, encoder, sounds, batches=4):
         media, conversations = make_batch(random.Random(f"examine {index}"), sounds, held_out=True)
         with torch.autocast("cpu", torch.bfloat16):
             rows, _ = model.rows(media)
-            documents = sorted((encoder.document(c) for c in conversations), key=lambda d: len(d[0]))
+            documents = sorted((encoder.document(c) for c in conversations), key=by_length)
             logits, targets = predict(model, encoder, documents, rows)
         hits = (logits.argmax(-1) == targets).split([sum(d[1]) for d in documents])
         for document, hit in zip(documents, hits):
@@ -168,19 +168,6 @@ def examine(model, encoder, sounds, batches=4):
     model.train()
     every = [m for task in marks.values() for m in task]
     return sum(every) / len(every), {task: round(sum(m) / len(m), 3) for task, m in sorted(marks.items())}
-
-
-def make_optimizer(model):
-    matrices = [p for p in model.parameters() if p.dim() > 1 and p.requires_grad]
-    vectors = [p for p in model.parameters() if p.dim() <= 1 and p.requires_grad]
-    groups = [{"params": matrices, "weight_decay": WEIGHT_DECAY}, {"params": vectors, "weight_decay": 0.0}]
-    return torch.optim.AdamW(groups, lr=PEAK_RATE, betas=(0.9, 0.98), fused=True)
-
-
-def save(path, model, optimizer, step):
-    draft = path.with_suffix(".draft")
-    torch.save({"model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step}, draft)
-    draft.replace(path)
 
 
 def main():
@@ -224,7 +211,7 @@ def main():
                 said, loss = torch.zeros(()), taught
             else:
                 conversations = join_some(rng, conversations, 0.08) + list(text_conversations(rng, 24))
-                documents = sorted((encoder.document(c) for c in conversations), key=lambda d: len(d[0]))
+                documents = sorted((encoder.document(c) for c in conversations), key=by_length)
                 logits, targets = predict(model, encoder, documents, rows)
                 said = F.cross_entropy(logits, targets)
                 loss = said + TEACHERS_SHARE * taught

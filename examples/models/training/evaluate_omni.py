@@ -22,7 +22,7 @@ from evaluate import LONGEST_ANSWER, dequantise
 from export import BLOCK
 from export_omni import FRAME_PATCHES, PICTURE_PATCHES, VISION_PARTS, VOICE_PARTS
 from model import BOS, EOS, Packing
-from omni_data import FRAMES, FRAMES_PER_SECOND, image_markup, padded, tensor, video_markup
+from omni_data import FRAMES, FRAMES_PER_SECOND, framed, image_markup, normalised, padded, video_markup
 from omni_tokenizer import IMAGE, SOUND, VIDEO
 from tokenizer import ASSISTANT, USER
 from towers import PATCH, RATE, VoiceTower
@@ -77,7 +77,7 @@ def reduced(width, height, patches):
 def prepared(images, patches):
     size = reduced(*images[0].size, patches)
     images = [image if image.size == size else image.resize(size, Image.BICUBIC) for image in images]
-    return tensor(images, padded(size[0]), padded(size[1]))
+    return normalised([framed(images, padded(size[0]), padded(size[1]))])[0]
 
 
 def output(command) -> bytes:

@@ -44,12 +44,18 @@ def padded(side: int) -> int:
     return -(-side // CELL) * CELL
 
 
-def tensor(images, width, height) -> torch.Tensor:
-    """[frames, 3, height, width]: what is beyond the pictures is black, as the processor pads before it normalises."""
-    frames = torch.zeros(len(images), height, width, 3)
+def framed(images, width, height) -> np.ndarray:
+    """[frames, height, width, 3], bytes: what is beyond the pictures is black, as the processor pads."""
+    frames = np.zeros((len(images), height, width, 3), np.uint8)
     for frame, image in zip(frames, images):
-        frame[: image.height, : image.width] = torch.from_numpy(np.asarray(image, dtype=np.float32))
-    return (frames.permute(0, 3, 1, 2) / 255 - 0.5) / 0.5
+        frame[: image.height, : image.width] = image
+    return frames
+
+
+def normalised(items: list[np.ndarray]) -> torch.Tensor:
+    """[items, frames, 3, height, width], from -1 to 1."""
+    pixels = torch.from_numpy(np.stack(items)).permute(0, 1, 4, 2, 3).float().contiguous()
+    return (pixels / 255 - 0.5) / 0.5
 
 
 def with_media(rng, markup, prompt):
@@ -74,7 +80,7 @@ def picture_batch(rng, count, held_out, index):
     for item in range(count):
         width, height = wide - rng.choice((0, 0, rng.randrange(CELL))), high - rng.choice((0, 0, rng.randrange(CELL)))
         scene = make_scene(rng, width, height, held_out)
-        images.append(tensor([weather(rng, draw_scene(rng, scene))], wide, high))
+        images.append(framed([weather(rng, draw_scene(rng, scene))], wide, high))
         cell, colour = targets(scene.things, wide, high)
         cells.append(cell)
         colours.append(colour)
@@ -82,7 +88,7 @@ def picture_batch(rng, count, held_out, index):
         turns = [(q.prompt, q.answer) for q in questions]
         turns[0] = with_media(rng, image_markup(len(cell)), turns[0][0]), turns[0][1]
         conversations.append(Conversation(turns, [(index, item)], questions[0].task))
-    media = Media(torch.stack(images), (torch.tensor(cells), torch.tensor(colours)), [len(cells[0])] * count)
+    media = Media(normalised(images), (torch.tensor(cells), torch.tensor(colours)), [len(cells[0])] * count)
     return media, conversations
 
 
@@ -92,11 +98,11 @@ def glyph_batch(rng, count):
     images, cells, colours = [], [], []
     for _ in range(count):
         scene = make_glyph(rng, wide, high)
-        images.append(tensor([draw_scene(rng, scene)], wide, high))
+        images.append(framed([draw_scene(rng, scene)], wide, high))
         cell, colour = targets(scene.things, wide, high)
         cells.append(cell)
         colours.append(colour)
-    return Media(torch.stack(images), (torch.tensor(cells), torch.tensor(colours)), [len(cells[0])] * count)
+    return Media(normalised(images), (torch.tensor(cells), torch.tensor(colours)), [len(cells[0])] * count)
 
 
 def targets(things, wide, high):
@@ -116,18 +122,18 @@ def clip_batch(rng, count, held_out, index):
     frames = rng.choice((4, 6, 8, 8))
     chunks = -(-frames // FRAMES)
     rows = wide * high // CELL**2
-    tensors, facts, conversations = [], [], []
+    items, facts, conversations = [], [], []
     for item in range(count):
         width, height = wide - rng.choice((0, rng.randrange(CELL))), high - rng.choice((0, rng.randrange(CELL)))
         clip = make_clip(rng, width, height, frames, held_out)
         spoilt = rng.random()  # all frames in the same way
         drawn = [weather(random.Random(spoilt), frame) for frame in draw_clip(rng, clip)]
-        tensors.append(tensor(drawn, wide, high))
+        items.append(framed(drawn, wide, high))
         facts.append((clip.direction, clip.thing.shape, clip.thing.colour))
         asked = about_clip(rng, clip)
         turns = [(with_media(rng, video_markup(chunks, rows), asked.prompt), asked.answer)]
         conversations.append(Conversation(turns, [(index, item)], asked.task))
-    return Media(torch.stack(tensors), tuple(torch.tensor(facts).T), [chunks * rows] * count), conversations
+    return Media(normalised(items), tuple(torch.tensor(facts).T), [chunks * rows] * count), conversations
 
 
 class Sounds:

@@ -290,7 +290,7 @@ DORMOUSE_API dormouse_status dormouse_engine_tokenize_messages_with_attachments(
 typedef struct dormouse_session dormouse_session;
 
 enum { /* dormouse_session_options.cache */
-  DORMOUSE_CACHE_DEFAULT = 0, /* f32 */
+  DORMOUSE_CACHE_DEFAULT = 0, /* f32; bf16 where the engine packs weights */
   DORMOUSE_CACHE_F32 = 1,
   DORMOUSE_CACHE_BF16 = 2,
   DORMOUSE_CACHE_INT8 = 3 /* latents in bytes with a scale a row, rotated keys in bf16 */

@@ -1,7 +1,7 @@
 internal import CPlatform
 
 /// Latent rows of a block, which is a page of the cache: decoded once for all heads, they stay in the second cache.
-@inline(__always) private var rowBlock: Int { Int(PLATFORM_ROWS_IN_PAGE) }
+@inline(__always) var rowBlock: Int { Int(PLATFORM_ROWS_IN_PAGE) }
 
 /// Floats between decoded rows: rows a power of two apart would share a few sets of the cache.
 @inline(__always) private func strideOf(_ width: Int) -> Int { padded(width) &+ 16 }
@@ -19,9 +19,48 @@ internal import CPlatform
   _ rowType: Int32, _ positions: UnsafePointer<Int32>?, _ first: Int, _ count: Int, _ rank: Int, _ rope: Int,
   _ scale: Float, _ partial: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
 ) {
-  let span = LatentSpan(
-    heads: heads, rank: rank, width: rank &+ rope, pages: pages, offset: offset, type: rowType, positions: positions,
-    out: partial, scratch: scratch)
+  let rows = LatentRows(
+    pages: pages, offset: offset, type: rowType, positions: positions, rank: rank, width: rank &+ rope)
+  #if ISA_AVX512
+    if PairedSpan.takes(rows) {
+      attend(PairedSpan(heads, rows, partial, scratch), query, scale, first, count)
+      return
+    }
+  #endif
+  attend(FloatSpan(heads, rows, partial, scratch), query, scale, first, count)
+}
+
+/// The rows that a span is made of.
+struct LatentRows {
+  let pages: UnsafePointer<UnsafeRawPointer>
+  let offset: Int
+  let type: Int32
+  let positions: UnsafePointer<Int32>?
+  let rank: Int
+  let width: Int
+
+  @inline(__always) var rope: Int { width &- rank }
+  @inline(__always) var byteCount: Int { rowByteCount(type, rank, rope) }
+
+  /// Where the row of a position lies; the rest of its page follows.
+  @inline(__always) func address(_ position: Int) -> UnsafeRawPointer {
+    pages[position / rowBlock] + (offset &+ position % rowBlock &* byteCount)
+  }
+}
+
+/// A span of rows while it is attended to.
+protocol LatentSpan {
+  /// Queries [heads, width] are multiplied by `scale`.
+  func start(_ query: Floats, _ scale: Float)
+  /// Rows `first..<first + known`: all of one page, or at these places of the list of positions.
+  func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool)
+  /// Leaves highest scores and totals behind the sums.
+  func finish()
+}
+
+@inline(__always) private func attend<S: LatentSpan>(
+  _ span: S, _ query: Floats, _ scale: Float, _ first: Int, _ count: Int
+) {
   span.start(query, scale)
   let end = first &+ count
   var t = first
@@ -34,61 +73,58 @@ internal import CPlatform
   span.finish()
 }
 
-private struct LatentSpan {
-  let heads: Int
-  let rank: Int
-  let width: Int
-  let pages: UnsafePointer<UnsafeRawPointer>
-  let offset: Int
-  let type: Int32
-  let positions: UnsafePointer<Int32>?
+/// In float32, whatever the rows are.
+private struct FloatSpan: LatentSpan {
+  let rows: LatentRows
   /// [heads, rank], then tops and totals.
   let out: MutableFloats
-  let scratch: MutableFloats
+  let block: MutableFloats  // [rowBlock, stride]
+  let queries: MutableFloats  // [width, headLanes], scaled
+  let softmax: OnlineSoftmax
 
-  // The parts of the scratch memory; "lanes of heads" are padded with heads whose queries are zero.
-  @inline(__always) var headLanes: Int { padded(heads) }
-  @inline(__always) var stride: Int { strideOf(width) }
-  @inline(__always) var block: MutableFloats { scratch }  // [rowBlock, stride]
-  @inline(__always) var queries: MutableFloats { block + rowBlock &* stride }  // [width, headLanes], scaled
-  @inline(__always) var scores: MutableFloats { queries + width &* headLanes }  // [rowBlock, headLanes]
-  @inline(__always) var tops: MutableFloats { scores + rowBlock &* headLanes }  // [headLanes]
-  @inline(__always) var totals: MutableFloats { tops + headLanes }  // [headLanes]
-  @inline(__always) var factors: MutableFloats { totals + headLanes }  // [headLanes]
-
-  @inline(__always) func start(_ query: Floats, _ scale: Float) {
-    for c in 0..<width {
-      let q = queries + c &* headLanes
-      for h in 0..<heads { q[h] = query[h &* width &+ c] * scale }
-      for h in heads..<headLanes { q[h] = 0 }
-    }
-    for h in 0..<headLanes {
-      tops[h] = -.infinity
-      totals[h] = 0
-    }
+  @inline(__always) init(_ heads: Int, _ rows: LatentRows, _ out: MutableFloats, _ scratch: MutableFloats) {
+    self.rows = rows
+    self.out = out
+    block = scratch
+    queries = block + rowBlock &* strideOf(rows.width)
+    softmax = OnlineSoftmax(heads: heads, memory: queries + rows.width &* padded(heads), blockRows: rowBlock)
   }
 
-  /// Rows `first..<first + known`: all of one page, or at these places of the list.
+  @inline(__always) func start(_ query: Floats, _ scale: Float) {
+    let (heads, headLanes, width) = (softmax.heads, softmax.headLanes, rows.width)
+    var h = 0
+    while h < heads {
+      let count = heads &- h < 4 ? heads &- h : 4
+      block.update(from: query + h &* width, count: count &* width)
+      scaleFloats(block, count &* width, scale)
+      transpose(block, width, count, width, queries + h, headLanes)
+      h &+= count
+    }
+    for h in heads..<headLanes {
+      for c in 0..<width { queries[c &* headLanes &+ h] = 0 }
+    }
+    softmax.start()
+  }
+
   @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool) {
-    let size = rowByteCount(type, rank, width &- rank)
-    let rows = pages[first / rowBlock] + (offset &+ first % rowBlock &* size)
+    let (rank, width, headLanes) = (rows.rank, rows.width, softmax.headLanes)
     var decoded = Floats(block)
-    var apart = stride
-    if let positions {
-      gather(positions + first, known, size)
-    } else if type == Int32(PLATFORM_ROWS_FLOAT32) {
+    var apart = strideOf(width)
+    if let positions = rows.positions {
+      for i in 0..<known {
+        loadRows(rows.address(Int(positions[first &+ i])), rows.type, rank, rows.rope, 1, block + i &* apart, apart)
+      }
+    } else if rows.type == Int32(PLATFORM_ROWS_FLOAT32) {
       // They lie in memory as they are needed.
-      decoded = rows.assumingMemoryBound(to: Float.self)
+      decoded = rows.address(first).assumingMemoryBound(to: Float.self)
       apart = width
     } else {
-      loadRows(rows, type, rank, width &- rank, known, block, stride)
+      loadRows(rows.address(first), rows.type, rank, rows.rope, known, block, apart)
     }
-    // By the time the next page's rows are needed, they have come from memory. At the last page it is in vain, and rows
-    // of a list lie anywhere.
-    let half = (rowBlock &* size) / 2
-    let next = isLast || positions != nil ? rows : pages[first / rowBlock &+ 1] + offset
+    let (next, half) = rows.ahead(first, isLast: isLast)
     multiplyOuter(
-      decoded, apart, 1, known, queries, headLanes, headLanes, width, scores, headLanes, false, ahead: next, half)
+      decoded, apart, 1, known, queries, headLanes, headLanes, width, softmax.scores, headLanes, false, ahead: next,
+      half)
     var h = 0
     while h < headLanes {
       weigh(h, known)
@@ -96,47 +132,38 @@ private struct LatentSpan {
     }
     if !isFirst { rescale() }
     multiplyOuter(
-      scores, 1, headLanes, heads, decoded, apart, rank, known, out, rank, !isFirst, ahead: next + half, half)
-  }
-
-  @inline(__always) func gather(_ positions: UnsafePointer<Int32>, _ count: Int, _ size: Int) {
-    for i in 0..<count {
-      let position = Int(positions[i])
-      let row = pages[position / rowBlock] + (offset &+ position % rowBlock &* size)
-      loadRows(row, type, rank, width &- rank, 1, block + i &* stride, stride)
-    }
+      softmax.scores, 1, headLanes, softmax.heads, decoded, apart, rank, known, out, rank, !isFirst,
+      ahead: next + half, half)
   }
 
   /// Turns the scores of a vector of heads into weights relative to the highest score so far.
   @inline(__always) func weigh(_ h: Int, _ known: Int) {
-    let s = scores + h
-    let before = load(tops + h)
-    var top = before
-    for t in 0..<known { top = larger(load(s + t &* headLanes), top) }
-    // Nothing but -infinity so far: weights of zero, no NaN.
-    let base = top.replacing(with: zero, where: top .== splat(-.infinity))
-    let factor = exponential(before - base)
-    var total = load(totals + h) * factor
+    let base = softmax.raise(h, known)
+    var total = load(softmax.totals + h)
     for t in 0..<known {
-      let weight = exponential(load(s + t &* headLanes) - base)
-      store(weight, s + t &* headLanes)
-      total += weight
+      let weights = softmax.weights(t, h, base)
+      store(weights, softmax.scores + (t &* softmax.headLanes &+ h))
+      total += weights
     }
-    store(top, tops + h)
-    store(total, totals + h)
-    store(factor, factors + h)
+    store(total, softmax.totals + h)
   }
 
   /// What was summed before is worth less where a higher score came.
   @inline(__always) func rescale() {
-    for h in 0..<heads where factors[h] != 1 { scaleFloats(out + h &* rank, rank, factors[h]) }
+    for h in 0..<softmax.heads where softmax.factors[h] != 1 {
+      scaleFloats(out + h &* rows.rank, rows.rank, softmax.factors[h])
+    }
   }
 
-  @inline(__always) func finish() {
-    for h in 0..<heads {
-      out[heads &* rank &+ h] = tops[h]
-      out[heads &* (rank &+ 1) &+ h] = totals[h]
-    }
+  @inline(__always) func finish() { softmax.finish(out + softmax.heads &* rows.rank) }
+}
+
+extension LatentRows {
+  /// What to ask memory for while a block is at work, so that the next page's rows have come when they are needed, and
+  /// half of its bytes. At the last page it is in vain, and rows of a list lie anywhere.
+  @inline(__always) func ahead(_ first: Int, isLast: Bool) -> (UnsafeRawPointer, Int) {
+    let isVain = isLast || positions != nil
+    return (isVain ? pages[0] : pages[first / rowBlock &+ 1] + offset, (rowBlock &* byteCount) / 2)
   }
 }
 

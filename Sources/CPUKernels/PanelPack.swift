@@ -38,10 +38,7 @@ private struct Packing {
   @inline(__always) func group(_ g: Int) -> Floats { Floats(columns + g &* 32 &* 16) }
 
   @inline(__always) func turn(_ rows: Floats, _ stride: Int) {
-    for r in 0..<16 {
-      let row = rows + r &* stride
-      for c in 0..<groups &* 32 { columns[c &* 16 &+ r] = row[c] }
-    }
+    transpose(rows, stride, 16, groups &* 32, columns, 16)
   }
 
   @inline(__always) func put(_ scale: SixteenFloats, _ g: Int) {
@@ -64,15 +61,12 @@ private struct Packing {
 
   /// Rounds a group's scales to float16 and returns the inverse of what they stand for now; 0 where there is none.
   @inline(__always) func storeScales(_ g: Int) -> SixteenFloats {
-    var inverses = sixteen(0)
-    for r in 0..<16 {
-      let factor = panel.load(fromByteOffset: r &* 4, as: Float.self)
-      let at = panel + (64 &+ g &* 32 &+ r &* 2)
-      at.storeBytes(of: halfBits(scales[g &* 16 &+ r] / factor), as: UInt16.self)
-      let scale = Float16Format.loadOne(at, 0) * factor
-      if scale != 0 && scale.isFinite { inverses[r] = 1 / scale }
-    }
-    return inverses
+    let factors = panel.loadUnaligned(as: SixteenFloats.self)
+    let halves = halfBits(loadSixteen(scales + g &* 16) / factors)
+    let at = panel + (64 &+ g &* 32)
+    for r in 0..<16 { at.storeBytes(of: UInt16(truncatingIfNeeded: halves[r]), toByteOffset: r &* 2, as: UInt16.self) }
+    let stored = sixteenHalves(at) * factors
+    return (sixteen(1) / stored).replacing(with: sixteen(0), where: stored .== sixteen(0) .| stored .!= stored)
   }
 
   /// Rounded and moved up by 128. The scale was rounded, too: 127 may have become 127.06, but not 127.5.
@@ -130,8 +124,10 @@ private struct Packing {
 /// `sum x v / sum v v`, which lowers the error by `(sum x v)^2 / sum v v`.
 @inline(__always) private func fourBitScale(_ x: Floats) -> SixteenFloats {
   let tops = greatestMagnitudes(x)
-  var norms = sixteen(0)
-  for r in 0..<16 where tops[r] >= 1e-30 && tops[r] < .infinity { norms[r] = 127 / tops[r] }
+  let isEmpty = tops .< sixteen(1e-30)
+  let isFinite = tops .< sixteen(.infinity)
+  // Zero for a group that has a NaN or an infinity, too, or nothing.
+  let norms = sixteen(0).replacing(with: sixteen(127) / tops, where: isFinite .& .!isEmpty)
   var (a, b, c, d) = (Guess(1 / 0.95), Guess(1 / 1.05), Guess(-1 / 0.95), Guess(-1 / 1.05))
   for column in 0..<32 {
     // Within -127...127, so that no square is out of range.
@@ -141,21 +137,16 @@ private struct Packing {
     c.add(normed)
     d.add(normed)
   }
-  var result = sixteen(0)
-  for r in 0..<16 {
-    guard tops[r] < .infinity else {
-      result[r] = .nan
-      continue
-    }
-    guard norms[r] > 0 else { continue }
-    result[r] = better(better(a.outcome(r), b.outcome(r)), better(c.outcome(r), d.outcome(r))).scale / norms[r]
-  }
-  return result
+  let best = better(better(a.outcome, b.outcome), better(c.outcome, d.outcome)).scale / norms
+  return sixteen(.nan).replacing(with: best.replacing(with: sixteen(0), where: isEmpty), where: isFinite)
 }
 
 @inline(__always) private func better(
-  _ a: (gain: Float, scale: Float), _ b: (gain: Float, scale: Float)
-) -> (gain: Float, scale: Float) { b.gain > a.gain ? b : a }
+  _ a: (gain: SixteenFloats, scale: SixteenFloats), _ b: (gain: SixteenFloats, scale: SixteenFloats)
+) -> (gain: SixteenFloats, scale: SixteenFloats) {
+  let isBetter = b.gain .> a.gain
+  return (a.gain.replacing(with: b.gain, where: isBetter), a.scale.replacing(with: b.scale, where: isBetter))
+}
 
 /// What a first guess of the scale leads to.
 private struct Guess {
@@ -171,8 +162,8 @@ private struct Guess {
     squares = fused(level, level, squares)
   }
 
-  @inline(__always) func outcome(_ r: Int) -> (gain: Float, scale: Float) {
-    (products[r] * products[r] / squares[r], products[r] / squares[r])
+  @inline(__always) var outcome: (gain: SixteenFloats, scale: SixteenFloats) {
+    (products * products / squares, products / squares)
   }
 }
 
@@ -180,13 +171,45 @@ private struct Guess {
 
 /// The codes of the levels nearest to `v`.
 @inline(__always) private func nearestCodes(_ v: SixteenFloats) -> SixteenInts {
-  roundedSixteen(climb(v) { Float($0) })
+  #if ISA_AVX512
+    unsafeBitCast(search(v), to: SixteenInts.self)
+  #else
+    roundedSixteen(climb(v) { Float($0) })
+  #endif
 }
 
 /// The levels nearest to `v`.
 @inline(__always) private func nearestLevels(_ v: SixteenFloats) -> SixteenFloats {
-  climb(v) { Float(Int4Panels.level($0)) }
+  #if ISA_AVX512
+    _mm512_permutexvar_ps(search(v), sixteenOf { Float(Int4Panels.level($0)) })
+  #else
+    climb(v) { Float(Int4Panels.level($0)) }
+  #endif
 }
+
+#if ISA_AVX512
+  /// The greatest code whose border lies below `v`, bit by bit.
+  @inline(__always) private func search(_ v: SixteenFloats) -> __m512i {
+    let borders = sixteenOf { $0 == 0 ? 0 : border($0) }
+    var codes = _mm512_set1_epi32(0)
+    @inline(__always) func decide(_ bit: Int32) {
+      let bits = _mm512_set1_epi32(bit)
+      codes = platform_set_where_greater(codes, v, _mm512_permutexvar_ps(codes | bits, borders), bits)
+    }
+    decide(8)
+    decide(4)
+    decide(2)
+    decide(1)
+    return codes
+  }
+
+  /// A table of constants.
+  @inline(__always) private func sixteenOf(_ value: (Int) -> Float) -> SixteenFloats {
+    SixteenFloats(
+      value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7), value(8), value(9), value(10),
+      value(11), value(12), value(13), value(14), value(15))
+  }
+#endif
 
 /// `result` of the code nearest to each lane.
 @inline(__always) private func climb(_ v: SixteenFloats, _ result: (Int) -> Float) -> SixteenFloats {
@@ -200,13 +223,18 @@ private struct Guess {
   Float(Int4Panels.level(code) &+ Int4Panels.level(code &- 1)) * 0.5
 }
 
-/// The nearest float16, ties to even: moving the exponent down first lets subnormal ones round by themselves.
-@inline(__always) private func halfBits(_ value: Float) -> UInt16 {
-  if value.isNaN { return 0x7E00 }
-  let moved = (value.magnitude < 65504 ? value.magnitude : 65504) * 0x1p-112
-  let bits = moved.bitPattern
-  let rounded = (bits &+ 0xFFF &+ ((bits &>> 13) & 1)) &>> 13
-  return UInt16(truncatingIfNeeded: rounded) | (value < 0 ? 0x8000 : 0)
+/// The nearest float16, ties to even, in the lower halves of the lanes: moving the exponent down first lets subnormal ones
+/// round by themselves.
+@inline(__always) private func halfBits(_ values: SixteenFloats) -> SixteenInts {
+  let bits = unsafeBitCast(values, to: SixteenInts.self)
+  let magnitudes = unsafeBitCast(bits & SixteenInts(repeating: 0x7FFF_FFFF), to: SixteenFloats.self)
+  let greatest = sixteen(65504)
+  let moved = unsafeBitCast(
+    greatest.replacing(with: magnitudes, where: magnitudes .< greatest) * sixteen(0x1p-112), to: SixteenInts.self)
+  let odd = (moved &>> SixteenInts(repeating: 13)) & SixteenInts(repeating: 1)
+  let rounded = (moved &+ SixteenInts(repeating: 0xFFF) &+ odd) &>> SixteenInts(repeating: 13)
+  let signs = (bits &>> SixteenInts(repeating: 16)) & SixteenInts(repeating: 0x8000)
+  return (rounded | signs).replacing(with: SixteenInts(repeating: 0x7E00), where: values .!= values)
 }
 
 // MARK: - Back to float32

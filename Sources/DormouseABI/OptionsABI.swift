@@ -53,7 +53,8 @@ extension SessionOptions {
     self.init()
     contextLength = options.context_length == 0 ? nil : Int(options.context_length)
     switch options.cache {
-    case 0, Int32(DORMOUSE_CACHE_F32): cacheType = .float32
+    case 0: cacheType = nil
+    case Int32(DORMOUSE_CACHE_F32): cacheType = .float32
     case Int32(DORMOUSE_CACHE_BF16): cacheType = .bfloat16
     case Int32(DORMOUSE_CACHE_INT8): cacheType = .int8
     default: throw invalidMember("dormouse_session_options.cache", options.cache)

@@ -38,6 +38,9 @@ public struct EngineOptions: Sendable {
 
   static let maximumThreadCount = 1024
 
+  /// Rows of sessions that ask for none: beside packed weights, bfloat16 rounds nothing that could be told apart.
+  var defaultCacheType: CacheRowType { precision == .native ? .float32 : .bfloat16 }
+
   /// The scheduler's limits.
   /// - Throws: `Failure(.invalidArgument)` for one out of range.
   func limits() throws(Failure) -> Scheduler.Limits {
@@ -69,7 +72,8 @@ public struct SessionOptions: Sendable, Equatable {
 
   /// Tokens; nil: the model's maximum, but at most `defaultContextLength`.
   public var contextLength: Int?
-  public var cacheType = CacheRowType.float32
+  /// nil: what the engine's weights ask for.
+  public var cacheType: CacheRowType?
   public var attention = AttentionForm.automatic
   public var overflow = Overflow.stop
   /// Whether the session neither uses prefixes of others nor leaves its own to them.

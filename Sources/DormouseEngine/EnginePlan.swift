@@ -55,7 +55,7 @@ extension Engine {
     let contextLength = try contextLength(for: options, modelFolder)
     let sizes = try Engine.decoderOptions(self.options)
     let engine = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
-    let layout = try modelFolder.configuration.pageLayout(options.cacheType)
+    let layout = try modelFolder.configuration.pageLayout(options.cacheType ?? self.options.defaultCacheType)
     let what = "a session's memory"
     let tokens = try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: what)
     let logits = try CheckedSize.product(

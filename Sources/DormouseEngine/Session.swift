@@ -42,7 +42,7 @@ public final class Session: @unchecked Sendable {
     vocabularySize = try engine.modelFolder().configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
       plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
-    store = try runtime.stores.store(options.cacheType)
+    store = try runtime.stores.store(options.cacheType ?? engine.options.defaultCacheType)
     cache = try LatentCache(pool: store.pool, capacity: contextLength)
     logitsMemory = try AlignedBuffer(
       byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "a session's logits")

@@ -78,7 +78,7 @@ struct BenchReport: Encodable {
   ) {
     model = command.model.model
     weights = (command.model.weights ?? .native).rawValue
-    cache = (command.model.cache ?? .f32).rawValue
+    cache = command.model.cache?.rawValue ?? facts.cacheType ?? ""
     threads = facts.threads
     instruction_set = facts.instructionSet
     load_seconds = loadSeconds

@@ -28,7 +28,8 @@ struct InfoCommand: ParsableCommand {
     var settings = settings
     settings.context_length = 1
     let plan = try JSONDocument.read(JSONValue.self, Array(engine.plan(settings).utf8), name: "the memory plan")
-    let row = info["cache", "bytes_per_token", (model.cache ?? .f32).rawValue]?.integer
+    let type = model.cache?.rawValue ?? info["cache", "default_type"]?.string ?? ""
+    let row = info["cache", "bytes_per_token", type]?.integer
     guard let page = plan["cache"]?.integer, let row, row > 0 else { return nil }
     return "pages of \(page / row) tokens, \(Units.bytes(page))"
   }
@@ -118,6 +119,8 @@ struct ModelFacts {
   var weightBytesPerToken: UInt64?
   /// Of the cache's rows, by their type.
   var cacheBytesPerToken: JSONValue?
+  /// The type of the cache's rows where nothing else is asked for.
+  var cacheType: String?
   var instructionSet: String?
   var threads: Int?
 
@@ -132,6 +135,7 @@ struct ModelFacts {
     activeParametersInLayers = info["parameters", "active_in_layers"]?.integer
     weightBytesPerToken = info["weights", "bytes_per_token"]?.integer
     cacheBytesPerToken = info["cache", "bytes_per_token"]
+    cacheType = info["cache", "default_type"]?.string
     instructionSet = info["instruction_set"]?.string
     threads = info["threads"]?.integer.flatMap { Int(exactly: $0) }
   }

@@ -71,7 +71,7 @@ def test_messages_with_a_session(dormouse, tiny, file):
     "options, words",
     [
         (["--cache", "bf16"], "row type"),
-        (["--weights", "int8"], "identity"),
+        (["--weights", "int8", "--cache", "f32"], "identity"),
         (["--context", "16"], "expected at most 16"),
         (["--system", "Be brief."], "--system"),
     ],

@@ -197,6 +197,9 @@ import Testing
       let cache = try fixture.cache(capacity: shape[1])
       try cache.append(values: golden.floats("\(name).rows"), count: shape[1])
       let expected = try golden.floats("\(name).\(type)")
+      // AVX-512 rounds what it multiplies with narrow rows.
+      let isRounded = try type == .bfloat16 && Kernels.selected().instructionSet == .avx512
+      let tolerance: Float = isRounded ? 1e-2 : 2e-6
       for layer in 0..<shape[0] {
         var out = [Float](repeating: .nan, count: heads * rank)
         try query.withUnsafeBufferPointer { query in
@@ -208,7 +211,8 @@ import Testing
         }
         for index in out.indices {
           let wanted = expected[layer * out.count + index]
-          #expect(abs(out[index] - wanted) <= 2e-6 * max(1, abs(wanted)), "\(name), \(type), layer \(layer), \(index)")
+          let isNear = abs(out[index] - wanted) <= tolerance * max(1, abs(wanted))
+          #expect(isNear, "\(name), \(type), layer \(layer), \(index): \(out[index]), \(wanted)")
         }
       }
     }

@@ -117,7 +117,9 @@ import Testing
     // In int8 the worst golden is at 0.19: its router chooses other experts at a few positions.
     #expect(error <= (type == .int8 ? 0.3 : 0.1), "\(name), \(type): \(error)")
     let difference = relativeError(absorbed, expanded)
-    #expect(difference <= 0.02, "\(name), \(type): \(difference)")
+    // AVX-512 rounds what the absorbed form multiplies, and a router may choose other experts for that.
+    let bound = try Kernels.selected().instructionSet == .avx512 ? 0.1 : 0.02
+    #expect(difference <= bound, "\(name), \(type): \(difference)")
   }
 
   /// More threads than heads: tasks of the expanded form are parts of a head's tokens. The bits stay the same.

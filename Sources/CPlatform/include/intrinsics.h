@@ -37,6 +37,26 @@ static inline __attribute__((always_inline)) float32x4_t platform_where_greater(
 }
 #endif
 
+#if defined(__AVX512F__)
+// codes, with bit set in the lanes where key is greater than border.
+static inline __attribute__((always_inline)) __m512i platform_set_where_greater(__m512i codes, __m512 key, __m512 border,
+                                                                                __m512i bit) {
+  return _mm512_mask_or_epi32(codes, _mm512_cmp_ps_mask(key, border, _CMP_GT_OQ), codes, bit);
+}
+#endif
+
+#if defined(__AVX512BF16__)
+// Sixteen float32 rounded to bfloat16, to nearest, ties to even; subnormal numbers become zero.
+static inline __attribute__((always_inline)) __m256i platform_bfloat16(__m512 v) {
+  return (__m256i)_mm512_cvtneps_pbh(v);
+}
+
+// sums[i] += a[2 i] * b[2 i] + a[2 i + 1] * b[2 i + 1] of the bfloat16 in a and b.
+static inline __attribute__((always_inline)) __m512 platform_dot_pairs(__m512 sums, __m512i a, __m512i b) {
+  return _mm512_dpbf16_ps(sums, (__m512bh)a, (__m512bh)b);
+}
+#endif
+
 #if defined(__aarch64__)
 // sums[i] += the four products of bytes 4 i ... 4 i + 3 of weights (signed) with the bytes of x.
 static inline __attribute__((always_inline)) int32x4_t platform_dot_bytes(int32x4_t sums, uint8x16_t weights, int32_t x) {

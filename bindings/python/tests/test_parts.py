@@ -117,8 +117,12 @@ def test_latent_cache(instruction_set, type, rank, rope, heads, count):
         held = {"f32": rows, "bf16": as_bfloat16(rows), "int8": as_int8(rows, rank)}[type]
         scale = (rank + rope) ** -0.5
         out = cache.attend(query, scale=scale)
-        expected = attention(query, held, rank, scale)
-        assert numpy.linalg.norm(out - expected) <= 1e-5 * numpy.linalg.norm(expected)
+        expected, tolerance = attention(query, held, rank, scale), 1e-5
+        if dormouse.instruction_sets().chosen == "avx512" and type != "f32" and (rank + rope) % 2 == 0:
+            # Everything is rounded to bfloat16 before it is multiplied, weights too.
+            held, tolerance = as_bfloat16(held), 2**-9
+            expected = attention(as_bfloat16(query * numpy.float32(scale)), held, rank, 1.0)
+        assert numpy.linalg.norm(out - expected) <= tolerance * numpy.linalg.norm(expected)
         one = cache.attend(query, scale=scale, row_count=1)
         numpy.testing.assert_allclose(one, numpy.repeat(held[:1, :rank], heads, 0), rtol=1e-5, atol=1e-6)
         with pytest.raises(dormouse.ContextFullError):

@@ -162,7 +162,8 @@ class Engine:
     ) -> Session:
         """Opens a session: one timeline of tokens.
 
-        context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32", "bf16" or "int8";
+        context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32", "bf16" or "int8"
+        (None: f32, and bf16 where the engine packs weights);
         attention: "expanded" or "absorbed" (None: as fits); private: neither uses what other sessions computed nor
         leaves them anything; overflow: "stop", or "slide" to drop the oldest tokens behind the first `keep_tokens`.
         """

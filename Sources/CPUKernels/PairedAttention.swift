@@ -1,0 +1,356 @@
+#if ISA_AVX512
+  internal import CPlatform
+
+  /// Latent attention in products of bfloat16 pairs (`vdpbf16ps`): two in a lane, where float32 has one.
+  ///
+  /// Rows of bfloat16 are taken as they lie in memory; rows of bytes are rounded to bfloat16 once for all heads, which
+  /// adds little to the rounding that they have behind them. Queries and weights of the softmax are rounded as well, by
+  /// 2^-9 of their size at most; totals are those of the rounded weights, and all sums are float32.
+  struct PairedSpan: LatentSpan {
+    let rows: LatentRows
+    /// [heads, rank], then tops and totals.
+    let out: MutableFloats
+    /// [rowBlock, width] bfloat16: rows that cannot be taken from where they are.
+    let copies: UnsafeMutableRawPointer
+    /// [rowBlock / 2, channelLanes]: a channel of two neighbouring rows.
+    let values: UnsafeMutablePointer<Int32>
+    /// [width / 2, headLanes]: two neighbouring channels of a head, scaled.
+    let queries: UnsafeMutablePointer<Int32>
+    let softmax: OnlineSoftmax
+
+    /// Whether rows may be rounded, and no pair of channels crosses their border.
+    @inline(__always) static func takes(_ rows: LatentRows) -> Bool {
+      rows.type != Int32(PLATFORM_ROWS_FLOAT32) && rows.width & 1 == 0
+    }
+
+    /// Copies and values together take less room than `FloatSpan`'s block.
+    @inline(__always) init(_ heads: Int, _ rows: LatentRows, _ out: MutableFloats, _ scratch: MutableFloats) {
+      self.rows = rows
+      self.out = out
+      copies = UnsafeMutableRawPointer(scratch)
+      values = (copies + rowBlock &* 2 &* rows.width).assumingMemoryBound(to: Int32.self)
+      queries = values + rowBlock / 2 &* padded(rows.rank)
+      let memory = UnsafeMutableRawPointer(queries + rows.width / 2 &* padded(heads))
+      softmax = OnlineSoftmax(heads: heads, memory: memory.assumingMemoryBound(to: Float.self), blockRows: rowBlock)
+    }
+
+    @inline(__always) private var channelLanes: Int { padded(rows.rank) }
+    @inline(__always) private var copyByteCount: Int { 2 &* rows.width }
+    /// [rowBlock / 2, headLanes]: a head's weights of two neighbouring rows, in the place of the scores.
+    @inline(__always) private var weights: UnsafeMutablePointer<Int32> {
+      UnsafeMutableRawPointer(softmax.scores).assumingMemoryBound(to: Int32.self)
+    }
+
+    @inline(__always) func start(_ query: Floats, _ scale: Float) {
+      let (heads, headLanes, width) = (softmax.heads, softmax.headLanes, rows.width)
+      let target = UnsafeMutableRawPointer(queries).assumingMemoryBound(to: Float.self)
+      var h = 0
+      while h < heads {
+        let count = heads &- h < 4 ? heads &- h : 4
+        for i in 0..<count {
+          storeBFloat16(query + (h &+ i) &* width, width, splat(scale), copies + i &* copyByteCount)
+        }
+        // A pair is moved as if it were a float.
+        transpose(copies.assumingMemoryBound(to: Float.self), width / 2, count, width / 2, target + h, headLanes)
+        h &+= count
+      }
+      for h in heads..<headLanes {
+        for pair in 0..<width / 2 { queries[pair &* headLanes &+ h] = 0 }
+      }
+      softmax.start()
+    }
+
+    @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool) {
+      let block = take(first, known)
+      score(block, known, ahead: rows.ahead(first, isLast: isLast))
+      var h = 0
+      while h < softmax.headLanes {
+        weigh(h, known)
+        h &+= lanes
+      }
+      interleave(block, known)
+      sum((known &+ 1) / 2, isFirst)
+    }
+
+    @inline(__always) func finish() { softmax.finish(out + softmax.heads &* rows.rank) }
+
+    // MARK: - Rows
+
+    /// The rows in bfloat16, behind each other.
+    @inline(__always) private func take(_ first: Int, _ known: Int) -> UnsafeRawPointer {
+      let isBFloat16 = rows.type == Int32(PLATFORM_ROWS_BFLOAT16)
+      if isBFloat16, rows.positions == nil { return rows.address(first) }
+      for i in 0..<known {
+        let row = rows.address(rows.positions.map { Int($0[first &+ i]) } ?? first &+ i)
+        let copy = copies + i &* copyByteCount
+        if isBFloat16 { copy.copyMemory(from: row, byteCount: copyByteCount) } else { copyBytes(row, copy) }
+      }
+      return UnsafeRawPointer(copies)
+    }
+
+    /// A row of bytes (`rows.h`) as bfloat16.
+    @inline(__always) private func copyBytes(_ row: UnsafeRawPointer, _ copy: UnsafeMutableRawPointer) {
+      let rank = rows.rank
+      let scale = splat((row + rank).loadUnaligned(as: Float.self))
+      var c = 0
+      while c &+ lanes <= rank {
+        let rounded = platform_bfloat16(FloatVector(widenBytes(row + c)) * scale)
+        (copy + 2 &* c).storeBytes(of: rounded, as: __m256i.self)
+        c &+= lanes
+      }
+      while c < rank {
+        var value = Float((row + c).load(as: Int8.self))
+        storeBFloat16(&value, 1, scale, copy + 2 &* c)
+        c &+= 1
+      }
+      (copy + 2 &* rank).copyMemory(from: row + (rank &+ 4), byteCount: 2 &* rows.rope)
+    }
+
+    /// Puts each channel of two rows side by side. The partner of an odd last row has a weight of zero: the row itself
+    /// stands for it, which is no worse a number than it is already.
+    @inline(__always) private func interleave(_ block: UnsafeRawPointer, _ known: Int) {
+      let rank = rows.rank
+      var i = 0
+      while i < known {
+        let a = block + i &* copyByteCount
+        let b = i &+ 1 < known ? a + copyByteCount : a
+        let target = values + i / 2 &* channelLanes
+        var c = 0
+        while c &+ 2 &* lanes <= rank {
+          let (x, y) = ((a + 2 &* c).loadUnaligned(as: __m512i.self), (b + 2 &* c).loadUnaligned(as: __m512i.self))
+          let out = UnsafeMutableRawPointer(target + c)
+          out.storeBytes(of: _mm512_permutex2var_epi16(x, lowerHalves, y), as: __m512i.self)
+          (out + 64).storeBytes(of: _mm512_permutex2var_epi16(x, upperHalves, y), as: __m512i.self)
+          c &+= 2 &* lanes
+        }
+        while c < rank {
+          let (x, y) = ((a + 2 &* c).loadUnaligned(as: UInt16.self), (b + 2 &* c).loadUnaligned(as: UInt16.self))
+          target[c] = Int32(bitPattern: UInt32(y) &<< 16 | UInt32(x))
+          c &+= 1
+        }
+        while c < channelLanes {
+          target[c] = 0
+          c &+= 1
+        }
+        i &+= 2
+      }
+    }
+
+    // MARK: - Scores and weights
+
+    /// Scores of `known` rows; what lies behind them in the last eight is of no account.
+    @inline(__always) private func score(
+      _ block: UnsafeRawPointer, _ known: Int, ahead: (next: UnsafeRawPointer, half: Int)
+    ) {
+      var line = ahead.next
+      let tiles = (known &+ 7) / 8 &* (softmax.headLanes / lanes)
+      let steps = tiles &* (rows.width / 4)
+      let aheadStep = steps > 0 ? (2 &* ahead.half &+ steps &- 1) / steps : 0
+      var t = 0
+      while t < known {
+        var h = 0
+        while h < softmax.headLanes {
+          scoreEight(block, t, known &- 1, h, &line, aheadStep)
+          h &+= lanes
+        }
+        t &+= 8
+      }
+    }
+
+    @inline(__always) private func scoreEight(
+      _ block: UnsafeRawPointer, _ t: Int, _ last: Int, _ h: Int, _ line: inout UnsafeRawPointer, _ aheadStep: Int
+    ) {
+      let headLanes = softmax.headLanes
+      @inline(__always) func row(_ i: Int) -> UnsafeRawPointer {
+        block + (t &+ i < last ? t &+ i : last) &* copyByteCount
+      }
+      let (r0, r1, r2, r3) = (row(0), row(1), row(2), row(3))
+      let (r4, r5, r6, r7) = (row(4), row(5), row(6), row(7))
+      var (s0, s1, s2, s3) = (zero, zero, zero, zero)
+      var (s4, s5, s6, s7) = (zero, zero, zero, zero)
+      var q = UnsafeRawPointer(queries + h)
+      @inline(__always) func add(_ c: Int) {
+        let v = q.loadUnaligned(as: __m512i.self)
+        s0 = platform_dot_pairs(s0, v, broadcast(r0 + c))
+        s1 = platform_dot_pairs(s1, v, broadcast(r1 + c))
+        s2 = platform_dot_pairs(s2, v, broadcast(r2 + c))
+        s3 = platform_dot_pairs(s3, v, broadcast(r3 + c))
+        s4 = platform_dot_pairs(s4, v, broadcast(r4 + c))
+        s5 = platform_dot_pairs(s5, v, broadcast(r5 + c))
+        s6 = platform_dot_pairs(s6, v, broadcast(r6 + c))
+        s7 = platform_dot_pairs(s7, v, broadcast(r7 + c))
+        q += 4 &* headLanes
+      }
+      var c = 0
+      while c &+ 8 <= copyByteCount {
+        platform_prefetch(line)
+        line += aheadStep
+        add(c)
+        add(c &+ 4)
+        c &+= 8
+      }
+      if c < copyByteCount { add(c) }
+      let out = softmax.scores + (t &* headLanes &+ h)
+      store(s0, out)
+      store(s1, out + headLanes)
+      store(s2, out + 2 &* headLanes)
+      store(s3, out + 3 &* headLanes)
+      store(s4, out + 4 &* headLanes)
+      store(s5, out + 5 &* headLanes)
+      store(s6, out + 6 &* headLanes)
+      store(s7, out + 7 &* headLanes)
+    }
+
+    /// Turns the scores of a vector of heads into rounded weights relative to the highest score so far.
+    @inline(__always) private func weigh(_ h: Int, _ known: Int) {
+      let base = softmax.raise(h, known)
+      var total = load(softmax.totals + h)
+      var t = 0
+      while t < known {
+        let even = widened(softmax.weights(t, h, base))
+        let odd = t &+ 1 < known ? widened(softmax.weights(t &+ 1, h, base)) : IntVector(repeating: 0)
+        let upper = odd &<< IntVector(repeating: 16)
+        total += floats(even &<< IntVector(repeating: 16)) + floats(upper)
+        // Two rows of scores have been read, and one is written.
+        UnsafeMutableRawPointer(weights + (t / 2 &* softmax.headLanes &+ h)).storeBytes(
+          of: even | upper, as: IntVector.self)
+        t &+= 2
+      }
+      store(total, softmax.totals + h)
+    }
+
+    /// Floats as bfloat16, in the lower halves of the lanes.
+    @inline(__always) private func widened(_ v: FloatVector) -> IntVector {
+      unsafeBitCast(_mm512_cvtepu16_epi32(platform_bfloat16(v)), to: IntVector.self)
+    }
+
+    // MARK: - Weighted sums
+
+    /// Adds `pairs` pairs of weighted rows to what was summed before, as far as that still counts.
+    @inline(__always) private func sum(_ pairs: Int, _ isFirst: Bool) {
+      var c = 0
+      while c < channelLanes {
+        let isWide = c &+ 4 &* lanes <= channelLanes
+        var h = 0
+        if isWide {
+          while h &+ 4 <= softmax.heads {
+            sumWide(h, c, pairs, isFirst)
+            h &+= 4
+          }
+        }
+        let vectors = isWide ? 4 : 1
+        while h < softmax.heads {
+          for i in 0..<vectors { sumOne(h, c &+ i &* lanes, pairs, isFirst) }
+          h &+= 1
+        }
+        c &+= vectors &* lanes
+      }
+    }
+
+    /// Four heads, four vectors of channels.
+    @inline(__always) private func sumWide(_ h: Int, _ c: Int, _ pairs: Int, _ isFirst: Bool) {
+      var (h0, h1, h2, h3) = (PairSums(), PairSums(), PairSums(), PairSums())
+      var w = UnsafeRawPointer(weights + h)
+      var v = UnsafeRawPointer(values + c)
+      var left = pairs
+      while left > 0 {
+        let row = PairRow(v)
+        h0.add(broadcast(w), row)
+        h1.add(broadcast(w + 4), row)
+        h2.add(broadcast(w + 8), row)
+        h3.add(broadcast(w + 12), row)
+        w += 4 &* softmax.headLanes
+        v += 4 &* channelLanes
+        left &-= 1
+      }
+      put(h0, h, c, isFirst)
+      put(h1, h &+ 1, c, isFirst)
+      put(h2, h &+ 2, c, isFirst)
+      put(h3, h &+ 3, c, isFirst)
+    }
+
+    @inline(__always) private func sumOne(_ h: Int, _ c: Int, _ pairs: Int, _ isFirst: Bool) {
+      var s = zero
+      for i in 0..<pairs {
+        let v = UnsafeRawPointer(values + (i &* channelLanes &+ c)).loadUnaligned(as: __m512i.self)
+        s = platform_dot_pairs(s, v, broadcast(UnsafeRawPointer(weights + (i &* softmax.headLanes &+ h))))
+      }
+      put(s, h, c, isFirst)
+    }
+
+    @inline(__always) private func put(_ sums: PairSums, _ h: Int, _ c: Int, _ isFirst: Bool) {
+      put(sums.s0, h, c, isFirst)
+      put(sums.s1, h, c &+ lanes, isFirst)
+      put(sums.s2, h, c &+ 2 &* lanes, isFirst)
+      put(sums.s3, h, c &+ 3 &* lanes, isFirst)
+    }
+
+    @inline(__always) private func put(_ sum: FloatVector, _ h: Int, _ c: Int, _ isFirst: Bool) {
+      let p = out + (h &* rows.rank &+ c)
+      let factor = softmax.factors[h]
+      if c &+ lanes <= rows.rank {
+        store(isFirst ? sum : fused(load(p), splat(factor), sum), p)
+      } else {
+        for i in 0..<rows.rank &- c { p[i] = isFirst ? sum[i] : fused(p[i], factor, sum[i]) }
+      }
+    }
+  }
+
+  /// Four neighbouring vectors of channels of a pair of rows.
+  private struct PairRow {
+    let v0: __m512i
+    let v1: __m512i
+    let v2: __m512i
+    let v3: __m512i
+
+    @inline(__always) init(_ p: UnsafeRawPointer) {
+      v0 = p.loadUnaligned(as: __m512i.self)
+      v1 = (p + 64).loadUnaligned(as: __m512i.self)
+      v2 = (p + 128).loadUnaligned(as: __m512i.self)
+      v3 = (p + 192).loadUnaligned(as: __m512i.self)
+    }
+  }
+
+  /// Their weighted sums for one head.
+  private struct PairSums {
+    var s0 = zero
+    var s1 = zero
+    var s2 = zero
+    var s3 = zero
+
+    @inline(__always) mutating func add(_ weights: __m512i, _ row: PairRow) {
+      s0 = platform_dot_pairs(s0, row.v0, weights)
+      s1 = platform_dot_pairs(s1, row.v1, weights)
+      s2 = platform_dot_pairs(s2, row.v2, weights)
+      s3 = platform_dot_pairs(s3, row.v3, weights)
+    }
+  }
+
+  /// A pair in every lane.
+  @inline(__always) private func broadcast(_ p: UnsafeRawPointer) -> __m512i {
+    _mm512_set1_epi32(p.loadUnaligned(as: Int32.self))
+  }
+
+  /// Places of the first sixteen of 32 numbers, each before its partner of a second 32; and those of the others.
+  @inline(__always) private var lowerHalves: __m512i { halves(0) }
+  @inline(__always) private var upperHalves: __m512i { halves(16) }
+
+  @inline(__always) private func halves(_ first: Int32) -> __m512i {
+    let lane = IntVector(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &+ IntVector(repeating: first)
+    return unsafeBitCast(lane | (lane &+ IntVector(repeating: 32)) &<< IntVector(repeating: 16), to: __m512i.self)
+  }
+
+  /// `count` floats times `factor`, rounded to bfloat16.
+  @inline(__always) private func storeBFloat16(
+    _ x: Floats, _ count: Int, _ factor: FloatVector, _ out: UnsafeMutableRawPointer
+  ) {
+    var i = 0
+    while i &+ lanes <= count {
+      (out + 2 &* i).storeBytes(of: platform_bfloat16(load(x + i) * factor), as: __m256i.self)
+      i &+= lanes
+    }
+    guard i < count else { return }
+    let last = unsafeBitCast(platform_bfloat16(loadPartial(x + i, count &- i) * factor), to: SIMD16<UInt16>.self)
+    for j in 0..<count &- i { (out + 2 &* (i &+ j)).storeBytes(of: last[j], as: UInt16.self) }
+  }
+#endif

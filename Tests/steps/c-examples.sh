@@ -4,12 +4,14 @@ set -eu
 cd "$(dirname "$0")/../.."
 prefix=$(cd "$1" && pwd)
 model=examples/models/dormouse-tiny
+omni=examples/models/dormouse-omni
+media=examples/media
 folder=.build/c-examples
 rm -rf "$folder"
 mkdir -p "$folder"
 
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
-for example in chat forks router latent_cache; do
+for example in chat look forks router latent_cache; do
   # shellcheck disable=SC2046
   cc -std=c99 -pthread -pedantic -Wall -Wextra -Werror "examples/c/$example.c" $(pkg-config --cflags --libs dormouse) \
     -o "$folder/$example"
@@ -30,6 +32,8 @@ for built in "$folder" "$folder/cmake"; do
   # What pkg-config found stands in no standard place; CMake wrote the path into its programs.
   [ "$built" = "$folder" ] && export LD_LIBRARY_PATH="$prefix/lib" || unset LD_LIBRARY_PATH
   expect "7 plus 5 is 12." "$built/chat" "$model" "What is 7 plus 5?"
+  expect "A red circle and a blue star." "$built/look" "$omni" image "$media/shapes.png" "What is in the picture?"
+  expect "I hear rabbit." "$built/look" "$omni" audio "$media/rabbit.wav" "What do you hear?"
   expect "What is 7 plus 2?  7 plus 2 is 9." "$built/forks" "$model" "What is 7 plus" " 5?" " 2?"
   expect "token 1:  expert 4 x" "$built/router"
   expect "3 rows, " "$built/latent_cache"

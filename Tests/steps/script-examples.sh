@@ -3,6 +3,8 @@
 set -eu
 cd "$(dirname "$0")/../.."
 model=examples/models/dormouse-tiny
+omni=examples/models/dormouse-omni
+media=examples/media
 python=.build/test-venv/bin/python
 export DORMOUSE="$1/bin/dormouse"
 
@@ -21,6 +23,8 @@ expect "6 plus 6 is 12." "$python" examples/python/branches.py "$model"
 expect "another session had computed 64" "$python" examples/python/branches.py "$model"
 expect " %" "$python" examples/python/probabilities.py "$model" "$question"
 expect "8 of 256 experts" "$python" examples/python/parts.py
+expect "A purple heart moves up." "$python" examples/python/omni.py "$omni" "$media/moving.mp4" "What happens in the video?"
+expect "我听到5 2 8。" "$python" examples/python/omni.py "$omni" "$media/digits.mp3" "你听到什么数字?"
 expect '"answer": "7 plus 5 is 12."' sh -c 'printf "%s\n" "$2" | examples/shell/ask.sh "$1"' sh "$model" "$question"
 expect "text:   $question" examples/shell/tokens.sh "$model" "$question"
 expect "9 plus 4 is 13." examples/shell/chat.sh "$model"

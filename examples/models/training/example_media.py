@@ -34,7 +34,7 @@ def main():
 
     shapes = Scene("two", 420, 300, [thing(115, 95, 62, "red", "circle"), thing(315, 195, 66, "blue", "star")])
     draw_scene(rng, shapes).save(folder / "shapes.png", optimize=True)
-    draw_scene(rng, Scene("number", 300, 225, written("407", 70, 110, 52))).save(folder / "number.jpg", quality=88)
+    draw_scene(rng, Scene("number", 300, 225, written("47", 100, 110, 60))).save(folder / "number.jpg", quality=88)
 
     centres = [(56, 92 - 72 * i / 31) for i in range(4 * RATE_OF_CLIPS)]
     clip = Clip(112, 112, thing(0, 0, 17, "purple", "heart"), 2, centres)

@@ -76,44 +76,62 @@ def video_markup(chunks, rows):
 def picture_batch(rng, count, held_out, index):
     """Pictures whose padded size is the same, and a conversation about each."""
     wide, high = rng.choice(PICTURE_SIZES)
-    images, cells, colours, conversations = [], [], [], []
+    rows = wide * high // CELL**2
+    images, taught, conversations = [], [], []
     for item in range(count):
         width, height = wide - rng.choice((0, 0, rng.randrange(CELL))), high - rng.choice((0, 0, rng.randrange(CELL)))
         scene = make_scene(rng, width, height, held_out)
         images.append(framed([weather(rng, draw_scene(rng, scene))], wide, high))
-        cell, colour = targets(scene.things, wide, high)
-        cells.append(cell)
-        colours.append(colour)
-        questions = [about_scene(rng, scene) for _ in range(1 if held_out else rng.choice((1, 1, 2)))]
+        taught.append(targets(scene, wide, high))
+        asked = 1 if held_out else rng.choice((1, 2, 3))
+        questions = [about_scene(rng, scene, is_taught=not held_out) for _ in range(asked)]
         turns = [(q.prompt, q.answer) for q in questions]
-        turns[0] = with_media(rng, image_markup(len(cell)), turns[0][0]), turns[0][1]
+        turns[0] = with_media(rng, image_markup(rows), turns[0][0]), turns[0][1]
         conversations.append(Conversation(turns, [(index, item)], questions[0].task))
-    media = Media(normalised(images), (torch.tensor(cells), torch.tensor(colours)), [len(cells[0])] * count)
-    return media, conversations
+    return Media(normalised(images), stacked(taught), [rows] * count), conversations
 
 
 def glyph_batch(rng, count):
     """Small pictures of one shape or digit each, without conversations."""
     wide, high = rng.choice([(56, 56), (56, 56), (84, 56), (56, 84)])
-    images, cells, colours = [], [], []
+    images, taught = [], []
     for _ in range(count):
         scene = make_glyph(rng, wide, high)
         images.append(framed([draw_scene(rng, scene)], wide, high))
-        cell, colour = targets(scene.things, wide, high)
-        cells.append(cell)
-        colours.append(colour)
-    return Media(normalised(images), (torch.tensor(cells), torch.tensor(colours)), [len(cells[0])] * count)
+        taught.append(targets(scene, wide, high))
+    return Media(normalised(images), stacked(taught), [wide * high // CELL**2] * count)
 
 
-def targets(things, wide, high):
-    """What has its centre in each merged patch, and its colour."""
-    across, down = wide // CELL, high // CELL
-    cell, colour = [0] * (across * down), [-1] * (across * down)
-    for thing in things:
-        at = int(thing.y // CELL) * across + int(thing.x // CELL)
-        cell[at] = 1 + thing.shape if thing.digit is None else 1 + len(pictures.SHAPES) + thing.digit
-        colour[at] = thing.colour
-    return cell, colour
+def cell_of(x, y, wide):
+    """The merged patch that a point lies in."""
+    return int(y // CELL) * (wide // CELL) + int(x // CELL)
+
+
+def targets(scene, wide, high):
+    """What has its centre in each patch of each merged patch; of the merged patches alone colours, and places in the
+    picture."""
+    count = wide * high // CELL**2
+    patches, colours, places = [[0] * 4 for _ in range(count)], [-1] * count, [-1] * count
+    for thing in scene.things:
+        at = cell_of(thing.x, thing.y, wide)
+        part = int(thing.y % CELL >= CELL / 2) * 2 + int(thing.x % CELL >= CELL / 2)
+        patches[at][part] = 1 + thing.shape if thing.digit is None else 1 + len(pictures.SHAPES) + thing.digit
+        colours[at] = thing.colour
+        places[at] = scene.place(thing)
+    return patches, colours, places
+
+
+def stacked(targets):
+    """Those of a batch's pictures."""
+    return tuple(map(torch.tensor, zip(*targets)))
+
+
+def times(clip, wide, high):
+    """[frames, merged patches]: 1 where the thing is in a frame."""
+    seen = torch.zeros(len(clip.centres), wide * high // CELL**2)
+    for frame, (x, y) in enumerate(clip.centres):
+        seen[frame, cell_of(x, y, wide)] = 1
+    return seen
 
 
 def clip_batch(rng, count, held_out, index):
@@ -122,7 +140,7 @@ def clip_batch(rng, count, held_out, index):
     frames = rng.choice((4, 6, 8, 8))
     chunks = -(-frames // FRAMES)
     rows = wide * high // CELL**2
-    items, facts, conversations = [], [], []
+    items, facts, seen, conversations = [], [], [], []
     for item in range(count):
         width, height = wide - rng.choice((0, rng.randrange(CELL))), high - rng.choice((0, rng.randrange(CELL)))
         clip = make_clip(rng, width, height, frames, held_out)
@@ -130,10 +148,12 @@ def clip_batch(rng, count, held_out, index):
         drawn = [weather(random.Random(spoilt), frame) for frame in draw_clip(rng, clip)]
         items.append(framed(drawn, wide, high))
         facts.append((clip.direction, clip.thing.shape, clip.thing.colour))
+        seen.append(times(clip, wide, high))
         asked = about_clip(rng, clip)
         turns = [(with_media(rng, video_markup(chunks, rows), asked.prompt), asked.answer)]
         conversations.append(Conversation(turns, [(index, item)], asked.task))
-    return Media(normalised(items), tuple(torch.tensor(facts).T), [chunks * rows] * count), conversations
+    media = Media(normalised(items), (*torch.tensor(facts).T, torch.stack(seen)), [chunks * rows] * count)
+    return media, conversations
 
 
 class Sounds:

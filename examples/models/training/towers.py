@@ -14,7 +14,7 @@ from transformers.models.kimi_k25.configuration_kimi_k25 import Kimi_K25VisionCo
 from transformers.models.kimi_k25.modeling_kimi_k25 import Kimi_K25VisionModel, apply_rotary_pos_emb_vision
 from transformers.vision_utils import get_vision_interpolation_indices_and_weights
 
-from pictures import COLOURS, DIRECTIONS, SHAPES
+from pictures import COLOURS, DIRECTIONS, PLACES, SHAPES
 
 PATCH, MERGE, FRAMES = 14, 2, 4
 MEL_BINS, HOP, FFT, RATE = 128, 160, 400, 16_000
@@ -34,6 +34,14 @@ def audio_config() -> AudioFlamingo3EncoderConfig:
         hidden_size=128, intermediate_size=512, num_hidden_layers=4, num_attention_heads=4, num_mel_bins=MEL_BINS,
         max_source_positions=SOURCE_POSITIONS, layerdrop=0.0,
     )
+
+
+def attend(q, k, v, mask=None):
+    """Attention by plain products: so short that torch's own takes four times as long backwards on a CPU."""
+    scores = (q @ k.transpose(-1, -2)) * q.shape[-1] ** -0.5
+    if mask is not None:
+        scores = scores.masked_fill(~mask, float("-inf"))
+    return scores.softmax(-1).to(v.dtype) @ v
 
 
 class VisionTower(nn.Module):
@@ -91,7 +99,7 @@ class VisionTower(nn.Module):
         q, k, v = (p(x).unflatten(-1, (attention.num_heads, -1))
                    for p in (attention.q_proj, attention.k_proj, attention.v_proj))
         q, k = apply_rotary_pos_emb_vision(q, k, cos, sin)
-        out = F.scaled_dot_product_attention(*(t.transpose(1, 2) for t in (q, k, v)))
+        out = attend(*(t.transpose(1, 2) for t in (q, k, v)))
         return attention.proj(out.transpose(1, 2).flatten(2))
 
 
@@ -152,7 +160,7 @@ class VoiceTower(nn.Module):
     def _attend(attention, x, mask):
         q, k, v = (p(x).unflatten(-1, (attention.num_heads, -1)).transpose(1, 2)
                    for p in (attention.q_proj, attention.k_proj, attention.v_proj))
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+        out = attend(q, k, v, mask)
         return attention.out_proj(out.transpose(1, 2).flatten(2))
 
 
@@ -161,24 +169,43 @@ class Teachers(nn.Module):
 
     NOTHING = 0
 
-    def __init__(self, seen: int, heard: int, words: int):
+    def __init__(self, seen: int, rows: int, heard: int, words: int):
         super().__init__()
-        self.cell = nn.Linear(seen, 1 + len(SHAPES) + 10)
-        self.colour = nn.Linear(seen, len(COLOURS))
+        self.patch = nn.Linear(seen // MERGE**2, 1 + len(SHAPES) + 10)
+        # Of rows: what is hard to find there the text model does not look for.
+        self.content = nn.Linear(rows, len(SHAPES) + 10)
+        self.colour = nn.Linear(rows, len(COLOURS))
+        self.place = nn.Linear(rows, len(PLACES))
+        self.when = nn.Linear(rows, FRAMES)
         self.motion = nn.Linear(seen, len(DIRECTIONS) + len(SHAPES) + len(COLOURS))
         self.word = nn.Linear(heard, 1 + words)  # 0 is CTC's blank
         self.words = nn.Linear(heard, 1 + words)  # of a whole sound
 
-    def picture_loss(self, seen, cells, colours):
-        """cells: [batch, tokens], what has its centre there; colours: the same, -1 where there is nothing."""
-        weight = torch.ones(self.cell.out_features)
+    def picture_loss(self, rows, seen, patches, colours, places):
+        """rows, seen: what the tower returns; patches: [batch, tokens, 4], what has its centre in each patch of a token;
+        colours, places: [batch, tokens], of what a token holds, -1 for nothing."""
+        kinds = self.patch.out_features
+        weight = torch.ones(kinds)
         weight[self.NOTHING] = 0.1
-        loss = F.cross_entropy(self.cell(seen).float().flatten(0, 1), cells.flatten(), weight=weight)
-        return loss + F.cross_entropy(self.colour(seen).float().flatten(0, 1), colours.flatten(), ignore_index=-1)
+        said = self.patch(seen.unflatten(-1, (MERGE**2, -1))).float()
+        loss = F.cross_entropy(said.flatten(0, 2), patches.flatten(), weight=weight)
+        held = F.one_hot(patches, kinds).amax(2)[..., 1:].float()
+        content = self.content(rows).float()
+        loss = loss + 4 * F.binary_cross_entropy_with_logits(content, held, pos_weight=torch.tensor(5.0))
+        for head, targets in ((self.colour, colours), (self.place, places)):
+            loss = loss + F.cross_entropy(head(rows).float().flatten(0, 1), targets.flatten(), ignore_index=-1)
+        return loss
 
-    def clip_loss(self, seen, direction, shape, colour):
-        parts = self.motion(seen.mean(1)).float().split([len(DIRECTIONS), len(SHAPES), len(COLOURS)], -1)
-        return sum(F.cross_entropy(p, target) for p, target in zip(parts, (direction, shape, colour)))
+    def clip_loss(self, chunks, direction, shape, colour, times):
+        """chunks: what the tower returns of each; times: [batch, frames, tokens], 1 where the
+        thing is. Without them a tower long knew the line of a motion, but not which way it goes."""
+        seen = torch.stack([seen for _, seen in chunks]).mean((0, 2))
+        parts = self.motion(seen).float().split([len(DIRECTIONS), len(SHAPES), len(COLOURS)], -1)
+        loss = sum(F.cross_entropy(p, target) for p, target in zip(parts, (direction, shape, colour)))
+        for (rows, _), there in zip(chunks, times.split(FRAMES, dim=1)):
+            when = self.when(rows).float().transpose(1, 2)[:, : there.shape[1]]
+            loss = loss + 2 * F.binary_cross_entropy_with_logits(when, there, pos_weight=torch.tensor(5.0))
+        return loss
 
     def sound_loss(self, heard, row_counts, words):
         """words: for each sound, numbers from 1."""

@@ -32,7 +32,7 @@ PEAK_RATE = 1.5e-3
 TOWERS_RATE = 2.5e-3  # while the towers learn alone
 TOWERS_SIZE = 2.0  # of their batches
 WARMUP_STEPS = 60
-FALL_SHARE = 0.6
+FALL_SHARE = 0.3
 BALANCE_RATE = 0.001
 TEACHERS_SHARE = 0.5
 
@@ -50,18 +50,18 @@ class Omni(nn.Module):
         self.text.load_state_dict(state)
         width = self.text.config.hidden_size
         self.vision, self.voice = VisionTower(width), VoiceTower(width)
-        self.teachers = Teachers(self.vision.merged, 128, words)
+        self.teachers = Teachers(self.vision.merged, width, 128, words)
 
     def see(self, media):
         """Rows of pictures [batch, tokens, width], and the teachers' loss."""
         rows, seen = self.vision(media.tensors)
-        return rows, self.teachers.picture_loss(seen, *media.targets)
+        return rows, self.teachers.picture_loss(rows, seen, *media.targets)
 
     def watch(self, media):
         """Rows of clips, chunk behind chunk."""
         parts = [self.vision(part) for part in media.tensors.split(4, dim=1)]
-        seen = torch.stack([seen for _, seen in parts]).mean(0)
-        return torch.cat([rows for rows, _ in parts], 1), self.teachers.clip_loss(seen, *media.targets)
+        loss = self.teachers.clip_loss(parts, *media.targets)
+        return torch.cat([rows for rows, _ in parts], 1), loss
 
     def hear(self, media):
         rows, heard = self.voice(media.tensors)
@@ -115,7 +115,7 @@ def text_conversations(rng, count):
 def make_batch(rng, sounds, held_out=False, size=1.0):
     """Media by tower call, and conversations."""
     media, conversations = [], []
-    for index, (kind, usual) in enumerate([("picture", 40), ("picture", 40), ("clip", 14), ("sound", 36)]):
+    for index, (kind, usual) in enumerate([("picture", 48), ("picture", 48), ("clip", 12), ("sound", 20)]):
         count = int(usual * size)
         if kind == "sound":
             made = sounds.batch(rng, count, index)

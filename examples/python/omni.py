@@ -1,0 +1,35 @@
+"""Asks a model about pictures, films and sounds: python omni.py MODEL FILE QUESTION [FILE QUESTION...]"""
+
+import sys
+from pathlib import Path
+
+import dormouse
+
+KINDS = {
+    dormouse.Image: {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"},
+    dormouse.Video: {".mp4", ".mov", ".webm", ".mkv", ".avi"},
+    dormouse.Audio: {".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac"},
+}
+
+
+def media(path):
+    """The file as what its name says: the library itself looks at the bytes."""
+    for kind, suffixes in KINDS.items():
+        if Path(path).suffix.lower() in suffixes:
+            return kind(path)
+    raise SystemExit(f"{path}: neither a picture, a film nor a sound by its name")
+
+
+def main():
+    if len(sys.argv) < 4 or len(sys.argv) % 2:
+        raise SystemExit(__doc__)
+    with dormouse.Engine(sys.argv[1]) as engine, engine.session() as session:
+        for path, question in zip(sys.argv[2::2], sys.argv[3::2]):
+            messages = [{"role": "user", "content": [media(path), question]}]
+            answer = session.chat(messages, max_tokens=100, stream=False)
+            end = answer.end
+            rows = end.image_tokens + end.video_tokens + end.audio_tokens
+            print(f"{path} ({rows} of {end.prompt_tokens} tokens): {answer.text}")
+
+
+main()

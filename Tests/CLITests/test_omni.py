@@ -5,6 +5,7 @@ answers, and what torch says with the same weights in float32 (`evaluate_omni.py
 """
 
 import json
+import os
 from collections import defaultdict
 
 import pytest
@@ -13,6 +14,8 @@ from conftest import REPOSITORY
 EXAMINATION = REPOSITORY / "Tests" / "Fixtures" / "omni"
 MEDIA = REPOSITORY / "examples" / "media"
 GREEDY = ["--temperature", "0", "--max-tokens", "60"]
+# Runs on other instruction sets than the best, which set DORMOUSE_ISA, ask every third question.
+STEP = 3 if "DORMOUSE_ISA" in os.environ else 1
 
 
 def json_lines(path):
@@ -28,9 +31,9 @@ def omni():
 
 @pytest.fixture(scope="module")
 def answers(dormouse, omni):
-    """(question, what was said) of the whole examination, by the option that takes the file."""
+    """(question, what was said) of the examination, by the option that takes the file."""
     result = defaultdict(list)
-    for question in json_lines(EXAMINATION / "examination.jsonl"):
+    for question in json_lines(EXAMINATION / "examination.jsonl")[::STEP]:
         file = [f"--{question['option']}", EXAMINATION / question["file"]]
         done = dormouse("run", omni, "-p", question["prompt"], *file, *GREEDY)
         assert done.status == 0, done.error
@@ -41,16 +44,16 @@ def answers(dormouse, omni):
 @pytest.mark.parametrize("option, count, share", [("image", 120, 0.94), ("video", 60, 0.95), ("audio", 90, 0.95)])
 def test_answers_are_right(answers, option, count, share):
     """Of pictures, places and counts are not yet at the 95 % that they are to reach."""
-    assert len(answers[option]) == count
+    assert len(answers[option]) == count // STEP
     wrong = [f"{question['file']} {question['prompt']} {said}" for question, said in answers[option]
              if said != question["answer"]]
-    assert len(wrong) <= (1 - share) * count, "\n".join(wrong)
+    assert len(wrong) <= (1 - share) * count / STEP, "\n".join(wrong)
 
 
 def test_answers_are_those_of_torch(answers):
     """Its files are decoded by Pillow and the ffmpeg command; JPEG differs by up to 3 of 255, and a near tie may fall."""
     said = {question["file"]: answer for kind in answers.values() for question, answer in kind}
-    expected = {line["file"]: line["said"] for line in json_lines(EXAMINATION / "torch.jsonl")}
+    expected = {line["file"]: line["said"] for line in json_lines(EXAMINATION / "torch.jsonl")[::STEP]}
     assert said.keys() == expected.keys()
     different = [f"{file}: {said[file]} | {answer}" for file, answer in expected.items() if said[file] != answer]
     assert len(different) <= 0.02 * len(expected), "\n".join(different)

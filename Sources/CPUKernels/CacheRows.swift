@@ -28,11 +28,14 @@ internal import CPlatform
   }
 }
 
-/// The upper halves of float32, rounded to nearest, ties to even; a NaN stays one.
-@inline(__always) private func storeBFloat16(_ x: Floats, _ count: Int, _ out: UnsafeMutableRawPointer) {
+/// The upper halves of `x * factor` in float32, rounded to nearest, ties to even; a NaN stays one.
+@inline(__always) func storeBFloat16(
+  _ x: Floats, _ count: Int, by factor: Float = 1, _ out: UnsafeMutableRawPointer
+) {
+  let factors = splat(factor)
   var i = 0
   while i &+ lanes <= count {
-    let v = load(x + i)
+    let v = load(x + i) * factors
     let b = bits(v)
     let odd = (b &>> IntVector(repeating: 16)) & IntVector(repeating: 1)
     let rounded = b &+ IntVector(repeating: 0x7FFF) &+ odd
@@ -41,9 +44,10 @@ internal import CPlatform
     i &+= lanes
   }
   while i < count {
-    let b = x[i].bitPattern
+    let value = x[i] * factor
+    let b = value.bitPattern
     let rounded = b &+ 0x7FFF &+ ((b &>> 16) & 1)
-    let word = x[i] == x[i] ? rounded : b | 0x40_0000
+    let word = value == value ? rounded : b | 0x40_0000
     (out + 2 &* i).storeBytes(of: UInt16(truncatingIfNeeded: word &>> 16), as: UInt16.self)
     i &+= 1
   }

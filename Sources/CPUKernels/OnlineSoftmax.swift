@@ -11,7 +11,7 @@ struct OnlineSoftmax {
   /// [headLanes]: what all that was summed before the block is now worth.
   let factors: MutableFloats
 
-  /// Memory: `floatCount` floats.
+  /// - Parameter memory: `blockRows + 3` vectors of all heads' lanes.
   @inline(__always) init(heads: Int, memory: MutableFloats, blockRows: Int) {
     self.heads = heads
     let headLanes = padded(heads)

@@ -48,7 +48,7 @@
       while h < heads {
         let count = heads &- h < 4 ? heads &- h : 4
         for i in 0..<count {
-          storeBFloat16(query + (h &+ i) &* width, width, splat(scale), copies + i &* copyByteCount)
+          storeBFloat16(query + (h &+ i) &* width, width, by: scale, copies + i &* copyByteCount)
         }
         // A pair is moved as if it were a float.
         transpose(copies.assumingMemoryBound(to: Float.self), width / 2, count, width / 2, target + h, headLanes)
@@ -91,16 +91,16 @@
     /// A row of bytes (`rows.h`) as bfloat16.
     @inline(__always) private func copyBytes(_ row: UnsafeRawPointer, _ copy: UnsafeMutableRawPointer) {
       let rank = rows.rank
-      let scale = splat((row + rank).loadUnaligned(as: Float.self))
+      let scale = (row + rank).loadUnaligned(as: Float.self)
       var c = 0
       while c &+ lanes <= rank {
-        let rounded = platform_bfloat16(FloatVector(widenBytes(row + c)) * scale)
+        let rounded = platform_bfloat16(FloatVector(widenBytes(row + c)) * splat(scale))
         (copy + 2 &* c).storeBytes(of: rounded, as: __m256i.self)
         c &+= lanes
       }
       while c < rank {
         var value = Float((row + c).load(as: Int8.self))
-        storeBFloat16(&value, 1, scale, copy + 2 &* c)
+        storeBFloat16(&value, 1, by: scale, copy + 2 &* c)
         c &+= 1
       }
       (copy + 2 &* rank).copyMemory(from: row + (rank &+ 4), byteCount: 2 &* rows.rope)
@@ -338,19 +338,5 @@
   @inline(__always) private func halves(_ first: Int32) -> __m512i {
     let lane = IntVector(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) &+ IntVector(repeating: first)
     return unsafeBitCast(lane | (lane &+ IntVector(repeating: 32)) &<< IntVector(repeating: 16), to: __m512i.self)
-  }
-
-  /// `count` floats times `factor`, rounded to bfloat16.
-  @inline(__always) private func storeBFloat16(
-    _ x: Floats, _ count: Int, _ factor: FloatVector, _ out: UnsafeMutableRawPointer
-  ) {
-    var i = 0
-    while i &+ lanes <= count {
-      (out + 2 &* i).storeBytes(of: platform_bfloat16(load(x + i) * factor), as: __m256i.self)
-      i &+= lanes
-    }
-    guard i < count else { return }
-    let last = unsafeBitCast(platform_bfloat16(loadPartial(x + i, count &- i) * factor), to: SIMD16<UInt16>.self)
-    for j in 0..<count &- i { (out + 2 &* (i &+ j)).storeBytes(of: last[j], as: UInt16.self) }
   }
 #endif

@@ -38,7 +38,7 @@ public struct EngineOptions: Sendable {
 
   static let maximumThreadCount = 1024
 
-  /// Rows of sessions that ask for none: beside packed weights, bfloat16 rounds nothing that could be told apart.
+  /// Rows of sessions that ask for none: packed weights have lost far more than rows lose in bfloat16.
   var defaultCacheType: CacheRowType { precision == .native ? .float32 : .bfloat16 }
 
   /// The scheduler's limits.

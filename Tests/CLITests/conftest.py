@@ -22,12 +22,17 @@ def binary():
     return str(path)
 
 
+def shipped(name):
+    """The folder of a model that ships."""
+    path = REPOSITORY / "examples" / "models" / name
+    assert (path / "model.safetensors").is_file(), f"{path} is missing"
+    return str(path)
+
+
 @pytest.fixture(scope="session")
 def tiny():
     """The model that ships: tokenizer, chat template, and answers that make sense."""
-    path = REPOSITORY / "examples" / "models" / "dormouse-tiny"
-    assert (path / "model.safetensors").is_file(), f"{path} is missing"
-    return str(path)
+    return shipped("dormouse-tiny")
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,7 @@ import os
 from collections import defaultdict
 
 import pytest
-from conftest import REPOSITORY
+from conftest import REPOSITORY, shipped
 
 EXAMINATION = REPOSITORY / "Tests" / "Fixtures" / "omni"
 MEDIA = REPOSITORY / "examples" / "media"
@@ -24,9 +24,7 @@ def json_lines(path):
 
 @pytest.fixture(scope="module")
 def omni():
-    path = REPOSITORY / "examples" / "models" / "dormouse-omni"
-    assert (path / "model.safetensors").is_file(), f"{path} is missing"
-    return str(path)
+    return shipped("dormouse-omni")
 
 
 @pytest.fixture(scope="module")

@@ -122,7 +122,7 @@ def targets(scene, wide, high):
 
 
 def stacked(targets):
-    """Those of a batch's pictures."""
+    """What `targets` says of each picture, as one tensor for each kind of target."""
     return tuple(map(torch.tensor, zip(*targets)))
 
 

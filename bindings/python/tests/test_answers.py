@@ -56,6 +56,11 @@ def test_heldout_questions(native, tiny_path):
             assert accuracy(answers(engine, tiny_path), tiny_path) >= right - 0.005, weights
 
 
+def test_the_model_that_sees_and_hears_still_reads(tiny_path):
+    with dormouse.Engine(tiny_path.parent / "dormouse-omni") as engine:
+        assert accuracy(answers(engine, tiny_path), tiny_path) >= 0.95
+
+
 def test_neither_batches_nor_shared_prefixes_change_an_answer(native, tiny, tiny_path):
     alone = answers(tiny, tiny_path, sessions=1, private=True)
     shared = answers(tiny, tiny_path, sessions=7)

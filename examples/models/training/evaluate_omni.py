@@ -15,12 +15,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from evaluate import LONGEST_ANSWER, dequantise
-from export import BLOCK
-from export_omni import FRAME_PATCHES, PICTURE_PATCHES, VISION_PARTS, VOICE_PARTS
+from evaluate import LONGEST_ANSWER
+from export_omni import FRAME_PATCHES, PICTURE_PATCHES
+from exported import read_exported
 from model import BOS, EOS, Packing
 from omni_data import FRAMES, FRAMES_PER_SECOND, framed, image_markup, normalised, padded, video_markup
 from omni_tokenizer import IMAGE, SOUND, VIDEO
@@ -29,39 +28,11 @@ from towers import PATCH, RATE, VoiceTower
 from train_omni import Omni
 
 
-def original_names(tensors):
-    """The training code's names of the published tensors."""
-    for name, weight in tensors.items():
-        if name.startswith("language_model."):
-            yield "text." + name.removeprefix("language_model."), weight
-            continue
-        for own, parts in (("vision.", VISION_PARTS), ("voice.", VOICE_PARTS)):
-            for ours, published in parts:
-                if name.startswith(published):
-                    yield own + ours + name.removeprefix(published), weight
-
-
-def fuse_experts(state):
-    """One gate_proj, up_proj and down_proj for each expert to transformers' fused tensors."""
-    layers = sorted({name.split(".experts.")[0] for name in state if ".mlp.experts.0." in name})
-    for layer in layers:
-        count = sum(name.startswith(f"{layer}.experts.") and name.endswith("down_proj.weight") for name in state)
-        parts = {part: [state.pop(f"{layer}.experts.{i}.{part}_proj.weight") for i in range(count)]
-                 for part in ("gate", "up", "down")}
-        gate_up = [torch.cat(pair) for pair in zip(parts["gate"], parts["up"])]
-        state[f"{layer}.experts.gate_up_proj"] = torch.stack(gate_up)
-        state[f"{layer}.experts.down_proj"] = torch.stack(parts["down"])
-    return state
-
-
 def load(folder: Path, text_folder: Path) -> Omni:
     """The exported weights in float32."""
-    tensors = dequantise(load_file(folder / "model.safetensors"), [BLOCK, BLOCK])
     vocabulary = Tokenizer.from_file(str(folder / "tokenizer.json")).get_vocab_size()
     model = Omni(text_folder, vocabulary, words=1)
-    missing, unexpected = model.load_state_dict(fuse_experts(dict(original_names(tensors))), strict=False)
-    if unexpected or any(not name.startswith("teachers.") for name in missing):
-        raise ValueError(f"missing {missing}, unexpected {unexpected}")
+    read_exported(folder, model)
     return model.eval()
 
 

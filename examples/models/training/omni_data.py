@@ -83,7 +83,7 @@ def picture_batch(rng, count, held_out, index):
         scene = make_scene(rng, width, height, held_out)
         images.append(framed([weather(rng, draw_scene(rng, scene))], wide, high))
         taught.append(targets(scene, wide, high))
-        asked = 1 if held_out else rng.choice((1, 2, 3))
+        asked = 1 if held_out else rng.choice((2, 3, 4))
         questions = [about_scene(rng, scene, is_taught=not held_out) for _ in range(asked)]
         turns = [(q.prompt, q.answer) for q in questions]
         turns[0] = with_media(rng, image_markup(rows), turns[0][0]), turns[0][1]
@@ -108,17 +108,20 @@ def cell_of(x, y, wide):
 
 
 def targets(scene, wide, high):
-    """What has its centre in each patch of each merged patch; of the merged patches alone colours, and places in the
-    picture."""
+    """What has its centre in each patch of each merged patch; and of what each merged patch holds the colour, the place in
+    the picture, and, of shapes, how many are like it and how many there are."""
     count = wide * high // CELL**2
-    patches, colours, places = [[0] * 4 for _ in range(count)], [-1] * count, [-1] * count
+    patches = [[0] * 4 for _ in range(count)]
+    colours, places, alike, total = ([-1] * count for _ in range(4))
     for thing in scene.things:
         at = cell_of(thing.x, thing.y, wide)
         part = int(thing.y % CELL >= CELL / 2) * 2 + int(thing.x % CELL >= CELL / 2)
         patches[at][part] = 1 + thing.shape if thing.digit is None else 1 + len(pictures.SHAPES) + thing.digit
         colours[at] = thing.colour
         places[at] = scene.place(thing)
-    return patches, colours, places
+        if thing.digit is None:
+            alike[at], total[at] = scene.alike(thing), len(scene.things)
+    return patches, colours, places, alike, total
 
 
 def stacked(targets):

@@ -35,6 +35,7 @@ PLACES = [
 DIRECTIONS = [("to the left", "向左", -1, 0), ("to the right", "向右", 1, 0), ("up", "向上", 0, -1), ("down", "向下", 0, 1)]
 
 CELL = 28  # pixels of a merged patch's side
+MOST_THINGS = 4
 FINENESS = 3  # what is drawn is drawn so much larger, and reduced
 
 
@@ -59,6 +60,10 @@ class Scene:
     width: int
     height: int
     things: list[Thing] = field(default_factory=list)
+
+    def alike(self, thing: Thing) -> int:
+        """How many things have a thing's shape."""
+        return sum(other.shape == thing.shape for other in self.things)
 
     def place(self, thing: Thing) -> int:
         """The third of the picture's height and width that a thing's centre lies in."""
@@ -92,7 +97,7 @@ def scene_key(scene: Scene):
 
 
 # How often scenes are of a kind: counting takes longest to learn.
-EXAMINED, TAUGHT = [4, 4, 4, 3], [5, 6, 8, 4]
+EXAMINED, TAUGHT = [4, 4, 4, 3], [6, 6, 7, 6]
 
 
 def make_scene(rng: random.Random, width: int, height: int, held_out: bool) -> Scene:
@@ -157,10 +162,10 @@ def _two(rng, scene):
 
 
 def _many(rng, scene):
-    """One to four things of one or two shapes in any colours."""
+    """Up to `MOST_THINGS` things of one or two shapes in any colours."""
     shapes = rng.sample(range(len(SHAPES)), rng.choice((1, 1, 2)))
     side = min(scene.width, scene.height)
-    for _ in range(rng.randint(1, 4)):
+    for _ in range(rng.randint(1, MOST_THINGS)):
         if not _add(rng, scene, rng.choice(shapes), rng.randrange(len(COLOURS)), 0.11 * side, 0.17 * side):
             scene.things.clear()
             return

@@ -14,7 +14,7 @@ from transformers.models.kimi_k25.configuration_kimi_k25 import Kimi_K25VisionCo
 from transformers.models.kimi_k25.modeling_kimi_k25 import Kimi_K25VisionModel, apply_rotary_pos_emb_vision
 from transformers.vision_utils import get_vision_interpolation_indices_and_weights
 
-from pictures import COLOURS, DIRECTIONS, PLACES, SHAPES
+from pictures import COLOURS, DIRECTIONS, MOST_THINGS, PLACES, SHAPES
 
 PATCH, MERGE, FRAMES = 14, 2, 4
 MEL_BINS, HOP, FFT, RATE = 128, 160, 400, 16_000
@@ -176,14 +176,17 @@ class Teachers(nn.Module):
         self.content = nn.Linear(rows, len(SHAPES) + 10)
         self.colour = nn.Linear(rows, len(COLOURS))
         self.place = nn.Linear(rows, len(PLACES))
+        self.alike = nn.Linear(rows, 1 + MOST_THINGS)
+        self.total = nn.Linear(rows, 1 + MOST_THINGS)
         self.when = nn.Linear(rows, FRAMES)
         self.motion = nn.Linear(seen, len(DIRECTIONS) + len(SHAPES) + len(COLOURS))
         self.word = nn.Linear(heard, 1 + words)  # 0 is CTC's blank
         self.words = nn.Linear(heard, 1 + words)  # of a whole sound
 
-    def picture_loss(self, rows, seen, patches, colours, places):
+    def picture_loss(self, rows, seen, patches, *of_tokens):
         """rows, seen: what the tower returns; patches: [batch, tokens, 4], what has its centre in each patch of a token;
-        colours, places: [batch, tokens], of what a token holds, -1 for nothing."""
+        of_tokens: each [batch, tokens], -1 where a token holds nothing: the colour and the place of what it holds, how
+        many things are like it, and how many there are."""
         kinds = self.patch.out_features
         weight = torch.ones(kinds)
         weight[self.NOTHING] = 0.1
@@ -192,7 +195,7 @@ class Teachers(nn.Module):
         held = F.one_hot(patches, kinds).amax(2)[..., 1:].float()
         content = self.content(rows).float()
         loss = loss + 4 * F.binary_cross_entropy_with_logits(content, held, pos_weight=torch.tensor(5.0))
-        for head, targets in ((self.colour, colours), (self.place, places)):
+        for head, targets in zip((self.colour, self.place, self.alike, self.total), of_tokens):
             loss = loss + F.cross_entropy(head(rows).float().flatten(0, 1), targets.flatten(), ignore_index=-1)
         return loss
 

@@ -3,8 +3,10 @@
     python speech.py run/speech.npz
     python train_omni.py --text ../dormouse-tiny --steps 2000 --out run
 
+With --begin it goes on from an exported folder, all together from the first step on.
+
 The first steps teach the towers alone, through `Teachers`; then the text model learns with them. Step k draws its data
-from a generator seeded with k, so a resumed run equals an uninterrupted one.
+from a generator seeded with k and --seed, so a resumed run equals an uninterrupted one.
 """
 
 import argparse
@@ -21,6 +23,7 @@ from torch import nn
 
 from data import training_conversation
 from evaluate import load
+from exported import read_exported
 from model import BOS, EOS, Balancer, Packing, make_model
 from omni_data import Conversation, Sounds, clip_batch, glyph_batch, join_some, picture_batch
 from omni_tokenizer import IMAGE, SOUND, VIDEO, extend, write
@@ -28,13 +31,14 @@ from tokenizer import ASSISTANT, USER
 from train import by_length, make_optimizer, save
 from towers import Teachers, VisionTower, VoiceTower
 
-PEAK_RATE = 1.5e-3
 TOWERS_RATE = 2.5e-3  # while the towers learn alone
 TOWERS_SIZE = 2.0  # of their batches
 WARMUP_STEPS = 60
-FALL_SHARE = 0.3
+FALL_SHARE = 0.5
 BALANCE_RATE = 0.001
 TEACHERS_SHARE = 0.5
+TEXT_CONVERSATIONS = 48  # a step
+USUAL_BATCH = [("picture", 64), ("picture", 64), ("clip", 6), ("sound", 12)]
 
 
 class Omni(nn.Module):
@@ -115,7 +119,7 @@ def text_conversations(rng, count):
 def make_batch(rng, sounds, held_out=False, size=1.0):
     """Media by tower call, and conversations."""
     media, conversations = [], []
-    for index, (kind, usual) in enumerate([("picture", 48), ("picture", 48), ("clip", 12), ("sound", 20)]):
+    for index, (kind, usual) in enumerate(USUAL_BATCH):
         count = int(usual * size)
         if kind == "sound":
             made = sounds.batch(rng, count, index)
@@ -176,9 +180,14 @@ def main():
     parser.add_argument("--steps", type=int, required=True)
     parser.add_argument("--glyphs", type=int, default=350, help="first steps, of small pictures with one thing each")
     parser.add_argument("--towers", type=int, default=700, help="steps in which the towers learn alone")
+    parser.add_argument("--rate", type=float, default=1.5e-3, help="the highest rate of learning")
+    parser.add_argument("--begin", type=Path, help="an exported folder whose weights come first")
+    parser.add_argument("--seed", default="omni", help="of what is drawn")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
+    if arguments.begin:
+        arguments.glyphs = arguments.towers = 0
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(11)
 
@@ -193,14 +202,16 @@ def main():
         model.load_state_dict(state["model"])
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
+    elif arguments.begin:
+        read_exported(arguments.begin, model)
 
     start = time.time()
     for step in range(first, arguments.steps):
         alone = step < arguments.towers
         share = rate_share(step, arguments.steps)
         for group in optimizer.param_groups:
-            group["lr"] = TOWERS_RATE * min(1.0, (step + 1) / WARMUP_STEPS) if alone else PEAK_RATE * share
-        rng = random.Random(f"omni {step}")
+            group["lr"] = TOWERS_RATE * min(1.0, (step + 1) / WARMUP_STEPS) if alone else arguments.rate * share
+        rng = random.Random(f"{arguments.seed} {step}")
         if step < arguments.glyphs:
             media, conversations = glyphs(rng, sounds)
         else:
@@ -210,7 +221,7 @@ def main():
             if alone:
                 said, loss = torch.zeros(()), taught
             else:
-                conversations = join_some(rng, conversations, 0.08) + list(text_conversations(rng, 24))
+                conversations = join_some(rng, conversations, 0.08) + list(text_conversations(rng, TEXT_CONVERSATIONS))
                 documents = sorted((encoder.document(c) for c in conversations), key=by_length)
                 logits, targets = predict(model, encoder, documents, rows)
                 said = F.cross_entropy(logits, targets)

@@ -73,6 +73,26 @@ protocol LatentSpan {
   span.finish()
 }
 
+/// Queries of `width` floats each, or of pairs moved as if they were floats, as columns: [width, headLanes].
+///
+/// `take(first, count)` puts those of four heads at most into `few` [4, width]. Lanes without a head are zero.
+@inline(__always) func turnQueries(
+  _ softmax: OnlineSoftmax, _ width: Int, through few: MutableFloats, into columns: MutableFloats,
+  _ take: (_ first: Int, _ count: Int) -> Void
+) {
+  let (heads, headLanes) = (softmax.heads, softmax.headLanes)
+  var h = 0
+  while h < heads {
+    let count = heads &- h < 4 ? heads &- h : 4
+    take(h, count)
+    transpose(few, width, count, width, columns + h, headLanes)
+    h &+= count
+  }
+  for h in heads..<headLanes {
+    for c in 0..<width { columns[c &* headLanes &+ h] = 0 }
+  }
+}
+
 /// In float32, whatever the rows are.
 private struct FloatSpan: LatentSpan {
   let rows: LatentRows
@@ -91,17 +111,10 @@ private struct FloatSpan: LatentSpan {
   }
 
   @inline(__always) func start(_ query: Floats, _ scale: Float) {
-    let (heads, headLanes, width) = (softmax.heads, softmax.headLanes, rows.width)
-    var h = 0
-    while h < heads {
-      let count = heads &- h < 4 ? heads &- h : 4
-      block.update(from: query + h &* width, count: count &* width)
+    let width = rows.width
+    turnQueries(softmax, width, through: block, into: queries) { first, count in
+      block.update(from: query + first &* width, count: count &* width)
       scaleFloats(block, count &* width, scale)
-      transpose(block, width, count, width, queries + h, headLanes)
-      h &+= count
-    }
-    for h in heads..<headLanes {
-      for c in 0..<width { queries[c &* headLanes &+ h] = 0 }
     }
     softmax.start()
   }

@@ -42,20 +42,13 @@
     }
 
     @inline(__always) func start(_ query: Floats, _ scale: Float) {
-      let (heads, headLanes, width) = (softmax.heads, softmax.headLanes, rows.width)
-      let target = UnsafeMutableRawPointer(queries).assumingMemoryBound(to: Float.self)
-      var h = 0
-      while h < heads {
-        let count = heads &- h < 4 ? heads &- h : 4
+      let width = rows.width
+      let few = copies.assumingMemoryBound(to: Float.self)
+      let columns = UnsafeMutableRawPointer(queries).assumingMemoryBound(to: Float.self)
+      turnQueries(softmax, width / 2, through: few, into: columns) { first, count in
         for i in 0..<count {
-          storeBFloat16(query + (h &+ i) &* width, width, by: scale, copies + i &* copyByteCount)
+          storeBFloat16(query + (first &+ i) &* width, width, by: scale, copies + i &* copyByteCount)
         }
-        // A pair is moved as if it were a float.
-        transpose(copies.assumingMemoryBound(to: Float.self), width / 2, count, width / 2, target + h, headLanes)
-        h &+= count
-      }
-      for h in heads..<headLanes {
-        for pair in 0..<width / 2 { queries[pair &* headLanes &+ h] = 0 }
       }
       softmax.start()
     }

@@ -29,6 +29,9 @@ private struct PanelJob {
   @inline(__always) func run<F: PanelFormat>(_: F.Type) {
     guard let data = w.data else { return }
     var panel = first / panelRows
+    #if ISA_AVX512
+      if count == 1, F.isReadInTwoStreams { panel = runStreams(F.self, data, panel) }
+    #endif
     while panel &* panelRows < last {
       let p = data + panel &* w.panel_stride
       var i = 0
@@ -82,6 +85,49 @@ private struct PanelJob {
     }
     put(total0, panel, number, i)
   }
+
+  #if ISA_AVX512
+    /// One row of x against the panels from `panel` on, each of the first half beside one of the second. The processor
+    /// reads ahead in both places by itself, and needs to be asked for every fourth line only; asked for all of them, a
+    /// thread soon waits, for it can only have asked for so many at once. Returns the first panel that is left.
+    @inline(__always) func runStreams<F: PanelFormat>(_: F.Type, _ data: UnsafeRawPointer, _ panel: Int) -> Int {
+      let half = ((last &+ panelRows &- 1) / panelRows &- panel) / 2
+      for number in panel..<panel &+ half { twoPanels(F.self, data + number &* w.panel_stride, number, apart: half) }
+      return panel &+ 2 &* half
+    }
+
+    /// `one` for a panel and that which is `apart` panels behind it.
+    @inline(__always) func twoPanels<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, apart: Int) {
+      let x0 = row(0)
+      let far = apart &* w.panel_stride
+      var (total0, total1) = (sixteen(0), sixteen(0))
+      eachGroup(F.self, panel, isFirst: false) { elements, g in
+        let others = elements + far
+        prefetch(elements, F.groupByteCount, step: 256)
+        prefetch(others, F.groupByteCount, step: 256)
+        var sums0 = firstSums(x0.offsets[g])
+        var sums1 = sums0
+        var pair = 0
+        while pair < 4 {
+          let (a0, b0) = F.steps(elements, pair)
+          let (a1, b1) = F.steps(others, pair)
+          let column = g &* 32 &+ pair &* 8
+          let (x, next) = (x0.four(column), x0.four(column &+ 4))
+          a0.add(x, to: &sums0)
+          a1.add(x, to: &sums1)
+          b0.add(next, to: &sums0)
+          b1.add(next, to: &sums1)
+          pair &+= 1
+        }
+        let scales = panelScales(panel) + g &* 32
+        let scale = sixteen(x0.scales[g])
+        total0 = fused(sixteenFloats(sums0), sixteenHalves(scales) * scale, total0)
+        total1 = fused(sixteenFloats(sums1), sixteenHalves(scales + far) * scale, total1)
+      }
+      put(total0, panel, number, 0)
+      put(total1, panel + far, number &+ apart, 0)
+    }
+  #endif
 
   @inline(__always) func pair(_ i: Int) -> RowPair { RowPair(x0: row(i), x1: row(i &+ 1)) }
 
@@ -183,11 +229,11 @@ private struct PanelJob {
   }
 
   /// Panels follow each other in memory, so reading ahead warms the next one; an address past the end is harmless.
-  @inline(__always) func prefetch(_ elements: UnsafeRawPointer, _ byteCount: Int) {
+  @inline(__always) func prefetch(_ elements: UnsafeRawPointer, _ byteCount: Int, step: Int = 64) {
     var line = 0
     while line < byteCount {
       platform_prefetch_second(elements + (8192 &+ line))
-      line &+= 64
+      line &+= step
     }
   }
 }

@@ -155,16 +155,6 @@ private func evenSteps(_ weights: [Float]) -> [Float] {
   return result
 }
 
-private func relativeError(_ a: [Float], _ b: [Float]) -> Double {
-  var difference = 0.0
-  var norm = 0.0
-  for (x, y) in zip(a, b) {
-    difference += Double(x - y) * Double(x - y)
-    norm += Double(y) * Double(y)
-  }
-  return (difference / norm).squareRoot()
-}
-
 /// A packed matrix that owns its memory, the weights it was made of, and what it stands for.
 private struct PackedMatrix {
   let matrix: PanelMatrix

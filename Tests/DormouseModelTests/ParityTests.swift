@@ -116,10 +116,14 @@ import Testing
     let error = relativeError(absorbed, golden.logits)
     // In int8 the worst golden is at 0.19: its router chooses other experts at a few positions.
     #expect(error <= (type == .int8 ? 0.3 : 0.1), "\(name), \(type): \(error)")
-    let difference = relativeError(absorbed, expanded)
-    // AVX-512 rounds what the absorbed form multiplies, and a router may choose other experts for that.
+    // AVX-512 rounds what the absorbed form multiplies, for which a router chooses other experts at a position or two.
     let bound = try Kernels.selected().instructionSet == .avx512 ? 0.1 : 0.02
-    #expect(difference <= bound, "\(name), \(type): \(difference)")
+    #expect(relativeError(absorbed, expanded) <= bound, "\(name), \(type)")
+    let vocabulary = model.configuration.vocabularySize
+    let differences = stride(from: 0, to: absorbed.count, by: vocabulary).map {
+      relativeError(absorbed[$0..<$0 + vocabulary], expanded[$0..<$0 + vocabulary])
+    }.sorted()
+    #expect(differences[(differences.count - 1) * 9 / 10] <= 0.02, "\(name), \(type): \(differences)")
   }
 
   /// More threads than heads: tasks of the expanded form are parts of a head's tokens. The bits stay the same.

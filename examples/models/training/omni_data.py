@@ -120,7 +120,7 @@ def targets(scene, wide, high):
         colours[at] = thing.colour
         places[at] = scene.place(thing)
         if thing.digit is None:
-            alike[at], total[at] = scene.alike(thing), len(scene.things)
+            alike[at], total[at] = scene.count(thing.shape), len(scene.things)
     return patches, colours, places, alike, total
 
 

@@ -61,9 +61,9 @@ class Scene:
     height: int
     things: list[Thing] = field(default_factory=list)
 
-    def alike(self, thing: Thing) -> int:
-        """How many things have a thing's shape."""
-        return sum(other.shape == thing.shape for other in self.things)
+    def count(self, shape: int) -> int:
+        """How many things have a shape."""
+        return sum(thing.shape == shape for thing in self.things)
 
     def place(self, thing: Thing) -> int:
         """The third of the picture's height and width that a thing's centre lies in."""

@@ -62,7 +62,7 @@ def _place(rng, scene, things=None):
 def _place_of_another(rng, scene):
     """Of a thing that need not be in a combination that is held out: of first things alone, a model learns where those
     never are."""
-    others = [thing for thing in scene.things[1:] if scene.alike(thing) == 1]
+    others = [thing for thing in scene.things[1:] if scene.count(thing.shape) == 1]
     return _place(rng, scene, others) if others else _count_all(rng, scene)
 
 
@@ -79,7 +79,7 @@ def _count_shape(rng, scene):
     shape = rng.choice(scene.things).shape
     if rng.random() < 0.1:
         shape = rng.randrange(len(SHAPES))
-    count = sum(thing.shape == shape for thing in scene.things)
+    count = scene.count(shape)
     one, more, chinese = SHAPES[shape]
     english = f"There is 1 {one}." if count == 1 else f"There are {count} {more}."
     return _pick(

@@ -91,8 +91,7 @@ final class WeightSets {
       random.fill(source.bytes, with: .bfloat16)
       let matrix = WeightMatrix(
         elementType: .bfloat16, rows: shape.rows, columns: shape.columns, data: UnsafeRawPointer(data))
-      let panels = CheckedSize.ceilingQuotient(shape.rows, PanelMatrix.panelRows)
-      try Kernels.selected().pack(matrix, panels: 0..<panels, as: type, into: start)
+      try Kernels.selected().pack(matrix, as: type, into: start)
       withExtendedLifetime(source) {}
     }
   }

@@ -87,7 +87,7 @@ private final class PackedMatrixPart: Sendable {
       byteCount: PanelMatrix.byteCount(type, rows: rows, columns: columns), for: "a packed matrix")
     let target = try require(memory.bytes.baseAddress, "the memory of a packed matrix")
     matrix = PanelMatrix(type: type, rows: rows, columns: columns, data: UnsafeRawPointer(target))
-    try kernels.pack(source, panels: 0..<matrix.panelCount, as: type, into: target)
+    try kernels.pack(source, as: type, into: target)
   }
 
   /// Rows `first ..< first + count`, all of which there are.

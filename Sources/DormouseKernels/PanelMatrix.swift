@@ -74,34 +74,48 @@ public struct PanelMatrix: @unchecked Sendable {
 }
 
 extension Kernels {
+  /// Floats of memory that `pack` works in, for a matrix of `columns` columns.
+  public func packScratchCount(columns: Int) -> Int {
+    let groups = CheckedSize.ceilingQuotient(max(0, columns), PanelMatrix.groupColumns)
+    return PanelMatrix.panelRows * groups * PanelMatrix.groupColumns + table.packPanelScratch(groups)
+  }
+
   /// Packs the panels `panels` of `w`, each of which covers 16 rows.
   ///
   /// Thread: any; panels may be packed side by side.
-  /// - Parameter target: where panel 0 of the whole matrix begins; `PanelMatrix.byteCount` bytes, a multiple of 64.
-  /// - Throws: `Failure(.outOfMemory)`.
+  /// - Parameters:
+  ///   - target: where panel 0 of the whole matrix begins; `PanelMatrix.byteCount` bytes, a multiple of 64.
+  ///   - scratch: `packScratchCount(columns: w.columns)` floats of the thread's own.
   public func pack(
-    _ w: WeightMatrix, panels: Range<Int>, as type: PackedType, into target: UnsafeMutableRawPointer
-  ) throws(Failure) {
+    _ w: WeightMatrix, panels: Range<Int>, as type: PackedType, into target: UnsafeMutableRawPointer,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
     let packed = PanelMatrix(type: type, rows: w.rows, columns: w.columns, data: UnsafeRawPointer(target))
     let stride = packed.groups * PanelMatrix.groupColumns
-    let buffer = try AlignedBuffer(
-      byteCount: (PanelMatrix.panelRows * stride + table.packPanelScratch(packed.groups)) * MemoryLayout<Float>.stride,
-      for: "packing weights")
-    guard let rows = buffer.bound(to: Float.self).baseAddress else { return }
     for panel in panels.clamped(to: 0..<packed.panelCount) {
       for index in 0..<PanelMatrix.panelRows {
         let row = panel * PanelMatrix.panelRows + index
-        if row < w.rows {
-          dequantize(w, row: row, into: rows + index * stride)
-        } else {
-          (rows + index * stride).update(repeating: 0, count: stride)
-        }
+        let values = scratch + index * stride
+        let known = row < w.rows ? w.columns : 0
+        if known > 0 { dequantize(w, row: row, into: values) }
+        (values + known).update(repeating: 0, count: stride - known)
       }
       table.packPanel(
-        type.platform, packed.groups, rows, stride, target + panel * packed.panelByteCount,
-        rows + PanelMatrix.panelRows * stride)
+        type.platform, packed.groups, scratch, stride, target + panel * packed.panelByteCount,
+        scratch + PanelMatrix.panelRows * stride)
     }
-    withExtendedLifetime(buffer) {}
+  }
+
+  /// Packs all of `w` on the calling thread.
+  /// - Parameter target: `PanelMatrix.byteCount` bytes, a multiple of 64.
+  /// - Throws: `Failure(.outOfMemory)`.
+  public func pack(_ w: WeightMatrix, as type: PackedType, into target: UnsafeMutableRawPointer) throws(Failure) {
+    let scratch = try AlignedBuffer(
+      byteCount: packScratchCount(columns: w.columns) * MemoryLayout<Float>.stride, for: "packing a matrix")
+    guard let floats = scratch.bound(to: Float.self).baseAddress else { return }
+    let panels = 0..<CheckedSize.ceilingQuotient(w.rows, PanelMatrix.panelRows)
+    pack(w, panels: panels, as: type, into: target, scratch: floats)
+    withExtendedLifetime(scratch) {}
   }
 
   /// Row `row` of `w` in float32. y: [w.columns].

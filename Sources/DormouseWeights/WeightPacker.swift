@@ -21,16 +21,16 @@ public struct PackingJob: Sendable {
   }
 }
 
-/// Reads matrices piece by piece and packs each piece, on all threads: beside the packed memory it takes a few megabytes
-/// a thread, whatever the size of the model.
+/// Reads matrices piece by piece and packs each piece, on all threads: beside the packed memory it takes a megabyte or
+/// two a thread, whatever the size of the model.
 public struct WeightPacker {
   private let jobs: [PackingJob]
   private let pieces: [Piece]
   private let files: [Int: File]
   private let kernels: Kernels
 
-  /// Bytes of the files read at a time.
-  static let pieceByteCount = 2 << 20
+  /// Bytes of the files read at a time: few enough to be packed from a core's own cache.
+  static let pieceByteCount = 1 << 19
 
   /// Panels of one matrix.
   private struct Piece {
@@ -68,33 +68,60 @@ public struct WeightPacker {
   ) throws(Failure) {
     let state = LoadingState(total: sourceByteCount, progress: progress)
     guard state.reportStart() else { throw LoadingState.cancelled }
-    pool.run(pieces.count) { index, _ in
+    var benches: [Workbench] = []
+    for _ in 0..<pool.threadCount { benches.append(try workbench()) }
+    pool.run(pieces.count) { index, worker in
       guard !state.isStopped else { return }
       do throws(Failure) {
-        state.add(try pack(pieces[index], into: memory))
+        state.add(try pack(pieces[index], into: memory, on: benches[worker]))
       } catch { state.fail(error) }
     }
     try state.finish()
   }
 
+  /// What a thread works with. It lasts for all pieces: the system clears fresh memory, which costs as much as packing.
+  private struct Workbench {
+    /// A piece as the file has it.
+    let bytes: AlignedBuffer
+    let scratch: AlignedBuffer
+  }
+
+  private func workbench() throws(Failure) -> Workbench {
+    let mostBytes = pieces.reduce(0) { max($0, part($1).byteCount) }
+    let mostColumns = jobs.reduce(0) { max($0, $1.source.columns) }
+    return Workbench(
+      bytes: try AlignedBuffer(byteCount: mostBytes, for: "packing weights"),
+      scratch: try AlignedBuffer(
+        byteCount: kernels.packScratchCount(columns: mostColumns) * MemoryLayout<Float>.stride,
+        for: "packing weights"))
+  }
+
+  /// The rows of a piece.
+  private func part(_ piece: Piece) -> WeightMatrix {
+    let rows = piece.panels.lowerBound * PanelMatrix.panelRows..<piece.panels.upperBound * PanelMatrix.panelRows
+    return jobs[piece.job].source.slice(rows: rows)
+  }
+
   /// - Returns: bytes read.
-  private func pack(_ piece: Piece, into memory: UnsafeMutableRawBufferPointer) throws(Failure) -> Int {
+  private func pack(
+    _ piece: Piece, into memory: UnsafeMutableRawBufferPointer, on bench: Workbench
+  ) throws(Failure) -> Int {
     let job = jobs[piece.job]
-    let first = piece.panels.lowerBound * PanelMatrix.panelRows
-    let part = job.source.slice(rows: first..<piece.panels.upperBound * PanelMatrix.panelRows)
+    let part = part(piece)
     let whole = PanelMatrix(type: job.type, rows: job.source.rows, columns: job.source.columns, data: job.source.data)
-    guard let file = files[job.fileIndex], job.target + whole.byteCount <= memory.count, let base = memory.baseAddress
+    guard let file = files[job.fileIndex], job.target + whole.byteCount <= memory.count, let base = memory.baseAddress,
+      let scratch = bench.scratch.bound(to: Float.self).baseAddress
     else { throw Failure(.internalError, "packing: matrix \(piece.job) has no place") }
-    let bytes = try AlignedBuffer(byteCount: part.byteCount, for: "packing weights")
+    let bytes = UnsafeMutableRawBufferPointer(rebasing: bench.bytes.bytes[..<part.byteCount])
     let rowByteCount = job.source.columns * job.source.elementType.byteCount
-    try file.read(into: bytes.bytes, at: job.offset + first * rowByteCount)
-    guard let data = bytes.bytes.baseAddress else { return 0 }
+    try file.read(into: bytes, at: job.offset + piece.panels.lowerBound * PanelMatrix.panelRows * rowByteCount)
+    guard let data = bytes.baseAddress else { return 0 }
     let loaded = WeightMatrix(
       elementType: part.elementType, rows: part.rows, columns: part.columns, data: UnsafeRawPointer(data),
       scales: part.scales)
-    try kernels.pack(
+    kernels.pack(
       loaded, panels: 0..<piece.panels.count, as: job.type,
-      into: base + job.target + piece.panels.lowerBound * whole.panelByteCount)
+      into: base + job.target + piece.panels.lowerBound * whole.panelByteCount, scratch: scratch)
     return part.byteCount
   }
 }

@@ -179,16 +179,15 @@ private struct PackedMatrix {
       byteCount: PanelMatrix.byteCount(type, rows: rows, columns: columns), for: "a test")
     let target = try #require(memory.bytes.baseAddress)
     let packed = PanelMatrix(type: type, rows: rows, columns: columns, data: UnsafeRawPointer(target))
-    let outcome: Result<Void, Failure> = source.withUnsafeBytes { bytes in
-      guard let data = bytes.baseAddress else { return .success(()) }
+    // What a wider matrix has left in the memory must not matter.
+    var scratch = [Float](repeating: .nan, count: kernels.packScratchCount(columns: columns))
+    source.withUnsafeBytes { bytes in
+      guard let data = bytes.baseAddress else { return }
       let w = WeightMatrix(elementType: .float32, rows: rows, columns: columns, data: data)
-      do throws(Failure) {
-        // In two parts, as threads would.
-        try kernels.pack(w, panels: 1..<packed.panelCount, as: type, into: target)
-        return .success(try kernels.pack(w, panels: 0..<1, as: type, into: target))
-      } catch { return .failure(error) }
+      // In two parts, as threads would.
+      kernels.pack(w, panels: 1..<packed.panelCount, as: type, into: target, scratch: &scratch)
+      kernels.pack(w, panels: 0..<1, as: type, into: target, scratch: &scratch)
     }
-    try outcome.get()
     var values = [Float](repeating: .nan, count: rows * columns)
     values.withUnsafeMutableBufferPointer { buffer in
       guard let base = buffer.baseAddress else { return }

@@ -1,7 +1,7 @@
 public import CPlatform
 
-/// Floats of scratch memory that `packPanel` needs: the panel by columns, and its scales.
-@inline(never) public func packPanelScratch(_ groups: Int) -> Int { groups &* 33 &* 16 }
+/// Floats of scratch memory that `packPanel` needs: the panel by columns, its scales, and tables.
+@inline(never) public func packPanelScratch(_ groups: Int) -> Int { groups &* 33 &* 16 &+ LevelTables.floatCount }
 
 /// Packs sixteen rows of weights into a panel (`platform_panels`). Each row has a lane of its own throughout.
 ///
@@ -17,9 +17,10 @@ public import CPlatform
   let packing = Packing(groups: groups, panel: panel, columns: scratch, scales: scratch + groups &* 32 &* 16)
   packing.turn(rows, stride)
   if type == Int32(PLATFORM_PANELS_INT4) {
-    for g in 0..<groups { packing.put(fourBitScale(packing.group(g)), g) }
+    let tables = LevelTables(scratch + groups &* 33 &* 16)
+    for g in 0..<groups { packing.put(fourBitScale(packing.group(g), tables), g) }
     packing.storeFactors()
-    for g in 0..<groups { packing.storeFour(g, packing.storeScales(g)) }
+    for g in 0..<groups { packing.storeFour(g, packing.storeScales(g), tables) }
   } else {
     for g in 0..<groups { packing.put(eightBitScale(packing.group(g)), g) }
     packing.storeFactors()
@@ -83,17 +84,11 @@ private struct Packing {
     }
   }
 
-  @inline(__always) func storeFour(_ g: Int, _ inverse: SixteenFloats) {
+  @inline(__always) func storeFour(_ g: Int, _ inverse: SixteenFloats, _ tables: LevelTables) {
     let x = group(g)
     let out = panel + (panelHeadByteCount(groups) &+ g &* Int4Panels.groupByteCount)
     for pair in 0..<4 {
-      var bytes = SixteenInts(repeating: 0)
-      for j in 0..<4 {
-        let low = nearestCodes(loadSixteen(x + (pair &* 8 &+ j) &* 16) * inverse)
-        let high = nearestCodes(loadSixteen(x + (pair &* 8 &+ 4 &+ j) &* 16) * inverse)
-        let shift = SixteenInts(repeating: Int32(truncatingIfNeeded: 8 &* j))
-        bytes |= (low | high &<< SixteenInts(repeating: 4)) &<< shift
-      }
+      let bytes = nearestCodes(x + pair &* 8 &* 16, inverse, tables)
       out.storeBytes(of: bytes, toByteOffset: pair &* 64, as: SixteenInts.self)
     }
   }
@@ -119,108 +114,15 @@ private struct Packing {
   return scale
 }
 
-/// The scale of the least squared error among those that four first guesses lead to: the levels reach further down than
-/// up, so both signs are tried, and the greatest weight need not be met exactly. For fixed levels v the best scale is
-/// `sum x v / sum v v`, which lowers the error by `(sum x v)^2 / sum v v`.
-@inline(__always) private func fourBitScale(_ x: Floats) -> SixteenFloats {
+/// The best of several: see `bestScale`.
+@inline(__always) private func fourBitScale(_ x: Floats, _ tables: LevelTables) -> SixteenFloats {
   let tops = greatestMagnitudes(x)
   let isEmpty = tops .< sixteen(1e-30)
   let isFinite = tops .< sixteen(.infinity)
   // Zero for a group that has a NaN or an infinity, too, or nothing.
   let norms = sixteen(0).replacing(with: sixteen(127) / tops, where: isFinite .& .!isEmpty)
-  var (a, b, c, d) = (Guess(1 / 0.95), Guess(1 / 1.05), Guess(-1 / 0.95), Guess(-1 / 1.05))
-  for column in 0..<32 {
-    // Within -127...127, so that no square is out of range.
-    let normed = loadSixteen(x + column &* 16) * norms
-    a.add(normed)
-    b.add(normed)
-    c.add(normed)
-    d.add(normed)
-  }
-  let best = better(better(a.outcome, b.outcome), better(c.outcome, d.outcome)).scale / norms
+  let best = bestScale(x, norms, tables) / norms
   return sixteen(.nan).replacing(with: best.replacing(with: sixteen(0), where: isEmpty), where: isFinite)
-}
-
-@inline(__always) private func better(
-  _ a: (gain: SixteenFloats, scale: SixteenFloats), _ b: (gain: SixteenFloats, scale: SixteenFloats)
-) -> (gain: SixteenFloats, scale: SixteenFloats) {
-  let isBetter = b.gain .> a.gain
-  return (a.gain.replacing(with: b.gain, where: isBetter), a.scale.replacing(with: b.scale, where: isBetter))
-}
-
-/// What a first guess of the scale leads to.
-private struct Guess {
-  private let inverse: Float
-  private var products = sixteen(0)
-  private var squares = sixteen(0)
-
-  @inline(__always) init(_ inverse: Float) { self.inverse = inverse }
-
-  @inline(__always) mutating func add(_ x: SixteenFloats) {
-    let level = nearestLevels(x * sixteen(inverse))
-    products = fused(x, level, products)
-    squares = fused(level, level, squares)
-  }
-
-  @inline(__always) var outcome: (gain: SixteenFloats, scale: SixteenFloats) {
-    (products * products / squares, products / squares)
-  }
-}
-
-// MARK: - Levels
-
-/// The codes of the levels nearest to `v`.
-@inline(__always) private func nearestCodes(_ v: SixteenFloats) -> SixteenInts {
-  #if ISA_AVX512
-    unsafeBitCast(search(v), to: SixteenInts.self)
-  #else
-    roundedSixteen(climb(v) { Float($0) })
-  #endif
-}
-
-/// The levels nearest to `v`.
-@inline(__always) private func nearestLevels(_ v: SixteenFloats) -> SixteenFloats {
-  #if ISA_AVX512
-    _mm512_permutexvar_ps(search(v), sixteenOf { Float(Int4Panels.level($0)) })
-  #else
-    climb(v) { Float(Int4Panels.level($0)) }
-  #endif
-}
-
-#if ISA_AVX512
-  /// The greatest code whose border lies below `v`, bit by bit.
-  @inline(__always) private func search(_ v: SixteenFloats) -> __m512i {
-    let borders = sixteenOf { $0 == 0 ? 0 : border($0) }
-    var codes = _mm512_set1_epi32(0)
-    @inline(__always) func decide(_ bit: Int32) {
-      let bits = _mm512_set1_epi32(bit)
-      codes = platform_set_where_greater(codes, v, _mm512_permutexvar_ps(codes | bits, borders), bits)
-    }
-    decide(8)
-    decide(4)
-    decide(2)
-    decide(1)
-    return codes
-  }
-
-  /// A table of constants.
-  @inline(__always) private func sixteenOf(_ value: (Int) -> Float) -> SixteenFloats {
-    SixteenFloats(
-      value(0), value(1), value(2), value(3), value(4), value(5), value(6), value(7), value(8), value(9), value(10),
-      value(11), value(12), value(13), value(14), value(15))
-  }
-#endif
-
-/// `result` of the code nearest to each lane.
-@inline(__always) private func climb(_ v: SixteenFloats, _ result: (Int) -> Float) -> SixteenFloats {
-  var r = sixteen(result(0))
-  eachCodeAboveLowest { code in r = whereGreater(v, border(code), result(code), r) }
-  return r
-}
-
-/// Half-way between a code's level and the one below.
-@inline(__always) private func border(_ code: Int) -> Float {
-  Float(Int4Panels.level(code) &+ Int4Panels.level(code &- 1)) * 0.5
 }
 
 /// The nearest float16, ties to even, in the lower halves of the lanes: moving the exponent down first lets subnormal ones

@@ -81,15 +81,33 @@ import Testing
     }
   }
 
-  /// What one set packs, another multiplies: a file of packed weights serves every processor.
-  @Test func layoutIsTheSameForEverySet() throws {
-    for packing in usableKernels {
-      let w = try PackedMatrix(.int4, 19, 70, kernels: packing, seed: 3)
-      for kernels in usableKernels {
-        var row = [Float](repeating: .nan, count: 70)
-        for r in 0..<19 {
-          kernels.dequantize(w.matrix, row: r, into: &row)
-          #expect(row == Array(w.values[r * 70..<(r + 1) * 70]))
+  /// Every set packs the same bytes, and reads what another has packed: a file of packed weights serves all of them.
+  @Test(arguments: PackedType.allCases)
+  func packsTheSameWithEverySet(type: PackedType) throws {
+    let (rows, columns) = (35, 582)
+    let packed = try usableKernels.map {
+      try PackedMatrix(type, rows, columns, kernels: $0, seed: 3, isNormal: true)
+    }
+    for (kernels, other) in zip(usableKernels, packed) {
+      #expect(other.bytes == packed[0].bytes, "\(kernels.instructionSet)")
+      #expect(other.values == packed[0].values, "\(kernels.instructionSet)")
+    }
+  }
+
+  /// int4 stores the level nearest to each weight, in units of the scale that it chose, but for ties in their 256ths.
+  @Test func storesTheNearestLevel() throws {
+    let levels: [Double] = [-127, -101, -81, -64, -48, -34, -21, -9, 3, 14, 26, 39, 52, 68, 88, 119]
+    let (rows, columns) = (48, 320)
+    for kernels in usableKernels {
+      for isNormal in [false, true] {
+        let w = try PackedMatrix(.int4, rows, columns, kernels: kernels, seed: 11, isNormal: isNormal)
+        for group in stride(from: 0, to: w.values.count, by: 32) {
+          let (values, source) = (w.values[group..<group + 32].map(Double.init), w.source[group..<group + 32])
+          let scale = w.scale(row: group / columns, group: group % columns / 32)
+          for (value, weight) in zip(values, source) {
+            let nearest = levels.map { abs($0 * scale - Double(weight)) }.min() ?? 0
+            #expect(abs(value - Double(weight)) <= nearest + abs(scale) / 250, "\(kernels.instructionSet)")
+          }
         }
       }
     }
@@ -199,6 +217,16 @@ private struct PackedMatrix {
   }
 
   var relativeError: Double { DormouseKernelsTests.relativeError(values, source) }
+
+  var bytes: [UInt8] { Array(UnsafeRawBufferPointer(memory.bytes)) }
+
+  /// The scale of a group of a row, by the layout in `matrix.h`.
+  func scale(row: Int, group: Int) -> Double {
+    let panel = matrix.data + row / 16 * matrix.panelByteCount
+    let factor = panel.load(fromByteOffset: row % 16 * 4, as: Float.self)
+    let half = panel.load(fromByteOffset: 64 + group * 32 + row % 16 * 2, as: UInt16.self)
+    return Double(Float(Float16(bitPattern: half)) * factor)
+  }
 
   /// The exact product with a row of x, and the sum of its terms' magnitudes.
   func product(_ row: Int, _ x: RoundedRows, _ i: Int) -> (exact: Double, size: Double) {

@@ -37,11 +37,11 @@ static inline __attribute__((always_inline)) float32x4_t platform_where_greater(
 }
 #endif
 
-#if defined(__AVX512F__)
-// codes, with bit set in the lanes where key is greater than border.
-static inline __attribute__((always_inline)) __m512i platform_set_where_greater(__m512i codes, __m512 key, __m512 border,
-                                                                                __m512i bit) {
-  return _mm512_mask_or_epi32(codes, _mm512_cmp_ps_mask(key, border, _CMP_GT_OQ), codes, bit);
+#if defined(__AVX512BW__)
+// codes of 16 bits, less one in the lanes where key is not greater than border.
+static inline __attribute__((always_inline)) __m512i platform_one_less_unless_greater(__m512i codes, __m512i key,
+                                                                                      __m512i border) {
+  return _mm512_mask_sub_epi16(codes, _mm512_cmple_epi16_mask(key, border), codes, _mm512_set1_epi16(1));
 }
 #endif
 

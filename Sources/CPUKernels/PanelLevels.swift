@@ -1,21 +1,55 @@
-internal import CPlatform
+// Which of int4's sixteen levels a weight becomes, and which scale suits a group of weights. Weights are rounded to parts
+// of a level's unit first, so that every instruction set finds the same levels, sums and scales.
 
-// Which of int4's sixteen levels a weight becomes, and which scale suits a group of weights. Weights are whole numbers
-// here, parts of a level's unit, so that every instruction set finds the same levels, sums and scales: in lanes of 16
-// bits, where a vector has two columns of sixteen rows, or in floats, which hold them exactly.
+/// Parts of a level's unit, while the scale is guessed and for the codes: in both cases less than 2^15 for any weight.
+@inline(__always) private var guessParts: Float { 16 }
+@inline(__always) private var codeParts: Float { 256 }
 
-/// Parts of a level's unit that weights are rounded to: while guessing the scale, so that the sums of 32 products stay
-/// below 2^24; and for their final levels.
-private var guessParts: Float { 16 }
-private var codeParts: Float { 256 }
+/// Units of a bin, of which tables have 64: no bin has two borders between levels in it. While the scale is guessed all
+/// weights in a bin count as its middle; a few guesses more make up for what that loses.
+@inline(__always) private var binWidth: Float { 4 }
 
-/// While guessing, all weights in a bin of this many units count as its middle: no bin holds two borders, and what is
-/// lost is made up for by a few guesses more.
-private var binWidth: Float { 4 }
+/// What makes numbers of bins of parts: the binary logarithms of parts times width.
+@inline(__always) private var guessBinShift: UInt32 { 6 }
+@inline(__always) private var codeBinShift: UInt32 { 10 }
 
-/// The level nearest to each lane, in units, where the scale is guessed to be 1 / `inverse` of what it was.
-@inline(__always) private func levels(_ middles: SixteenFloats, _ inverse: Float) -> SixteenFloats {
-  climb(middles * sixteen(inverse)) { Float(Int4Panels.level($0)) }
+/// The tables that packing looks up: they take their time to make, a hundredth of a panel's.
+struct LevelTables {
+  /// Floats of memory that they take.
+  @inline(__always) static var floatCount: Int { 7 &* BinTable.byteCount / 4 }
+
+  private let memory: UnsafeMutableRawPointer
+
+  @inline(__always) init(_ memory: MutableFloats) {
+    self.memory = UnsafeMutableRawPointer(memory)
+    // Greatest weights at the outermost level, somewhat inside and outside of it, with either sign: the levels reach
+    // further down than up.
+    fillLevels(0, 1 / 0.92)
+    fillLevels(1, 1)
+    fillLevels(2, 1 / 1.08)
+    fillLevels(3, -1 / 0.92)
+    fillLevels(4, -1)
+    fillLevels(5, -1 / 1.08)
+    codes.fill { bins in
+      let start = bins * sixteen(binWidth)
+      // The border below a bin's highest code, in halves of a unit from the bin's start; -1 where it lies before that.
+      let last = start + sixteen(binWidth - 1 / codeParts)
+      let place = (climb(last) { $0 == 0 ? -1000 : border($0) } - start) * sixteen(2)
+      return climb(last) { Float($0) } + sixteen(16) * place.replacing(with: sixteen(-1), where: place .< sixteen(0))
+    }
+  }
+
+  /// The level, in units, that the weights of a bin have by a guess, which multiplies them by `inverse`.
+  @inline(__always) func levels(_ guess: Int) -> BinTable { BinTable(memory + guess &* BinTable.byteCount) }
+
+  /// The highest code in a bin, and sixteen times the place of the border below it.
+  @inline(__always) var codes: BinTable { BinTable(memory + 6 &* BinTable.byteCount) }
+
+  @inline(__always) private func fillLevels(_ guess: Int, _ inverse: Float) {
+    levels(guess).fill { bins in
+      climb((bins + sixteen(0.5)) * sixteen(binWidth * inverse)) { Float(Int4Panels.level($0)) }
+    }
+  }
 }
 
 /// `result` of the code nearest to each lane, in units.
@@ -30,202 +64,82 @@ private var binWidth: Float { 4 }
   Float(Int4Panels.level(code) &+ Int4Panels.level(code &- 1)) * 0.5
 }
 
-/// The scale of the least squared error among those that six first guesses lead to: the levels reach further down than
-/// up, so both signs are tried, and the greatest weight need not be met exactly. For fixed levels v the best scale is
-/// `sum x v / sum v v`, which lowers the error by `(sum x v)^2 / sum v v`.
+// MARK: - Scales
+
+/// The scales of the least squared error among those that six first guesses lead to: the greatest weight need not be met
+/// exactly. For fixed levels v the best scale is `sum x v / sum v v`, which lowers the error by `(sum x v)^2 / sum v v`.
 ///
-/// x: a group [32 columns, 16 rows]; norms: what makes the greatest magnitude of each row 127. The result is in those
-/// units.
-@inline(__always) func bestScale(_ x: Floats, _ norms: SixteenFloats, _ tables: LevelTables) -> SixteenFloats {
-  let parts = norms * sixteen(guessParts)
-  var (a, b) = (Guess(0, tables), Guess(1, tables))
-  var (c, d) = (Guess(2, tables), Guess(3, tables))
-  var (e, f) = (Guess(4, tables), Guess(5, tables))
+/// x: the first of a group's [32 columns, 16 rows]; norms: [lanes], what makes the greatest magnitude of each row 127. The
+/// result is in such units.
+@inline(__always) func bestScales(_ x: Floats, _ norms: FloatVector, _ tables: LevelTables) -> FloatVector {
+  let parts = norms * splat(guessParts)
+  var (a, b, c) = (Guess(tables.levels(0)), Guess(tables.levels(1)), Guess(tables.levels(2)))
+  var (d, e, f) = (Guess(tables.levels(3)), Guess(tables.levels(4)), Guess(tables.levels(5)))
   var column = 0
   while column < 32 {
-    let weights = GuessedWeights(x + column &* 16, parts)
-    a.add(weights)
-    b.add(weights)
-    c.add(weights)
-    d.add(weights)
-    e.add(weights)
-    f.add(weights)
-    column &+= GuessedWeights.columns
+    let weights = roundedWords(load(x + column &* 16) * parts, load(x + (column &+ 1) &* 16) * parts)
+    let bins = Bins(shiftedWords(weights, guessBinShift))
+    a.add(weights, bins)
+    b.add(weights, bins)
+    c.add(weights, bins)
+    d.add(weights, bins)
+    e.add(weights, bins)
+    f.add(weights, bins)
+    column &+= 2
   }
   let best = better(better(a.outcome, b.outcome), better(better(c.outcome, d.outcome), better(e.outcome, f.outcome)))
-  return best.scale / sixteen(guessParts)
+  return best.scale * splat(1 / guessParts)
 }
 
-/// What a guess multiplies the weights with.
-@inline(__always) private func guessedInverse(_ guess: Int) -> Float {
-  let reach: Float = guess < 2 ? 0.92 : guess < 4 ? 1 : 1.08
-  return guess & 1 == 0 ? 1 / reach : -1 / reach
+/// What a first guess of the scale leads to.
+private struct Guess {
+  private let levels: BinTable
+  private var products = intSplat(0)
+  private var squares = intSplat(0)
+
+  @inline(__always) init(_ levels: BinTable) { self.levels = levels }
+
+  @inline(__always) mutating func add(_ weights: IntVector, _ bins: Bins) {
+    let level = levels.look(bins)
+    products = addProducts(weights, level, products)
+    squares = addProducts(level, level, squares)
+  }
+
+  @inline(__always) var outcome: Outcome {
+    let (products, squares) = (converted(products), converted(squares))
+    return (products * products / squares, products / squares)
+  }
 }
 
-private typealias Outcome = (gain: SixteenFloats, scale: SixteenFloats)
-
-@inline(__always) private func outcomeOf(_ products: SixteenFloats, _ squares: SixteenFloats) -> Outcome {
-  (products * products / squares, products / squares)
-}
+private typealias Outcome = (gain: FloatVector, scale: FloatVector)
 
 @inline(__always) private func better(_ a: Outcome, _ b: Outcome) -> Outcome {
   let isBetter = b.gain .> a.gain
   return (a.gain.replacing(with: b.gain, where: isBetter), a.scale.replacing(with: b.scale, where: isBetter))
 }
 
-#if ISA_AVX512
-  /// For each bin of units, -128 to 127: its level by each guess; the highest code in it, and the border below that one.
-  struct LevelTables {
-    private let memory: UnsafeMutableRawPointer
+// MARK: - Codes
 
-    /// Floats of memory that they take.
-    @inline(__always) static var floatCount: Int { 8 &* 32 }
-
-    @inline(__always) init(_ memory: MutableFloats) {
-      self.memory = UnsafeMutableRawPointer(memory)
-      for block in 0..<4 {
-        // Bins are numbered by the lower six bits of their place.
-        let first = block < 2 ? block &* 16 : block &* 16 &- 64
-        let bins = sixteen(Float(first)) + SixteenFloats(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15)
-        let middles = (bins + sixteen(0.5)) * sixteen(binWidth)
-        put(levels(middles, guessedInverse(0)), 0, block)
-        put(levels(middles, guessedInverse(1)), 1, block)
-        put(levels(middles, guessedInverse(2)), 2, block)
-        put(levels(middles, guessedInverse(3)), 3, block)
-        put(levels(middles, guessedInverse(4)), 4, block)
-        put(levels(middles, guessedInverse(5)), 5, block)
-        let last = (bins + sixteen(1)) * sixteen(binWidth) - sixteen(1 / codeParts)
-        put(climb(last) { Float($0) }, 6, block)
-        put(climb(last) { $0 == 0 ? -32768 : border($0) * codeParts }, 7, block)
-      }
-    }
-
-    @inline(__always) private func put(_ values: SixteenFloats, _ table: Int, _ block: Int) {
-      let words = _mm512_cvtepi32_epi16(unsafeBitCast(roundedSixteen(values), to: __m512i.self))
-      memory.storeBytes(of: words, toByteOffset: table &* 128 &+ block &* 32, as: __m256i.self)
-    }
-
-    @inline(__always) func half(_ table: Int, _ index: Int) -> __m512i {
-      memory.loadUnaligned(fromByteOffset: table &* 128 &+ index &* 64, as: __m512i.self)
-    }
+/// The codes of the levels nearest to eight columns [8, 16 rows] over their scale, as a pair of a panel's steps stores
+/// them: columns 0 to 3 in the lower halves of a lane's bytes, 4 to 7 in the upper ones. inverse: [lanes].
+@inline(__always) func nearestCodes(_ x: Floats, _ inverse: FloatVector, _ tables: LevelTables) -> IntVector {
+  let parts = inverse * splat(codeParts)
+  @inline(__always) func column(_ number: Int) -> FloatVector {
+    // Beyond the outermost level; a NaN becomes the lowest.
+    let v = larger(load(x + number &* 16) * parts, splat(-127 * codeParts))
+    return v.replacing(with: splat(127 * codeParts), where: v .> splat(127 * codeParts))
   }
-
-  /// Two vectors rounded to whole numbers of 16 bits, the first in the lower half of each lane.
-  @inline(__always) private func pairs(_ a: SixteenFloats, _ b: SixteenFloats) -> __m512i {
-    // The lower bits of the sum are the number.
-    let magic = sixteen(0x1.8p23)
-    let (low, high) = (unsafeBitCast(a + magic, to: SixteenInts.self), unsafeBitCast(b + magic, to: SixteenInts.self))
-    let both = (high &<< SixteenInts(repeating: 16)) | (low & SixteenInts(repeating: 0xFFFF))
-    return unsafeBitCast(both, to: __m512i.self)
+  /// Of columns `number` and `number + 2`.
+  @inline(__always) func codes(_ number: Int) -> IntVector {
+    let v = roundedWords(column(number), column(number &+ 2))
+    let found = tables.codes.look(Bins(shiftedWords(v, codeBinShift)))
+    // Both in parts, from the bin's start; a half unit is 128 parts.
+    let place = v & intSplat(0x03FF_03FF)
+    let border = found &<< intSplat(3) & intSplat(0xFF80_FF80)
+    // The lowest code has a border below everything.
+    return lessOneUnlessGreater(found & intSplat(0x000F_000F), place, border)
   }
-
-  /// Two columns of a group in parts of a unit, and the numbers of their bins.
-  private struct GuessedWeights {
-    let parts: __m512i
-    let bins: __m512i
-
-    @inline(__always) static var columns: Int { 2 }
-
-    @inline(__always) init(_ x: Floats, _ norms: SixteenFloats) {
-      parts = pairs(loadSixteen(x) * norms, loadSixteen(x + 16) * norms)
-      bins = _mm512_srai_epi16(parts, 6)
-    }
-  }
-
-  private struct Guess {
-    private let low: __m512i
-    private let high: __m512i
-    private var products = _mm512_set1_epi32(0)
-    private var squares = _mm512_set1_epi32(0)
-
-    @inline(__always) init(_ number: Int, _ tables: LevelTables) {
-      low = tables.half(number, 0)
-      high = tables.half(number, 1)
-    }
-
-    @inline(__always) mutating func add(_ weights: GuessedWeights) {
-      let levels = _mm512_permutex2var_epi16(low, weights.bins, high)
-      products = _mm512_dpwssd_epi32(products, weights.parts, levels)
-      squares = _mm512_dpwssd_epi32(squares, levels, levels)
-    }
-
-    @inline(__always) var outcome: Outcome {
-      outcomeOf(_mm512_cvtepi32_ps(products), _mm512_cvtepi32_ps(squares))
-    }
-  }
-
-  /// The codes nearest to the weights of eight columns [8, 16 rows] over their scale, as a step pair of a panel stores
-  /// them: columns 0 to 3 in the lower halves of a lane's bytes, 4 to 7 in the upper ones.
-  @inline(__always) func nearestCodes(_ x: Floats, _ inverse: SixteenFloats, _ tables: LevelTables) -> SixteenInts {
-    let factors = inverse * sixteen(codeParts)
-    @inline(__always) func codes(_ first: Int) -> SixteenInts {
-      @inline(__always) func parts(_ column: Int) -> SixteenFloats {
-        // A NaN becomes the lowest.
-        let v = _mm512_max_ps(loadSixteen(x + column &* 16) * factors, sixteen(-32512))
-        return _mm512_min_ps(v, sixteen(32512))
-      }
-      let v = pairs(parts(first), parts(first &+ 2))
-      let bins = _mm512_srai_epi16(v, 10)
-      let upper = _mm512_permutex2var_epi16(tables.half(6, 0), bins, tables.half(6, 1))
-      let border = _mm512_permutex2var_epi16(tables.half(7, 0), bins, tables.half(7, 1))
-      return unsafeBitCast(platform_one_less_unless_greater(upper, v, border), to: SixteenInts.self)
-    }
-    let low = codes(0) | codes(1) &<< SixteenInts(repeating: 8)
-    let high = codes(4) | codes(5) &<< SixteenInts(repeating: 8)
-    return low | high &<< SixteenInts(repeating: 4)
-  }
-#else
-  /// Not needed: levels are found by comparisons.
-  struct LevelTables {
-    @inline(__always) static var floatCount: Int { 0 }
-    @inline(__always) init(_ memory: MutableFloats) {}
-  }
-
-  /// A whole number near `v`, as a float; what is far from zero, or NaN, stays what it is.
-  @inline(__always) private func whole(_ v: SixteenFloats) -> SixteenFloats { (v + sixteen(0x1.8p23)) - sixteen(0x1.8p23) }
-
-  /// A column of a group in parts of a unit, and the middle of its bin in units.
-  private struct GuessedWeights {
-    let parts: SixteenFloats
-    let middles: SixteenFloats
-
-    @inline(__always) static var columns: Int { 1 }
-
-    @inline(__always) init(_ x: Floats, _ norms: SixteenFloats) {
-      parts = whole(loadSixteen(x) * norms)
-      // Half a part more keeps the bin's first part from being half-way between two bins.
-      let bins = whole((parts + sixteen(0.5)) * sixteen(1 / (guessParts * binWidth)) - sixteen(0.5))
-      middles = (bins + sixteen(0.5)) * sixteen(binWidth)
-    }
-  }
-
-  private struct Guess {
-    private let inverse: Float
-    private var products = sixteen(0)
-    private var squares = sixteen(0)
-
-    @inline(__always) init(_ number: Int, _: LevelTables) { inverse = guessedInverse(number) }
-
-    @inline(__always) mutating func add(_ weights: GuessedWeights) {
-      let level = levels(weights.middles, inverse)
-      products = fused(weights.parts, level, products)
-      squares = fused(level, level, squares)
-    }
-
-    @inline(__always) var outcome: Outcome { outcomeOf(products, squares) }
-  }
-
-  @inline(__always) func nearestCodes(_ x: Floats, _ inverse: SixteenFloats, _: LevelTables) -> SixteenInts {
-    let factors = inverse * sixteen(codeParts)
-    var bytes = SixteenInts(repeating: 0)
-    for j in 0..<4 {
-      @inline(__always) func codes(_ column: Int) -> SixteenInts {
-        let v = whole(loadSixteen(x + column &* 16) * factors)
-        return roundedSixteen(climb(v * sixteen(1 / codeParts)) { Float($0) })
-      }
-      let both = codes(j) | codes(j &+ 4) &<< SixteenInts(repeating: 4)
-      bytes |= both &<< SixteenInts(repeating: Int32(truncatingIfNeeded: 8 &* j))
-    }
-    return bytes
-  }
-#endif
+  let low = codes(0) | codes(1) &<< intSplat(8)
+  let high = codes(4) | codes(5) &<< intSplat(8)
+  return low | high &<< intSplat(4)
+}

@@ -18,7 +18,7 @@ public import CPlatform
   packing.turn(rows, stride)
   if type == Int32(PLATFORM_PANELS_INT4) {
     let tables = LevelTables(scratch + groups &* 33 &* 16)
-    for g in 0..<groups { packing.put(fourBitScale(packing.group(g), tables), g) }
+    for g in 0..<groups { packing.putFourBitScale(g, tables) }
     packing.storeFactors()
     for g in 0..<groups { packing.storeFour(g, packing.storeScales(g), tables) }
   } else {
@@ -86,11 +86,36 @@ private struct Packing {
 
   @inline(__always) func storeFour(_ g: Int, _ inverse: SixteenFloats, _ tables: LevelTables) {
     let x = group(g)
+    // The scale is stored: its place is free.
+    put(inverse, g)
+    let inverses = Floats(scales + g &* 16)
     let out = panel + (panelHeadByteCount(groups) &+ g &* Int4Panels.groupByteCount)
     for pair in 0..<4 {
-      let bytes = nearestCodes(x + pair &* 8 &* 16, inverse, tables)
-      out.storeBytes(of: bytes, toByteOffset: pair &* 64, as: SixteenInts.self)
+      var row = 0
+      while row < 16 {
+        let codes = nearestCodes(x + (pair &* 8 &* 16 &+ row), load(inverses + row), tables)
+        out.storeBytes(of: codes, toByteOffset: pair &* 64 &+ row &* 4, as: IntVector.self)
+        row &+= lanes
+      }
     }
+  }
+
+  /// The best of several for int4: see `bestScales`.
+  @inline(__always) func putFourBitScale(_ g: Int, _ tables: LevelTables) {
+    let tops = greatestMagnitudes(group(g))
+    let isEmpty = tops .< sixteen(1e-30)
+    let isFinite = tops .< sixteen(.infinity)
+    // Zero for a group that has a NaN or an infinity, too, or nothing.
+    let norms = sixteen(0).replacing(with: sixteen(127) / tops, where: isFinite .& .!isEmpty)
+    put(norms, g)
+    var row = 0
+    while row < 16 {
+      let place = scales + (g &* 16 &+ row)
+      store(bestScales(group(g) + row, load(Floats(place)), tables), place)
+      row &+= lanes
+    }
+    let best = loadSixteen(Floats(scales + g &* 16)) / norms
+    put(sixteen(.nan).replacing(with: best.replacing(with: sixteen(0), where: isEmpty), where: isFinite), g)
   }
 }
 
@@ -112,17 +137,6 @@ private struct Packing {
   var scale = greatestMagnitudes(x) * sixteen(1.0 / 127)
   for r in 0..<16 where !(scale[r] < .infinity) { scale[r] = .nan }
   return scale
-}
-
-/// The best of several: see `bestScale`.
-@inline(__always) private func fourBitScale(_ x: Floats, _ tables: LevelTables) -> SixteenFloats {
-  let tops = greatestMagnitudes(x)
-  let isEmpty = tops .< sixteen(1e-30)
-  let isFinite = tops .< sixteen(.infinity)
-  // Zero for a group that has a NaN or an infinity, too, or nothing.
-  let norms = sixteen(0).replacing(with: sixteen(127) / tops, where: isFinite .& .!isEmpty)
-  let best = bestScale(x, norms, tables) / norms
-  return sixteen(.nan).replacing(with: best.replacing(with: sixteen(0), where: isEmpty), where: isFinite)
 }
 
 /// The nearest float16, ties to even, in the lower halves of the lanes: moving the exponent down first lets subnormal ones

@@ -34,27 +34,15 @@ typealias SixteenInts = SIMD16<Int32>
 
 @inline(__always) func sixteenFloats(_ v: SixteenInts) -> SixteenFloats {
   #if ISA_AVX512
-    _mm512_cvtepi32_ps(unsafeBitCast(v, to: __m512i.self))
+    converted(v)
   #elseif ISA_AVX2
-    SixteenFloats(
-      lowHalf: _mm256_cvtepi32_ps(unsafeBitCast(v.lowHalf, to: __m256i.self)),
-      highHalf: _mm256_cvtepi32_ps(unsafeBitCast(v.highHalf, to: __m256i.self)))
+    SixteenFloats(lowHalf: converted(v.lowHalf), highHalf: converted(v.highHalf))
   #else
     SixteenFloats(
-      lowHalf: SIMD8(lowHalf: fourFloats(v.lowHalf.lowHalf), highHalf: fourFloats(v.lowHalf.highHalf)),
-      highHalf: SIMD8(lowHalf: fourFloats(v.highHalf.lowHalf), highHalf: fourFloats(v.highHalf.highHalf)))
+      lowHalf: SIMD8(lowHalf: converted(v.lowHalf.lowHalf), highHalf: converted(v.lowHalf.highHalf)),
+      highHalf: SIMD8(lowHalf: converted(v.highHalf.lowHalf), highHalf: converted(v.highHalf.highHalf)))
   #endif
 }
-
-#if ISA_BASELINE || ISA_NEON
-  @inline(__always) private func fourFloats(_ v: SIMD4<Int32>) -> SIMD4<Float> {
-    #if arch(x86_64)
-      _mm_cvtepi32_ps(unsafeBitCast(v, to: __m128i.self))
-    #else
-      SIMD4<Float>(v)
-    #endif
-  }
-#endif
 
 /// Lanes of `value` where the lane of `key` is greater than `border`, of `rest` elsewhere.
 @inline(__always) func whereGreater(

@@ -71,6 +71,19 @@ typealias MutableFloats = UnsafeMutablePointer<Float>
 @inline(__always) func floats(_ v: IntVector) -> FloatVector { unsafeBitCast(v, to: FloatVector.self) }
 @inline(__always) func intSplat(_ pattern: UInt32) -> IntVector { IntVector(repeating: Int32(bitPattern: pattern)) }
 
+/// The same numbers as floats.
+@inline(__always) func converted(_ v: IntVector) -> FloatVector {
+  #if ISA_AVX512
+    _mm512_cvtepi32_ps(unsafeBitCast(v, to: __m512i.self))
+  #elseif ISA_AVX2
+    _mm256_cvtepi32_ps(unsafeBitCast(v, to: __m256i.self))
+  #elseif arch(x86_64)
+    _mm_cvtepi32_ps(unsafeBitCast(v, to: __m128i.self))
+  #else
+    FloatVector(v)
+  #endif
+}
+
 /// Larger of each pair; the second where one is NaN.
 @inline(__always) func larger(_ a: FloatVector, _ b: FloatVector) -> FloatVector {
   #if ISA_AVX512

@@ -45,7 +45,8 @@ static double held(const platform_panels *w, long r, long c) {
 static platform_panels pack(int type, const float *source, long rows, long columns) {
   long groups = (columns + GROUP - 1) / GROUP, panels = (rows + ROWS - 1) / ROWS, width = groups * GROUP;
   platform_panels w = {.groups = groups, .panel_stride = shim_panel_byte_count(type, groups), .type = type};
-  unsigned char *data = aligned_alloc(64, panels * w.panel_stride);
+  // Zeroes where a head is followed by nothing up to the next multiple of 64.
+  unsigned char *data = memset(aligned_alloc(64, panels * w.panel_stride), 0, panels * w.panel_stride);
   float *block = numbers(ROWS * width), *scratch = numbers(shim_pack_panel_scratch(groups)), *row = numbers(columns);
   for (long panel = 0; panel < panels; panel++) {
     memset(block, 0, ROWS * width * sizeof(float));
@@ -141,7 +142,26 @@ static void check(int type, long rows, long columns, long count) {
   free(source), free(input), free(indices);
 }
 
+// The packed bytes are those of every other set: Tests/DormouseKernelsTests/PanelTests.swift has the same hashes.
+static void check_hash(int type, unsigned long long expected) {
+  enum { rows = 35, columns = 582 };
+  float *source = numbers(rows * columns);
+  unsigned long long state = 1, hash = 14695981039346656037ull;
+  for (long i = 0; i < rows * columns; i++) {
+    state = state * 6364136223846793005ull + 1442695040888963407ull;
+    source[i] = (float)((int)(state >> 40) - (1 << 23)) / 0x1p23f;
+  }
+  platform_panels w = pack(type, source, rows, columns);
+  // FNV-1a.
+  for (long i = 0; i < (rows + ROWS - 1) / ROWS * w.panel_stride; i++)
+    hash = (hash ^ ((const unsigned char *)w.data)[i]) * 1099511628211ull;
+  expect(hash == expected, 1, 0, "hash of packed weights", type, 0);
+  free(source), free((void *)w.data);
+}
+
 void check_panels(void) {
+  check_hash(PLATFORM_PANELS_INT8, 2096870830262830842ull);
+  check_hash(PLATFORM_PANELS_INT4, 4883202601103805257ull);
   static const long widths[] = {1, 31, 32, 70, 257, 600}, heights[] = {1, 16, 21, 48}, counts[] = {1, 2, 4, 7, 13};
   for (int type = PLATFORM_PANELS_INT8; type <= PLATFORM_PANELS_INT4; type++)
     for (int i = 0; i < 6; i++)

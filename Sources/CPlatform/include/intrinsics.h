@@ -38,10 +38,10 @@ static inline __attribute__((always_inline)) float32x4_t platform_where_greater(
 #endif
 
 #if defined(__AVX512BW__)
-// codes of 16 bits, less one in the lanes where key is not greater than border.
-static inline __attribute__((always_inline)) __m512i platform_one_less_unless_greater(__m512i codes, __m512i key,
-                                                                                      __m512i border) {
-  return _mm512_mask_sub_epi16(codes, _mm512_cmple_epi16_mask(key, border), codes, _mm512_set1_epi16(1));
+// Words of codes, less one where a is not greater than b.
+static inline __attribute__((always_inline)) __m512i platform_less_one_unless_greater(__m512i codes, __m512i a,
+                                                                                      __m512i b) {
+  return _mm512_mask_sub_epi16(codes, _mm512_cmple_epi16_mask(a, b), codes, _mm512_set1_epi16(1));
 }
 #endif
 
@@ -69,6 +69,23 @@ static inline __attribute__((always_inline)) int32x4_t platform_dot_bytes(int32x
   int32x4_t high = vpaddlq_s16(vmull_s8(vget_high_s8(w), vget_high_s8(v)));
   return vaddq_s32(sums, vpaddq_s32(low, high));
 #endif
+}
+
+// sums[i] + a[2 i] * b[2 i] + a[2 i + 1] * b[2 i + 1].
+static inline __attribute__((always_inline)) int32x4_t platform_add_products(int32x4_t sums, int16x8_t a, int16x8_t b) {
+  int32x4_t low = vmull_s16(vget_low_s16(a), vget_low_s16(b));
+  int32x4_t high = vmull_s16(vget_high_s16(a), vget_high_s16(b));
+  return vaddq_s32(sums, vpaddq_s32(low, high));
+}
+
+// All bits of the words of a that are greater than those of b.
+static inline __attribute__((always_inline)) uint16x8_t platform_greater_words(int16x8_t a, int16x8_t b) {
+  return vcgtq_s16(a, b);
+}
+
+// table[places[i]] for places below 64, else 0.
+static inline __attribute__((always_inline)) uint8x16_t platform_look_up_64(const void *table, uint8x16_t places) {
+  return vqtbl4q_u8(vld1q_u8_x4((const uint8_t *)table), places);
 }
 
 // table[codes[i]] for codes below 16.

@@ -13,21 +13,28 @@ import numpy
 START = [-127, -104, -82, -64, -48, -34, -21, -9, 3, 14, 26, 39, 53, 69, 89, 118]
 
 
-def choose(levels, groups, reaches):
-    """The level of every weight as an index, and the scale of every group."""
+def choose(levels, groups, reaches, bin_width=0):
+    """The level of every weight as an index, and the scale of every group.
+
+    With bins, all weights in one count as its middle while a scale is guessed, in units of the greatest weight's 127th.
+    """
     borders = (levels[1:] + levels[:-1]) / 2
     tops = numpy.abs(groups).max(1)
+    seen = groups
+    if bin_width:
+        unit = tops[:, None] / 127 * bin_width
+        seen = (numpy.floor(groups / unit) + 0.5) * unit
     best = numpy.full(len(groups), -1.0)
-    codes, scales = numpy.zeros(groups.shape, int), numpy.zeros(len(groups))
+    scales = numpy.zeros(len(groups))
     for sign in (1, -1):
         for reach in reaches:
             guess = sign * tops / 127 * reach
-            code = numpy.searchsorted(borders, groups / guess[:, None])
-            values = levels[code]
+            values = levels[numpy.searchsorted(borders, seen / guess[:, None])]
             product, square = (groups * values).sum(1), (values * values).sum(1)
             better = product**2 / square > best
             best[better] = (product**2 / square)[better]
-            codes[better], scales[better] = code[better], (product / square)[better]
+            scales[better] = (product / square)[better]
+    codes = numpy.searchsorted(borders, groups / scales[:, None])
     return codes, scales
 
 
@@ -57,7 +64,7 @@ def main():
     print("levels", *numpy.round(levels).astype(int))
     fresh = numpy.random.default_rng(2).standard_normal((arguments.groups, 32))
     for name, these in (("these", numpy.round(levels)), ("the library's", numpy.array(LIBRARY, float))):
-        codes, scales = choose(these, fresh, (0.95, 1.05))
+        codes, scales = choose(these, fresh, (0.92, 1.0, 1.08), bin_width=4)
         print(f"{name} leave {error(fresh, these[codes] * scales[:, None]):.2%}")
     print(f"even steps (Q4_0) leave {error(fresh, even_steps(fresh)):.2%}")
 

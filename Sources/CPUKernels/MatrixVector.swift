@@ -11,7 +11,7 @@ public import CPlatform
 #endif
 
 /// Weights are asked for this many bytes before they are used, or four rows if those are more. The second cache holds
-/// them meanwhile; asked for later, or into the first cache, they come at half the speed (docs/performance.md).
+/// them meanwhile; asked for later, or into the first cache, they come at half the speed (docs/kernels.md).
 let leastAhead = 16384
 
 /// Floats of scratch memory that `multiplyVectors` needs.

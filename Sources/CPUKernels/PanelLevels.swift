@@ -13,7 +13,7 @@
 @inline(__always) private var guessBinShift: UInt32 { 6 }
 @inline(__always) private var codeBinShift: UInt32 { 10 }
 
-/// The tables that packing looks up: they take their time to make, a hundredth of a panel's.
+/// The tables that packing looks up, made anew for each panel: little work beside a panel of many columns.
 struct LevelTables {
   /// Floats of memory that they take.
   @inline(__always) static var floatCount: Int { 7 &* BinTable.byteCount / 4 }

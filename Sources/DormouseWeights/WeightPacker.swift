@@ -68,8 +68,7 @@ public struct WeightPacker {
   ) throws(Failure) {
     let state = LoadingState(total: sourceByteCount, progress: progress)
     guard state.reportStart() else { throw LoadingState.cancelled }
-    var benches: [Workbench] = []
-    for _ in 0..<pool.threadCount { benches.append(try workbench()) }
+    let benches = try workbenches(pool.threadCount)
     pool.run(pieces.count) { index, worker in
       guard !state.isStopped else { return }
       do throws(Failure) {
@@ -86,14 +85,18 @@ public struct WeightPacker {
     let scratch: AlignedBuffer
   }
 
-  private func workbench() throws(Failure) -> Workbench {
+  private func workbenches(_ count: Int) throws(Failure) -> [Workbench] {
     let mostBytes = pieces.reduce(0) { max($0, part($1).byteCount) }
     let mostColumns = jobs.reduce(0) { max($0, $1.source.columns) }
-    return Workbench(
-      bytes: try AlignedBuffer(byteCount: mostBytes, for: "packing weights"),
-      scratch: try AlignedBuffer(
-        byteCount: kernels.packScratchCount(columns: mostColumns) * MemoryLayout<Float>.stride,
-        for: "packing weights"))
+    let scratchByteCount = kernels.packScratchCount(columns: mostColumns) * MemoryLayout<Float>.stride
+    var benches: [Workbench] = []
+    for _ in 0..<count {
+      benches.append(
+        Workbench(
+          bytes: try AlignedBuffer(byteCount: mostBytes, for: "packing weights"),
+          scratch: try AlignedBuffer(byteCount: scratchByteCount, for: "packing weights")))
+    }
+    return benches
   }
 
   /// The rows of a piece.

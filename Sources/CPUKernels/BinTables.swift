@@ -1,7 +1,7 @@
 internal import CPlatform
 
-// Whole numbers of 16 bits, two to a lane of 32, and tables of 64 small ones: looked up by a shuffle of words, by shuffles
-// of bytes, or one by one.
+// Whole numbers of 16 bits, two to a lane of 32, and tables of 64 small ones: looked up by a shuffle of words, by
+// shuffles of bytes, or one by one.
 
 /// Vectors of such words, as the instructions have them.
 #if ISA_AVX512

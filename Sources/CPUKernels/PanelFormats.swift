@@ -142,11 +142,18 @@ enum Int4Panels: PanelFormat {
 /// The parts of a panel of `groups` groups (`matrix.h`).
 @inline(__always) func panelScales(_ panel: UnsafeRawPointer) -> UnsafeRawPointer { panel + 64 }
 
+/// The scales of a group's rows, without the rows' factors. Squares keep them apart over four orders of magnitude, and
+/// those within a factor of two of the greatest within 0.6 %.
+@inline(__always) func panelScales(_ panel: UnsafeRawPointer, _ g: Int) -> SixteenFloats {
+  let s = sixteenBytes(panelScales(panel) + g &* 16)
+  return s * magnitudes(s)
+}
+
 @inline(__always) func panelElements(_ panel: UnsafeRawPointer, _ groups: Int) -> UnsafeRawPointer {
   panel + panelHeadByteCount(groups)
 }
 
-@inline(__always) func panelHeadByteCount(_ groups: Int) -> Int { 64 &+ (groups &* 32 &+ 63) & ~63 }
+@inline(__always) func panelHeadByteCount(_ groups: Int) -> Int { 64 &+ (groups &* 16 &+ 63) & ~63 }
 
 /// Bytes of a panel.
 @inline(never) public func panelByteCount(_ type: Int32, _ groups: Int) -> Int {

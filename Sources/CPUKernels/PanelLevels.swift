@@ -1,5 +1,5 @@
-// Which of int4's sixteen levels a weight becomes, and which scale suits a group of weights. Weights are rounded to parts
-// of a level's unit first, so that every instruction set finds the same levels, sums and scales.
+// Which of int4's sixteen levels a weight becomes, and which scale suits a group of weights. Weights are rounded to
+// parts of a level's unit first, so that every instruction set finds the same levels, sums and scales.
 
 /// Parts of a level's unit, while the scale is guessed and for the codes: in both cases less than 2^15 for any weight.
 @inline(__always) private var guessParts: Float { 16 }
@@ -66,11 +66,12 @@ struct LevelTables {
 
 // MARK: - Scales
 
-/// The scales of the least squared error among those that six first guesses lead to: the greatest weight need not be met
-/// exactly. For fixed levels v the best scale is `sum x v / sum v v`, which lowers the error by `(sum x v)^2 / sum v v`.
+/// The scales of the least squared error among those that six first guesses lead to: the greatest weight need not be
+/// met exactly. For fixed levels v the best scale is `sum x v / sum v v`, which lowers the error by
+/// `(sum x v)^2 / sum v v`.
 ///
-/// x: the first of a group's [32 columns, 16 rows]; norms: [lanes], what makes the greatest magnitude of each row 127. The
-/// result is in such units.
+/// x: the first of a group's [32 columns, 16 rows]; norms: [lanes], what makes the greatest magnitude of each row 127.
+/// The result is in such units.
 @inline(__always) func bestScales(_ x: Floats, _ norms: FloatVector, _ tables: LevelTables) -> FloatVector {
   let parts = norms * splat(guessParts)
   var (a, b, c) = (Guess(tables.levels(0)), Guess(tables.levels(1)), Guess(tables.levels(2)))

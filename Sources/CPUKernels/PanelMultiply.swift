@@ -79,7 +79,7 @@ private struct PanelJob {
         b.add(x0.four(column &+ 4), to: &sums0)
         pair &+= 1
       }
-      let scales = sixteenHalves(panelScales(panel) + g &* 32)
+      let scales = panelScales(panel, g)
       total0 = fused(sixteenFloats(sums0), scales * sixteen(x0.scales[g]), total0)
       elements += F.groupByteCount
     }
@@ -119,10 +119,9 @@ private struct PanelJob {
           b1.add(next, to: &sums1)
           pair &+= 1
         }
-        let scales = panelScales(panel) + g &* 32
         let scale = sixteen(x0.scales[g])
-        total0 = fused(sixteenFloats(sums0), sixteenHalves(scales) * scale, total0)
-        total1 = fused(sixteenFloats(sums1), sixteenHalves(scales + far) * scale, total1)
+        total0 = fused(sixteenFloats(sums0), panelScales(panel, g) * scale, total0)
+        total1 = fused(sixteenFloats(sums1), panelScales(panel + far, g) * scale, total1)
       }
       put(total0, panel, number, 0)
       put(total1, panel + far, number &+ apart, 0)
@@ -141,7 +140,7 @@ private struct PanelJob {
         rows.add(a, b, g &* 32 &+ pair &* 8)
         pair &+= 1
       }
-      rows.end(g, sixteenHalves(panelScales(panel) + g &* 32))
+      rows.end(g, panelScales(panel, g))
     }
     put(rows, panel, number, i)
   }
@@ -159,7 +158,7 @@ private struct PanelJob {
         rows2.add(a, b, column)
         pair &+= 1
       }
-      let scales = sixteenHalves(panelScales(panel) + g &* 32)
+      let scales = panelScales(panel, g)
       rows0.end(g, scales)
       rows2.end(g, scales)
     }
@@ -186,7 +185,7 @@ private struct PanelJob {
           rows6.add(a, b, column)
           pair &+= 1
         }
-        let scales = sixteenHalves(panelScales(panel) + g &* 32)
+        let scales = panelScales(panel, g)
         rows0.end(g, scales)
         rows2.end(g, scales)
         rows4.end(g, scales)

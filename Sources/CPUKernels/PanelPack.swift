@@ -20,11 +20,11 @@ public import CPlatform
     let tables = LevelTables(scratch + groups &* 33 &* 16)
     for g in 0..<groups { packing.putFourBitScale(g, tables) }
     packing.storeFactors()
-    for g in 0..<groups { packing.storeFour(g, packing.storeScales(g), tables) }
+    for g in 0..<groups { packing.storeFour(g, packing.storeScales(g, isUpward: false), tables) }
   } else {
     for g in 0..<groups { packing.put(eightBitScale(packing.group(g)), g) }
     packing.storeFactors()
-    for g in 0..<groups { packing.storeEight(g, packing.storeScales(g)) }
+    for g in 0..<groups { packing.storeEight(g, packing.storeScales(g, isUpward: true)) }
   }
 }
 
@@ -46,31 +46,39 @@ private struct Packing {
     UnsafeMutableRawPointer(scales + g &* 16).storeBytes(of: scale, as: SixteenFloats.self)
   }
 
-  /// The powers of two that make each row's greatest scale 2^14 to 2^15, within float16 with room to spare.
+  /// The factors that give each row's greatest scale the square of 127.
   @inline(__always) func storeFactors() {
-    for r in 0..<16 {
-      var top: Float = 0
-      for g in 0..<groups {
-        let magnitude = scales[g &* 16 &+ r].magnitude
-        if magnitude < .infinity && magnitude > top { top = magnitude }
-      }
-      // From here on down the inverse would be infinite: such a row is nothing but zeroes.
-      let exponent = top >= 0x1p-110 ? Int32(truncatingIfNeeded: top.bitPattern &>> 23) &- 127 &- 14 : 0
-      panel.storeBytes(of: UInt32(bitPattern: (exponent &+ 127) &<< 23), toByteOffset: r &* 4, as: UInt32.self)
+    var tops = SixteenInts(repeating: 0)
+    for g in 0..<groups {
+      // Magnitudes order as their bits do, and a NaN is above all.
+      let bits = unsafeBitCast(magnitudes(loadSixteen(scales + g &* 16)), to: SixteenInts.self)
+      tops = tops.replacing(with: bits, where: bits .> tops)
     }
+    let factors = unsafeBitCast(tops, to: SixteenFloats.self) * sixteen(1 / (127 * 127))
+    // Below, an inverse could be infinite: such a row is nothing but zeroes.
+    panel.storeBytes(
+      of: factors.replacing(with: sixteen(0), where: factors .< sixteen(0x1p-110)), as: SixteenFloats.self)
   }
 
-  /// Rounds a group's scales to float16 and returns the inverse of what they stand for now; 0 where there is none.
-  @inline(__always) func storeScales(_ g: Int) -> SixteenFloats {
+  /// Rounds a group's scales and returns the inverse of what they stand for now; 0 where there is none.
+  /// - Parameter isUpward: whether none may become less than it was.
+  @inline(__always) func storeScales(_ g: Int, isUpward: Bool) -> SixteenFloats {
     let factors = panel.loadUnaligned(as: SixteenFloats.self)
-    let halves = halfBits(loadSixteen(scales + g &* 16) / factors)
-    let at = panel + (64 &+ g &* 32)
-    for r in 0..<16 { at.storeBytes(of: UInt16(truncatingIfNeeded: halves[r]), toByteOffset: r &* 2, as: UInt16.self) }
-    let stored = sixteenHalves(at) * factors
-    return (sixteen(1) / stored).replacing(with: sixteen(0), where: stored .== sixteen(0) .| stored .!= stored)
+    let wanted = loadSixteen(scales + g &* 16)
+    let isUsable = factors .> sixteen(0)
+    let squares = sixteen(0).replacing(with: magnitudes(wanted) / factors, where: isUsable)
+    let roots = squares.squareRoot()
+    var sizes = roundedSixteen(roots)
+    if isUpward { sizes = sizes.replacing(with: sizes &+ 1, where: sixteenFloats(sizes) .< roots) }
+    // The greatest may come out a little above 127.
+    sizes = sizes.replacing(with: SixteenInts(repeating: 127), where: sizes .> SixteenInts(repeating: 127))
+    let numbers = sizes.replacing(with: 0 &- sizes, where: wanted .< sixteen(0))
+    storeBytes(numbers, (panel + (64 &+ g &* 16)).assumingMemoryBound(to: Int8.self))
+    let stored = sixteenFloats(numbers) * sixteenFloats(sizes) * factors
+    return sixteen(0).replacing(with: sixteen(1) / stored, where: isUsable .& (sizes .> SixteenInts(repeating: 0)))
   }
 
-  /// Rounded and moved up by 128. The scale was rounded, too: 127 may have become 127.06, but not 127.5.
+  /// Rounded and moved up by 128. The scale was rounded upward: 127 may have become a little more, but not 127.5.
   @inline(__always) func storeEight(_ g: Int, _ inverse: SixteenFloats) {
     let x = group(g)
     let out = panel + (panelHeadByteCount(groups) &+ g &* Int8Panels.groupByteCount)
@@ -139,20 +147,6 @@ private struct Packing {
   return scale
 }
 
-/// The nearest float16, ties to even, in the lower halves of the lanes: moving the exponent down first lets subnormal ones
-/// round by themselves.
-@inline(__always) private func halfBits(_ values: SixteenFloats) -> SixteenInts {
-  let bits = unsafeBitCast(values, to: SixteenInts.self)
-  let magnitudes = unsafeBitCast(bits & SixteenInts(repeating: 0x7FFF_FFFF), to: SixteenFloats.self)
-  let greatest = sixteen(65504)
-  let moved = unsafeBitCast(
-    greatest.replacing(with: magnitudes, where: magnitudes .< greatest) * sixteen(0x1p-112), to: SixteenInts.self)
-  let odd = (moved &>> SixteenInts(repeating: 13)) & SixteenInts(repeating: 1)
-  let rounded = (moved &+ SixteenInts(repeating: 0xFFF) &+ odd) &>> SixteenInts(repeating: 13)
-  let signs = (bits &>> SixteenInts(repeating: 16)) & SixteenInts(repeating: 0x8000)
-  return (rounded | signs).replacing(with: SixteenInts(repeating: 0x7E00), where: values .!= values)
-}
-
 // MARK: - Back to float32
 
 /// Row `row` of a packed matrix in float32; y: [columns].
@@ -167,7 +161,8 @@ private struct Packing {
   let elements = panelElements(panel, w.groups) + r &* 4
   for c in 0..<columns {
     let (g, inside) = (c / 32, c % 32)
-    let scale = Float16Format.loadOne(panelScales(panel), g &* 16 &+ r) * factor
+    let root = Float((panelScales(panel) + (g &* 16 &+ r)).load(as: Int8.self))
+    let scale = root * root.magnitude * factor
     let value: Int
     if isFour {
       let at = g &* Int4Panels.groupByteCount &+ inside / 8 &* 64 &+ inside % 4

@@ -32,7 +32,7 @@ public struct PanelMatrix: @unchecked Sendable {
   public static let groupColumns = 32
   /// Raised with every change of the layout or of what packing makes of the same weights: files of packed weights that
   /// have another number are not read.
-  public static let layoutRevision: UInt32 = 2
+  public static let layoutRevision: UInt32 = 3
 
   public init(type: PackedType, rows: Int, columns: Int, data: UnsafeRawPointer) {
     self.type = type

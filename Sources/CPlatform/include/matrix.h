@@ -54,8 +54,8 @@ enum {
 // A weight matrix packed for products of bytes: panels of 16 rows; rows and columns that fill up the last ones are zero.
 //
 // A panel is what follows, in this order, panel_stride bytes from the next one:
-//   factors   [16 rows] float32, powers of two that bring a row's scales into the range of float16
-//   scales    [groups][16 rows] float16, filled up to a multiple of 64 bytes
+//   factors   [16 rows] float32; NaN where a row has a number that is not finite
+//   scales    [groups][16 rows] int8, roots with a sign: a scale is s |s|; filled up to a multiple of 64 bytes
 //   elements  int8: [groups][8 steps][16 rows][4 columns] unsigned bytes, the value plus 128
 //             int4: [groups][4 pairs of steps][16 rows][4 columns] bytes; the lower four bits are the code of a column
 //             of the pair's first step, the upper four that of its second; a code is an index into the levels of

@@ -3,14 +3,15 @@
 #   Tests/Fuzz/build.sh NAME [OUTPUT]
 # Run the result with SWIFT_BACKTRACE=enable=no; otherwise a crash starts a backtracer that may hang:
 #   SWIFT_BACKTRACE=enable=no OUTPUT -max_total_time=30 -max_len=16384 SCRATCH Tests/Fuzz/corpus/NAME
-# libFuzzer writes what it finds into SCRATCH, a folder of its own; the corpus is only read.
+# libFuzzer writes what it finds into SCRATCH, a folder of its own; the corpus is only read. Modules are compiled once for
+# all targets, and again when one of their sources or this script has changed.
 set -eu
 name=${1:?usage: Tests/Fuzz/build.sh NAME [OUTPUT]}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/.build/fuzz
 output=${2:-$build/$name}
-mkdir -p "$build/$name.work"
-cd "$build/$name.work"
+mkdir -p "$build/modules"
+cd "$build/modules"
 
 # The modules from the lowest floor up; a target may import any of those it needs.
 kernels() {
@@ -44,16 +45,58 @@ sources=$root/Sources
 swiftc=$(command -v swiftc)
 flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
   -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia"
-"$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fsanitize=address,fuzzer-no-link -I "$sources/CPlatform/include" \
-  -c "$sources"/CPlatform/*.c -o CPlatform.o
-objects=CPlatform.o
-for module in $modules; do
-  [ -d "$sources/$module" ] || continue
+# Whether an object is there and newer than all it is made from.
+is_current() { # object source...
+  object=$1
+  shift
+  [ -f "$object" ] || return 1
+  set -- "$@" "$root/Tests/Fuzz/build.sh" "$root/include" "$sources/CPlatform"
+  [ -z "$(find -L "$@" -newer "$object" -type f | head -n 1)" ]
+}
+
+# Into a file of another name first: what is interrupted leaves nothing that looks complete.
+compile() { # module, objects of lower floors...
+  module=$1
+  shift
+  is_current "$module.o" "$sources/$module" "$@" && return
   # shellcheck disable=SC2046,SC2086
-  "$swiftc" $flags $(module_flags "$module") -module-name "$module" -emit-module -emit-module-path "$module.swiftmodule" \
-    -c $(find -L "$sources/$module" -name '*.swift' | sort) -o "$module.o"
-  objects="$objects $module.o"
-done
+  "$swiftc" $flags $(module_flags "$module") -module-name "$module" -emit-module \
+    -emit-module-path "$module.swiftmodule" -c $(find -L "$sources/$module" -name '*.swift' | sort) -o "$module.new.o"
+  mv "$module.new.o" "$module.o"
+}
+
+# Kernels stand on nothing but C, and are compiled side by side.
+compile_all() {
+  if ! is_current CPlatform.o; then
+    "$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fsanitize=address,fuzzer-no-link \
+      -I "$sources/CPlatform/include" -c "$sources"/CPlatform/*.c -o CPlatform.new.o
+    mv CPlatform.new.o CPlatform.o
+  fi
+  processes=""
+  for module in $modules; do
+    case $module in
+      DormouseCPU*)
+        compile "$module" &
+        processes="$processes $!" ;;
+    esac
+  done
+  for process in $processes; do wait "$process"; done
+  lower=""
+  for module in $modules; do
+    # shellcheck disable=SC2086
+    case $module in DormouseCPU*) ;; *) compile "$module" $lower ;; esac
+    lower="$lower $module.o"
+  done
+}
+
+# Two targets that are built at the same time share their modules.
+exec 9>lock
+flock 9
+compile_all
+flock -u 9
+
+objects=CPlatform.o
+for module in $modules; do objects="$objects $module.o"; done
 # shellcheck disable=SC2086
 "$swiftc" $flags -use-ld=lld -module-name "Fuzz_$name" "$root/Tests/Fuzz/$name.swift" $objects \
   -Xlinker -l:libjson-c.a -Xlinker -l:libpcre2-8.a -o "$output"

@@ -143,7 +143,7 @@ enum Int4Panels: PanelFormat {
 @inline(__always) func panelScales(_ panel: UnsafeRawPointer) -> UnsafeRawPointer { panel + 64 }
 
 /// The scales of a group's rows, without the rows' factors. Squares keep them apart over four orders of magnitude, and
-/// those within a factor of two of the greatest within 0.6 %.
+/// meet those that are at least half of a row's greatest within 1.1 %.
 @inline(__always) func panelScales(_ panel: UnsafeRawPointer, _ g: Int) -> SixteenFloats {
   let s = sixteenBytes(panelScales(panel) + g &* 16)
   return s * magnitudes(s)

@@ -615,7 +615,7 @@ typedef struct dormouse_packed_matrix dormouse_packed_matrix;
 /* Packs weights[rows][columns], given with their scales as for dormouse_kernels_multiply and read during this call
    alone. config_json: "type", "rows", "columns", all required. A row has a scale for each 32 columns; an "int8" weight
    is -127 to 127 times it, an "int4" weight one of sixteen uneven levels times it, with the scale chosen for the least
-   squared error. A group of 32 with a NaN or an infinity becomes NaN. Thread: any. */
+   squared error. A row with a NaN or an infinity becomes NaN. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_packed_matrix_create(dormouse_packed_matrix **out, const char *config_json,
                                                            const void *weights, int32_t weight_type,
                                                            const void *scales, int32_t scale_type, size_t block_rows,

@@ -6,7 +6,7 @@ public import CPlatform
 /// Packs sixteen rows of weights into a panel (`platform_panels`). Each row has a lane of its own throughout.
 ///
 /// A group's scale is chosen for the least squared error: of int8 the one that makes its greatest magnitude 127, of
-/// int4 the best of several. A group with a NaN or an infinity gets a scale of NaN, so that it shows in the product.
+/// int4 the best of several. A row with a NaN or an infinity gets a factor of NaN, so that it shows in the product.
 ///
 /// rows: [16, 32 * groups] with `stride` floats between them, zero where the matrix has no more rows or columns;
 /// scratch: `packPanelScratch(groups)` floats; panel: `panelByteCount(type, groups)` bytes.

@@ -55,10 +55,7 @@ internal import CPlatform
 
 /// The greatest magnitude of 32 numbers; NaN if one of them is.
 @inline(__always) func greatestMagnitude(_ a: SixteenFloats, _ b: SixteenFloats) -> Float {
-  // Magnitudes order as their bits do, and a NaN is above infinity.
-  let mask = SixteenInts(repeating: 0x7FFF_FFFF)
-  let x = unsafeBitCast(a, to: SixteenInts.self) & mask
-  let y = unsafeBitCast(b, to: SixteenInts.self) & mask
+  let (x, y) = (magnitudeBits(a), magnitudeBits(b))
   let sixteen = x.replacing(with: y, where: y .> x)
   let eight = sixteen.lowHalf.replacing(with: sixteen.highHalf, where: sixteen.highHalf .> sixteen.lowHalf)
   let four = eight.lowHalf.replacing(with: eight.highHalf, where: eight.highHalf .> eight.lowHalf)

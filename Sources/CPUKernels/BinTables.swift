@@ -50,7 +50,7 @@ internal import CPlatform
   #endif
 }
 
-/// `codes`, less one in the words where `a` is not greater than `b`; none of those is zero.
+/// The words `codes`, less one where `a` is not greater than `b`; none is zero there.
 @inline(__always) func lessOneUnlessGreater(_ codes: IntVector, _ a: IntVector, _ b: IntVector) -> IntVector {
   #if ISA_AVX512
     return ints(platform_less_one_unless_greater(words(codes), words(a), words(b)))
@@ -134,7 +134,7 @@ struct BinTable {
     #endif
   }
 
-  /// The bins' numbers, as words.
+  /// What the table has for each bin, as words.
   @inline(__always) func look(_ bins: Bins) -> IntVector {
     #if ISA_AVX512
       let low = memory.loadUnaligned(as: __m512i.self)

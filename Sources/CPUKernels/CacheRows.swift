@@ -154,7 +154,7 @@ private let leastMagnitude: Float = 0x1p-110
   let scales = splat(scale)
   var i = 0
   while i &+ lanes <= count {
-    store(FloatVector(widenBytes(row + i)) * scales, y + i)
+    store(converted(widenBytes(row + i)) * scales, y + i)
     i &+= lanes
   }
   while i < count {

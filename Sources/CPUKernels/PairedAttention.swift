@@ -87,7 +87,7 @@
       let scale = (row + rank).loadUnaligned(as: Float.self)
       var c = 0
       while c &+ lanes <= rank {
-        let rounded = platform_bfloat16(FloatVector(widenBytes(row + c)) * splat(scale))
+        let rounded = platform_bfloat16(converted(widenBytes(row + c)) * splat(scale))
         (copy + 2 &* c).storeBytes(of: rounded, as: __m256i.self)
         c &+= lanes
       }

@@ -48,13 +48,7 @@ private struct Packing {
 
   /// The factors that give each row's greatest scale the square of 127.
   @inline(__always) func storeFactors() {
-    var tops = SixteenInts(repeating: 0)
-    for g in 0..<groups {
-      // Magnitudes order as their bits do, and a NaN is above all.
-      let bits = unsafeBitCast(magnitudes(loadSixteen(scales + g &* 16)), to: SixteenInts.self)
-      tops = tops.replacing(with: bits, where: bits .> tops)
-    }
-    let factors = unsafeBitCast(tops, to: SixteenFloats.self) * sixteen(1 / (127 * 127))
+    let factors = greatestMagnitudes(Floats(scales), groups) * sixteen(1 / (127 * 127))
     // Below, an inverse could be infinite: such a row is nothing but zeroes.
     panel.storeBytes(
       of: factors.replacing(with: sixteen(0), where: factors .< sixteen(0x1p-110)), as: SixteenFloats.self)
@@ -110,7 +104,7 @@ private struct Packing {
 
   /// The best of several for int4: see `bestScales`.
   @inline(__always) func putFourBitScale(_ g: Int, _ tables: LevelTables) {
-    let tops = greatestMagnitudes(group(g))
+    let tops = greatestMagnitudes(group(g), 32)
     let isEmpty = tops .< sixteen(1e-30)
     let isFinite = tops .< sixteen(.infinity)
     // Zero for a group that has a NaN or an infinity, too, or nothing.
@@ -129,20 +123,18 @@ private struct Packing {
 
 // MARK: - Scales
 
-/// The greatest magnitude of each row of a group [32, 16]; NaN or infinity if there is one.
-@inline(__always) private func greatestMagnitudes(_ x: Floats) -> SixteenFloats {
-  // Magnitudes order as their bits do, and a NaN is above infinity.
-  let mask = SixteenInts(repeating: 0x7FFF_FFFF)
+/// The greatest magnitude in each lane of `x` [count, 16]; NaN or infinity if there is one.
+@inline(__always) private func greatestMagnitudes(_ x: Floats, _ count: Int) -> SixteenFloats {
   var top = SixteenInts(repeating: 0)
-  for c in 0..<32 {
-    let magnitude = unsafeBitCast(loadSixteen(x + c &* 16), to: SixteenInts.self) & mask
+  for i in 0..<count {
+    let magnitude = magnitudeBits(loadSixteen(x + i &* 16))
     top = top.replacing(with: magnitude, where: magnitude .> top)
   }
   return unsafeBitCast(top, to: SixteenFloats.self)
 }
 
 @inline(__always) private func eightBitScale(_ x: Floats) -> SixteenFloats {
-  var scale = greatestMagnitudes(x) * sixteen(1.0 / 127)
+  var scale = greatestMagnitudes(x, 32) * sixteen(1.0 / 127)
   for r in 0..<16 where !(scale[r] < .infinity) { scale[r] = .nan }
   return scale
 }

@@ -20,39 +20,26 @@ typealias SixteenInts = SIMD16<Int32>
 #endif
 
 @inline(__always) func magnitudes(_ v: SixteenFloats) -> SixteenFloats {
-  unsafeBitCast(unsafeBitCast(v, to: SixteenInts.self) & SixteenInts(repeating: 0x7FFF_FFFF), to: SixteenFloats.self)
+  unsafeBitCast(magnitudeBits(v), to: SixteenFloats.self)
+}
+
+/// Magnitudes as whole numbers, which order as they do; a NaN is above infinity.
+@inline(__always) func magnitudeBits(_ v: SixteenFloats) -> SixteenInts {
+  unsafeBitCast(v, to: SixteenInts.self) & SixteenInts(repeating: 0x7FFF_FFFF)
 }
 
 /// Sixteen signed bytes as floats.
 @inline(__always) func sixteenBytes(_ p: UnsafeRawPointer) -> SixteenFloats {
   #if ISA_AVX512
-    converted(unsafeBitCast(_mm512_cvtepi8_epi32(p.loadUnaligned(as: __m128i.self)), to: IntVector.self))
+    converted(widenBytes(p))
   #elseif ISA_AVX2
-    SixteenFloats(lowHalf: converted(eightBytes(p)), highHalf: converted(eightBytes(p + 8)))
+    SixteenFloats(lowHalf: converted(widenBytes(p)), highHalf: converted(widenBytes(p + 8)))
   #else
     SixteenFloats(
-      lowHalf: SIMD8(lowHalf: converted(fourBytes(p)), highHalf: converted(fourBytes(p + 4))),
-      highHalf: SIMD8(lowHalf: converted(fourBytes(p + 8)), highHalf: converted(fourBytes(p + 12))))
+      lowHalf: SIMD8(lowHalf: converted(widenBytes(p)), highHalf: converted(widenBytes(p + 4))),
+      highHalf: SIMD8(lowHalf: converted(widenBytes(p + 8)), highHalf: converted(widenBytes(p + 12))))
   #endif
 }
-
-#if ISA_AVX2
-  @inline(__always) private func eightBytes(_ p: UnsafeRawPointer) -> IntVector {
-    unsafeBitCast(_mm256_cvtepi8_epi32(_mm_loadu_si64(p)), to: IntVector.self)
-  }
-#elseif !ISA_AVX512
-  @inline(__always) private func fourBytes(_ p: UnsafeRawPointer) -> IntVector {
-    let bytes = p.loadUnaligned(as: Int32.self)
-    #if arch(x86_64)
-      // Every byte ends up as the highest of its lane.
-      let four = _mm_set1_epi32(bytes)
-      let two = _mm_unpacklo_epi8(four, four)
-      return unsafeBitCast(_mm_srai_epi32(_mm_unpacklo_epi16(two, two), 24), to: IntVector.self)
-    #else
-      return platform_widen_bytes(bytes)
-    #endif
-  }
-#endif
 
 @inline(__always) func sixteenFloats(_ v: SixteenInts) -> SixteenFloats {
   #if ISA_AVX512

@@ -24,9 +24,15 @@ import Testing
       #expect(try relativeError(logits(feeding, .absorbed), absorbed) <= bound, "\(name), \(feeding), absorbed")
     }
     // Float32 rounding in attention now and then moves an activation over the border between two bytes, and the router to
-    // another expert: where that happens early, all later positions see it (0.029 with one model on one set, else 0.004).
+    // another expert: where that happens early, all later positions see it (0.029 with one model on one set, else 0.004),
+    // but not those before.
     let difference = relativeError(absorbed, expanded)
     #expect(difference <= 0.05, "\(name): \(difference)")
+    let width = model.configuration.vocabularySize
+    let ofPositions = stride(from: 0, to: absorbed.count, by: width).map {
+      relativeError(absorbed[$0..<$0 + width], expanded[$0..<$0 + width])
+    }.sorted()
+    #expect(ofPositions[ofPositions.count / 4] <= 1e-5, "\(name): \(ofPositions)")
     let error = relativeError(expanded, golden.logits)
     let most = precision == .int8 ? 0.2 : 0.8
     #expect(error <= most && error > 1e-5, "\(name), \(precision): \(error)")

@@ -45,6 +45,7 @@ sources=$root/Sources
 swiftc=$(command -v swiftc)
 flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
   -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia"
+
 # Whether an object is there and newer than all it is made from.
 is_current() { # object source...
   object=$1
@@ -89,7 +90,7 @@ compile_all() {
   done
 }
 
-# Two targets that are built at the same time share their modules.
+# Targets that are built at the same time take turns: the modules are the same.
 exec 9>lock
 flock 9
 compile_all

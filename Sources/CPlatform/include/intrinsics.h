@@ -83,11 +83,6 @@ static inline __attribute__((always_inline)) uint16x8_t platform_greater_words(i
   return vcgtq_s16(a, b);
 }
 
-// The four bytes of bytes, signed.
-static inline __attribute__((always_inline)) int32x4_t platform_widen_bytes(int32_t bytes) {
-  return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(vdup_n_s32(bytes)))));
-}
-
 // table[places[i]] for places below 64, else 0.
 static inline __attribute__((always_inline)) uint8x16_t platform_look_up_64(const void *table, uint8x16_t places) {
   return vqtbl4q_u8(vld1q_u8_x4((const uint8_t *)table), places);

@@ -154,8 +154,9 @@ private struct FloatSpan: LatentSpan {
     let base = softmax.raise(h, known)
     var total = load(softmax.totals + h)
     for t in 0..<known {
-      let weights = softmax.weights(t, h, base)
-      store(weights, softmax.scores + (t &* softmax.headLanes &+ h))
+      let place = softmax.place(t, h)
+      let weights = exponential(load(place) - base)
+      store(weights, place)
       total += weights
     }
     store(total, softmax.totals + h)

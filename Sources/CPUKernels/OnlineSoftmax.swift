@@ -34,7 +34,7 @@ struct OnlineSoftmax {
   @inline(__always) func raise(_ h: Int, _ known: Int) -> FloatVector {
     let before = load(tops + h)
     var top = before
-    for t in 0..<known { top = larger(load(scores + (t &* headLanes &+ h)), top) }
+    for t in 0..<known { top = larger(load(place(t, h)), top) }
     // Nothing but -infinity so far: weights of zero, no NaN.
     let base = top.replacing(with: zero, where: top .== splat(-.infinity))
     let factor = exponential(before - base)
@@ -44,10 +44,8 @@ struct OnlineSoftmax {
     return base
   }
 
-  /// The weights of row `t` of the block.
-  @inline(__always) func weights(_ t: Int, _ h: Int, _ base: FloatVector) -> FloatVector {
-    exponential(load(scores + (t &* headLanes &+ h)) - base)
-  }
+  /// Where the scores of row `t` of the block for the vector of heads at `h` are.
+  @inline(__always) func place(_ t: Int, _ h: Int) -> MutableFloats { scores + (t &* headLanes &+ h) }
 
   /// Writes [heads] highest scores and [heads] totals.
   @inline(__always) func finish(_ out: MutableFloats) {

@@ -61,7 +61,6 @@
         weigh(h, known)
         h &+= lanes
       }
-      interleave(block, known)
       sum((known &+ 1) / 2, isFirst)
     }
 
@@ -99,39 +98,29 @@
       (copy + 2 &* rank).copyMemory(from: row + (rank &+ 4), byteCount: 2 &* rows.rope)
     }
 
-    /// Puts each channel of two rows side by side. The partner of an odd last row has a weight of zero: the row itself
-    /// stands for it, which is no worse a number than it is already.
-    @inline(__always) private func interleave(_ block: UnsafeRawPointer, _ known: Int) {
-      let rank = rows.rank
-      var i = 0
-      while i < known {
-        let a = block + i &* copyByteCount
-        let b = i &+ 1 < known ? a + copyByteCount : a
-        let target = values + i / 2 &* channelLanes
-        var c = 0
-        while c &+ 2 &* lanes <= rank {
-          let (x, y) = ((a + 2 &* c).loadUnaligned(as: __m512i.self), (b + 2 &* c).loadUnaligned(as: __m512i.self))
-          let out = UnsafeMutableRawPointer(target + c)
-          out.storeBytes(of: _mm512_permutex2var_epi16(x, lowerHalves, y), as: __m512i.self)
-          (out + 64).storeBytes(of: _mm512_permutex2var_epi16(x, upperHalves, y), as: __m512i.self)
-          c &+= 2 &* lanes
-        }
-        while c < rank {
-          let (x, y) = ((a + 2 &* c).loadUnaligned(as: UInt16.self), (b + 2 &* c).loadUnaligned(as: UInt16.self))
-          target[c] = Int32(bitPattern: UInt32(y) &<< 16 | UInt32(x))
-          c &+= 1
-        }
-        while c < channelLanes {
-          target[c] = 0
-          c &+= 1
-        }
-        i &+= 2
+    /// Puts 32 channels from byte `c` of two rows side by side, in the place of the pair `pair`.
+    @inline(__always) private func interleave(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: Int, _ pair: Int) {
+      let (x, y) = ((a + c).loadUnaligned(as: __m512i.self), (b + c).loadUnaligned(as: __m512i.self))
+      let out = UnsafeMutableRawPointer(values + pair &* channelLanes) + 2 &* c
+      out.storeBytes(of: _mm512_permutex2var_epi16(x, lowerHalves, y), as: __m512i.self)
+      (out + 64).storeBytes(of: _mm512_permutex2var_epi16(x, upperHalves, y), as: __m512i.self)
+    }
+
+    /// The same for the channels from byte `c` on, which fill no vector, and zeros in the lanes behind them.
+    @inline(__always) private func interleaveLast(_ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: Int, _ pair: Int) {
+      let target = values + pair &* channelLanes
+      for i in c / 2..<channelLanes {
+        let isChannel = i < rows.rank
+        let x = isChannel ? (a + 2 &* i).loadUnaligned(as: UInt16.self) : 0
+        let y = isChannel ? (b + 2 &* i).loadUnaligned(as: UInt16.self) : 0
+        target[i] = Int32(bitPattern: UInt32(y) &<< 16 | UInt32(x))
       }
     }
 
     // MARK: - Scores and weights
 
-    /// Scores of `known` rows; what lies behind them in the last eight is of no account.
+    /// Scores of `known` rows, and their values in pairs. Those behind them in the last eight are the last row's: they
+    /// are of no account, and the partner of an odd last row has a weight of zero.
     @inline(__always) private func score(
       _ block: UnsafeRawPointer, _ known: Int, ahead: (next: UnsafeRawPointer, half: Int)
     ) {
@@ -150,6 +139,8 @@
       }
     }
 
+    /// Eight rows and the vector of heads at `h`. The first vector's pass puts the rows side by side for the sums as
+    /// well: products are what it waits for, and there is room for loads and stores between them.
     @inline(__always) private func scoreEight(
       _ block: UnsafeRawPointer, _ t: Int, _ last: Int, _ h: Int, _ line: inout UnsafeRawPointer, _ aheadStep: Int
     ) {
@@ -174,12 +165,32 @@
         s7 = platform_dot_pairs(s7, v, broadcast(r7 + c))
         q += 4 &* headLanes
       }
-      var c = 0
-      while c &+ 8 <= copyByteCount {
+      @inline(__always) func addTwo(_ c: Int) {
         platform_prefetch(line)
         line += aheadStep
         add(c)
         add(c &+ 4)
+      }
+      var c = 0
+      if h == 0 {
+        while c &+ 64 <= 2 &* rows.rank {
+          interleave(r0, r1, c, t / 2)
+          interleave(r2, r3, c, t / 2 &+ 1)
+          interleave(r4, r5, c, t / 2 &+ 2)
+          interleave(r6, r7, c, t / 2 &+ 3)
+          let end = c &+ 64
+          while c < end {
+            addTwo(c)
+            c &+= 8
+          }
+        }
+        interleaveLast(r0, r1, c, t / 2)
+        interleaveLast(r2, r3, c, t / 2 &+ 1)
+        interleaveLast(r4, r5, c, t / 2 &+ 2)
+        interleaveLast(r6, r7, c, t / 2 &+ 3)
+      }
+      while c &+ 8 <= copyByteCount {
+        addTwo(c)
         c &+= 8
       }
       if c < copyByteCount { add(c) }
@@ -200,21 +211,22 @@
       var total = load(softmax.totals + h)
       var t = 0
       while t < known {
-        let even = widened(softmax.weights(t, h, base))
-        let odd = t &+ 1 < known ? widened(softmax.weights(t &+ 1, h, base)) : IntVector(repeating: 0)
-        let upper = odd &<< IntVector(repeating: 16)
-        total += floats(even &<< IntVector(repeating: 16)) + floats(upper)
-        // Two rows of scores have been read, and one is written.
-        UnsafeMutableRawPointer(weights + (t / 2 &* softmax.headLanes &+ h)).storeBytes(
-          of: even | upper, as: IntVector.self)
+        let even = rounded(exponential(load(softmax.place(t, h)) - base))
+        let odd = rounded(exponential(load(softmax.place(t &+ 1, h)) - base))
+        let upper = t &+ 1 < known ? _mm512_slli_epi32(odd, 16) : _mm512_setzero_si512()
+        total += unsafeBitCast(_mm512_slli_epi32(even, 16), to: FloatVector.self)
+        total += unsafeBitCast(upper, to: FloatVector.self)
+        // The scores of both rows have been read, and those of one are written.
+        let place = UnsafeMutableRawPointer(weights + (t / 2 &* softmax.headLanes &+ h))
+        place.storeBytes(of: _mm512_or_si512(even, upper), as: __m512i.self)
         t &+= 2
       }
       store(total, softmax.totals + h)
     }
 
     /// Floats as bfloat16, in the lower halves of the lanes.
-    @inline(__always) private func widened(_ v: FloatVector) -> IntVector {
-      unsafeBitCast(_mm512_cvtepu16_epi32(platform_bfloat16(v)), to: IntVector.self)
+    @inline(__always) private func rounded(_ v: FloatVector) -> __m512i {
+      _mm512_cvtepu16_epi32(platform_bfloat16(v))
     }
 
     // MARK: - Weighted sums

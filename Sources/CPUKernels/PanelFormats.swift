@@ -4,15 +4,20 @@ internal import CPlatform
 protocol PanelFormat {
   /// Bytes of a group of a panel.
   static var groupByteCount: Int { get }
-  /// Whether one row of x meets two panels at a time; half as many bytes do not get a thread's reads far enough ahead.
-  static var isReadInTwoStreams: Bool { get }
+  /// How one row of x reads panels with AVX-512: so many at a time (two or eight), each of them asked for so many bytes
+  /// ahead, in lines that are `streamStep` bytes apart. `docs/kernels.md` has what was measured.
+  static var streamCount: Int { get }
+  static var streamDistance: Int { get }
+  static var streamStep: Int { get }
   /// Steps `2 * pair` and `2 * pair + 1` of a group; `pair` is 0...3.
   static func steps(_ group: UnsafeRawPointer, _ pair: Int) -> (StepWeights, StepWeights)
 }
 
 enum Int8Panels: PanelFormat {
   @inline(__always) static var groupByteCount: Int { 512 }
-  @inline(__always) static var isReadInTwoStreams: Bool { true }
+  @inline(__always) static var streamCount: Int { 2 }
+  @inline(__always) static var streamDistance: Int { 8192 }
+  @inline(__always) static var streamStep: Int { 256 }
 
   @inline(__always) static func steps(_ group: UnsafeRawPointer, _ pair: Int) -> (StepWeights, StepWeights) {
     let p = group + 128 &* pair
@@ -44,7 +49,9 @@ enum Int8Panels: PanelFormat {
 /// algorithm, `Benchmarks/levels.py`). They leave a root mean square of 7.4 %, Q4_0's even steps 8.6 %.
 enum Int4Panels: PanelFormat {
   @inline(__always) static var groupByteCount: Int { 256 }
-  @inline(__always) static var isReadInTwoStreams: Bool { false }
+  @inline(__always) static var streamCount: Int { 8 }
+  @inline(__always) static var streamDistance: Int { 1536 }
+  @inline(__always) static var streamStep: Int { 64 }
 
   /// The levels, 128 above their values -127, -101, -81, -64, -48, -34, -21, -9 and 3, 14, 26, 39, 52, 68, 88, 119.
   @inline(__always) static var lowerLevels: Int64 { 0x776B_5E50_402F_1B01 }

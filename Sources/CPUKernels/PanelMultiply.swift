@@ -1,8 +1,5 @@
 public import CPlatform
 
-/// Rows of a panel.
-@inline(__always) private var panelRows: Int { 16 }
-
 /// `y[i, r - first] = sum over c of w[r, c] * x[i, c]` for rows of activations rounded to bytes.
 ///
 /// Sums of a group's products are whole numbers; groups are added in float32 in their order. A row's result depends on
@@ -13,11 +10,12 @@ public import CPlatform
   _ w: platform_panels, _ first: Int, _ last: Int, _ x: platform_activations, _ count: Int,
   _ y: UnsafeMutablePointer<Float>, _ yStride: Int
 ) {
-  let job = PanelJob(w: w, first: first, last: last, x: x, count: count, y: y, yStride: yStride)
-  if w.type == Int32(PLATFORM_PANELS_INT4) { job.run(Int4Panels.self) } else { job.run(Int8Panels.self) }
+  let product = PackedProduct(w: w, first: first, last: last, x: x, count: count, y: y, yStride: yStride)
+  if w.type == Int32(PLATFORM_PANELS_INT4) { product.run(Int4Panels.self) } else { product.run(Int8Panels.self) }
 }
 
-private struct PanelJob {
+/// Rows `first..<last` of w times `count` rows of x.
+struct PackedProduct {
   let w: platform_panels
   let first: Int
   let last: Int
@@ -26,11 +24,14 @@ private struct PanelJob {
   let y: MutableFloats
   let yStride: Int
 
+  /// Rows of a panel.
+  @inline(__always) var panelRows: Int { 16 }
+
   @inline(__always) func run<F: PanelFormat>(_: F.Type) {
     guard let data = w.data else { return }
     var panel = first / panelRows
     #if ISA_AVX512
-      if count == 1, F.isReadInTwoStreams { panel = runStreams(F.self, data, panel) }
+      if count == 1 { panel = runStreams(F.self, data, panel) }
     #endif
     while panel &* panelRows < last {
       let p = data + panel &* w.panel_stride
@@ -86,49 +87,7 @@ private struct PanelJob {
     put(total0, panel, number, i)
   }
 
-  #if ISA_AVX512
-    /// One row of x against the panels from `panel` on, each of the first half beside one of the second. The processor
-    /// reads ahead in both places by itself, and needs to be asked for every fourth line only; asked for all of them, a
-    /// thread soon waits, for it can only have asked for so many at once. Returns the first panel that is left.
-    @inline(__always) func runStreams<F: PanelFormat>(_: F.Type, _ data: UnsafeRawPointer, _ panel: Int) -> Int {
-      let half = ((last &+ panelRows &- 1) / panelRows &- panel) / 2
-      for number in panel..<panel &+ half { twoPanels(F.self, data + number &* w.panel_stride, number, apart: half) }
-      return panel &+ 2 &* half
-    }
-
-    /// `one` for a panel and that which is `apart` panels behind it.
-    @inline(__always) func twoPanels<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, apart: Int) {
-      let x0 = row(0)
-      let far = apart &* w.panel_stride
-      var (total0, total1) = (sixteen(0), sixteen(0))
-      eachGroup(F.self, panel, isFirst: false) { elements, g in
-        let others = elements + far
-        prefetch(elements, F.groupByteCount, step: 256)
-        prefetch(others, F.groupByteCount, step: 256)
-        var sums0 = firstSums(x0.offsets[g])
-        var sums1 = sums0
-        var pair = 0
-        while pair < 4 {
-          let (a0, b0) = F.steps(elements, pair)
-          let (a1, b1) = F.steps(others, pair)
-          let column = g &* 32 &+ pair &* 8
-          let (x, next) = (x0.four(column), x0.four(column &+ 4))
-          a0.add(x, to: &sums0)
-          a1.add(x, to: &sums1)
-          b0.add(next, to: &sums0)
-          b1.add(next, to: &sums1)
-          pair &+= 1
-        }
-        let scale = sixteen(x0.scales[g])
-        total0 = fused(sixteenFloats(sums0), panelScales(panel, g) * scale, total0)
-        total1 = fused(sixteenFloats(sums1), panelScales(panel + far, g) * scale, total1)
-      }
-      put(total0, panel, number, 0)
-      put(total1, panel + far, number &+ apart, 0)
-    }
-  #endif
-
-  @inline(__always) func pair(_ i: Int) -> RowPair { RowPair(x0: row(i), x1: row(i &+ 1)) }
+  @inline(__always) private func pair(_ i: Int) -> RowPair { RowPair(x0: row(i), x1: row(i &+ 1)) }
 
   @inline(__always) func two<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
     var rows = pair(i)
@@ -210,7 +169,7 @@ private struct PanelJob {
     }
   }
 
-  @inline(__always) func put(_ rows: RowPair, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
+  @inline(__always) private func put(_ rows: RowPair, _ panel: UnsafeRawPointer, _ number: Int, _ i: Int) {
     put(rows.total0, panel, number, i)
     put(rows.total1, panel, number, i &+ 1)
   }
@@ -228,16 +187,17 @@ private struct PanelJob {
   }
 
   /// Panels follow each other in memory, so reading ahead warms the next one; an address past the end is harmless.
-  @inline(__always) func prefetch(_ elements: UnsafeRawPointer, _ byteCount: Int, step: Int = 64) {
+  @inline(__always) private func prefetch(_ elements: UnsafeRawPointer, _ byteCount: Int) {
     var line = 0
     while line < byteCount {
       platform_prefetch_second(elements + (8192 &+ line))
-      line &+= step
+      line &+= 64
     }
   }
 }
 
-private struct ActivationRow {
+/// A row of activations in bytes: its groups' scales, and -128 times the sums of their bytes.
+struct ActivationRow {
   let values: UnsafeRawPointer
   let scales: Floats
   let offsets: UnsafePointer<Int32>

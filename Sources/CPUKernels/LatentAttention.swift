@@ -10,17 +10,18 @@ internal import CPlatform
 /// Gimelshein 2018) over blocks of rows; `combineSpans` joins the results of several spans and divides by the sums.
 ///
 /// query: [heads, rank + rope]; pages, offset: rows as `rows.h` describes them, from position 0 on; positions: nil, or
-/// the positions of the rows of which `first` and `count` then are places in this list; partial: what the span is worth,
-/// [heads, rank] weighted sums, then [heads] greatest scores, then [heads] sums of weights; scratch:
-/// `Kernels.latentScratchCount` floats. Vectors lie along the heads, so that neither scores nor weights are
-/// ever summed across lanes.
+/// the positions of the rows of which `first` and `count` then are places in this list; following: how many rows behind
+/// these the same thread attends to next; partial: what the span is worth, [heads, rank] weighted sums, then [heads]
+/// greatest scores, then [heads] sums of weights; scratch: `Kernels.latentScratchCount` floats. Vectors lie along the
+/// heads, so that neither scores nor weights are ever summed across lanes.
 @inline(never) public func attendLatent(
   _ query: UnsafePointer<Float>, _ heads: Int, _ pages: UnsafePointer<UnsafeRawPointer>, _ offset: Int,
-  _ rowType: Int32, _ positions: UnsafePointer<Int32>?, _ first: Int, _ count: Int, _ rank: Int, _ rope: Int,
-  _ scale: Float, _ partial: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+  _ rowType: Int32, _ positions: UnsafePointer<Int32>?, _ first: Int, _ count: Int, _ following: Int, _ rank: Int,
+  _ rope: Int, _ scale: Float, _ partial: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
 ) {
   let rows = LatentRows(
-    pages: pages, offset: offset, type: rowType, positions: positions, rank: rank, width: rank &+ rope)
+    pages: pages, offset: offset, type: rowType, positions: positions,
+    end: first &+ count &+ following, rank: rank, width: rank &+ rope)
   #if ISA_AVX512
     if PairedSpan.takes(rows) {
       attend(PairedSpan(heads, rows, partial, scratch), query, scale, first, count)
@@ -36,6 +37,8 @@ struct LatentRows {
   let offset: Int
   let type: Int32
   let positions: UnsafePointer<Int32>?
+  /// Behind the last row that this thread attends to for now.
+  let end: Int
   let rank: Int
   let width: Int
 
@@ -53,7 +56,7 @@ protocol LatentSpan {
   /// Queries [heads, width] are multiplied by `scale`.
   func start(_ query: Floats, _ scale: Float)
   /// Rows `first..<first + known`: all of one page, or at these places of the list of positions.
-  func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool)
+  func attend(_ first: Int, _ known: Int, isFirst: Bool)
   /// Leaves highest scores and totals behind the sums.
   func finish()
 }
@@ -67,7 +70,7 @@ protocol LatentSpan {
   repeat {
     let left = rowBlock &- t % rowBlock
     let known = end &- t < left ? end &- t : left
-    span.attend(t, known, isFirst: t == first, isLast: t &+ known == end)
+    span.attend(t, known, isFirst: t == first)
     t &+= known
   } while t < end
   span.finish()
@@ -119,7 +122,7 @@ private struct FloatSpan: LatentSpan {
     softmax.start()
   }
 
-  @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool) {
+  @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool) {
     let (rank, width, headLanes) = (rows.rank, rows.width, softmax.headLanes)
     var decoded = Floats(block)
     var apart = strideOf(width)
@@ -134,7 +137,8 @@ private struct FloatSpan: LatentSpan {
     } else {
       loadRows(rows.address(first), rows.type, rank, rows.rope, known, block, apart)
     }
-    let (next, half) = rows.ahead(first, isLast: isLast)
+    let (next, byteCount) = rows.behind(first &+ known)
+    let half = byteCount / 2
     multiplyOuter(
       decoded, apart, 1, known, queries, headLanes, headLanes, width, softmax.scores, headLanes, false, ahead: next,
       half)
@@ -173,11 +177,12 @@ private struct FloatSpan: LatentSpan {
 }
 
 extension LatentRows {
-  /// What to ask memory for while a block is at work, so that the next page's rows have come when they are needed, and
-  /// half of its bytes. At the last page it is in vain, and rows of a list lie anywhere.
-  @inline(__always) func ahead(_ first: Int, isLast: Bool) -> (UnsafeRawPointer, Int) {
-    let isVain = isLast || positions != nil
-    return (isVain ? pages[0] : pages[first / rowBlock &+ 1] + offset, (rowBlock &* byteCount) / 2)
+  /// What to ask memory for while the rows before `next` are at work, so that the next block's have come when they are
+  /// needed, and how many bytes that is: none at the end, or where rows of a list lie anywhere.
+  @inline(__always) func behind(_ next: Int) -> (UnsafeRawPointer, Int) {
+    if next >= end || positions != nil { return (pages[0], 0) }
+    let left = rowBlock &- next % rowBlock
+    return (address(next), (end &- next < left ? end &- next : left) &* byteCount)
   }
 }
 

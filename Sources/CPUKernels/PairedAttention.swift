@@ -53,15 +53,16 @@
       softmax.start()
     }
 
-    @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool, isLast: Bool) {
+    @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool) {
       let block = take(first, known)
-      score(block, known, ahead: rows.ahead(first, isLast: isLast))
+      var lines = linesAhead(first, known)
+      score(block, known, &lines)
       var h = 0
       while h < softmax.headLanes {
         weigh(h, known)
         h &+= lanes
       }
-      sum((known &+ 1) / 2, isFirst)
+      sum((known &+ 1) / 2, isFirst, &lines)
     }
 
     @inline(__always) func finish() { softmax.finish(out + softmax.heads &* rows.rank) }
@@ -117,22 +118,25 @@
       }
     }
 
+    /// The next block's rows, spread over all steps of this block's scores and sums.
+    @inline(__always) private func linesAhead(_ first: Int, _ known: Int) -> LinesAhead {
+      let (next, byteCount) = rows.behind(first &+ known)
+      let scoreSteps = (known &+ 7) / 8 &* (softmax.headLanes / lanes) &* (rows.width / 4)
+      let sumSteps = channelLanes / (4 &* lanes) &* (softmax.heads / 4) &* ((known &+ 1) / 2)
+      let steps = scoreSteps &+ sumSteps
+      return LinesAhead(next: next, step: steps > 0 ? (byteCount &+ steps &- 1) / steps : 0)
+    }
+
     // MARK: - Scores and weights
 
     /// Scores of `known` rows, and their values in pairs. Those behind them in the last eight are the last row's: they
     /// are of no account, and the partner of an odd last row has a weight of zero.
-    @inline(__always) private func score(
-      _ block: UnsafeRawPointer, _ known: Int, ahead: (next: UnsafeRawPointer, half: Int)
-    ) {
-      var line = ahead.next
-      let tiles = (known &+ 7) / 8 &* (softmax.headLanes / lanes)
-      let steps = tiles &* (rows.width / 4)
-      let aheadStep = steps > 0 ? (2 &* ahead.half &+ steps &- 1) / steps : 0
+    @inline(__always) private func score(_ block: UnsafeRawPointer, _ known: Int, _ lines: inout LinesAhead) {
       var t = 0
       while t < known {
         var h = 0
         while h < softmax.headLanes {
-          scoreEight(block, t, known &- 1, h, &line, aheadStep)
+          scoreEight(block, t, known &- 1, h, &lines)
           h &+= lanes
         }
         t &+= 8
@@ -142,7 +146,7 @@
     /// Eight rows and the vector of heads at `h`. The first vector's pass puts the rows side by side for the sums as
     /// well: products are what it waits for, and there is room for loads and stores between them.
     @inline(__always) private func scoreEight(
-      _ block: UnsafeRawPointer, _ t: Int, _ last: Int, _ h: Int, _ line: inout UnsafeRawPointer, _ aheadStep: Int
+      _ block: UnsafeRawPointer, _ t: Int, _ last: Int, _ h: Int, _ lines: inout LinesAhead
     ) {
       let headLanes = softmax.headLanes
       @inline(__always) func row(_ i: Int) -> UnsafeRawPointer {
@@ -166,8 +170,7 @@
         q += 4 &* headLanes
       }
       @inline(__always) func addTwo(_ c: Int) {
-        platform_prefetch(line)
-        line += aheadStep
+        lines.askForOne()
         add(c)
         add(c &+ 4)
       }
@@ -232,14 +235,14 @@
     // MARK: - Weighted sums
 
     /// Adds `pairs` pairs of weighted rows to what was summed before, as far as that still counts.
-    @inline(__always) private func sum(_ pairs: Int, _ isFirst: Bool) {
+    @inline(__always) private func sum(_ pairs: Int, _ isFirst: Bool, _ lines: inout LinesAhead) {
       var c = 0
       while c < channelLanes {
         let isWide = c &+ 4 &* lanes <= channelLanes
         var h = 0
         if isWide {
           while h &+ 4 <= softmax.heads {
-            sumWide(h, c, pairs, isFirst)
+            sumWide(h, c, pairs, isFirst, &lines)
             h &+= 4
           }
         }
@@ -253,13 +256,16 @@
     }
 
     /// Four heads, four vectors of channels.
-    @inline(__always) private func sumWide(_ h: Int, _ c: Int, _ pairs: Int, _ isFirst: Bool) {
+    @inline(__always) private func sumWide(
+      _ h: Int, _ c: Int, _ pairs: Int, _ isFirst: Bool, _ lines: inout LinesAhead
+    ) {
       var (h0, h1, h2, h3) = (PairSums(), PairSums(), PairSums(), PairSums())
       var w = UnsafeRawPointer(weights + h)
       var v = UnsafeRawPointer(values + c)
       var left = pairs
       while left > 0 {
         let row = PairRow(v)
+        lines.askForOne()
         h0.add(broadcast(w), row)
         h1.add(broadcast(w + 4), row)
         h2.add(broadcast(w + 8), row)
@@ -298,6 +304,18 @@
       } else {
         for i in 0..<rows.rank &- c { p[i] = isFirst ? sum[i] : fused(p[i], factor, sum[i]) }
       }
+    }
+  }
+
+  /// What is to be read next.
+  private struct LinesAhead {
+    var next: UnsafeRawPointer
+    /// Bytes from one step to the next.
+    let step: Int
+
+    @inline(__always) mutating func askForOne() {
+      platform_prefetch(next)
+      next += step
     }
   }
 

@@ -34,16 +34,17 @@ extension Kernels {
   ///
   /// - Parameters:
   ///   - positions: the positions of the rows, of which `range` then are places in this list; nil: `range` itself.
+  ///   - following: rows behind `range` that the calling thread attends to next: read ahead.
   ///   - partial: heads * (rank + 2) floats: [heads, rank] weighted sums, [heads] greatest scores, [heads] totals.
   ///   - scratch: `latentScratchCount` floats.
   public func attendLatent(
     query: UnsafePointer<Float>, heads: Int, rows: CacheRows, range: Range<Int>,
-    positions: UnsafePointer<Int32>? = nil, scale: Float, partial: UnsafeMutablePointer<Float>,
+    following: Int = 0, positions: UnsafePointer<Int32>? = nil, scale: Float, partial: UnsafeMutablePointer<Float>,
     scratch: UnsafeMutablePointer<Float>
   ) {
     table.attendLatent(
-      query, heads, rows.pages, rows.offset, rows.type.platform, positions, range.lowerBound, range.count, rows.rank,
-      rows.rope, scale, partial, scratch)
+      query, heads, rows.pages, rows.offset, rows.type.platform, positions, range.lowerBound, range.count, following,
+      rows.rank, rows.rope, scale, partial, scratch)
   }
 
   /// Joins what `attendLatent` left of one head in `spans` (at least 1) spans, in their order. out: [rank].

@@ -46,7 +46,7 @@ struct KernelTable: Sendable {
   let multiplyOuter: @Sendable (Floats, Int, Int, Int, Floats, Int, Int, Int, MutableFloats, Int, Bool) -> Void
   let attendLatent:
     @Sendable (
-      Floats, Int, UnsafePointer<UnsafeRawPointer>, Int, Int32, UnsafePointer<Int32>?, Int, Int, Int, Int, Float,
+      Floats, Int, UnsafePointer<UnsafeRawPointer>, Int, Int32, UnsafePointer<Int32>?, Int, Int, Int, Int, Int, Float,
       MutableFloats, MutableFloats
     ) -> Void
   let combineSpans: @Sendable (Floats, Int, Int, Int, Int, Int, MutableFloats) -> Void

@@ -11,10 +11,16 @@ extension LatentAttention {
   private static let roundSize = 16
   /// Tokens times spans of a round at most, which bounds its memory.
   private static let slotCount = 128
-  /// Rows of a span at least: fewer take less time than handing them out.
-  private static let leastSpan = 128
-  /// Rows that the kernel decodes at a time.
-  private static let spanMultiple = 64
+  /// Rows of a span, as long as there are not too many spans.
+  private static let usualSpan = 128
+  /// Spans of a token are a multiple of this, so that few threads share them evenly, unless its rows are so few that one
+  /// thread is done with them before others have begun.
+  private static let spanMultiple = 4
+  private static let leastSharedRows = 64
+  /// Rows that the kernel scores at a time.
+  private static let rowMultiple = 8
+  /// Tasks for each thread: each begins with rows that nobody has read ahead.
+  private static let tasksPerThread = 2
   /// Heads of a task at most: each row is decoded once for all of them, and what they need stays in the second cache.
   private static let mostHeadsPerTask = 32
 
@@ -60,9 +66,10 @@ extension LatentAttention {
 
     init(_ token: AbsorbedTokens.Token) {
       let rows = token.range.count
-      let wanted = min(roundSize, CheckedSize.ceilingQuotient(rows, leastSpan))
-      let even = CheckedSize.ceilingQuotient(rows, max(wanted, 1))
-      length = CheckedSize.ceilingQuotient(even, spanMultiple) * spanMultiple
+      let usual = CheckedSize.ceilingQuotient(rows, usualSpan * spanMultiple) * spanMultiple
+      let wanted = rows > leastSharedRows ? min(roundSize, usual) : 1
+      let even = CheckedSize.ceilingQuotient(rows, wanted)
+      length = CheckedSize.ceilingQuotient(even, rowMultiple) * rowMultiple
       count = CheckedSize.ceilingQuotient(rows, max(length, 1))
     }
 
@@ -80,11 +87,14 @@ extension LatentAttention {
     let firstRow: Int
     /// Spans of the token that has the most.
     let spans: Int
+    /// Neighbouring spans of a token that are one task, which reads ahead from one to the next.
+    let spansPerTask: Int
+    let tasksPerGroup: Int
     let headsPerGroup: Int
     let groups: Int
 
     /// As many of the first of `tokens` as there is room for.
-    init(_ tokens: ArraySlice<AbsorbedTokens.Token>, heads: Int) {
+    init(_ tokens: ArraySlice<AbsorbedTokens.Token>, heads: Int, threads: Int) {
       var (count, most) = (0, 1)
       for token in tokens {
         let spans = max(most, Spans(token).count)
@@ -98,7 +108,11 @@ extension LatentAttention {
       let even32 = CheckedSize.ceilingQuotient(heads, CheckedSize.ceilingQuotient(heads, mostHeadsPerTask))
       headsPerGroup = min(heads, CheckedSize.ceilingQuotient(even32, 16) * 16)
       groups = CheckedSize.ceilingQuotient(heads, headsPerGroup)
+      spansPerTask = max(1, count * groups * spans / (threads * LatentAttention.tasksPerThread))
+      tasksPerGroup = CheckedSize.ceilingQuotient(spans, spansPerTask)
     }
+
+    var taskCount: Int { tokens.count * groups * tasksPerGroup }
 
     /// The heads of a group.
     func heads(_ group: Int, of heads: Int) -> Range<Int> {
@@ -121,12 +135,11 @@ extension LatentAttention {
   func attendAbsorbed(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
     var start = 0
     while start < absorbedTokens.tokens.count {
-      let round = Round(absorbedTokens.run(from: start, count: Self.roundSize), heads: heads)
+      let round = Round(
+        absorbedTokens.run(from: start, count: Self.roundSize), heads: heads, threads: queue.pool.threadCount)
       start += round.tokens.count
       queue.pool.run(heads) { head, worker in absorbQueries(head, round, pass, scratch, queue.kernels, worker) }
-      queue.pool.run(round.tokens.count * round.groups * round.spans) { task, worker in
-        attendSpan(task, round, scratch, queue.kernels, worker)
-      }
+      queue.pool.run(round.taskCount) { task, worker in attendSpans(task, round, scratch, queue.kernels, worker) }
       queue.pool.run(heads) { head, worker in projectValues(head, round, pass, scratch, queue.kernels, worker) }
     }
   }
@@ -149,21 +162,25 @@ extension LatentAttention {
       scratch: scratch.attention(of: worker) + absorbed.transposed)
   }
 
-  /// A group of heads of one token over one span of rows; nothing where the token has fewer spans than others.
-  private func attendSpan(
+  /// A group of heads of one token over neighbouring spans of rows, as many as the token has of them.
+  private func attendSpans(
     _ task: Int, _ round: Round, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
   ) {
     let group = round.heads(task % round.groups, of: heads)
-    let slot = task / round.groups
-    let (index, span) = (slot / round.spans, slot % round.spans)
+    let (index, part) = (task / round.groups / round.tasksPerGroup, task / round.groups % round.tasksPerGroup)
     let token = round.tokens[round.tokens.startIndex + index]
     let spans = Spans(token)
-    guard span < spans.count else { return }
-    kernels.attendLatent(
-      query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
-      heads: group.count, rows: token.cache, range: spans.range(span, of: token), positions: token.positions,
-      scale: scale,
-      partial: partial(slot, group, scratch), scratch: scratch.attention(of: worker) + absorbed.kernel)
+    let numbers = (part * round.spansPerTask..<(part + 1) * round.spansPerTask).clamped(to: 0..<spans.count)
+    guard let last = numbers.last else { return }
+    let end = spans.range(last, of: token).upperBound
+    for span in numbers {
+      let range = spans.range(span, of: token)
+      kernels.attendLatent(
+        query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
+        heads: group.count, rows: token.cache, range: range, following: end - range.upperBound,
+        positions: token.positions, scale: scale, partial: partial(index * round.spans + span, group, scratch),
+        scratch: scratch.attention(of: worker) + absorbed.kernel)
+    }
   }
 
   /// Where the result of a slot (token and span) for a group of heads lies.

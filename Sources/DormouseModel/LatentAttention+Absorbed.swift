@@ -12,7 +12,7 @@ extension LatentAttention {
   /// Tokens times spans of a round at most, which bounds its memory.
   private static let slotCount = 128
   /// Rows of a span, as long as there are not too many spans.
-  private static let usualSpan = 128
+  private static let usualSpan = 256
   /// Spans of a token are a multiple of this, so that few threads share them evenly, unless its rows are so few that one
   /// thread is done with them before others have begun.
   private static let spanMultiple = 4

@@ -137,7 +137,7 @@ private struct FloatSpan: LatentSpan {
     } else {
       loadRows(rows.address(first), rows.type, rank, rows.rope, known, block, apart)
     }
-    let (next, byteCount) = rows.behind(first &+ known)
+    let (next, byteCount) = rows.ahead(from: first &+ known)
     let half = byteCount / 2
     multiplyOuter(
       decoded, apart, 1, known, queries, headLanes, headLanes, width, softmax.scores, headLanes, false, ahead: next,
@@ -179,7 +179,7 @@ private struct FloatSpan: LatentSpan {
 extension LatentRows {
   /// What to ask memory for while the rows before `next` are at work, so that the next block's have come when they are
   /// needed, and how many bytes that is: none at the end, or where rows of a list lie anywhere.
-  @inline(__always) func behind(_ next: Int) -> (UnsafeRawPointer, Int) {
+  @inline(__always) func ahead(from next: Int) -> (UnsafeRawPointer, Int) {
     if next >= end || positions != nil { return (pages[0], 0) }
     let left = rowBlock &- next % rowBlock
     return (address(next), (end &- next < left ? end &- next : left) &* byteCount)

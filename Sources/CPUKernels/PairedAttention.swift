@@ -120,7 +120,7 @@
 
     /// The next block's rows, spread over all steps of this block's scores and sums.
     @inline(__always) private func linesAhead(_ first: Int, _ known: Int) -> LinesAhead {
-      let (next, byteCount) = rows.behind(first &+ known)
+      let (next, byteCount) = rows.ahead(from: first &+ known)
       let scoreSteps = (known &+ 7) / 8 &* (softmax.headLanes / lanes) &* (rows.width / 4)
       let sumSteps = channelLanes / (4 &* lanes) &* (softmax.heads / 4) &* ((known &+ 1) / 2)
       let steps = scoreSteps &+ sumSteps

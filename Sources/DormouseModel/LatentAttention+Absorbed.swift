@@ -13,10 +13,11 @@ extension LatentAttention {
   private static let slotCount = 128
   /// Rows of a span, as long as there are not too many spans.
   private static let usualSpan = 256
-  /// Spans of a token are a multiple of this, so that few threads share them evenly, unless its rows are so few that one
-  /// thread is done with them before others have begun.
+  /// A token's rows are cut into a multiple of this, so that few threads share them evenly; rounding rows up may leave
+  /// fewer spans.
   private static let spanMultiple = 4
-  private static let leastSharedRows = 64
+  /// Rows of a token that one thread is done with before others have begun.
+  private static let mostUnsharedRows = 64
   /// Rows that the kernel scores at a time.
   private static let rowMultiple = 8
   /// Tasks for each thread: each begins with rows that nobody has read ahead.
@@ -67,7 +68,7 @@ extension LatentAttention {
     init(_ token: AbsorbedTokens.Token) {
       let rows = token.range.count
       let usual = CheckedSize.ceilingQuotient(rows, usualSpan * spanMultiple) * spanMultiple
-      let wanted = rows > leastSharedRows ? min(roundSize, usual) : 1
+      let wanted = rows > mostUnsharedRows ? min(roundSize, usual) : 1
       let even = CheckedSize.ceilingQuotient(rows, wanted)
       length = CheckedSize.ceilingQuotient(even, rowMultiple) * rowMultiple
       count = CheckedSize.ceilingQuotient(rows, max(length, 1))

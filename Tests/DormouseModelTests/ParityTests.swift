@@ -126,6 +126,17 @@ import Testing
     #expect(differences[(differences.count - 1) * 9 / 10] <= 0.02, "\(name), \(type): \(differences)")
   }
 
+  /// The goldens' tokens see fewer rows than are worth cutting; here they see several spans of them.
+  @Test func formsAgreeOverSeveralSpans() throws {
+    let model = try Fixtures.open("good-v3-group8")
+    let vocabulary = model.configuration.vocabularySize
+    let ids = (0..<700).map { Int32($0 * 37 % 97) }
+    let options = DecoderOptions(contextLength: 1024, chunk: 150)
+    let absorbed = try Self.logits(Timeline(model: model, options: options), ids, .atOnce, .absorbed)
+    let expanded = try Self.logits(Timeline(model: model, options: options), ids, .atOnce, .expanded)
+    Self.expectEqual(absorbed, expanded, vocabulary: vocabulary, "700 tokens")
+  }
+
   /// More threads than heads: tasks of the expanded form are parts of a head's tokens. The bits stay the same.
   @Test(arguments: [AttentionForm.expanded, .absorbed])
   func threadsDoNotChangeTheResult(_ form: AttentionForm) throws {

@@ -22,6 +22,9 @@ internal import CPlatform
   let rows = LatentRows(
     pages: pages, offset: offset, type: rowType, positions: positions,
     end: first &+ count &+ following, rank: rank, width: rank &+ rope)
+  // The first block, which nothing has asked for, comes while queries are turned.
+  let (block, byteCount) = rows.ahead(from: first)
+  prefetchLines(block, byteCount)
   #if ISA_AVX512
     if PairedSpan.takes(rows) {
       attend(PairedSpan(heads, rows, partial, scratch), query, scale, first, count)

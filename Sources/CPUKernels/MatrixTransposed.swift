@@ -2,12 +2,13 @@ public import CPlatform
 
 /// `y[c] = sum over r in first..<last of x[r - first] * w[r, c]`; y: [w.columns].
 @inline(never) public func multiplyTransposed(
-  _ w: platform_matrix, _ first: Int, _ last: Int, _ x: UnsafePointer<Float>, _ y: UnsafeMutablePointer<Float>
+  _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: UnsafePointer<Float>,
+  _ y: UnsafeMutablePointer<Float>
 ) {
   switch w.type {
-  case Int32(PLATFORM_TYPE_FLOAT32): addRows(Float32Format.self, w, first, last, x, y)
-  case Int32(PLATFORM_TYPE_FLOAT16): addRows(Float16Format.self, w, first, last, x, y)
-  case Int32(PLATFORM_TYPE_BFLOAT16): addRows(BFloat16Format.self, w, first, last, x, y)
+  case Int32(PLATFORM_TYPE_FLOAT32): addRows(Float32Format.self, w, first, last, following, x, y)
+  case Int32(PLATFORM_TYPE_FLOAT16): addRows(Float16Format.self, w, first, last, following, x, y)
+  case Int32(PLATFORM_TYPE_BFLOAT16): addRows(BFloat16Format.self, w, first, last, following, x, y)
   default: addFloat8Rows(w, first, last, x, y)
   }
 }
@@ -22,9 +23,129 @@ public import CPlatform
   }
 }
 
-/// Row by row in the order of memory: y stays in the first cache, and to read several rows at a time halved the speed,
-/// since processors read ahead of few streams in a page.
+/// Blocks of rows in the order of memory, whose sums stay in registers over a block.
 @inline(__always) private func addRows<F: Format>(
+  _: F.Type, _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: Floats, _ y: MutableFloats
+) {
+  guard let data = w.data else { return }
+  if w.scales != nil { return addScaledRows(F.self, w, first, last, x, y) }
+  let stride = w.columns &* F.byteCount
+  let order = ReadingOrder(data: data, stride: stride, last: last, following: following)
+  prefetchBeginning(data + first &* stride, (last &- first) &* stride)
+  var r = first
+  while r < last {
+    let count = last &- r < rowsTogether ? last &- r : rowsTogether
+    let rows = RowBlock(
+      rows: data + r &* stride, stride: stride, count: count,
+      ahead: order.address((r &+ rowsTogether) &* stride) ?? data, x: x + (r &- first), isFirst: r == first)
+    rows.add(F.self, w.columns, y)
+    r &+= rowsTogether
+  }
+}
+
+/// Rows that are added up before sums go back to memory.
+private let rowsTogether = 16
+
+/// Neighbouring rows of weights and a factor for each of them.
+private struct RowBlock {
+  let rows: UnsafeRawPointer
+  /// Bytes from one row to the next.
+  let stride: Int
+  let count: Int
+  /// Rows that are asked for meanwhile, line by line.
+  let ahead: UnsafeRawPointer
+  let x: Floats
+  /// Whether sums begin with these rows.
+  let isFirst: Bool
+
+  @inline(__always) func add<F: Format>(_: F.Type, _ columns: Int, _ y: MutableFloats) {
+    var c = 0
+    while c &+ 8 &* lanes <= columns {
+      addEight(F.self, c, y + c)
+      c &+= 8 &* lanes
+    }
+    while c &+ lanes <= columns {
+      var sum = isFirst ? zero : load(y + c)
+      for i in 0..<count { sum = fused(F.loadExact(rows + i &* stride, c), splat(x[i]), sum) }
+      store(sum, y + c)
+      c &+= lanes
+    }
+    while c < columns {
+      var sum = isFirst ? 0 : y[c]
+      for i in 0..<count { sum = fused(F.loadOne(rows + i &* stride, c), x[i], sum) }
+      y[c] = sum
+      c &+= 1
+    }
+  }
+
+  /// The columns of eight vectors.
+  @inline(__always) private func addEight<F: Format>(_: F.Type, _ c: Int, _ y: MutableFloats) {
+    var sums = isFirst ? EightSums() : EightSums(y)
+    var row = rows
+    var next = ahead + c &* F.byteCount
+    for i in 0..<count {
+      var line = 0
+      while line < 8 &* lanes &* F.byteCount {
+        platform_prefetch_second(next + line)
+        line &+= 64
+      }
+      sums.add(F.self, row, c, splat(x[i]))
+      row += stride
+      next += stride
+    }
+    sums.put(y)
+  }
+}
+
+/// The sums of eight neighbouring vectors of columns. Named, because an array's would go through memory.
+private struct EightSums {
+  var s0 = zero
+  var s1 = zero
+  var s2 = zero
+  var s3 = zero
+  var s4 = zero
+  var s5 = zero
+  var s6 = zero
+  var s7 = zero
+
+  @inline(__always) init() {}
+
+  @inline(__always) init(_ y: MutableFloats) {
+    s0 = load(y)
+    s1 = load(y + lanes)
+    s2 = load(y + 2 &* lanes)
+    s3 = load(y + 3 &* lanes)
+    s4 = load(y + 4 &* lanes)
+    s5 = load(y + 5 &* lanes)
+    s6 = load(y + 6 &* lanes)
+    s7 = load(y + 7 &* lanes)
+  }
+
+  @inline(__always) mutating func add<F: Format>(_: F.Type, _ row: UnsafeRawPointer, _ c: Int, _ factor: FloatVector) {
+    s0 = fused(F.loadExact(row, c), factor, s0)
+    s1 = fused(F.loadExact(row, c &+ lanes), factor, s1)
+    s2 = fused(F.loadExact(row, c &+ 2 &* lanes), factor, s2)
+    s3 = fused(F.loadExact(row, c &+ 3 &* lanes), factor, s3)
+    s4 = fused(F.loadExact(row, c &+ 4 &* lanes), factor, s4)
+    s5 = fused(F.loadExact(row, c &+ 5 &* lanes), factor, s5)
+    s6 = fused(F.loadExact(row, c &+ 6 &* lanes), factor, s6)
+    s7 = fused(F.loadExact(row, c &+ 7 &* lanes), factor, s7)
+  }
+
+  @inline(__always) func put(_ y: MutableFloats) {
+    store(s0, y)
+    store(s1, y + lanes)
+    store(s2, y + 2 &* lanes)
+    store(s3, y + 3 &* lanes)
+    store(s4, y + 4 &* lanes)
+    store(s5, y + 5 &* lanes)
+    store(s6, y + 6 &* lanes)
+    store(s7, y + 7 &* lanes)
+  }
+}
+
+/// Row by row, with the scales of each row's blocks.
+@inline(__always) private func addScaledRows<F: Format>(
   _: F.Type, _ w: platform_matrix, _ first: Int, _ last: Int, _ x: Floats, _ y: MutableFloats
 ) {
   guard let data = w.data else { return }

@@ -25,11 +25,12 @@ let leastAhead = 16384
 /// x: [count, w.columns] with `xStride` floats between rows; y: [count, last - first] with `yStride`; scratch:
 /// `multiplyVectorsScratch(w.columns, count)` floats, aligned to a vector.
 @inline(never) public func multiplyVectors(
-  _ w: platform_matrix, _ first: Int, _ last: Int, _ x: UnsafePointer<Float>, _ xStride: Int, _ count: Int,
-  _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
+  _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: UnsafePointer<Float>, _ xStride: Int,
+  _ count: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
 ) {
   let job = VectorJob(
-    w: w, first: first, last: last, x: x, xStride: xStride, count: count, y: y, yStride: yStride, scratch: scratch)
+    w: w, first: first, last: last, following: following, x: x, xStride: xStride, count: count, y: y, yStride: yStride,
+    scratch: scratch)
   switch w.type {
   case Int32(PLATFORM_TYPE_FLOAT32): job.run(Float32Format.self)
   case Int32(PLATFORM_TYPE_FLOAT16): job.run(Float16Format.self)
@@ -42,6 +43,7 @@ private struct VectorJob {
   let w: platform_matrix
   let first: Int
   let last: Int
+  let following: Int
   let x: Floats
   let xStride: Int
   let count: Int
@@ -162,14 +164,13 @@ private struct VectorJob {
 
   @inline(__always) func runRows<F: Format>(_: F.Type, _ data: UnsafeRawPointer, _ begin: Int, _ end: Int) {
     let stride = w.columns &* F.byteCount
+    let order = ReadingOrder(data: data, stride: stride, last: last, following: following)
     let ahead = leastAhead > 4 &* stride ? leastAhead : 4 &* stride
     var r = begin
     while r < end {
       let known = end &- r < 4 ? end &- r : 4
       let rows = RowPointers(data + r &* stride, stride, known)
-      // Past the last row lies what another thread reads.
-      let isInside = r &* stride &+ ahead &+ 4 &* stride <= last &* stride
-      let next = isInside ? data + (r &* stride &+ ahead) : rows.p0
+      let next = order.address(r &* stride &+ ahead) ?? rows.p0
       copyTails(F.self, rows)
       var i = 0
       while i < count {
@@ -380,11 +381,33 @@ private struct FourSums: VectorSums {
   }
 }
 
+/// In which order a thread reads the rows of a matrix.
+struct ReadingOrder {
+  let data: UnsafeRawPointer
+  /// Bytes from one row to the next.
+  let stride: Int
+  /// Behind the last row of the product at hand.
+  let last: Int
+  /// The first row of the product that comes next; none below zero.
+  let following: Int
+
+  /// What is read `offset` bytes from the beginning of the matrix, counted as if the next product's rows came behind this
+  /// one's. Where there is none, another thread reads what lies there.
+  @inline(__always) func address(_ offset: Int) -> UnsafeRawPointer? {
+    if offset < last &* stride { return data + offset }
+    return following < 0 ? nil : data + (offset &+ (following &- last) &* stride)
+  }
+}
+
 /// The first weights, which nothing asks for ahead, come while x is packed.
-@inline(__always) private func prefetchBeginning(_ p: UnsafeRawPointer, _ byteCount: Int) {
-  let end = byteCount < leastAhead ? byteCount : leastAhead
+@inline(__always) func prefetchBeginning(_ p: UnsafeRawPointer, _ byteCount: Int) {
+  prefetchLines(p, byteCount < leastAhead ? byteCount : leastAhead)
+}
+
+/// Into the second cache.
+@inline(__always) func prefetchLines(_ p: UnsafeRawPointer, _ byteCount: Int) {
   var i = 0
-  while i < end {
+  while i < byteCount {
     platform_prefetch_second(p + i)
     i &+= 64
   }

@@ -32,9 +32,9 @@ struct Sampler {
   /// The next token. `logits` [vocabulary] must be finite and not empty.
   mutating func sample(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
     let isGreedy = parameters.temperature < SamplingParameters.greedyTemperature
-    if isGreedy && !parameters.changesLogits { return Sampler.mostProbable(logits) }
+    if isGreedy && !parameters.changesLogits { return Int32(truncatingIfNeeded: indexOfGreatest(logits)) }
     adjust(logits)
-    let token = isGreedy ? Sampler.mostProbable(adjusted) : draw()
+    let token = isGreedy ? Int32(truncatingIfNeeded: adjusted.withUnsafeBufferPointer(indexOfGreatest)) : draw()
     record(token)
     return token
   }
@@ -62,16 +62,6 @@ struct Sampler {
   private mutating func update(_ token: Int32, _ change: (Float) -> Float) {
     guard let index = Int(exactly: token), adjusted.indices.contains(index) else { return }
     adjusted[index] = change(adjusted[index])
-  }
-
-  static func mostProbable(_ logits: some RandomAccessCollection<Float>) -> Int32 {
-    var best: Int32 = 0
-    var bestValue = -Float.infinity
-    for (index, value) in logits.enumerated() where value > bestValue {
-      best = Int32(truncatingIfNeeded: index)
-      bestValue = value
-    }
-    return best
   }
 
   /// A random token by temperature, top-k, top-p and min-p.

@@ -16,7 +16,7 @@ typealias MutableFloats = UnsafeMutablePointer<Float>
 /// names and types. Nothing but pointers and numbers crosses, and nothing is inlined across.
 struct KernelTable: Sendable {
   let multiplyVectors:
-    @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
+    @Sendable (platform_matrix, Int, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyVectorsScratch: @Sendable (Int, Int) -> Int
   let multiplyMatrix: @Sendable (platform_matrix, Int, Int, Floats, Int, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyMatrixScratch: @Sendable (Int, Int) -> Int
@@ -30,7 +30,7 @@ struct KernelTable: Sendable {
   let packActivations: @Sendable (Floats, Int, Int, Int, MutableFloats) -> Void
   let multiplyPacked: @Sendable (platform_matrix, Int, Int, Floats, Int, MutableFloats, Int, MutableFloats) -> Void
   let multiplyPackedScratch: @Sendable () -> Int
-  let multiplyTransposed: @Sendable (platform_matrix, Int, Int, Floats, MutableFloats) -> Void
+  let multiplyTransposed: @Sendable (platform_matrix, Int, Int, Int, Floats, MutableFloats) -> Void
   let dequantize: @Sendable (platform_matrix, Int, MutableFloats) -> Void
   let dot: @Sendable (Floats, Floats, Int) -> Float
   let addScaled: @Sendable (MutableFloats, Float, Floats, Int) -> Void

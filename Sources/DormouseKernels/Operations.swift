@@ -6,10 +6,11 @@ extension Kernels {
   ///
   /// - Parameters:
   ///   - rows: rows of `w`; those it does not have are left out.
+  ///   - following: the first of the rows that the calling thread multiplies next; few x have them read ahead.
   ///   - x: [count, w.columns], `xStride` floats between rows.
   ///   - y: [count, rows.count], `yStride` floats between rows; NaN when there is no memory to work in.
   public func multiply(
-    _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, xStride: Int, count: Int,
+    _ w: WeightMatrix, rows: Range<Int>, following: Int? = nil, x: UnsafePointer<Float>, xStride: Int, count: Int,
     into y: UnsafeMutablePointer<Float>, yStride: Int
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
@@ -20,8 +21,12 @@ extension Kernels {
       for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
       return
     }
-    let multiply = isMatrix ? table.multiplyMatrix : table.multiplyVectors
-    multiply(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
+    if isMatrix {
+      table.multiplyMatrix(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
+    } else {
+      table.multiplyVectors(
+        w.platform, rows.lowerBound, rows.upperBound, following ?? -1, x, xStride, count, y, yStride, scratch)
+    }
   }
 
   /// From this many rows of x on it pays to decode blocks of weights first, and to pack x.

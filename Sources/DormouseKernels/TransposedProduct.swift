@@ -9,16 +9,20 @@ extension Kernels {
   /// `y[i, c] = sum over r in rows of x[i, r - rows.lowerBound] * w[r, c]`; a row's result does not depend on the others.
   ///
   /// - Parameters:
+  ///   - following: the first of the rows that the calling thread multiplies next; few x have them read ahead.
   ///   - x: [count, rows.count], `xStride` floats between rows.
   ///   - y: [count, w.columns], `yStride` floats between rows.
   ///   - scratch: `transposedScratchCount` floats.
   public func multiplyTransposed(
-    _ w: WeightMatrix, rows: Range<Int>, x: UnsafePointer<Float>, xStride: Int, count: Int,
+    _ w: WeightMatrix, rows: Range<Int>, following: Int? = nil, x: UnsafePointer<Float>, xStride: Int, count: Int,
     into y: UnsafeMutablePointer<Float>, yStride: Int, scratch: UnsafeMutablePointer<Float>
   ) {
     let w = w.slice(rows: rows)
+    let following = following.map { $0 - rows.lowerBound } ?? -1
     if count < Kernels.decodeCount {
-      for i in 0..<count { multiplyTransposed(w, x: x + i * xStride, into: y + i * yStride, sums: scratch) }
+      for i in 0..<count {
+        multiplyTransposed(w, following, x: x + i * xStride, into: y + i * yStride, sums: scratch)
+      }
     } else {
       multiplyDecoded(w, x: x, xStride: xStride, count: count, into: y, yStride: yStride, scratch: scratch)
     }
@@ -34,14 +38,18 @@ extension Kernels {
 
   /// Rows are added up in the blocks of `multiplyOuter`, for the same bits. sums: [w.columns].
   private func multiplyTransposed(
-    _ w: WeightMatrix, x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>, sums: UnsafeMutablePointer<Float>
+    _ w: WeightMatrix, _ following: Int, x: UnsafePointer<Float>, into y: UnsafeMutablePointer<Float>,
+    sums: UnsafeMutablePointer<Float>
   ) {
     let block = Int(PLATFORM_OUTER_DEPTH)
-    table.multiplyTransposed(w.platform, 0, min(block, w.rows), x, y)
-    for first in stride(from: block, to: w.rows, by: block) {
-      table.multiplyTransposed(w.platform, first, min(first + block, w.rows), x + first, sums)
-      addScaled(y, 1, sums, count: w.columns)
-    }
+    var first = 0
+    repeat {
+      let last = min(first + block, w.rows)
+      let next = last < w.rows ? last : following
+      table.multiplyTransposed(w.platform, first, last, next, x + first, first == 0 ? y : sums)
+      if first > 0 { addScaled(y, 1, sums, count: w.columns) }
+      first = last
+    } while first < w.rows
   }
 
   /// Decodes the weights once for all x. As above their scales are multiplied into x, block of columns by block.

@@ -216,12 +216,10 @@ public final class Decoder {
 
   private func checkLogits(_ logits: UnsafePointer<Float>, count: Int, of segment: ActiveSegment) {
     let vocabulary = model.configuration.vocabularySize
-    for index in 0..<count * vocabulary where !logits[index].isFinite {
-      outcomes[segment.index] = .failed(
-        Failure(
-          .numerical,
-          "logit \(index % vocabulary) is \(logits[index]): the model's weights or activations are not finite"))
-      return
-    }
+    guard let index = firstNotFinite(UnsafeBufferPointer(start: logits, count: count * vocabulary)) else { return }
+    outcomes[segment.index] = .failed(
+      Failure(
+        .numerical,
+        "logit \(index % vocabulary) is \(logits[index]): the model's weights or activations are not finite"))
   }
 }

@@ -139,17 +139,34 @@ extension LatentAttention {
       let round = Round(
         absorbedTokens.run(from: start, count: Self.roundSize), heads: heads, threads: queue.pool.threadCount)
       start += round.tokens.count
-      queue.pool.run(heads) { head, worker in absorbQueries(head, round, pass, scratch, queue.kernels, worker) }
+      forEachHead(queue.pool) { head, next, worker in
+        absorbQueries(head, next, round, pass, scratch, queue.kernels, worker)
+      }
       queue.pool.run(round.taskCount) { task, worker in attendSpans(task, round, scratch, queue.kernels, worker) }
-      queue.pool.run(heads) { head, worker in projectValues(head, round, pass, scratch, queue.kernels, worker) }
+      forEachHead(queue.pool) { head, next, worker in
+        projectValues(head, next, round, pass, scratch, queue.kernels, worker)
+      }
     }
   }
 
+  /// Calls `body(head, the thread's next head, worker)`: neighbouring heads are a task, so that the weights of one can be
+  /// read ahead while those of another are multiplied.
+  private func forEachHead(_ pool: ThreadPool, _ body: (_ head: Int, _ next: Int?, _ worker: Int) -> Void) {
+    let size = max(1, heads / (pool.threadCount * Self.tasksPerThread))
+    pool.run(CheckedSize.ceilingQuotient(heads, size)) { task, worker in
+      let end = min((task + 1) * size, heads)
+      for head in task * size..<end { body(head, head + 1 < end ? head + 1 : nil, worker) }
+    }
+  }
+
+  /// The first row of a head's keys in `kv_b_proj`; those of its values follow.
+  private func expansionRow(_ head: Int) -> Int { head * (nope + value) }
+
   /// A head's queries in latent space, and their rotated channels.
   private func absorbQueries(
-    _ head: Int, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
+    _ head: Int, _ next: Int?, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
   ) {
-    let first = head * (nope + value)
+    let first = expansionRow(head)
     let source = scratch.query + head * keyWidth
     let target = scratch.attentionShared + absorbed.query + head * latentWidth
     for index in 0..<round.tokens.count {
@@ -158,9 +175,9 @@ extension LatentAttention {
       (target + index * heads * latentWidth + rank).update(from: query + nope, count: rope)
     }
     kernels.multiplyTransposed(
-      pass.weights.expansion, rows: first..<first + nope, x: source + round.firstRow * heads * keyWidth,
-      xStride: heads * keyWidth, count: round.tokens.count, into: target, yStride: heads * latentWidth,
-      scratch: scratch.attention(of: worker) + absorbed.transposed)
+      pass.weights.expansion, rows: first..<first + nope, following: next.map(expansionRow),
+      x: source + round.firstRow * heads * keyWidth, xStride: heads * keyWidth, count: round.tokens.count,
+      into: target, yStride: heads * latentWidth, scratch: scratch.attention(of: worker) + absorbed.transposed)
   }
 
   /// A group of heads of one token over neighbouring spans of rows, as many as the token has of them.
@@ -191,7 +208,7 @@ extension LatentAttention {
 
   /// Joins a head's spans and multiplies by its value rows, for all tokens of the round.
   private func projectValues(
-    _ head: Int, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
+    _ head: Int, _ next: Int?, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
   ) {
     let joined = scratch.attention(of: worker) + absorbed.joined
     let group = round.heads(head / round.headsPerGroup, of: heads)
@@ -201,9 +218,10 @@ extension LatentAttention {
         spans: Spans(token).count, heads: group.count,
         head: head - group.lowerBound, rank: rank, into: joined + index * rank)
     }
-    let first = head * (nope + value) + nope
+    let first = expansionRow(head) + nope
     kernels.multiply(
-      pass.weights.expansion, rows: first..<first + value, x: joined, xStride: rank, count: round.tokens.count,
+      pass.weights.expansion, rows: first..<first + value, following: next.map { expansionRow($0) + nope },
+      x: joined, xStride: rank, count: round.tokens.count,
       into: scratch.attended + (round.firstRow * heads + head) * value, yStride: heads * value)
   }
 }

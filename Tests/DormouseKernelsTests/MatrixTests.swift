@@ -26,7 +26,8 @@ import Testing
         for count in 1...8 { #expect(product(kernels, w, x, count) == Array(all[..<(count * 7)])) }
         for row in 0..<7 {
           var y: [Float] = [0]
-          kernels.multiply(w.matrix, rows: row..<row + 1, x: x, xStride: columns, count: 1, into: &y, yStride: 1)
+          kernels.multiply(
+            w.matrix, rows: row..<row + 1, following: 6 - row, x: x, xStride: columns, count: 1, into: &y, yStride: 1)
           #expect(y[0] == all[row])
         }
       }

@@ -26,6 +26,8 @@ import Testing
         let w = TestMatrix(type, rows, columns, seed: rows, blocks: blocks)
         let x = Random.list(16 * rows, seed: 4)
         let all = try product(kernels, w, 0..<rows, x, 16)
+        let ahead = try product(kernels, w, 0..<rows, following: rows / 2, x, 1)
+        #expect(ahead == Array(all[..<columns]), "what is read ahead changes nothing")
         for (first, count) in [(0, 1), (7, 2), (15, 1), (3, 9)] {
           let some = try product(kernels, w, 0..<rows, Array(x[(first * rows)...]), count)
           #expect(
@@ -54,14 +56,16 @@ import Testing
   }
 
   private func product(
-    _ kernels: Kernels, _ w: TestMatrix, _ rows: Range<Int>, _ x: [Float], _ count: Int
+    _ kernels: Kernels, _ w: TestMatrix, _ rows: Range<Int>, following: Int? = nil, _ x: [Float],
+    _ count: Int
   ) throws -> [Float] {
     var y = [Float](repeating: .nan, count: count * w.columns)
     var scratch = [Float](
       repeating: .nan,
       count: try Kernels.transposedScratchCount(rows: rows.count, columns: w.columns, count: count))
     kernels.multiplyTransposed(
-      w.matrix, rows: rows, x: x, xStride: rows.count, count: count, into: &y, yStride: w.columns, scratch: &scratch)
+      w.matrix, rows: rows, following: following, x: x, xStride: rows.count, count: count, into: &y, yStride: w.columns,
+      scratch: &scratch)
     return y
   }
 

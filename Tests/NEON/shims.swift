@@ -5,7 +5,7 @@ public import CPlatform
 @_cdecl("shim_multiply_vectors") public func shimMultiplyVectors(
   _ w: UnsafePointer<platform_matrix>, _ first: Int, _ last: Int, _ x: UnsafePointer<Float>, _ xStride: Int,
   _ count: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
-) { multiplyVectors(w.pointee, first, last, x, xStride, count, y, yStride, scratch) }
+) { multiplyVectors(w.pointee, first, last, -1, x, xStride, count, y, yStride, scratch) }
 
 @_cdecl("shim_multiply_vectors_scratch") public func shimMultiplyVectorsScratch(_ columns: Int, _ count: Int) -> Int {
   multiplyVectorsScratch(columns, count)
@@ -23,7 +23,7 @@ public import CPlatform
 @_cdecl("shim_multiply_transposed") public func shimMultiplyTransposed(
   _ w: UnsafePointer<platform_matrix>, _ first: Int, _ last: Int, _ x: UnsafePointer<Float>,
   _ y: UnsafeMutablePointer<Float>
-) { multiplyTransposed(w.pointee, first, last, x, y) }
+) { multiplyTransposed(w.pointee, first, last, -1, x, y) }
 
 @_cdecl("shim_dequantize") public func shimDequantize(
   _ w: UnsafePointer<platform_matrix>, _ row: Int, _ y: UnsafeMutablePointer<Float>

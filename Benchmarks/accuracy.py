@@ -38,14 +38,17 @@ class Subject:
     folder: str  # of the model
     weights: str  # --weights
     bound: tuple[float, str] | None = None  # at most so many times the error of another
+    absorbed: bool = False  # attention as decoding computes it, else as prefill does
 
 
 REFERENCE = Subject("bf16, float32 sums", "bf16", "native")
 SUBJECTS = [
     Subject("rounded to Q8_0", "Q8_0", "native"),
     Subject("int8", "bf16", "int8", (1.5, "rounded to Q8_0")),
+    Subject("int8, absorbed", "bf16", "int8", (1.5, "rounded to Q8_0"), absorbed=True),
     Subject("rounded to Q4_0", "Q4_0", "native"),
     Subject("int4", "bf16", "int4", (1.0, "rounded to Q4_0")),
+    Subject("int4, absorbed", "bf16", "int4", (1.0, "rounded to Q4_0"), absorbed=True),
 ]
 ROUNDINGS = {"Q8_0": rounding.round_q8_0, "Q4_0": rounding.round_q4_0}
 
@@ -86,6 +89,7 @@ def logits(arguments: argparse.Namespace, subject: Subject, folder: Path) -> tup
         command = [str(arguments.binary), "logits", str(folder / subject.folder), "--json"]
         command += ["--ids", str(source), "--output", str(target), "--threads", str(arguments.threads)]
         command += [] if subject.weights == "native" else ["--weights", subject.weights]
+        command += ["--absorbed"] if subject.absorbed else []
         _, refusal, _ = engines.run(command)
         return (None, refusal) if refusal else (checkpoint.read(target)["logits"].astype(np.float64), None)
 

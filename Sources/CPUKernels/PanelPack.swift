@@ -138,32 +138,3 @@ private struct Packing {
   for r in 0..<16 where !(scale[r] < .infinity) { scale[r] = .nan }
   return scale
 }
-
-// MARK: - Back to float32
-
-/// Row `row` of a packed matrix in float32; y: [columns].
-@inline(never) public func unpackRow(
-  _ w: platform_panels, _ row: Int, _ columns: Int, _ y: UnsafeMutablePointer<Float>
-) {
-  guard let data = w.data else { return }
-  let panel = data + row / 16 &* w.panel_stride
-  let r = row % 16
-  let factor = panel.load(fromByteOffset: r &* 4, as: Float.self)
-  let isFour = w.type == Int32(PLATFORM_PANELS_INT4)
-  let elements = panelElements(panel, w.groups) + r &* 4
-  for c in 0..<columns {
-    let (g, inside) = (c / 32, c % 32)
-    let root = Float((panelScales(panel) + (g &* 16 &+ r)).load(as: Int8.self))
-    let scale = root * root.magnitude * factor
-    let value: Int
-    if isFour {
-      let at = g &* Int4Panels.groupByteCount &+ inside / 8 &* 64 &+ inside % 4
-      let byte = Int(elements.load(fromByteOffset: at, as: UInt8.self))
-      value = Int4Panels.level(inside % 8 < 4 ? byte & 15 : byte &>> 4)
-    } else {
-      let at = g &* Int8Panels.groupByteCount &+ inside / 4 &* 64 &+ inside % 4
-      value = Int(elements.load(fromByteOffset: at, as: UInt8.self)) &- 128
-    }
-    y[c] = Float(value) * scale
-  }
-}

@@ -24,6 +24,7 @@ struct KernelTable: Sendable {
   let packPanel: @Sendable (Int32, Int, Floats, Int, UnsafeMutableRawPointer, MutableFloats) -> Void
   let packPanelScratch: @Sendable (Int) -> Int
   let unpackRow: @Sendable (platform_panels, Int, Int, MutableFloats) -> Void
+  let unpackTransposed: @Sendable (platform_panels, Int, Int, MutableFloats, Int) -> Void
   let quantizeActivations:
     @Sendable (Floats, Int, UnsafeMutablePointer<Int8>, MutableFloats, UnsafeMutablePointer<Int32>) -> Void
   let leastMatrixCount: @Sendable (Int) -> Int
@@ -95,6 +96,7 @@ extension KernelTable {
     packPanel: DormouseCPUBaseline.packPanel,
     packPanelScratch: DormouseCPUBaseline.packPanelScratch,
     unpackRow: DormouseCPUBaseline.unpackRow,
+    unpackTransposed: DormouseCPUBaseline.unpackTransposed,
     quantizeActivations: DormouseCPUBaseline.quantizeActivations,
     leastMatrixCount: DormouseCPUBaseline.leastMatrixCount,
     packActivations: DormouseCPUBaseline.packActivations,
@@ -133,6 +135,7 @@ extension KernelTable {
       packPanel: DormouseCPUAVX2.packPanel,
       packPanelScratch: DormouseCPUAVX2.packPanelScratch,
       unpackRow: DormouseCPUAVX2.unpackRow,
+      unpackTransposed: DormouseCPUAVX2.unpackTransposed,
       quantizeActivations: DormouseCPUAVX2.quantizeActivations,
       leastMatrixCount: DormouseCPUAVX2.leastMatrixCount,
       packActivations: DormouseCPUAVX2.packActivations,
@@ -170,6 +173,7 @@ extension KernelTable {
       packPanel: DormouseCPUAVX512.packPanel,
       packPanelScratch: DormouseCPUAVX512.packPanelScratch,
       unpackRow: DormouseCPUAVX512.unpackRow,
+      unpackTransposed: DormouseCPUAVX512.unpackTransposed,
       quantizeActivations: DormouseCPUAVX512.quantizeActivations,
       leastMatrixCount: DormouseCPUAVX512.leastMatrixCount,
       packActivations: DormouseCPUAVX512.packActivations,
@@ -207,6 +211,7 @@ extension KernelTable {
       packPanel: DormouseCPUNEON.packPanel,
       packPanelScratch: DormouseCPUNEON.packPanelScratch,
       unpackRow: DormouseCPUNEON.unpackRow,
+      unpackTransposed: DormouseCPUNEON.unpackTransposed,
       quantizeActivations: DormouseCPUNEON.quantizeActivations,
       leastMatrixCount: DormouseCPUNEON.leastMatrixCount,
       packActivations: DormouseCPUNEON.packActivations,

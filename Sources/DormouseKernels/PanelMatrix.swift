@@ -106,6 +106,39 @@ extension Kernels {
     }
   }
 
+  /// Floats of memory that `packTransposed` works in, for a matrix [rows, columns].
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public func packTransposedScratchCount(rows: Int, columns: Int) throws(Failure) -> Int {
+    let what = "the scratch memory of packing"
+    return try CheckedSize.sum(CheckedSize.product(rows, columns, of: what), packScratchCount(columns: rows), of: what)
+  }
+
+  /// Packs `w` turned round: [w.columns, w.rows].
+  ///
+  /// Thread: any.
+  /// - Parameters:
+  ///   - target: `PanelMatrix.byteCount` bytes, a multiple of 64.
+  ///   - scratch: `packTransposedScratchCount` floats of the thread's own.
+  public func packTransposed(
+    _ w: WeightMatrix, as type: PackedType, into target: UnsafeMutableRawPointer,
+    scratch: UnsafeMutablePointer<Float>
+  ) {
+    let packed = PanelMatrix(type: type, rows: w.columns, columns: w.rows, data: UnsafeRawPointer(target))
+    let stride = packed.groups * PanelMatrix.groupColumns
+    for row in 0..<w.rows { dequantize(w, row: row, into: scratch + row * w.columns) }
+    let turned = scratch + w.rows * w.columns
+    let floatCount = PanelMatrix.panelRows * stride
+    for panel in 0..<packed.panelCount {
+      let first = panel * PanelMatrix.panelRows
+      turned.update(repeating: 0, count: floatCount)
+      transpose(
+        scratch + first, xRow: w.columns, rows: w.rows, columns: min(PanelMatrix.panelRows, w.columns - first),
+        into: turned, outRow: stride)
+      table.packPanel(
+        type.platform, packed.groups, turned, stride, target + panel * packed.panelByteCount, turned + floatCount)
+    }
+  }
+
   /// Packs all of `w` on the calling thread.
   /// - Parameter target: `PanelMatrix.byteCount` bytes, a multiple of 64.
   /// - Throws: `Failure(.outOfMemory)`.
@@ -122,6 +155,11 @@ extension Kernels {
   public func dequantize(_ w: PanelMatrix, row: Int, into y: UnsafeMutablePointer<Float>) {
     guard row >= 0, row < w.rows else { return }
     table.unpackRow(w.platform, row, w.columns, y)
+  }
+
+  /// `w` in float32, turned round: `y[c * yRow + r] = w[r, c]`. y: [w.columns, w.rows].
+  public func dequantizeTransposed(_ w: PanelMatrix, into y: UnsafeMutablePointer<Float>, yRow: Int) {
+    table.unpackTransposed(w.platform, w.rows, w.columns, y, yRow)
   }
 
   /// `y[i, r - rows.lowerBound] = sum over c of w[r, c] * x[i, c]`; a row's result does not depend on the others.

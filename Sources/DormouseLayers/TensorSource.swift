@@ -42,7 +42,43 @@ public struct TensorSource {
     guard let type else { return .rows(try matrix(name, rows: rows, columns: columns)) }
     let found = try description(name, shape: [rows, columns])
     let matrix = try unloadedMatrix(found, leading: [], rows: rows, columns: columns)
-    return try pack(found, matrix: matrix, offset: 0, as: type)
+    return .panels(try pack(found, matrix: matrix, offset: 0, as: type))
+  }
+
+  /// A range of a block's rows that becomes a packed matrix of its own.
+  public struct PackedPart {
+    public let rows: Range<Int>
+    /// Whether it is packed turned round.
+    public let isTransposed: Bool
+
+    public init(rows: Range<Int>, isTransposed: Bool = false) {
+      self.rows = rows
+      self.isTransposed = isTransposed
+    }
+  }
+
+  /// A matrix of `count` blocks of `rows` rows each, cut into `parts`, all of them packed.
+  /// - Returns: for each of `parts` that of every block; these follow each other in memory.
+  public mutating func panels(
+    _ name: String, count: Int, rows: Int, columns: Int, parts: [PackedPart], as type: PackedType
+  ) throws(Failure) -> [[PanelMatrix]] {
+    let allRows = try CheckedSize.product(count, rows, of: "the rows of \(name)")
+    let found = try description(name, shape: [allRows, columns])
+    let whole = try unloadedMatrix(found, leading: [], rows: allRows, columns: columns)
+    var result: [[PanelMatrix]] = []
+    for part in parts {
+      var panels: [PanelMatrix] = []
+      for index in 0..<count {
+        let first = index * rows + part.rows.lowerBound
+        let matrix = whole.slice(rows: first..<first + part.rows.count)
+        panels.append(
+          try pack(
+            found, matrix: matrix, offset: first * columns * whole.elementType.byteCount, as: type,
+            isTransposed: part.isTransposed))
+      }
+      result.append(panels)
+    }
+    return result
   }
 
   /// `count` matrices fused into one tensor [count, rows, columns], each cut into the ranges of rows `parts`.
@@ -66,7 +102,7 @@ public struct TensorSource {
       var weights: [Weight] = []
       for part in parts {
         let start = (index * rows + part.lowerBound) * columns * matrix.elementType.byteCount
-        weights.append(try pack(found, matrix: matrix.slice(rows: part), offset: start, as: type))
+        weights.append(.panels(try pack(found, matrix: matrix.slice(rows: part), offset: start, as: type)))
       }
       result.append(weights)
     }
@@ -134,10 +170,11 @@ public struct TensorSource {
 
   /// Gives a matrix that begins `offset` bytes into its tensor the next place among the panels.
   private mutating func pack(
-    _ tensor: TensorDescription, matrix: WeightMatrix, offset: Int, as type: PackedType
-  ) throws(Failure) -> Weight {
+    _ tensor: TensorDescription, matrix: WeightMatrix, offset: Int, as type: PackedType, isTransposed: Bool = false
+  ) throws(Failure) -> PanelMatrix {
     let target = packedByteCount
-    let size = try PanelMatrix.byteCount(type, rows: matrix.rows, columns: matrix.columns)
+    let (rows, columns) = isTransposed ? (matrix.columns, matrix.rows) : (matrix.rows, matrix.columns)
+    let size = try PanelMatrix.byteCount(type, rows: rows, columns: columns)
     packedByteCount = try CheckedSize.sum(target, size, of: "the packed weights' size")
     var data = TensorSource.nothing
     if let panels {
@@ -147,9 +184,10 @@ public struct TensorSource {
       data = UnsafeRawPointer(base + target)
       packingJobs.append(
         PackingJob(
-          source: matrix, fileIndex: tensor.fileIndex, offset: tensor.offset + offset, type: type, target: target))
+          source: matrix, fileIndex: tensor.fileIndex, offset: tensor.offset + offset, type: type,
+          isTransposed: isTransposed, target: target))
     }
-    return .panels(PanelMatrix(type: type, rows: matrix.rows, columns: matrix.columns, data: data))
+    return PanelMatrix(type: type, rows: rows, columns: columns, data: data)
   }
 
   // MARK: - Checks

@@ -68,9 +68,7 @@ struct Binding {
         layer, "kv_a_proj_with_mqa", rows: a.latentWidth, columns: hidden, .latentProjection, a.hasBias),
       latentNorm: try source.vector(
         names.attention(layer, "kv_a_layernorm.weight"), count: a.kvLoraRank, factor: a.latentFactor),
-      expansion: try source.matrix(
-        names.attention(layer, "kv_b_proj.weight"), rows: a.headCount * (a.qkNopeHeadDimension + a.vHeadDimension),
-        columns: a.kvLoraRank),
+      expansion: try expansion(layer, a),
       output: try linear(
         layer, "o_proj", rows: hidden, columns: a.headCount * a.vHeadDimension, .outputProjection, a.hasBias))
     if a.normalizesRotatedKey {
@@ -97,6 +95,18 @@ struct Binding {
       norm: try source.vector(
         names.attention(layer, "q_a_layernorm.weight"), count: rank, factor: a.queryLatentFactor),
       up: try weight(names.attention(layer, "q_b_proj.weight"), rows: rows, columns: rank, .queryProjection))
+  }
+
+  private mutating func expansion(_ layer: Int, _ a: AttentionConfiguration) throws(Failure) -> ExpansionWeights {
+    let name = names.attention(layer, "kv_b_proj.weight")
+    let (keys, values) = (a.qkNopeHeadDimension, a.vHeadDimension)
+    guard let type = precision.packedType(of: .latentExpansion) else {
+      return .rows(try source.matrix(name, rows: a.headCount * (keys + values), columns: a.kvLoraRank))
+    }
+    let panels = try source.panels(
+      name, count: a.headCount, rows: keys + values, columns: a.kvLoraRank,
+      parts: [.init(rows: 0..<keys, isTransposed: true), .init(rows: keys..<keys + values)], as: type)
+    return .panels(keys: panels[0], values: panels[1])
   }
 
   private mutating func indexer(

@@ -36,8 +36,8 @@ extension LatentAttention {
     var own = ScratchLayout()
     /// What `Kernels.attendLatent` works in.
     let kernel: Int
-    /// What `Kernels.multiplyTransposed` works in.
-    let transposed: Int
+    /// What `HeadExpansion` works in.
+    let expansion: Int
     /// [roundSize, rank]: one head's latent outputs.
     let joined: Int
   }
@@ -50,11 +50,10 @@ extension LatentAttention {
     let kernel = try own.words(
       Kernels.latentScratchCount(
         heads: min(a.headCount, mostHeadsPerTask), rank: a.kvLoraRank, rope: a.qkRopeHeadDimension))
-    let transposed = try own.words(
-      Kernels.transposedScratchCount(rows: a.qkNopeHeadDimension, columns: a.kvLoraRank, count: roundSize))
+    let expansion = try own.words(HeadExpansion.scratchCount(a, count: roundSize))
     let joined = try own.words(roundSize, a.kvLoraRank)
     return AbsorbedScratch(
-      shared: shared, query: query, partial: partial, own: own, kernel: kernel, transposed: transposed,
+      shared: shared, query: query, partial: partial, own: own, kernel: kernel, expansion: expansion,
       joined: joined)
   }
 
@@ -139,45 +138,43 @@ extension LatentAttention {
       let round = Round(
         absorbedTokens.run(from: start, count: Self.roundSize), heads: heads, threads: queue.pool.threadCount)
       start += round.tokens.count
-      forEachHead(queue.pool) { head, next, worker in
-        absorbQueries(head, next, round, pass, scratch, queue.kernels, worker)
+      forEachHead(pass, queue) { expansion, isLast, worker in
+        absorbQueries(expansion, isLast, round, scratch, worker)
       }
       queue.pool.run(round.taskCount) { task, worker in attendSpans(task, round, scratch, queue.kernels, worker) }
-      forEachHead(queue.pool) { head, next, worker in
-        projectValues(head, next, round, pass, scratch, queue.kernels, worker)
+      forEachHead(pass, queue) { expansion, isLast, worker in
+        projectValues(expansion, isLast, round, scratch, worker)
       }
     }
   }
 
-  /// Calls `body(head, the thread's next head, worker)`: neighbouring heads are a task, so that the weights of one can be
-  /// read ahead while those of another are multiplied.
-  private func forEachHead(_ pool: ThreadPool, _ body: (_ head: Int, _ next: Int?, _ worker: Int) -> Void) {
-    let size = max(1, heads / (pool.threadCount * Self.tasksPerThread))
-    pool.run(CheckedSize.ceilingQuotient(heads, size)) { task, worker in
+  /// Calls `body(a head's weights, whether its thread has none next, worker)`: neighbouring heads are a task, so that the
+  /// weights of one can be read ahead while those of another are multiplied.
+  private func forEachHead(
+    _ pass: Pass, _ queue: ProductQueue, _ body: (_ expansion: HeadExpansion, _ isLast: Bool, _ worker: Int) -> Void
+  ) {
+    let size = max(1, heads / (queue.pool.threadCount * Self.tasksPerThread))
+    queue.pool.run(CheckedSize.ceilingQuotient(heads, size)) { task, worker in
       let end = min((task + 1) * size, heads)
-      for head in task * size..<end { body(head, head + 1 < end ? head + 1 : nil, worker) }
+      for head in task * size..<end { body(expansion(head, pass, queue.kernels), head + 1 == end, worker) }
     }
   }
-
-  /// The first row of a head's keys in `kv_b_proj`; those of its values follow.
-  private func expansionRow(_ head: Int) -> Int { head * (nope + value) }
 
   /// A head's queries in latent space, and their rotated channels.
   private func absorbQueries(
-    _ head: Int, _ next: Int?, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
+    _ expansion: HeadExpansion, _ isLast: Bool, _ round: Round, _ scratch: Scratch, _ worker: Int
   ) {
-    let first = expansionRow(head)
-    let source = scratch.query + head * keyWidth
-    let target = scratch.attentionShared + absorbed.query + head * latentWidth
+    let source = scratch.query + expansion.head * keyWidth
+    let target = scratch.attentionShared + absorbed.query + expansion.head * latentWidth
     for index in 0..<round.tokens.count {
       let query = source + (round.firstRow + index) * heads * keyWidth
       rotate(query + nope, round.firstRow + index)
       (target + index * heads * latentWidth + rank).update(from: query + nope, count: rope)
     }
-    kernels.multiplyTransposed(
-      pass.weights.expansion, rows: first..<first + nope, following: next.map(expansionRow),
-      x: source + round.firstRow * heads * keyWidth, xStride: heads * keyWidth, count: round.tokens.count,
-      into: target, yStride: heads * latentWidth, scratch: scratch.attention(of: worker) + absorbed.transposed)
+    expansion.absorb(
+      isLast: isLast, source + round.firstRow * heads * keyWidth, xStride: heads * keyWidth,
+      count: round.tokens.count, into: target, yStride: heads * latentWidth,
+      scratch: scratch.attention(of: worker) + absorbed.expansion)
   }
 
   /// A group of heads of one token over neighbouring spans of rows, as many as the token has of them.
@@ -208,20 +205,21 @@ extension LatentAttention {
 
   /// Joins a head's spans and multiplies by its value rows, for all tokens of the round.
   private func projectValues(
-    _ head: Int, _ next: Int?, _ round: Round, _ pass: Pass, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
+    _ expansion: HeadExpansion, _ isLast: Bool, _ round: Round, _ scratch: Scratch, _ worker: Int
   ) {
-    let joined = scratch.attention(of: worker) + absorbed.joined
+    let head = expansion.head
+    let own = scratch.attention(of: worker)
+    let joined = own + absorbed.joined
     let group = round.heads(head / round.headsPerGroup, of: heads)
     for (index, token) in round.tokens.enumerated() {
-      kernels.combineLatent(
+      expansion.kernels.combineLatent(
         partial(index * round.spans, group, scratch), stride: heads * (rank + 2),
         spans: Spans(token).count, heads: group.count,
         head: head - group.lowerBound, rank: rank, into: joined + index * rank)
     }
-    let first = expansionRow(head) + nope
-    kernels.multiply(
-      pass.weights.expansion, rows: first..<first + value, following: next.map { expansionRow($0) + nope },
-      x: joined, xStride: rank, count: round.tokens.count,
-      into: scratch.attended + (round.firstRow * heads + head) * value, yStride: heads * value)
+    expansion.project(
+      isLast: isLast, joined, count: round.tokens.count,
+      into: scratch.attended + (round.firstRow * heads + head) * value, yStride: heads * value,
+      scratch: own + absorbed.expansion)
   }
 }

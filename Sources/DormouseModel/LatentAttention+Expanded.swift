@@ -19,7 +19,7 @@ extension LatentAttention {
     let keyWeights: Int
     /// [rank, v]: its value rows, transposed.
     let valueWeights: Int
-    /// [max(nope, v), rank]: weights on their way there, and [keyTile, rank + rope]: cached rows in float32.
+    /// [v, rank]: weights on their way there, and [keyTile, rank + rope]: cached rows in float32.
     let rows: Int
     /// [rank + rope, keyTile]: the same rows transposed.
     let rowsTransposed: Int
@@ -85,7 +85,9 @@ extension LatentAttention {
     let query = scratch.query + (row * heads + head) * keyWidth
     let out = scratch.attended + (row * heads + head) * value
     prepareQueries(query, row..<row + tokens.count, scratch)
-    loadWeights(head, pass.weights.expansion, kernels, memory)
+    let expansion = expansion(head, pass, kernels)
+    expansion.loadKeys(into: memory + expanded.keyWeights)
+    expansion.loadValues(into: memory + expanded.valueWeights, scratch: memory + expanded.rows)
     (memory + expanded.tops).update(repeating: -.infinity, count: tokens.count)
     (memory + expanded.totals).update(repeating: 0, count: tokens.count)
     let mask = TileMask(self, segment, tokens, scratch.index, memory)
@@ -112,20 +114,6 @@ extension LatentAttention {
       rotate(query + nope, token)
       for channel in 0..<keyWidth { query[channel] *= scale }
     }
-  }
-
-  /// One head's part of `kv_b_proj` in float32, its value rows transposed.
-  private func loadWeights(
-    _ head: Int, _ expansion: WeightMatrix, _ kernels: Kernels, _ memory: UnsafeMutablePointer<Float>
-  ) {
-    let first = head * (nope + value)
-    for row in 0..<nope {
-      kernels.dequantize(expansion, row: first + row, into: memory + expanded.keyWeights + row * rank)
-    }
-    let passing = memory + expanded.rows
-    for row in 0..<value { kernels.dequantize(expansion, row: first + nope + row, into: passing + row * rank) }
-    kernels.transpose(
-      passing, xRow: rank, rows: value, columns: rank, into: memory + expanded.valueWeights, outRow: value)
   }
 
   /// The loaded head's keys, transposed, and values of a tile of cached positions.

@@ -60,6 +60,11 @@ struct LatentAttention {
     let segments: ContiguousArray<ActiveSegment>
   }
 
+  /// What makes a head's keys and values of latents.
+  func expansion(_ head: Int, _ pass: Pass, _ kernels: Kernels) -> HeadExpansion {
+    HeadExpansion(weights: pass.weights.expansion, head: head, nope: nope, value: value, kernels: kernels)
+  }
+
   /// From `scratch.normed` to `scratch.update`: [count, hidden] each. Stores the new tokens' rows in their caches.
   func run(_ pass: Pass, scratch: Scratch, queue: ProductQueue) {
     projectDown(pass, scratch, queue)

@@ -17,8 +17,7 @@ struct AttentionWeights: Sendable {
   let latent: Linear
   /// kv_a_layernorm [kvLoraRank].
   let latentNorm: FloatVector
-  /// kv_b_proj [heads * (nope + v), kvLoraRank]: each head's key rows, then its value rows.
-  let expansion: WeightMatrix
+  let expansion: ExpansionWeights
   /// o_proj [hidden, heads * v].
   let output: Linear
   /// k_rope_only_layernorm [rope].

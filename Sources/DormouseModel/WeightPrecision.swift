@@ -10,14 +10,18 @@ public enum WeightPrecision: String, Sendable, CaseIterable {
   /// How the matrices of a part of the model are packed; nil for as the files have them.
   ///
   /// What never is packed, whatever the precision: the router, whose choice of experts a rounding would flip; norms and
-  /// biases; the embedding, of which a token reads a single row; and `kv_b_proj`, which attention needs both ways round.
-  /// `kv_a_proj_with_mqa` makes what the cache keeps for every later token, and is small: it has 8 bits in int4, too. So
-  /// has the indexer, which picks positions as the router picks experts, but from scores that lie closer together.
+  /// biases; and the embedding, of which a token reads a single row. `kv_a_proj_with_mqa` makes what the cache keeps for
+  /// every later token, `kv_b_proj` what attention compares and sums, and both are small: they have 8 bits in int4, too.
+  /// So has the indexer, which picks positions as the router picks experts, but from scores that lie closer together.
   func packedType(of part: WeightPart) -> PackedType? {
     switch self {
     case .native: nil
     case .int8: .int8
-    case .int4: part == .latentProjection || part == .indexer ? .int8 : .int4
+    case .int4:
+      switch part {
+      case .latentProjection, .latentExpansion, .indexer: .int8
+      case .queryProjection, .outputProjection, .feedForward, .head: .int4
+      }
     }
   }
 }
@@ -26,6 +30,8 @@ public enum WeightPrecision: String, Sendable, CaseIterable {
 enum WeightPart: Sendable {
   /// kv_a_proj_with_mqa.
   case latentProjection
+  /// kv_b_proj.
+  case latentExpansion
   /// q_proj, q_a_proj, q_b_proj.
   case queryProjection
   /// o_proj, g_proj.

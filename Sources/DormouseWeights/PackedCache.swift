@@ -105,7 +105,8 @@ extension PackedCache {
       let scales = job.source.scales
       append(
         [scales?.rowBlock ?? 0, scales?.columnBlock ?? 0, scales?.columns ?? 0, scales?.firstRow ?? 0], to: &words)
-      words += "\(job.source.elementType) \(job.type)\(scales.map { " \($0.storage)" } ?? "")\n".utf8
+      let turned = job.isTransposed ? " turned" : ""
+      words += "\(job.source.elementType) \(job.type)\(turned)\(scales.map { " \($0.storage)" } ?? "")\n".utf8
     }
     text += "matrices \(jobs.count) \(hexadecimal(XXHash64.hash(words)))\n"
     return Array(text.utf8)

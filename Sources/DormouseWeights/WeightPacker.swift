@@ -9,15 +9,26 @@ public struct PackingJob: Sendable {
   public let fileIndex: Int
   public let offset: Int
   public let type: PackedType
+  /// Whether the rows of the packed matrix are the columns of the file's.
+  public let isTransposed: Bool
   /// Bytes from the start of the packed memory.
   public let target: Int
 
-  public init(source: WeightMatrix, fileIndex: Int, offset: Int, type: PackedType, target: Int) {
+  public init(
+    source: WeightMatrix, fileIndex: Int, offset: Int, type: PackedType, isTransposed: Bool = false, target: Int
+  ) {
     self.source = source
     self.fileIndex = fileIndex
     self.offset = offset
     self.type = type
+    self.isTransposed = isTransposed
     self.target = target
+  }
+
+  /// The packed matrix, whose place is still to be filled in.
+  fileprivate var packed: PanelMatrix {
+    let (rows, columns) = isTransposed ? (source.columns, source.rows) : (source.rows, source.columns)
+    return PanelMatrix(type: type, rows: rows, columns: columns, data: source.data)
   }
 }
 
@@ -32,7 +43,7 @@ public struct WeightPacker {
   /// Bytes of the files read at a time: few enough to be packed from a core's own cache.
   static let pieceByteCount = 1 << 19
 
-  /// Panels of one matrix.
+  /// Panels of one matrix; all of them where it is turned round, since each has a bit of every row of the file.
   private struct Piece {
     let job: Int
     let panels: Range<Int>
@@ -47,8 +58,8 @@ public struct WeightPacker {
     var pieces: [Piece] = []
     for (index, job) in jobs.enumerated() {
       let perPanel = max(1, job.source.columns * job.source.elementType.byteCount * PanelMatrix.panelRows)
-      let count = CheckedSize.ceilingQuotient(job.source.rows, PanelMatrix.panelRows)
-      let step = max(1, WeightPacker.pieceByteCount / perPanel)
+      let count = job.packed.panelCount
+      let step = job.isTransposed ? max(1, count) : max(1, WeightPacker.pieceByteCount / perPanel)
       for first in stride(from: 0, to: count, by: step) {
         pieces.append(Piece(job: index, panels: first..<min(first + step, count)))
       }
@@ -87,8 +98,10 @@ public struct WeightPacker {
 
   private func workbenches(_ count: Int) throws(Failure) -> [Workbench] {
     let mostBytes = pieces.reduce(0) { max($0, part($1).byteCount) }
-    let mostColumns = jobs.reduce(0) { max($0, $1.source.columns) }
-    let scratchByteCount = kernels.packScratchCount(columns: mostColumns) * MemoryLayout<Float>.stride
+    var mostFloats = 0
+    for job in jobs { mostFloats = max(mostFloats, try scratchCount(job)) }
+    let scratchByteCount = try CheckedSize.product(
+      mostFloats, MemoryLayout<Float>.stride, of: "the scratch memory of packing")
     var benches: [Workbench] = []
     for _ in 0..<count {
       benches.append(
@@ -99,8 +112,14 @@ public struct WeightPacker {
     return benches
   }
 
-  /// The rows of a piece.
+  private func scratchCount(_ job: PackingJob) throws(Failure) -> Int {
+    guard job.isTransposed else { return kernels.packScratchCount(columns: job.source.columns) }
+    return try kernels.packTransposedScratchCount(rows: job.source.rows, columns: job.source.columns)
+  }
+
+  /// The rows of the file that a piece takes.
   private func part(_ piece: Piece) -> WeightMatrix {
+    if jobs[piece.job].isTransposed { return jobs[piece.job].source }
     let rows = piece.panels.lowerBound * PanelMatrix.panelRows..<piece.panels.upperBound * PanelMatrix.panelRows
     return jobs[piece.job].source.slice(rows: rows)
   }
@@ -111,7 +130,7 @@ public struct WeightPacker {
   ) throws(Failure) -> Int {
     let job = jobs[piece.job]
     let part = part(piece)
-    let whole = PanelMatrix(type: job.type, rows: job.source.rows, columns: job.source.columns, data: job.source.data)
+    let whole = job.packed
     guard let file = files[job.fileIndex], job.target + whole.byteCount <= memory.count, let base = memory.baseAddress,
       let scratch = bench.scratch.bound(to: Float.self).baseAddress
     else { throw Failure(.internalError, "packing: matrix \(piece.job) has no place") }
@@ -122,9 +141,12 @@ public struct WeightPacker {
     let loaded = WeightMatrix(
       elementType: part.elementType, rows: part.rows, columns: part.columns, data: UnsafeRawPointer(data),
       scales: part.scales)
-    kernels.pack(
-      loaded, panels: 0..<piece.panels.count, as: job.type,
-      into: base + job.target + piece.panels.lowerBound * whole.panelByteCount, scratch: scratch)
+    let target = base + job.target + piece.panels.lowerBound * whole.panelByteCount
+    if job.isTransposed {
+      kernels.packTransposed(loaded, as: job.type, into: target, scratch: scratch)
+    } else {
+      kernels.pack(loaded, panels: 0..<piece.panels.count, as: job.type, into: target, scratch: scratch)
+    }
     return part.byteCount
   }
 }

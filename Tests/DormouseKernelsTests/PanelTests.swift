@@ -103,6 +103,39 @@ import Testing
     }
   }
 
+  /// Turned round on the way into panels or out of them, a matrix is the same.
+  @Test(arguments: PackedType.allCases, [(1, 1), (17, 33), (48, 64), (131, 20)])
+  func turnsRound(type: PackedType, shape: (rows: Int, columns: Int)) throws {
+    let (rows, columns) = shape
+    for kernels in usableKernels {
+      let w = try PackedMatrix(type, rows, columns, kernels: kernels, seed: 12)
+      // Room beside each row that stays as it was.
+      let yRow = rows + 3
+      var y = [Float](repeating: -1, count: columns * yRow)
+      kernels.dequantizeTransposed(w.matrix, into: &y, yRow: yRow)
+      for c in 0..<columns {
+        for r in 0..<yRow { #expect(y[c * yRow + r] == (r < rows ? w.values[r * columns + c] : -1)) }
+      }
+
+      let source = (0..<columns * rows).map { w.source[$0 % rows * columns + $0 / rows] }
+      // What fills up the scales is never written.
+      var bytes = [UInt8](repeating: 0, count: w.bytes.count)
+      var scratch = [Float](
+        repeating: .nan, count: try kernels.packTransposedScratchCount(rows: columns, columns: rows))
+      source.withUnsafeBytes { data in
+        guard let base = data.baseAddress else { return }
+        let turned = WeightMatrix(elementType: .float32, rows: columns, columns: rows, data: base)
+        bytes.withUnsafeMutableBytes { target in
+          if let target = target.baseAddress {
+            kernels.packTransposed(turned, as: type, into: target, scratch: &scratch)
+          }
+        }
+      }
+      let isSame = bytes == w.bytes
+      #expect(isSame, "\(kernels.instructionSet)")
+    }
+  }
+
   /// int4 stores the level nearest to each weight, in units of the scale that it chose, but for ties in their 256ths.
   @Test func storesTheNearestLevel() throws {
     let levels: [Double] = [-127, -101, -81, -64, -48, -34, -21, -9, 3, 14, 26, 39, 52, 68, 88, 119]

@@ -23,19 +23,20 @@ import Testing
       #expect(try relativeError(logits(feeding, .expanded), expanded) <= bound, "\(name), \(feeding), expanded")
       #expect(try relativeError(logits(feeding, .absorbed), absorbed) <= bound, "\(name), \(feeding), absorbed")
     }
-    // Float32 rounding in attention now and then moves an activation over the border between two bytes, and the router to
-    // another expert: where that happens early, all later positions see it (0.029 with one model on one set, else 0.004),
-    // but not those before.
+    // The absorbed form rounds queries and attended latents to bytes, as products with packed matrices do; the expanded
+    // form does not. Where the router then takes another expert, all later positions see it.
     let difference = relativeError(absorbed, expanded)
-    #expect(difference <= 0.05, "\(name): \(difference)")
+    #expect(difference <= 0.3, "\(name): \(difference)")
     let width = model.configuration.vocabularySize
     let ofPositions = stride(from: 0, to: absorbed.count, by: width).map {
       relativeError(absorbed[$0..<$0 + width], expanded[$0..<$0 + width])
     }.sorted()
-    #expect(ofPositions[ofPositions.count / 4] <= 1e-5, "\(name): \(ofPositions)")
-    let error = relativeError(expanded, golden.logits)
-    let most = precision == .int8 ? 0.2 : 0.8
-    #expect(error <= most && error > 1e-5, "\(name), \(precision): \(error)")
+    #expect(ofPositions[ofPositions.count / 4] <= 0.05, "\(name): \(ofPositions)")
+    for (form, found) in [("expanded", expanded), ("absorbed", absorbed)] {
+      let error = relativeError(found, golden.logits)
+      let most = precision == .int8 ? 0.3 : 0.8
+      #expect(error <= most && error > 1e-5, "\(name), \(precision), \(form): \(error)")
+    }
   }
 
   @Test(arguments: Fixtures.goodModels, [WeightPrecision.int8, .int4])

@@ -148,11 +148,13 @@ public struct TensorSource {
     try floats(name, shape: shape)
   }
 
-  /// A matrix that is computed with in float32 whatever its type in the file.
-  public mutating func floatMatrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
-    let values = try floats(name, shape: [rows, columns])
+  /// A matrix that no precision rounds, of a type without block scales: its numbers are exact in float32.
+  public mutating func exactMatrix(_ name: String, rows: Int, columns: Int) throws(Failure) -> WeightMatrix {
+    let found = try description(name, shape: [rows, columns])
+    guard TensorSource.floatTypes.contains(found.type) else { throw notFloats(found) }
+    loadedNames.append(name)
     return WeightMatrix(
-      elementType: .float32, rows: rows, columns: columns, data: UnsafeRawPointer(values.pointer), scales: nil)
+      elementType: try elementType(found), rows: rows, columns: columns, data: try bytes(name, found.byteCount))
   }
 
   // MARK: - Packing
@@ -204,6 +206,12 @@ public struct TensorSource {
   private func wrong(_ tensor: TensorDescription, _ what: String, _ status: Status = .malformed) -> Failure {
     let file = tensor.fileIndex < checkpoint.files.count ? checkpoint.files[tensor.fileIndex] : checkpoint.folder
     return Failure(status, "\(file): tensor \(tensor.name) \(what)")
+  }
+
+  private static let floatTypes: [TensorType] = [.float32, .float16, .bfloat16]
+
+  private func notFloats(_ tensor: TensorDescription) -> Failure {
+    wrong(tensor, "has type \(tensor.type.rawValue); expected F32, F16 or BF16", .unsupported)
   }
 
   private func elementType(_ tensor: TensorDescription) throws(Failure) -> ElementType {
@@ -271,9 +279,7 @@ public struct TensorSource {
   private mutating func floats(_ name: String, shape: [Int], factor: Float = 1) throws(Failure) -> FloatVector {
     let found = try description(name, shape: shape)
     loadedNames.append(name)
-    guard [.float32, .float16, .bfloat16].contains(found.type) else {
-      throw wrong(found, "has type \(found.type.rawValue); expected F32, F16 or BF16", .unsupported)
-    }
+    guard TensorSource.floatTypes.contains(found.type) else { throw notFloats(found) }
     let count = found.byteCount / found.type.byteCount
     floatByteCount = try CheckedSize.sum(floatByteCount, count * 4, of: "the float32 weights' size")
     let source = try bytes(name, found.byteCount)

@@ -146,7 +146,7 @@ struct Binding {
   private mutating func experts(_ layer: Int) throws(Failure) -> ExpertsWeights {
     let count = configuration.router.expertCount
     let width = configuration.moeIntermediateSize
-    let router = try source.floatMatrix(
+    let router = try source.exactMatrix(
       names.feedForward(layer, "gate.weight"), rows: count, columns: configuration.hiddenSize)
     var bias: FloatVector?
     if configuration.router.method == .noAuxiliaryLoss {

@@ -52,7 +52,7 @@ struct GatedWeights: Sendable {
 }
 
 struct ExpertsWeights: Sendable {
-  /// mlp.gate [experts, hidden] in float32.
+  /// mlp.gate [experts, hidden], as the file has it.
   let router: WeightMatrix
   /// e_score_correction_bias [experts].
   let correctionBias: FloatVector?

@@ -92,7 +92,7 @@ public final class Model: Sendable {
   public let precision: WeightPrecision
   /// Bytes of the weights, packed or as they lie in the files, mapped or in memory.
   public var weightByteCount: Int { (weights.store?.byteCount ?? 0) + (weights.panels?.bytes.count ?? 0) }
-  /// Bytes of the float32 copies of norms, biases and routers.
+  /// Bytes of the float32 copies of norms and biases.
   public var floatByteCount: Int { weights.floats.reduce(0) { $0 + $1.bytes.count } }
   let weights: ModelWeights
   /// Writes packed weights for the next start; the model goes when it is done.

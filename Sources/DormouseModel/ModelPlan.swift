@@ -64,7 +64,7 @@ struct DecoderSizes {
 public struct ModelPlan: Sendable, Equatable {
   /// Weights, packed or as they lie in the files, mapped or in memory.
   public var weightByteCount: Int
-  /// float32 copies of norms, biases and routers.
+  /// float32 copies of norms and biases.
   public var floatByteCount: Int
   /// The pages of one timeline at its full length.
   public var cacheByteCount: Int

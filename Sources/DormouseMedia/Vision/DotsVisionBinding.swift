@@ -53,7 +53,7 @@ struct DotsVisionBinding {
     guard case .experts(let experts) = kind else {
       return .gated(try gated(prefix, width: c.intermediateSize, hasBias: c.hasNetworkBias))
     }
-    let router = try source.floatMatrix(
+    let router = try source.exactMatrix(
       spellings.find(["\(prefix)gate_weight", "\(prefix)gate.weight"], ending: ""), rows: experts.count,
       columns: c.hiddenSize)
     let bias = try source.vector(

@@ -42,17 +42,12 @@ class Measurement:
     details: dict | None = None  # everything the process said
 
 
-def peer_command(model: Path, workload: Workload, threads: int, reps: int) -> list[str]:
-    return [
-        sys.executable,
-        str(HERE / "peer.py"),
-        str(model),
-        *workload.options,
-        "--threads",
-        str(threads),
-        "--reps",
-        str(reps),
-    ]
+def peer_command(model: Path, workload: Workload, threads: int, reps: int, binary: Path) -> list[str]:
+    """binary: the dormouse command, whose library measures the machine beside."""
+    library = binary.parent / "libDormouse.so"
+    command = [sys.executable, str(HERE / "peer.py"), str(model), *workload.options, "--threads", str(threads)]
+    command += ["--reps", str(reps)]
+    return command + (["--library", str(library.resolve())] if library.is_file() else [])
 
 
 def dormouse_command(

@@ -84,6 +84,61 @@ def undisturbed(runs: list[dict]) -> list[dict]:
     return [run for run in runs if not is_disturbed(run) or kind(run) not in measured]
 
 
+# Two processors of a virtual machine may share a link to the memory or have one each, as the host places them; then they
+# read half as much or all. Runs between these shares of the most that was read changed over meanwhile.
+SHARED_LINK, OWN_LINKS = 0.7, 0.8
+
+
+def most_read(runs: list[dict]) -> float:
+    """The greatest bandwidth measured in any run, bytes a second; 0 where none was."""
+    return max((rate for run in runs for rate in _bandwidth(run)), default=0.0)
+
+
+def memory_of(run: dict, most: float) -> str | None:
+    """"slow" or "fast" memory all through a run; None in between or unknown."""
+    rates = _bandwidth(run)
+    if not rates or not most:
+        return None
+    if max(rates) <= SHARED_LINK * most:
+        return "slow"
+    return "fast" if min(rates) >= OWN_LINKS * most else None
+
+
+def _bandwidth(run: dict) -> list[float]:
+    return (run["details"] or {}).get("all_machine_bytes_per_second") or []
+
+
+@dataclass(frozen=True)
+class MemoryRatio:
+    """A ratio of runs that met the same memory, with how many there are of each engine."""
+
+    ratio: Ratio
+    memory: str
+    bandwidth: float
+    peer_count: int
+    dormouse_count: int
+
+
+def ratios_by_memory(runs: list[dict]) -> list[MemoryRatio]:
+    """Those of decoding; none where the memory was always the same."""
+    most = most_read(runs)
+    compared = [run for run in runs if run["series"] == "compare" and not run["refusal"]]
+    states = {id(run): memory_of(run, most) for run in compared}
+    if "slow" not in states.values():
+        return []
+    result = []
+    for memory in ("slow", "fast"):
+        alike = [run for run in compared if states[id(run)] == memory]
+        for ratio in ratios(alike):
+            if ratio.figure.metric == "decode" and ratio.value is not None:
+                same = [run for run in alike if run["workload"]["prompt"] == ratio.figure.prompt]
+                own = [run for run in same if run["engine"] == "Dormouse" and run["weights"] == ratio.figure.weights]
+                peer = [run for run in same if run["weights"] == PEER_OF[ratio.figure.weights]]
+                rates = [rate for run in own + peer for rate in _bandwidth(run)]
+                result.append(MemoryRatio(ratio, memory, median(rates) or 0.0, len(peer), len(own)))
+    return result
+
+
 def value_of(
     runs: list[dict], engine: str, weights: str, prompt: int, metric: str, series: str = "compare"
 ) -> float | None:

@@ -5,6 +5,7 @@ The server's own clock counts, which leaves out HTTP and JSON. Weights are read 
 """
 
 import argparse
+import ctypes
 import importlib.metadata
 import json
 import random
@@ -44,10 +45,21 @@ def complete(server, ids: list[int], count: int, keep: bool = False) -> dict:
     return answer["timings"]
 
 
+def read_bandwidth(library: str | None, threads: int) -> list[float]:
+    """Bytes a second that so many threads read, as Dormouse's library measures it; nothing without the library."""
+    if library is None:
+        return []
+    bytes_per_second, operations_per_second = ctypes.c_double(), ctypes.c_double()
+    measure = ctypes.CDLL(library).dormouse_machine_measure
+    status = measure(ctypes.byref(bytes_per_second), ctypes.byref(operations_per_second), ctypes.c_uint32(threads), None)
+    return [bytes_per_second.value] if status == 0 else []
+
+
 def measure(server, arguments: argparse.Namespace) -> dict:
-    """Rates of each repetition, after `depth` tokens that are not timed."""
-    prefill, decode = [], []
+    """Rates of each repetition, after `depth` tokens that are not timed, and the machine's before each and after all."""
+    prefill, decode, bandwidth = [], [], []
     for repetition in range(arguments.reps):
+        bandwidth += read_bandwidth(arguments.library, arguments.threads)
         generator = random.Random(repetition)
         ids = [generator.randrange(10, 30000) for _ in range(arguments.depth + arguments.prompt)]
         if arguments.depth:
@@ -55,7 +67,8 @@ def measure(server, arguments: argparse.Namespace) -> dict:
         timings = complete(server, ids, arguments.gen, keep=arguments.depth > 0)
         prefill.append(timings["prompt_per_second"])
         decode.append(timings["predicted_per_second"])
-    return {"all_prefill": prefill, "all_decode": decode}
+    bandwidth += read_bandwidth(arguments.library, arguments.threads)
+    return {"all_prefill": prefill, "all_decode": decode, "all_machine_bytes_per_second": bandwidth}
 
 
 def main() -> int:
@@ -66,6 +79,7 @@ def main() -> int:
     parser.add_argument("--depth", type=int, default=0, help="tokens before them, not timed; default 0")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--reps", type=int, default=1)
+    parser.add_argument("--library", help="libDormouse.so, to measure the machine beside")
     arguments = parser.parse_args()
 
     import xllamacpp

@@ -6,11 +6,13 @@ from figures import (
     PEER_OF,
     SHARE_OF_BANDWIDTH,
     SWEEPS,
+    MemoryRatio,
     Ratio,
     Shares,
     is_disturbed,
     limits,
     ratios,
+    ratios_by_memory,
     shares,
     undisturbed,
     value_of,
@@ -21,7 +23,8 @@ def text(results: dict) -> str:
     """The whole report: Markdown that reads well as it is."""
     everything = results["runs"]
     runs = undisturbed(everything)
-    parts = [_heading(results), _peer(runs), _ratio_table(ratios(runs)), _share_table(shares(runs)), _float8(runs)]
+    parts = [_heading(results), _peer(runs), _ratio_table(ratios(runs)), _memory_table(ratios_by_memory(runs))]
+    parts += [_share_table(shares(runs)), _float8(runs)]
     parts += [_sweep_table(runs)]
     parts += [_limits(limits(runs)), _disturbances(everything), _refusals(everything)]
     if not results.get("finished"):
@@ -91,6 +94,20 @@ def _ratio_table(found: list[Ratio]) -> str:
         if rows
         else ""
     )
+
+
+def _memory_table(found: list[MemoryRatio]) -> str:
+    """What decoding depends on most, where a virtual machine's memory changes from run to run."""
+    rows = [
+        [
+            f"{entry.ratio.figure.name}, {entry.ratio.figure.weights} vs {PEER_OF[entry.ratio.figure.weights]}",
+            f"{entry.memory}, {number(entry.bandwidth / 1e9)} GB/s", f"{entry.peer_count}, {entry.dormouse_count}",
+            number(entry.ratio.peer), number(entry.ratio.dormouse), f"{entry.ratio.value:.2f}x",
+        ]
+        for entry in found
+    ]  # fmt: skip
+    header = ["runs that met the same memory", "memory", "runs", "llama.cpp", "Dormouse", "ratio"]
+    return table(header, rows) if rows else ""
 
 
 def _share_table(found: list[Shares]) -> str:

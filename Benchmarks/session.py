@@ -40,7 +40,7 @@ class Session:
         """weights: "Q8_0" or "Q4_0"."""
         threads = threads or self.arguments.threads
         model = self._model(weights)
-        command = engines.peer_command(model, workload, threads, reps=1)
+        command = engines.peer_command(model, workload, threads, 1, self.arguments.binary)
         self._measure(
             series,
             "llama.cpp",

@@ -5,7 +5,9 @@ import pytest
 
 import accuracy
 
-Q8_0, INT8, Q4_0, INT4 = accuracy.SUBJECTS
+SUBJECTS = {subject.name: subject for subject in accuracy.SUBJECTS}
+Q8_0, INT8 = SUBJECTS["rounded to Q8_0"], SUBJECTS["int8"]
+Q4_0, INT4 = SUBJECTS["rounded to Q4_0"], SUBJECTS["int4"]
 
 
 def outcome(subject, whole):

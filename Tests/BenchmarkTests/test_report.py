@@ -64,6 +64,29 @@ def test_decoding_has_a_limit():
     assert "2.50x" in report.text(results(runs))
 
 
+def met(engine, weights, decode, *bandwidth):
+    details = {"all_machine_bytes_per_second": list(bandwidth), "package": "abacus", "features": ""}
+    return run(engine, weights, 512, decode=decode, details=details)
+
+
+def test_runs_that_met_the_same_memory_are_compared():
+    runs = [met("llama.cpp", "Q4_0", 50, 33e9, 34e9), met("Dormouse", "int4", 90, 33e9, 32e9)]
+    runs += [met("llama.cpp", "Q4_0", 64, 56e9, 57e9), met("Dormouse", "int4", 128, 50e9, 56e9)]
+    # It changed over meanwhile.
+    runs += [met("Dormouse", "int4", 1000, 33e9, 56e9), met("llama.cpp", "Q4_0", 1, 43e9, 43e9)]
+    slow, fast = figures.ratios_by_memory(runs)
+    assert (slow.memory, slow.ratio.value, slow.bandwidth, slow.ratio.is_reached) == ("slow", 1.8, 33e9, False)
+    assert (fast.memory, fast.ratio.value, fast.bandwidth, fast.ratio.is_reached) == ("fast", 2.0, 56e9, True)
+    assert (fast.peer_count, fast.dormouse_count) == (1, 1)
+    assert "fast, 56.0 GB/s" in report.text(results(runs))
+
+
+def test_memory_that_never_changes_needs_no_table():
+    runs = [met("llama.cpp", "Q4_0", 50, 33e9), met("Dormouse", "int4", 90, 32e9), run("Dormouse", "int4", 512)]
+    assert figures.ratios_by_memory(runs) == []
+    assert figures.ratios_by_memory([run("llama.cpp", "Q4_0", 512, decode=9)]) == []
+
+
 def test_a_figure_needs_both_sides():
     runs = [run("llama.cpp", "Q8_0", 512, decode=20), run("Dormouse", "int8", 512, refusal="not yet")]
     found = ratio(runs, "decode", "int8")

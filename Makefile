@@ -4,11 +4,12 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 30
 BENCH ?=
+TURNS ?=
 GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install bench sanitize accuracy service greedy format lint fuzz
+.PHONY: help demo build test install bench turns sanitize accuracy service greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -38,6 +39,11 @@ bench: ## time Dormouse beside llama.cpp; BENCH="--help" lists options, BENCH="-
 	@Tests/steps/requirements.sh test
 	@$(MAKE) --no-print-directory build
 	@Benchmarks/run.sh compare $(BENCH)
+
+turns: ## decode by Dormouse and llama.cpp in turns within one process; TURNS="--help" lists options
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
+	@Benchmarks/run.sh turns $(TURNS)
 
 accuracy: ## measure what int8 and int4 weights cost in accuracy
 	@Tests/steps/requirements.sh test

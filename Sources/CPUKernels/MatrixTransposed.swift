@@ -1,6 +1,7 @@
 public import CPlatform
 
-/// `y[c] = sum over r in first..<last of x[r - first] * w[r, c]`; y: [w.columns].
+/// `y[c] = sum over r in first..<last of x[r - first] * w[r, c]`; y: [w.columns]; following: the first of the rows that
+/// the thread reads next, none below zero.
 @inline(never) public func multiplyTransposed(
   _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: UnsafePointer<Float>,
   _ y: UnsafeMutablePointer<Float>
@@ -28,6 +29,7 @@ public import CPlatform
   _: F.Type, _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: Floats, _ y: MutableFloats
 ) {
   guard let data = w.data else { return }
+  if first >= last { return clear(y, w.columns) }
   if w.scales != nil { return addScaledRows(F.self, w, first, last, x, y) }
   let stride = w.columns &* F.byteCount
   let order = ReadingOrder(data: data, stride: stride, last: last, following: following)
@@ -35,10 +37,11 @@ public import CPlatform
   var r = first
   while r < last {
     let count = last &- r < rowsTogether ? last &- r : rowsTogether
-    let rows = RowBlock(
-      rows: data + r &* stride, stride: stride, count: count,
-      ahead: order.address((r &+ rowsTogether) &* stride) ?? data, x: x + (r &- first), isFirst: r == first)
-    rows.add(F.self, w.columns, y)
+    let rows = data + r &* stride
+    let block = RowBlock(
+      rows: rows, stride: stride, count: count, ahead: order.address((r &+ rowsTogether) &* stride) ?? rows,
+      x: x + (r &- first), isFirst: r == first)
+    block.add(F.self, w.columns, y)
     r &+= rowsTogether
   }
 }

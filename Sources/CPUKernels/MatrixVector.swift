@@ -10,10 +10,6 @@ public import CPlatform
   @inline(__always) private var passWidth: Int { 2 }
 #endif
 
-/// Weights are asked for this many bytes before they are used, or four rows if those are more. The second cache holds
-/// them meanwhile; asked for later, or into the first cache, they come at half the speed (docs/kernels.md).
-let leastAhead = 16384
-
 /// Floats of scratch memory that `multiplyVectors` needs.
 @inline(never) public func multiplyVectorsScratch(_ columns: Int, _ count: Int) -> Int {
   let widestGroup = 4 &* lanes
@@ -22,8 +18,9 @@ let leastAhead = 16384
 
 /// `y[i, r - first] = sum over c of w[r, c] * x[i, c]`, for few x: each row of weights is read from memory once.
 ///
-/// x: [count, w.columns] with `xStride` floats between rows; y: [count, last - first] with `yStride`; scratch:
-/// `multiplyVectorsScratch(w.columns, count)` floats, aligned to a vector.
+/// following: the first of the rows that the thread reads next, none below zero; x: [count, w.columns] with `xStride`
+/// floats between rows; y: [count, last - first] with `yStride`; scratch: `multiplyVectorsScratch(w.columns, count)`
+/// floats, aligned to a vector.
 @inline(never) public func multiplyVectors(
   _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: UnsafePointer<Float>, _ xStride: Int,
   _ count: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
@@ -378,38 +375,6 @@ private struct FourSums: VectorSums {
   @inline(__always) func finish(_ body: (Int, SIMD4<Float>) -> Void) {
     a.finish(body)
     b.finish { body($0 &+ 2, $1) }
-  }
-}
-
-/// In which order a thread reads the rows of a matrix.
-struct ReadingOrder {
-  let data: UnsafeRawPointer
-  /// Bytes from one row to the next.
-  let stride: Int
-  /// Behind the last row of the product at hand.
-  let last: Int
-  /// The first row of the product that comes next; none below zero.
-  let following: Int
-
-  /// What is read `offset` bytes from the beginning of the matrix, counted as if the next product's rows came behind this
-  /// one's. Where there is none, another thread reads what lies there.
-  @inline(__always) func address(_ offset: Int) -> UnsafeRawPointer? {
-    if offset < last &* stride { return data + offset }
-    return following < 0 ? nil : data + (offset &+ (following &- last) &* stride)
-  }
-}
-
-/// The first weights, which nothing asks for ahead, come while x is packed.
-@inline(__always) func prefetchBeginning(_ p: UnsafeRawPointer, _ byteCount: Int) {
-  prefetchLines(p, byteCount < leastAhead ? byteCount : leastAhead)
-}
-
-/// Into the second cache.
-@inline(__always) func prefetchLines(_ p: UnsafeRawPointer, _ byteCount: Int) {
-  var i = 0
-  while i < byteCount {
-    platform_prefetch_second(p + i)
-    i &+= 64
   }
 }
 

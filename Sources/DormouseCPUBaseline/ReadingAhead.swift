@@ -1,0 +1,1 @@
+../CPUKernels/ReadingAhead.swift

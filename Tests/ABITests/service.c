@@ -122,15 +122,24 @@ static void damage(const char *path, long offset) {
   fclose(file);
 }
 
+/* The answer of a session that then holds what it held. Its last token is computed again, alone: after a prompt the first
+   answer may stem from the other form of attention, which rounds differently where weights are packed. */
+static void answer_again(dormouse_session *session, answer *kept) {
+  size_t length = length_of(session);
+  WORKS(generate(session, NULL, 0, kept));
+  WORKS(dormouse_session_truncate(session, length, &error));
+  WORKS(generate(session, NULL, 0, kept));
+  WORKS(dormouse_session_truncate(session, length, &error));
+}
+
 /* A restore that fails with `expected` and leaves the session as it was. */
 static void refused(dormouse_session *session, const char *path, dormouse_status expected) {
   answer before, after;
   size_t length = length_of(session);
+  answer_again(session, &before);
   FAILS(expected, dormouse_session_restore(session, path, &error));
   CHECK(strstr(error.message, path) != NULL);
   CHECK(length_of(session) == length);
-  WORKS(generate(session, NULL, 0, &before));
-  WORKS(dormouse_session_truncate(session, length, &error));
   WORKS(generate(session, NULL, 0, &after));
   WORKS(dormouse_session_truncate(session, length, &error));
   CHECK(same(&before, &after));

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import bench_model
+import choices
 import figures
 import machine
 import model_writer
@@ -32,14 +33,14 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
     what = parser.add_argument_group("what is measured")
     what.add_argument("--layers", type=int, default=6, help="6: the reference, 11 GB; 2: a quick look, 3 GB")
     what.add_argument(
-        "--weights", type=_list(KINDS), default=["int8", "int4", "native"], help="also fp8; default int8,int4,native"
+        "--weights", type=choices.names(KINDS), default=["int8", "int4", "native"], help="also fp8; default int8,int4,native"
     )
-    what.add_argument("--prompts", type=_numbers, default=[512, 4096], help="tokens to prefill; default 512,4096")
+    what.add_argument("--prompts", type=choices.numbers, default=[512, 4096], help="tokens to prefill; default 512,4096")
     what.add_argument("--gen", type=int, default=64, help="tokens to generate after each; default 64")
     what.add_argument(
-        "--sweep", type=_list(figures.SWEEPS), default=[], help="also depth, threads, batch (tokens at once), sets"
+        "--sweep", type=choices.names(figures.SWEEPS), default=[], help="also depth, threads, batch (tokens at once), sets"
     )
-    what.add_argument("--depths", type=_numbers, default=[0, 1024, 4096, 8192, 16384, 32768], help="of --sweep depth")
+    what.add_argument("--depths", type=choices.numbers, default=[0, 1024, 4096, 8192, 16384, 32768], help="of --sweep depth")
     what.add_argument("--peer-depth", type=int, default=4096, help="deepest that llama.cpp is taken to; default 4096")
     what.add_argument("--cache", choices=["f32", "bf16", "int8"], help="Dormouse's latent cache; llama.cpp's is f16")
     how = parser.add_argument_group("how")
@@ -62,27 +63,6 @@ def parse(words: list[str] | None = None) -> argparse.Namespace:
         if getattr(arguments, name) < 1:
             parser.error(f"--{name} must be at least 1")
     return arguments
-
-
-def _list(known: tuple[str, ...]):
-    def read(text: str) -> list[str]:
-        names = text.split(",")
-        for name in names:
-            if name not in known:
-                raise argparse.ArgumentTypeError(f"{name!r}: expected of {', '.join(known)}")
-        return names
-
-    return read
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        numbers = [int(word) for word in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected numbers with commas between") from None
-    if min(numbers) < 0:
-        raise argparse.ArgumentTypeError(f"{text!r}: expected no negative number")
-    return numbers
 
 
 def needed_models(arguments: argparse.Namespace) -> list[str]:

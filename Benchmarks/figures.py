@@ -94,9 +94,8 @@ def most_read(runs: list[dict]) -> float:
     return max((rate for run in runs for rate in _bandwidth(run)), default=0.0)
 
 
-def memory_of(run: dict, most: float) -> str | None:
-    """"slow" or "fast" memory all through a run; None in between or unknown."""
-    rates = _bandwidth(run)
+def memory_of(rates: list[float], most: float) -> str | None:
+    """"slow" or "fast" memory by all of these rates, bytes a second; None in between, or for none."""
     if not rates or not most:
         return None
     if max(rates) <= SHARED_LINK * most:
@@ -123,7 +122,7 @@ def ratios_by_memory(runs: list[dict]) -> list[MemoryRatio]:
     """Those of decoding; none where the memory was always the same."""
     most = most_read(runs)
     compared = [run for run in runs if run["series"] == "compare" and not run["refusal"]]
-    states = {id(run): memory_of(run, most) for run in compared}
+    states = {id(run): memory_of(_bandwidth(run), most) for run in compared}
     if "slow" not in states.values():
         return []
     result = []

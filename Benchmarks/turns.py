@@ -17,6 +17,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import bench_model
+import choices
 import figures
 import machine
 import model_writer
@@ -48,7 +49,7 @@ class Pair:
 
 
 class Peer:
-    """arguments: what `peer.open_server` wants of the command line."""
+    """llama.cpp, which keeps the prompt."""
 
     def __init__(self, model: Path, ids: list[int], arguments: argparse.Namespace):
         options = argparse.Namespace(
@@ -64,6 +65,8 @@ class Peer:
 
 
 class Own:
+    """Dormouse, behind the same prompt."""
+
     def __init__(self, weights: str, packed: Path, ids: list[int], arguments: argparse.Namespace):
         folder = model_writer.path_of(arguments.models, arguments.layers, "bf16")
         packed.mkdir(parents=True, exist_ok=True)
@@ -116,7 +119,7 @@ def summary(results: list[dict]) -> str:
             if (figure.metric, figure.weights, figure.prompt) == ("decode", entry["weights"], entry["prompt"])
         ]  # fmt: skip
         for memory in (None, "slow", "fast"):
-            alike = [pair for pair in entry["pairs"] if memory in (None, memory_of(pair, most))]
+            alike = [pair for pair in entry["pairs"] if memory in (None, figures.memory_of(pair.bandwidth, most))]
             if alike:
                 rows.append(row(entry, memory or "all", alike, targets))
     header = ["after so many tokens", "memory", "pairs", "llama.cpp", "Dormouse", "ratio", "quarters", "target"]
@@ -136,36 +139,38 @@ def row(entry: dict, memory: str, pairs: list[Pair], targets: list[float]) -> li
     ]  # fmt: skip
 
 
-def memory_of(pair: Pair, most: float) -> str | None:
-    return figures.memory_of({"details": {"all_machine_bytes_per_second": pair.bandwidth}}, most)
-
-
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="turns.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--layers", type=int, default=6, help="of the model; default 6")
-    parser.add_argument("--weights", default="int8,int4", help="default int8,int4")
-    parser.add_argument("--prompts", default="512,4096", help="tokens before the turns; default 512,4096")
+    parser.add_argument(
+        "--weights", type=choices.names(tuple(figures.PEER_OF)), default=["int8", "int4"], help="default int8,int4"
+    )
+    parser.add_argument(
+        "--prompts", type=choices.numbers, default=[512, 4096], help="tokens before the turns; default 512,4096"
+    )
     parser.add_argument("--gen", type=int, default=32, help="tokens of a turn; default 32")
     parser.add_argument("--pairs", type=int, default=30, help="of turns; default 30")
     parser.add_argument("--threads", type=int, default=min(2, machine.threads()))
     parser.add_argument("--models", type=Path, default=BUILD / "benchmarks" / "models", help="where models are kept")
     parser.add_argument("--output", type=Path, default=BUILD / "benchmarks" / "turns.json", help="all pairs, as JSON")
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    if min(arguments.layers, arguments.gen, arguments.pairs, arguments.threads, *arguments.prompts) < 1:
+        parser.error("--layers, --prompts, --gen, --pairs and --threads must be at least 1")
+    return arguments
 
 
 def main() -> int:
     arguments = parse()
-    kinds = arguments.weights.split(",")
-    names = ["bf16", *(figures.PEER_OF[kind] for kind in kinds)]
+    names = ["bf16", *(figures.PEER_OF[kind] for kind in arguments.weights)]
     shape = bench_model.Shape(layers=arguments.layers)
     model_writer.write_missing(
         arguments.models, shape, names, lambda part: print(f"writing the model: {part}", file=sys.stderr)
     )
     results = []
-    for weights in kinds:
-        for prompt in map(int, arguments.prompts.split(",")):
+    for weights in arguments.weights:
+        for prompt in arguments.prompts:
             pairs = measure(weights, prompt, arguments)
             results.append({"weights": weights, "prompt": prompt, "pairs": pairs})
             print(summary(results[-1:]), file=sys.stderr)

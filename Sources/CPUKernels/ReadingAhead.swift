@@ -24,7 +24,7 @@ struct ReadingOrder {
   }
 }
 
-/// The first weights, which nothing asks for ahead, come while x is packed.
+/// The first weights of a product, as many as are asked for ahead later on.
 @inline(__always) func prefetchBeginning(_ p: UnsafeRawPointer, _ byteCount: Int) {
   prefetchLines(p, byteCount < leastAhead ? byteCount : leastAhead)
 }

@@ -32,9 +32,9 @@ struct Sampler {
   /// The next token. `logits` [vocabulary] must be finite and not empty.
   mutating func sample(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
     let isGreedy = parameters.temperature < SamplingParameters.greedyTemperature
-    if isGreedy && !parameters.changesLogits { return Int32(truncatingIfNeeded: indexOfGreatest(logits)) }
+    if isGreedy && !parameters.changesLogits { return Sampler.mostProbable(logits) }
     adjust(logits)
-    let token = isGreedy ? Int32(truncatingIfNeeded: adjusted.withUnsafeBufferPointer(indexOfGreatest)) : draw()
+    let token = isGreedy ? adjusted.withUnsafeBufferPointer(Sampler.mostProbable) : draw()
     record(token)
     return token
   }
@@ -62,6 +62,11 @@ struct Sampler {
   private mutating func update(_ token: Int32, _ change: (Float) -> Float) {
     guard let index = Int(exactly: token), adjusted.indices.contains(index) else { return }
     adjusted[index] = change(adjusted[index])
+  }
+
+  /// Of equally probable tokens the lower id.
+  private static func mostProbable(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
+    Int32(truncatingIfNeeded: indexOfGreatest(logits))
   }
 
   /// A random token by temperature, top-k, top-p and min-p.

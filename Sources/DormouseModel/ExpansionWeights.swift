@@ -42,7 +42,7 @@ struct HeadExpansion {
   /// Queries in latent space, `y[i] = x[i] W_k`, for the absorbed form.
   ///
   /// - Parameters:
-  ///   - isLast: whether the calling thread has another head next, whose weights are read ahead.
+  ///   - isLast: whether the calling thread has no other head next; else the next one's weights are read ahead.
   ///   - x: [count, nope], `xStride` floats between rows.
   ///   - y: [count, kvLoraRank], `yStride` floats between rows.
   func absorb(

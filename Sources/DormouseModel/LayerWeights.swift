@@ -87,6 +87,6 @@ struct ModelWeights: Sendable {
   let store: TensorStore?
   /// What the packed matrices point into.
   let panels: AlignedBuffer?
-  /// What the vectors and routers point into.
+  /// What the vectors point into.
   let floats: [AlignedBuffer]
 }

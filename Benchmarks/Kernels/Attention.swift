@@ -131,7 +131,7 @@ private struct SpannedAttention {
       kernels.attendLatent(
         query: queries + group * headsPerGroup * width, heads: headsPerGroup, rows: cache,
         range: span * spanLength..<min((span + 1) * spanLength, rows), scale: 0.07,
-        partial: partials + task * partialCount, scratch: memory + worker * scratchCount)
+        partials: partials + task * partialCount, stride: partialCount, scratch: memory + worker * scratchCount)
     }
     pool.run(heads) { head, _ in
       kernels.combineLatent(

@@ -6,41 +6,47 @@ internal import CPlatform
 /// Floats between decoded rows: rows a power of two apart would share a few sets of the cache.
 @inline(__always) private func strideOf(_ width: Int) -> Int { padded(width) &+ 16 }
 
-/// Absorbed latent attention of one token over rows `first..<first + count`, with online softmax (Milakov and
-/// Gimelshein 2018) over blocks of rows; `combineSpans` joins the results of several spans and divides by the sums.
+/// Absorbed latent attention of one token over rows `first..<first + count`, in spans of `spanLength` rows (at least 1) of
+/// which the last may be shorter. Online softmax (Milakov and Gimelshein 2018) over blocks of a span's rows;
+/// `combineSpans` joins the results of several spans and divides by the sums.
 ///
 /// query: [heads, rank + rope]; pages, offset: rows as `rows.h` describes them, from position 0 on; positions: nil, or
-/// the positions of the rows of which `first` and `count` then are places in this list; following: how many rows behind
-/// these the same thread attends to next; partial: what the span is worth, [heads, rank] weighted sums, then [heads]
-/// greatest scores, then [heads] sums of weights; scratch: `Kernels.latentScratchCount` floats. Vectors lie along the
-/// heads, so that neither scores nor weights are ever summed across lanes.
+/// the positions of the rows of which `first` and `count` then are places in this list; partials: what each span is worth,
+/// `stride` floats from one to the next, [heads, rank] weighted sums, then [heads] greatest scores, then [heads] sums of
+/// weights; scratch: `Kernels.latentScratchCount` floats. Vectors lie along the heads, so that neither scores nor weights
+/// are ever summed across lanes.
 @inline(never) public func attendLatent(
   _ query: UnsafePointer<Float>, _ heads: Int, _ pages: UnsafePointer<UnsafeRawPointer>, _ offset: Int,
-  _ rowType: Int32, _ positions: UnsafePointer<Int32>?, _ first: Int, _ count: Int, _ following: Int, _ rank: Int,
-  _ rope: Int, _ scale: Float, _ partial: UnsafeMutablePointer<Float>, _ scratch: UnsafeMutablePointer<Float>
+  _ rowType: Int32, _ positions: UnsafePointer<Int32>?, _ first: Int, _ count: Int, _ spanLength: Int, _ rank: Int,
+  _ rope: Int, _ scale: Float, _ partials: UnsafeMutablePointer<Float>, _ stride: Int,
+  _ scratch: UnsafeMutablePointer<Float>
 ) {
   let rows = LatentRows(
-    pages: pages, offset: offset, type: rowType, positions: positions,
-    end: first &+ count &+ following, rank: rank, width: rank &+ rope)
+    pages: pages, offset: offset, type: rowType, positions: positions, end: first &+ count, rank: rank,
+    width: rank &+ rope)
   // The first block, which nothing has asked for, comes while queries are turned.
   let (block, byteCount) = rows.ahead(from: first)
   prefetchLines(block, byteCount)
   #if ISA_AVX512
     if PairedSpan.takes(rows) {
-      attend(PairedSpan(heads, rows, partial, scratch), query, scale, first, count)
+      var span = PairedSpan(heads, rows, partials, scratch)
+      span.takeQueries(query, scale)
+      attend(&span, first, spanLength, stride)
       return
     }
   #endif
-  attend(FloatSpan(heads, rows, partial, scratch), query, scale, first, count)
+  var span = FloatSpan(heads, rows, partials, scratch)
+  span.takeQueries(query, scale)
+  attend(&span, first, spanLength, stride)
 }
 
-/// The rows that a span is made of.
+/// The rows that a thread attends to for now.
 struct LatentRows {
   let pages: UnsafePointer<UnsafeRawPointer>
   let offset: Int
   let type: Int32
   let positions: UnsafePointer<Int32>?
-  /// Behind the last row that this thread attends to for now.
+  /// Behind the last of them.
   let end: Int
   let rank: Int
   let width: Int
@@ -56,27 +62,34 @@ struct LatentRows {
 
 /// A span of rows while it is attended to.
 protocol LatentSpan {
-  /// Queries [heads, width] are multiplied by `scale`.
-  func start(_ query: Floats, _ scale: Float)
+  var rows: LatentRows { get }
+  var softmax: OnlineSoftmax { get }
+  /// Where its result goes: [heads, rank] sums, then highest scores and totals.
+  var out: MutableFloats { get set }
+  /// Queries [heads, width], which are multiplied by `scale`, of this span and those behind it.
+  func takeQueries(_ query: Floats, _ scale: Float)
   /// Rows `first..<first + known`: all of one page, or at these places of the list of positions.
   func attend(_ first: Int, _ known: Int, isFirst: Bool)
-  /// Leaves highest scores and totals behind the sums.
-  func finish()
 }
 
-@inline(__always) private func attend<S: LatentSpan>(
-  _ span: S, _ query: Floats, _ scale: Float, _ first: Int, _ count: Int
-) {
-  span.start(query, scale)
-  let end = first &+ count
-  var t = first
+/// All rows from `first` on, a span after the other.
+@inline(__always) private func attend<S: LatentSpan>(_ span: inout S, _ first: Int, _ spanLength: Int, _ stride: Int) {
+  let end = span.rows.end
+  var start = first
   repeat {
-    let left = rowBlock &- t % rowBlock
-    let known = end &- t < left ? end &- t : left
-    span.attend(t, known, isFirst: t == first)
-    t &+= known
-  } while t < end
-  span.finish()
+    let last = end &- start < spanLength ? end : start &+ spanLength
+    span.softmax.start()
+    var t = start
+    repeat {
+      let left = rowBlock &- t % rowBlock
+      let known = last &- t < left ? last &- t : left
+      span.attend(t, known, isFirst: t == start)
+      t &+= known
+    } while t < last
+    span.softmax.finish(span.out + span.softmax.heads &* span.rows.rank)
+    span.out += stride
+    start = last
+  } while start < end
 }
 
 /// Queries of `width` floats each, or of pairs moved as if they were floats, as columns: [width, headLanes].
@@ -102,8 +115,7 @@ protocol LatentSpan {
 /// In float32, whatever the rows are.
 private struct FloatSpan: LatentSpan {
   let rows: LatentRows
-  /// [heads, rank], then tops and totals.
-  let out: MutableFloats
+  var out: MutableFloats
   let block: MutableFloats  // [rowBlock, stride]
   let queries: MutableFloats  // [width, headLanes], scaled
   let softmax: OnlineSoftmax
@@ -116,13 +128,12 @@ private struct FloatSpan: LatentSpan {
     softmax = OnlineSoftmax(heads: heads, memory: queries + rows.width &* padded(heads), blockRows: rowBlock)
   }
 
-  @inline(__always) func start(_ query: Floats, _ scale: Float) {
+  @inline(__always) func takeQueries(_ query: Floats, _ scale: Float) {
     let width = rows.width
     turnQueries(softmax, width, through: block, into: queries) { first, count in
       block.update(from: query + first &* width, count: count &* width)
       scaleFloats(block, count &* width, scale)
     }
-    softmax.start()
   }
 
   @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool) {
@@ -175,8 +186,6 @@ private struct FloatSpan: LatentSpan {
       scaleFloats(out + h &* rows.rank, rows.rank, softmax.factors[h])
     }
   }
-
-  @inline(__always) func finish() { softmax.finish(out + softmax.heads &* rows.rank) }
 }
 
 extension LatentRows {

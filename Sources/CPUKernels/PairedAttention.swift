@@ -8,8 +8,7 @@
   /// 2^-9 of their size at most; totals are those of the rounded weights, and all sums are float32.
   struct PairedSpan: LatentSpan {
     let rows: LatentRows
-    /// [heads, rank], then tops and totals.
-    let out: MutableFloats
+    var out: MutableFloats
     /// [rowBlock, width] bfloat16: rows that cannot be taken from where they are.
     let copies: UnsafeMutableRawPointer
     /// [rowBlock / 2, channelLanes]: a channel of two neighbouring rows.
@@ -41,7 +40,7 @@
       UnsafeMutableRawPointer(softmax.scores).assumingMemoryBound(to: Int32.self)
     }
 
-    @inline(__always) func start(_ query: Floats, _ scale: Float) {
+    @inline(__always) func takeQueries(_ query: Floats, _ scale: Float) {
       let width = rows.width
       let few = copies.assumingMemoryBound(to: Float.self)
       let columns = UnsafeMutableRawPointer(queries).assumingMemoryBound(to: Float.self)
@@ -50,7 +49,6 @@
           storeBFloat16(query + (first &+ i) &* width, width, by: scale, copies + i &* copyByteCount)
         }
       }
-      softmax.start()
     }
 
     @inline(__always) func attend(_ first: Int, _ known: Int, isFirst: Bool) {
@@ -64,8 +62,6 @@
       }
       sum((known &+ 1) / 2, isFirst, &lines)
     }
-
-    @inline(__always) func finish() { softmax.finish(out + softmax.heads &* rows.rank) }
 
     // MARK: - Rows
 

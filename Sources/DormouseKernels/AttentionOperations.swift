@@ -21,8 +21,8 @@ extension Kernels {
       return out.update(repeating: .nan, count: heads * rows.rank)
     }
     attendLatent(
-      query: query, heads: heads, rows: rows, range: 0..<count, scale: scale, partial: partial,
-      scratch: partial + partialCount)
+      query: query, heads: heads, rows: rows, range: 0..<count, scale: scale, partials: partial,
+      stride: partialCount, scratch: partial + partialCount)
     for head in 0..<heads {
       combineLatent(
         partial, stride: partialCount, spans: 1, heads: heads, head: head, rank: rows.rank,
@@ -30,21 +30,23 @@ extension Kernels {
     }
   }
 
-  /// The same over the rows `range` alone (not empty), for `combineLatent` to join with other spans.
+  /// The same over the rows `range` alone (not empty), for `combineLatent` to join with others.
   ///
   /// - Parameters:
+  ///   - spanLength: rows of a span, each of which has a result of its own, but for the last, which has what is left; nil:
+  ///     all rows are one.
   ///   - positions: the positions of the rows, of which `range` then are places in this list; nil: `range` itself.
-  ///   - following: rows behind `range` that the calling thread attends to next: read ahead.
-  ///   - partial: heads * (rank + 2) floats: [heads, rank] weighted sums, [heads] greatest scores, [heads] totals.
+  ///   - partials: `stride` floats for each span: [heads, rank] weighted sums, [heads] greatest scores, [heads] totals.
+  ///   - stride: at least heads * (rank + 2).
   ///   - scratch: `latentScratchCount` floats.
   public func attendLatent(
-    query: UnsafePointer<Float>, heads: Int, rows: CacheRows, range: Range<Int>,
-    following: Int = 0, positions: UnsafePointer<Int32>? = nil, scale: Float, partial: UnsafeMutablePointer<Float>,
+    query: UnsafePointer<Float>, heads: Int, rows: CacheRows, range: Range<Int>, spanLength: Int? = nil,
+    positions: UnsafePointer<Int32>? = nil, scale: Float, partials: UnsafeMutablePointer<Float>, stride: Int,
     scratch: UnsafeMutablePointer<Float>
   ) {
     table.attendLatent(
-      query, heads, rows.pages, rows.offset, rows.type.platform, positions, range.lowerBound, range.count, following,
-      rows.rank, rows.rope, scale, partial, scratch)
+      query, heads, rows.pages, rows.offset, rows.type.platform, positions, range.lowerBound, range.count,
+      spanLength ?? range.count, rows.rank, rows.rope, scale, partials, stride, scratch)
   }
 
   /// Joins what `attendLatent` left of one head in `spans` (at least 1) spans, in their order. out: [rank].

@@ -48,7 +48,7 @@ struct KernelTable: Sendable {
   let attendLatent:
     @Sendable (
       Floats, Int, UnsafePointer<UnsafeRawPointer>, Int, Int32, UnsafePointer<Int32>?, Int, Int, Int, Int, Int, Float,
-      MutableFloats, MutableFloats
+      MutableFloats, Int, MutableFloats
     ) -> Void
   let combineSpans: @Sendable (Floats, Int, Int, Int, Int, Int, MutableFloats) -> Void
   let attendTile:

@@ -20,8 +20,6 @@ extension LatentAttention {
   private static let mostUnsharedRows = 64
   /// Rows that the kernel scores at a time.
   private static let rowMultiple = 8
-  /// Tasks for each thread: each begins with rows that nobody has read ahead.
-  private static let tasksPerThread = 2
   /// Heads of a task at most: each row is decoded once for all of them, and what they need stays in the second cache.
   private static let mostHeadsPerTask = 32
 
@@ -87,7 +85,8 @@ extension LatentAttention {
     let firstRow: Int
     /// Spans of the token that has the most.
     let spans: Int
-    /// Neighbouring spans of a token that are one task, which reads ahead from one to the next.
+    /// Neighbouring spans of a token that are one task: its queries are turned once for all of them, and it reads ahead
+    /// from one to the next. A task for each thread; each begins with rows that nobody has read ahead.
     let spansPerTask: Int
     let tasksPerGroup: Int
     let headsPerGroup: Int
@@ -108,7 +107,7 @@ extension LatentAttention {
       let even32 = CheckedSize.ceilingQuotient(heads, CheckedSize.ceilingQuotient(heads, mostHeadsPerTask))
       headsPerGroup = min(heads, CheckedSize.ceilingQuotient(even32, 16) * 16)
       groups = CheckedSize.ceilingQuotient(heads, headsPerGroup)
-      spansPerTask = max(1, count * groups * spans / (threads * LatentAttention.tasksPerThread))
+      spansPerTask = max(1, count * groups * spans / threads)
       tasksPerGroup = CheckedSize.ceilingQuotient(spans, spansPerTask)
     }
 
@@ -153,7 +152,7 @@ extension LatentAttention {
   private func forEachHead(
     _ pass: Pass, _ queue: ProductQueue, _ body: (_ expansion: HeadExpansion, _ isLast: Bool, _ worker: Int) -> Void
   ) {
-    let size = max(1, heads / (queue.pool.threadCount * Self.tasksPerThread))
+    let size = max(1, heads / queue.pool.threadCount)
     queue.pool.run(CheckedSize.ceilingQuotient(heads, size)) { task, worker in
       let end = min((task + 1) * size, heads)
       for head in task * size..<end { body(expansion(head, pass, queue.kernels), head + 1 == end, worker) }
@@ -186,21 +185,22 @@ extension LatentAttention {
     let token = round.tokens[round.tokens.startIndex + index]
     let spans = Spans(token)
     let numbers = (part * round.spansPerTask..<(part + 1) * round.spansPerTask).clamped(to: 0..<spans.count)
-    guard let last = numbers.last else { return }
-    let end = spans.range(last, of: token).upperBound
-    for span in numbers {
-      let range = spans.range(span, of: token)
-      kernels.attendLatent(
-        query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
-        heads: group.count, rows: token.cache, range: range, following: end - range.upperBound,
-        positions: token.positions, scale: scale, partial: partial(index * round.spans + span, group, scratch),
-        scratch: scratch.attention(of: worker) + absorbed.kernel)
-    }
+    guard let first = numbers.first, let last = numbers.last else { return }
+    kernels.attendLatent(
+      query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
+      heads: group.count, rows: token.cache,
+      range: spans.range(first, of: token).lowerBound..<spans.range(last, of: token).upperBound,
+      spanLength: spans.length, positions: token.positions, scale: scale,
+      partials: partial(index * round.spans + first, group, scratch), stride: partialStride,
+      scratch: scratch.attention(of: worker) + absorbed.kernel)
   }
+
+  /// Floats from the result of one slot to the next.
+  private var partialStride: Int { heads * (rank + 2) }
 
   /// Where the result of a slot (token and span) for a group of heads lies.
   private func partial(_ slot: Int, _ group: Range<Int>, _ scratch: Scratch) -> UnsafeMutablePointer<Float> {
-    scratch.attentionShared + absorbed.partial + (slot * heads + group.lowerBound) * (rank + 2)
+    scratch.attentionShared + absorbed.partial + slot * partialStride + group.lowerBound * (rank + 2)
   }
 
   /// Joins a head's spans and multiplies by its value rows, for all tokens of the round.
@@ -213,7 +213,7 @@ extension LatentAttention {
     let group = round.heads(head / round.headsPerGroup, of: heads)
     for (index, token) in round.tokens.enumerated() {
       expansion.kernels.combineLatent(
-        partial(index * round.spans, group, scratch), stride: heads * (rank + 2),
+        partial(index * round.spans, group, scratch), stride: partialStride,
         spans: Spans(token).count, heads: group.count,
         head: head - group.lowerBound, rank: rank, into: joined + index * rank)
     }

@@ -41,7 +41,7 @@ import Testing
         for (span, length) in lengths.enumerated() {
           kernels.attendLatent(
             query: query, heads: heads, rows: rows.rows, range: first..<first + length, scale: 0.2,
-            partial: base + span * heads * (rank + 2), scratch: &scratch)
+            partials: base + span * heads * (rank + 2), stride: heads * (rank + 2), scratch: &scratch)
           first += length
         }
         out.withUnsafeMutableBufferPointer { out in
@@ -55,6 +55,33 @@ import Testing
       }
       #expect(scratch[size...].allSatisfy { $0 == -7 })
       expectPlain(kernels, out, query, heads, rows, 50, tolerance: 1e-5)
+    }
+  }
+
+  /// Several spans of one call are worth what each is worth alone, to the bit, and nothing is written between them.
+  @Test(arguments: CacheRowType.allCases, [3, 64, 65, 128, 150, 151])
+  func spansOfOneCallAreThoseOfSeveral(type: CacheRowType, length: Int) throws {
+    let (heads, rank, rope, count) = (5, 40, 8, 150)
+    let spans = (count + length - 1) / length
+    let partialCount = heads * (rank + 2)
+    let stride = partialCount + 3
+    for kernels in usableKernels {
+      let rows = TestRows(kernels, type, Random.list(count * (rank + rope), seed: 1), rank: rank, rope: rope)
+      let query = Random.list(heads * (rank + rope), seed: 2).map { $0 * 4 }
+      var scratch = [Float](
+        repeating: 0, count: try Kernels.latentScratchCount(heads: heads, rank: rank, rope: rope))
+      var together = [Float](repeating: -7, count: spans * stride)
+      kernels.attendLatent(
+        query: query, heads: heads, rows: rows.rows, range: 0..<count, spanLength: length, scale: 0.2,
+        partials: &together, stride: stride, scratch: &scratch)
+      for span in 0..<spans {
+        var alone = [Float](repeating: .nan, count: partialCount)
+        kernels.attendLatent(
+          query: query, heads: heads, rows: rows.rows, range: span * length..<min((span + 1) * length, count),
+          scale: 0.2, partials: &alone, stride: partialCount, scratch: &scratch)
+        #expect(Array(together[span * stride..<span * stride + partialCount]) == alone)
+        #expect(together[span * stride + partialCount..<(span + 1) * stride].allSatisfy { $0 == -7 })
+      }
     }
   }
 
@@ -74,7 +101,7 @@ import Testing
       var partial = [Float](repeating: .nan, count: heads * (rank + 2))
       kernels.attendLatent(
         query: query, heads: heads, rows: rows.rows, range: 0..<count, positions: positions, scale: 0.2,
-        partial: &partial, scratch: &scratch)
+        partials: &partial, stride: partial.count, scratch: &scratch)
       var out = [Float](repeating: .nan, count: heads * rank)
       out.withUnsafeMutableBufferPointer { out in
         guard let target = out.baseAddress else { return }

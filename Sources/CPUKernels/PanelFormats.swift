@@ -4,7 +4,7 @@ internal import CPlatform
 protocol PanelFormat {
   /// Bytes of a group of a panel.
   static var groupByteCount: Int { get }
-  /// How one row of x reads panels with AVX-512: so many at a time (two or eight), each of them asked for so many bytes
+  /// How one row of x reads panels with AVX-512: so many at a time (four or eight), each of them asked for so many bytes
   /// ahead, in lines that are `streamStep` bytes apart. `docs/kernels.md` has what was measured.
   static var streamCount: Int { get }
   static var streamDistance: Int { get }
@@ -15,9 +15,9 @@ protocol PanelFormat {
 
 enum Int8Panels: PanelFormat {
   @inline(__always) static var groupByteCount: Int { 512 }
-  @inline(__always) static var streamCount: Int { 2 }
-  @inline(__always) static var streamDistance: Int { 8192 }
-  @inline(__always) static var streamStep: Int { 256 }
+  @inline(__always) static var streamCount: Int { 4 }
+  @inline(__always) static var streamDistance: Int { 1536 }
+  @inline(__always) static var streamStep: Int { 128 }
 
   @inline(__always) static func steps(_ group: UnsafeRawPointer, _ pair: Int) -> (StepWeights, StepWeights) {
     let p = group + 128 &* pair

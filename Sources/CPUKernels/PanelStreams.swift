@@ -12,22 +12,20 @@
       let apart = (end &- panel) / F.streamCount
       for number in panel..<panel &+ apart {
         let p = data + number &* w.panel_stride
-        if F.streamCount == 8 { eightPanels(F.self, p, number, apart) } else { twoPanels(F.self, p, number, apart) }
+        if F.streamCount == 8 { eightPanels(F.self, p, number, apart) } else { fourPanels(F.self, p, number, apart) }
       }
       var left = panel &+ F.streamCount &* apart
       while left &+ 2 <= end {
-        twoPanels(F.self, data + left &* w.panel_stride, left, 1)
+        twoPanels(F.self, data + left &* w.panel_stride, left)
         left &+= 2
       }
       return left
     }
 
-    /// A panel and that which is `apart` panels behind it.
-    @inline(__always) private func twoPanels<F: PanelFormat>(
-      _: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ apart: Int
-    ) {
+    /// A panel and the next one.
+    @inline(__always) private func twoPanels<F: PanelFormat>(_: F.Type, _ panel: UnsafeRawPointer, _ number: Int) {
       let x0 = row(0)
-      var panels = PanelPair(panel, apart &* w.panel_stride)
+      var panels = PanelPair(panel, w.panel_stride)
       eachGroup(F.self, panel, isFirst: false) { elements, g in
         panels.begin(x0.offsets[g])
         var pair = 0
@@ -38,7 +36,34 @@
         }
         panels.end(g, x0.scales[g])
       }
-      put(panels, number, apart)
+      put(panels, number, 1)
+    }
+
+    /// Four panels, each `apart` panels behind the one before.
+    @inline(__always) private func fourPanels<F: PanelFormat>(
+      _: F.Type, _ panel: UnsafeRawPointer, _ number: Int, _ apart: Int
+    ) {
+      let x0 = row(0)
+      let far = apart &* w.panel_stride
+      var panels0 = PanelPair(panel, far)
+      var panels2 = PanelPair(panel + 2 &* far, far)
+      eachGroup(F.self, panel, isFirst: false) { elements, g in
+        let offset = elements - panel
+        panels0.begin(x0.offsets[g])
+        panels2.begin(x0.offsets[g])
+        var pair = 0
+        while pair < 4 {
+          let column = g &* 32 &+ pair &* 8
+          let (x, next) = (x0.four(column), x0.four(column &+ 4))
+          panels0.add(F.self, offset, pair, x, next)
+          panels2.add(F.self, offset, pair, x, next)
+          pair &+= 1
+        }
+        panels0.end(g, x0.scales[g])
+        panels2.end(g, x0.scales[g])
+      }
+      put(panels0, number, apart)
+      put(panels2, number &+ 2 &* apart, apart)
     }
 
     /// Eight panels, each `apart` panels behind the one before.

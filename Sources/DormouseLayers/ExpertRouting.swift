@@ -26,8 +26,6 @@ public struct ExpertRouting: Sendable {
   ) {
     let (block, hidden) = (Self.routerBlock, weight.columns)
     let linear = Linear(weight: .rows(weight), bias: nil)
-    queue.begin(
-      rows: weight.rows * CheckedSize.ceilingQuotient(count, block), rowCost: hidden * min(count, block))
     for first in stride(from: 0, to: count, by: block) {
       queue.add(
         linear, x: Activations(floats: x + first * hidden, stride: hidden), count: min(block, count - first),

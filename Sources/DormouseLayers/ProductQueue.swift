@@ -13,17 +13,17 @@ public final class ProductQueue {
     let x: Activations
     let count: Int
     let y: UnsafeMutablePointer<Float>
-    let firstTask: Int
   }
 
   public let kernels: Kernels
   public let pool: ThreadPool
   private var products: ContiguousArray<Product> = []
-  private var blocks = TaskBlocks(rows: 0, rowCost: 1, threads: 1)
+  private var rows: SharedRows
 
   public init(kernels: Kernels, pool: ThreadPool, capacity: Int) {
     self.kernels = kernels
     self.pool = pool
+    rows = SharedRows(capacity: capacity)
     products.reserveCapacity(capacity)
   }
 
@@ -41,41 +41,26 @@ public final class ProductQueue {
     return Activations(floats: x, stride: columns, quantized: quantized)
   }
 
-  /// Starts a batch.
-  /// - Parameters:
-  ///   - rows: rows of all its weights together.
-  ///   - rowCost: multiplications that one of them takes, for all its inputs.
-  public func begin(rows: Int, rowCost: Int) {
-    products.removeAll(keepingCapacity: true)
-    blocks = TaskBlocks(rows: rows, rowCost: rowCost, threads: pool.threadCount)
-  }
-
+  /// Adds a product to the next batch.
   /// - Parameters:
   ///   - x: [count, weight.columns], from `prepare`.
   ///   - y: [count, weight.rows].
   public func add(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
-    let first = blocks.add(linear.weight.rows)
-    products.append(
-      Product(weight: linear.weight, bias: linear.bias, x: x, count: count, y: y, firstTask: first))
+    rows.add(rows: linear.weight.rows, rowCost: linear.weight.columns * count)
+    products.append(Product(weight: linear.weight, bias: linear.bias, x: x, count: count, y: y))
   }
 
   /// A batch of one product.
   public func run(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
-    begin(rows: linear.weight.rows, rowCost: linear.weight.columns * count)
     add(linear, x: x, count: count, y: y)
     run()
   }
 
+  /// Computes what was added since the last run.
   public func run() {
-    let products = products
-    let blocks = blocks
-    pool.run(blocks.taskCount) { task, _ in
-      var index = products.count - 1
-      while index > 0, products[index].firstTask > task { index -= 1 }
-      let product = products[index]
-      let rows = blocks.rows(task - product.firstTask, of: product.weight.rows)
-      multiply(product, rows)
-    }
+    rows.run(on: pool) { index, rows in multiply(products[index], rows) }
+    products.removeAll(keepingCapacity: true)
+    rows.removeAll()
   }
 
   private func multiply(_ product: Product, _ rows: Range<Int>) {
@@ -87,36 +72,6 @@ public final class ProductQueue {
       kernels.addScaled(y + token * stride, 1, bias.pointer + rows.lowerBound, count: rows.count)
     }
   }
-}
-
-/// Cuts the rows of several matrices into tasks of about equal size: a few for each thread, so that a late thread costs
-/// little, but none so small that handing it out costs more than doing it.
-public struct TaskBlocks {
-  /// Rows of a task.
-  public let size: Int
-  public private(set) var taskCount = 0
-
-  private static let tasksPerThread = 4
-  /// Multiplications that take a core a microsecond or two: what handing out a task costs, several times over.
-  private static let leastCost = 1 << 14
-  /// A whole number of every kernel's row group, and of the groups in which results are rounded for the next product.
-  private static let rowMultiple = 32
-
-  public init(rows: Int, rowCost: Int, threads: Int) {
-    let even = CheckedSize.ceilingQuotient(rows, max(threads, 1) * TaskBlocks.tasksPerThread)
-    let least = CheckedSize.ceilingQuotient(TaskBlocks.leastCost, max(rowCost, 1))
-    size = max(CheckedSize.ceilingQuotient(max(even, least), TaskBlocks.rowMultiple), 1) * TaskBlocks.rowMultiple
-  }
-
-  /// Adds a matrix of `rows` rows; returns the number of its first task.
-  public mutating func add(_ rows: Int) -> Int {
-    let first = taskCount
-    taskCount += CheckedSize.ceilingQuotient(rows, size)
-    return first
-  }
-
-  /// The rows of a matrix's task number `block`.
-  public func rows(_ block: Int, of rows: Int) -> Range<Int> { block * size..<min((block + 1) * size, rows) }
 }
 
 extension ThreadPool {

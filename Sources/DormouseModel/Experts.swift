@@ -19,7 +19,6 @@ final class FeedForward {
     /// [count, hidden].
     let y: UnsafeMutablePointer<Float>
     let count: Int
-    let firstTask: Int
   }
 
   private let hidden: Int
@@ -28,8 +27,8 @@ final class FeedForward {
   private let queue: ProductQueue
   private let scratch: Scratch
   private var jobs: ContiguousArray<Job> = []
-  private var inputRows = 0
-  private var blocks = TaskBlocks(rows: 0, rowCost: 1, threads: 1)
+  /// Of gate and up together.
+  private var rows: SharedRows
 
   init(_ configuration: ModelConfiguration, queue: ProductQueue, scratch: Scratch) {
     hidden = configuration.hiddenSize
@@ -37,14 +36,15 @@ final class FeedForward {
     routing = ExpertRouting(Router(configuration.router))
     self.queue = queue
     self.scratch = scratch
-    jobs.reserveCapacity(configuration.router.expertCount + 1)
+    let capacity = configuration.router.expertCount + 1
+    jobs.reserveCapacity(capacity)
+    rows = SharedRows(capacity: capacity)
   }
 
   /// From `scratch.normed` to `scratch.update`: [count, hidden] each.
   func run(_ weights: FeedForwardWeights, count: Int) {
     switch weights {
     case .dense(let weights):
-      begin(rows: weights.width, count: count)
       addWide(weights, x: prepareInput(count), y: scratch.update, count: count)
       runJobs()
     case .experts(let weights): runExperts(weights, count: count)
@@ -64,9 +64,6 @@ final class FeedForward {
     if isGathered {
       routing.gather(scratch.normed, width: hidden, count: count, slots: e.slots, into: e.rows, pool: queue.pool)
     }
-    let slots = count * routing.router.configuration.expertsPerToken
-    let active = min(weights.experts.count, slots)
-    begin(rows: active * expertWidth + (weights.shared?.width ?? 0), count: slots / active)
     if let shared = weights.shared { addWide(shared, x: input, y: e.shared, count: count) }
     for expert in 0..<weights.experts.count {
       let first = Int(e.firstSlots[expert])
@@ -110,13 +107,6 @@ final class FeedForward {
 
   // MARK: - Gated networks
 
-  /// - Parameter count: rows of input that one network sees, on average.
-  private func begin(rows: Int, count: Int) {
-    jobs.removeAll(keepingCapacity: true)
-    inputRows = count
-    blocks = TaskBlocks(rows: rows, rowCost: 2 * hidden * count, threads: queue.pool.threadCount)
-  }
-
   /// A dense network or the shared experts, whose results go through the wide buffers.
   private func addWide(
     _ weights: GatedWeights, x: Activations, y: UnsafeMutablePointer<Float>, count: Int
@@ -130,29 +120,23 @@ final class FeedForward {
     _ weights: GatedWeights, x: Activations, gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>,
     quantizedGate: UnsafeMutableRawPointer?, y: UnsafeMutablePointer<Float>, count: Int
   ) {
-    let first = blocks.add(weights.width)
+    rows.add(rows: weights.width, rowCost: 2 * hidden * count)
     let quantized = quantizedGate.map { QuantizedRows(memory: $0, columns: weights.width, capacity: count) }
     jobs.append(
       Job(
         weights: weights, x: x, gate: gate, up: up, quantizedGate: weights.down.isPacked ? quantized : nil, y: y,
-        count: count, firstTask: first))
+        count: count))
   }
 
   private func runJobs() {
-    let jobs = jobs
-    let blocks = blocks
-    queue.pool.run(blocks.taskCount) { task, _ in
-      var index = jobs.count - 1
-      while index > 0, jobs[index].firstTask > task { index -= 1 }
-      let job = jobs[index]
-      gateAndUp(job, blocks.rows(task - job.firstTask, of: job.weights.width))
-    }
-    queue.begin(rows: jobs.count * hidden, rowCost: (jobs.first?.weights.width ?? 0) * inputRows)
+    rows.run(on: queue.pool) { index, rows in gateAndUp(jobs[index], rows) }
     for job in jobs {
       let x = Activations(floats: job.gate, stride: job.weights.width, quantized: job.quantizedGate)
       queue.add(Linear(weight: job.weights.down, bias: nil), x: x, count: job.count, y: job.y)
     }
     queue.run()
+    jobs.removeAll(keepingCapacity: true)
+    rows.removeAll()
   }
 
   /// gate = silu(gate x) * up x for a range of the network's rows.

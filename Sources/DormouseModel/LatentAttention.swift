@@ -98,10 +98,6 @@ struct LatentAttention {
     }
     let normed = queue.prepare(scratch.normed, columns: hidden, count: pass.count, in: scratch.quantizedInput)
     let (gate, index) = (pass.weights.headGate, pass.weights.indexer)
-    let rows =
-      query.weight.rows + latentWidth + (gate?.weight.rows ?? 0) + (index?.key.weight.rows ?? 0)
-      + (index?.headWeights.weight.rows ?? 0)
-    queue.begin(rows: rows, rowCost: hidden * pass.count)
     queue.add(query, x: normed, count: pass.count, y: target)
     queue.add(pass.weights.latent, x: normed, count: pass.count, y: scratch.latent)
     if let gate { queue.add(gate, x: normed, count: pass.count, y: scratch.headGate) }
@@ -146,7 +142,6 @@ struct LatentAttention {
     let latent = queue.prepare(
       scratch.queryLatent, columns: norm.count, count: pass.count, in: scratch.quantizedInput)
     let index = pass.weights.indexer?.query
-    queue.begin(rows: up.rows + (index?.weight.rows ?? 0), rowCost: norm.count * pass.count)
     queue.add(Linear(weight: up, bias: nil), x: latent, count: pass.count, y: scratch.query)
     if let index { queue.add(index, x: latent, count: pass.count, y: scratch.index.query) }
     queue.run()

@@ -41,8 +41,6 @@ struct VisionNetworks {
   private func run(_ jobs: [Job], rows: Int) {
     guard let width = jobs.first?.weights.gate.weight.rows else { return }
     let (gate, up) = (scratch.wide, scratch.wideUp)
-    let average = max(rows / jobs.count, 1)
-    queue.begin(rows: 2 * width * jobs.count, rowCost: hidden * average)
     for job in jobs {
       let x = Activations(floats: job.x, stride: hidden)
       queue.add(job.weights.gate, x: x, count: job.count, y: gate + job.first * width)
@@ -52,7 +50,6 @@ struct VisionNetworks {
     queue.pool.forEachToken(rows) { row in
       queue.kernels.siluMultiply(gate: gate + row * width, up: up + row * width, count: width)
     }
-    queue.begin(rows: hidden * jobs.count, rowCost: width * average)
     for job in jobs {
       queue.add(
         job.weights.down, x: Activations(floats: gate + job.first * width, stride: width), count: job.count, y: job.y)

@@ -134,7 +134,6 @@ struct EncodingPass {
   /// Queries, keys and values of all patches, rotated by their places.
   private func attendInputs(_ layer: VisionLayerWeights) {
     let x = rows(scratch.normed, width: hidden)
-    queue.begin(rows: 3 * hidden, rowCost: hidden * count)
     queue.add(layer.query, x: x, count: count, y: scratch.query)
     queue.add(layer.key, x: x, count: count, y: scratch.key)
     queue.add(layer.value, x: x, count: count, y: scratch.value)

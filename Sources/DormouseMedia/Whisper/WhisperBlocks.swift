@@ -107,7 +107,6 @@ struct WhisperBlocks {
 
   /// Several products of the same rows [count, hidden] at once.
   func products(_ parts: [(Linear, UnsafeMutablePointer<Float>)], _ x: UnsafePointer<Float>, _ count: Int) {
-    queue.begin(rows: parts.reduce(0) { $0 + $1.0.weight.rows }, rowCost: hiddenSize * count)
     for (linear, y) in parts {
       queue.add(linear, x: Activations(floats: x, stride: hiddenSize), count: count, y: y)
     }

@@ -1,9 +1,10 @@
 public import DormouseSupport
 
-/// The rows of several matrices, one matrix behind the other, shared out over a pool's threads in tasks of equal cost:
-/// a few for each thread, so that a late thread costs little, but none so small that handing it out costs more than doing
-/// it. A task may end within one matrix and begin within another: whole matrices, nine experts for two threads say,
-/// would leave threads waiting at the end.
+/// The rows of several matrices, one matrix behind the other, shared out over a pool's threads in tasks of about equal
+/// cost: a few for each thread, so that a late thread costs little, but none so small that handing it out costs more than
+/// doing it. A task may end within one matrix and begin within another: whole matrices, nine experts for two threads say,
+/// would leave threads waiting at the end. Where there are many matrices and much to do with each, as in a prompt, there
+/// are as many tasks as matrices, and only the large ones are cut.
 public struct SharedRows {
   /// One matrix.
   private struct Part {

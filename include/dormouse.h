@@ -302,7 +302,16 @@ enum { /* dormouse_session_options.attention */
 };
 
 enum { /* dormouse_session_options.flags */
-  DORMOUSE_SESSION_PRIVATE = 1 /* neither uses what other sessions computed nor leaves them anything */
+  DORMOUSE_SESSION_PRIVATE = 1,     /* neither uses what other sessions computed nor leaves them anything */
+  DORMOUSE_SESSION_REPRODUCIBLE = 2 /* uses of it only what it would have computed itself, bit for bit: with packed
+                                       weights (int8, int4) its results equal those of the same calls on a private
+                                       session that was never interrupted, whether a beginning was computed, shared,
+                                       forked or restored. Without this flag rows that are shared may have been computed
+                                       in the other form of attention, whose last bits differ, so that after some tokens
+                                       another text may follow. Costs time where the rest of a long prompt behind a
+                                       shared beginning is computed in the form of the whole prompt (docs/numerics.md).
+                                       With native weights sums depend on what else is in a batch: results are equal up
+                                       to rounding with or without it */
 };
 enum { /* dormouse_session_options.overflow: what happens when the context is full */
   DORMOUSE_OVERFLOW_DEFAULT = 0, /* stop */
@@ -442,7 +451,8 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
      "top_k"               0 (off) and up; "top_p" above 0 to 1 (off); "min_p" 0 (off) to 1
      "repetition_penalty"  above 0, 1 is off; "presence_penalty", "frequency_penalty" -100 to 100, 0 is off
      "logit_bias"          object: token id as a string -> -100 to 100
-     "seed"                integer; default 0: same seed, same text
+     "seed"                integer; default 0: same seed and same logits, same text (when logits are equal to the bit:
+                           DORMOUSE_SESSION_REPRODUCIBLE)
      "stop"                a string or an array of up to 16; the text ends before the first that occurs
      "logprobs"            0 (off) to 20 alternatives a token; -1: the chosen token's alone
      "ignore_eos"          true: end tokens do not end the text

@@ -65,10 +65,12 @@ extension SessionOptions {
     case Int32(DORMOUSE_ATTENTION_ABSORBED): attention = .absorbed
     default: throw invalidMember("dormouse_session_options.attention", options.attention)
     }
-    guard options.flags & ~UInt32(DORMOUSE_SESSION_PRIVATE) == 0, options.reserved == 0 else {
+    let knownFlags = UInt32(DORMOUSE_SESSION_PRIVATE) | UInt32(DORMOUSE_SESSION_REPRODUCIBLE)
+    guard options.flags & ~knownFlags == 0, options.reserved == 0 else {
       throw Failure(.invalidArgument, "dormouse_session_options: flags or reserved has bits that mean nothing")
     }
     isPrivate = options.flags & UInt32(DORMOUSE_SESSION_PRIVATE) != 0
+    isReproducible = options.flags & UInt32(DORMOUSE_SESSION_REPRODUCIBLE) != 0
     switch options.overflow {
     case 0, Int32(DORMOUSE_OVERFLOW_STOP): overflow = .stop
     case Int32(DORMOUSE_OVERFLOW_SLIDE): overflow = .slide(keeping: Int(options.keep_tokens))

@@ -14,6 +14,8 @@ public final class LatentCache {
   public let capacity: Int
   /// Tokens held.
   public private(set) var length = 0
+  /// How the rows held were computed.
+  private(set) var forms = RowForms()
 
   private var pages: ContiguousArray<Page> = []
   /// The addresses of `pages`, as the kernels want them.
@@ -104,13 +106,14 @@ extension LatentCache {
     while pages.count > used { pages.removeLast().drop() }
   }
 
-  /// Counts `count` stored rows of every section as held.
+  /// Counts `count` stored rows of every section as held, all computed in `form`.
   /// - Throws: `Failure(.internalError)` when no room was reserved for them.
-  public func advance(by count: Int) throws(Failure) {
+  public func advance(by count: Int, form: RowForm = .unknown) throws(Failure) {
     guard count >= 0, count <= reservedCount else {
       throw Failure(.internalError, "latent cache: advance by \(count), with room for \(reservedCount)")
     }
     length += count
+    forms.append(form, count: count)
   }
 
   /// Forgets all tokens from position `length` on; their pages stay until `trim`.
@@ -120,12 +123,13 @@ extension LatentCache {
       throw Failure(.invalidArgument, "latent cache: truncate to \(length); it holds \(self.length) tokens")
     }
     self.length = length
+    forms.truncate(to: length)
   }
 
   /// A second cache with the same rows: it shares all pages.
   public func fork() throws(Failure) -> LatentCache {
     let copy = try LatentCache(pool: pool, capacity: capacity)
-    try copy.adopt(Array(heldPages), length: length)
+    try copy.adopt(Array(heldPages), length: length, forms: forms)
     return copy
   }
 
@@ -135,15 +139,17 @@ extension LatentCache {
   /// The pages of the rows held.
   var heldPages: ArraySlice<Page> { pages[..<PageLayout.pageCount(length)] }
 
-  /// Holds `pages` in place of its own.
+  /// Holds `pages`, whose rows were computed in `forms`, in place of its own.
   /// - Throws: `Failure(.contextFull)` when they are more than fit, `Failure(.invalidArgument)` when `length` rows need
-  ///   another number of pages, or they belong to another pool.
-  func adopt(_ newPages: [Page], length newLength: Int) throws(Failure) {
+  ///   another number of pages or forms, or they belong to another pool.
+  func adopt(_ newPages: [Page], length newLength: Int, forms newForms: RowForms) throws(Failure) {
     guard newLength <= capacity else {
       throw Failure(.contextFull, "\(newLength) tokens do not fit into a context of \(capacity)")
     }
-    guard newLength >= 0, newPages.count == PageLayout.pageCount(newLength) else {
-      throw Failure(.invalidArgument, "latent cache: \(newPages.count) pages for \(newLength) tokens")
+    guard newLength >= 0, newPages.count == PageLayout.pageCount(newLength), newForms.count == newLength else {
+      throw Failure(
+        .invalidArgument,
+        "latent cache: \(newPages.count) pages and \(newForms.count) forms for \(newLength) tokens")
     }
     guard newPages.allSatisfy({ $0.belongs(to: pool) }) else {
       throw Failure(.invalidArgument, "latent cache: pages of another cache's pool")
@@ -153,6 +159,7 @@ extension LatentCache {
     for page in newPages { append(page) }
     for page in before { page.drop() }
     length = newLength
+    forms = newForms
   }
 }
 

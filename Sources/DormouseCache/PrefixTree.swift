@@ -4,7 +4,8 @@ public import DormouseSupport
 ///
 /// A tree whose nodes are pages: a node's edge is the keys of its page's positions, `PageLayout.tokenCount` of them, or
 /// fewer in a leaf. The longest shared prefix is found key by key, so that the last page of a match may be shared in
-/// part; whoever goes on from there copies it first. What was used longest ago goes when there are more pages than the
+/// part; whoever goes on from there copies it first. Rows of the same positions that were computed in another form stand in
+/// nodes of their own, so that the forms along a path are those of all rows that its last one depends on. What was used longest ago goes when there are more pages than the
 /// tree may keep, or when the budget runs short. Thread: any.
 public final class PrefixTree: Sendable {
   /// What has been asked for and found, in tokens, and pages.
@@ -34,15 +35,24 @@ public final class PrefixTree: Sendable {
 
   /// Gives `cache` the pages of the longest prefix of `keys` that is known, unless it holds as many rows already.
   ///
-  /// - Parameter keys: those of all its rows, and of what will follow.
+  /// - Parameters:
+  ///   - keys: those of all its rows, and of what will follow.
+  ///   - form: in which what follows is to be computed: then only rows are taken over that have the bits that the cache's
+  ///     own would have. Nil where any will do.
   /// - Returns: rows that it did not hold before.
-  public func extend(_ cache: LatentCache, keys: ArraySlice<PositionKey>) throws(Failure) -> Int {
+  public func extend(
+    _ cache: LatentCache, keys: ArraySlice<PositionKey>, form: RowForm? = nil
+  ) throws(Failure) -> Int {
+    let forms = form.map { cache.forms.all + repeatElement($0, count: max(0, keys.count - cache.length)) }
     let outcome: Result<Int, Failure> = state.withLock { nodes in
       nodes.statistics.tokensAsked += max(0, keys.count - cache.length)
-      let match = nodes.match(keys)
+      if let forms, forms.contains(.unknown) { return .success(0) }
+      let match = nodes.match(keys, forms)
       let gain = match.length - cache.length
       guard gain > 0 else { return .success(0) }
-      do throws(Failure) { try cache.adopt(match.pages, length: match.length) } catch { return .failure(error) }
+      do throws(Failure) {
+        try cache.adopt(match.pages, length: match.length, forms: match.forms)
+      } catch { return .failure(error) }
       nodes.statistics.tokensFound += gain
       return .success(gain)
     }
@@ -57,9 +67,10 @@ public final class PrefixTree: Sendable {
   public func insert(_ cache: LatentCache, keys: ArraySlice<PositionKey>, includesLast: Bool) {
     let pages = cache.heldPages
     let length = min(keys.count, cache.length)
+    let forms = cache.forms.all
     state.withLock { nodes in
       nodes.insert(
-        pages, keys: keys.prefix(includesLast ? length : length / PageLayout.tokenCount * PageLayout.tokenCount))
+        pages, keys.prefix(includesLast ? length : length / PageLayout.tokenCount * PageLayout.tokenCount), forms)
       while nodes.statistics.pages > pageLimit, nodes.evictOldest() {}
     }
   }
@@ -77,6 +88,8 @@ public final class PrefixTree: Sendable {
 private struct PrefixNodes: ~Copyable {
   private struct Node {
     var keys: ArraySlice<PositionKey>
+    /// How the rows of these positions were computed.
+    var forms: ArraySlice<RowForm>
     var page: Page?
     var parent: Int
     /// By their first key.
@@ -88,39 +101,47 @@ private struct PrefixNodes: ~Copyable {
 
   /// The root, which has no page, and both ends of the order: its `newer` is the oldest node, its `older` the newest.
   private static let root = 0
-  private var nodes = [Node(keys: [], page: nil, parent: 0, older: 0, newer: 0)]
+  private var nodes = [Node(keys: [], forms: [], page: nil, parent: 0, older: 0, newer: 0)]
   private var free: [Int] = []
   var statistics = PrefixTree.Statistics()
 
   /// The pages of the longest known prefix, whose path counts as used.
-  mutating func match(_ keys: ArraySlice<PositionKey>) -> (pages: [Page], length: Int) {
+  /// - Parameter forms: of all `keys`, where rows of other forms don't match.
+  mutating func match(
+    _ keys: ArraySlice<PositionKey>, _ forms: [RowForm]?
+  ) -> (pages: [Page], length: Int, forms: RowForms) {
     var pages: [Page] = []
+    var found = RowForms()
     var length = 0
     var node = PrefixNodes.root
-    while let (child, common) = best(of: node, keys.dropFirst(length)) {
+    while let (child, common) = best(of: node, keys.dropFirst(length), forms?.dropFirst(length)) {
       if let page = nodes[child].page { pages.append(page) }
+      found.append(contentsOf: nodes[child].forms.prefix(common))
       length += common
       node = child
       if common < PageLayout.tokenCount { break }
     }
     use(node)
-    return (pages, length)
+    return (pages, length, found)
   }
 
   /// Adds the pages of `keys` where they are not known yet; the path counts as used.
-  mutating func insert(_ pages: ArraySlice<Page>, keys: ArraySlice<PositionKey>) {
-    var rest = keys
+  /// - Parameter forms: at least as many as `keys`.
+  mutating func insert(_ pages: ArraySlice<Page>, _ keys: ArraySlice<PositionKey>, _ forms: [RowForm]) {
+    var (restOfKeys, restOfForms) = (keys, forms[...])
     var node = PrefixNodes.root
     for page in pages {
-      let edge = rest.prefix(PageLayout.tokenCount)
+      let edge = restOfKeys.prefix(PageLayout.tokenCount)
       guard !edge.isEmpty else { break }
-      rest = rest.dropFirst(edge.count)
-      if let (child, common) = best(of: node, edge), common == min(edge.count, nodes[child].keys.count) {
+      let edgeForms = restOfForms.prefix(edge.count)
+      restOfKeys = restOfKeys.dropFirst(edge.count)
+      restOfForms = restOfForms.dropFirst(edge.count)
+      if let (child, common) = best(of: node, edge, edgeForms), common == min(edge.count, nodes[child].keys.count) {
         // The same, or one a beginning of the other: the longer stays.
-        if nodes[child].keys.count < edge.count { setPage(child, page, edge) }
+        if nodes[child].keys.count < edge.count { setPage(child, page, edge, edgeForms) }
         node = child
       } else {
-        node = add(page, edge, to: node)
+        node = add(page, edge, edgeForms, to: node)
       }
     }
     use(node)
@@ -149,21 +170,27 @@ private struct PrefixNodes: ~Copyable {
     return removed
   }
 
-  /// The child with most keys in common with `keys`, and how many these are: at least one.
-  private func best(of node: Int, _ keys: ArraySlice<PositionKey>) -> (child: Int, common: Int)? {
+  /// The child with most keys, and forms where they matter, in common, and how many these are: at least one.
+  private func best(
+    of node: Int, _ keys: ArraySlice<PositionKey>, _ forms: ArraySlice<RowForm>?
+  ) -> (child: Int, common: Int)? {
     guard let first = keys.first, let candidates = nodes[node].children[first] else { return nil }
     var best: (child: Int, common: Int)?
     for child in candidates {
-      let common = zip(nodes[child].keys, keys).prefix { $0 == $1 }.count
+      var common = zip(nodes[child].keys, keys).prefix { $0 == $1 }.count
+      if let forms { common = zip(nodes[child].forms.prefix(common), forms).prefix { $0 == $1 }.count }
       if common > best?.common ?? 0 { best = (child, common) }
     }
     return best
   }
 
-  private mutating func add(_ page: Page, _ keys: ArraySlice<PositionKey>, to parent: Int) -> Int {
+  private mutating func add(
+    _ page: Page, _ keys: ArraySlice<PositionKey>, _ forms: ArraySlice<RowForm>, to parent: Int
+  ) -> Int {
     let index = free.popLast() ?? nodes.count
-    // A copy, so that the node does not keep a whole timeline's keys.
-    let node = Node(keys: Array(keys)[...], page: page, parent: parent, older: index, newer: index)
+    // Copies, so that the node does not keep a whole timeline's keys.
+    let node = Node(
+      keys: Array(keys)[...], forms: Array(forms)[...], page: page, parent: parent, older: index, newer: index)
     if index < nodes.count { nodes[index] = node } else { nodes.append(node) }
     page.hold()
     if let first = keys.first { nodes[parent].children[first, default: []].append(index) }
@@ -171,11 +198,14 @@ private struct PrefixNodes: ~Copyable {
     return index
   }
 
-  private mutating func setPage(_ index: Int, _ page: Page, _ keys: ArraySlice<PositionKey>) {
+  private mutating func setPage(
+    _ index: Int, _ page: Page, _ keys: ArraySlice<PositionKey>, _ forms: ArraySlice<RowForm>
+  ) {
     page.hold()
     nodes[index].page?.drop()
     nodes[index].page = page
     nodes[index].keys = Array(keys)[...]
+    nodes[index].forms = Array(forms)[...]
   }
 
   /// Takes out a leaf.
@@ -186,7 +216,7 @@ private struct PrefixNodes: ~Copyable {
       nodes[node.parent].children[first]?.removeAll { $0 == index }
       if nodes[node.parent].children[first]?.isEmpty == true { nodes[node.parent].children[first] = nil }
     }
-    nodes[index] = Node(keys: [], page: nil, parent: PrefixNodes.root, older: index, newer: index)
+    nodes[index] = Node(keys: [], forms: [], page: nil, parent: PrefixNodes.root, older: index, newer: index)
     node.page?.drop()
     free.append(index)
     statistics.pages -= 1

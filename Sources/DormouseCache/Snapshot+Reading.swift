@@ -32,7 +32,7 @@ extension Snapshot {
     let front = try reader.front(header, frontChecksum)
     let cache = try LatentCache(pool: pool, capacity: capacity)
     try cache.reserve(header.rowCount)
-    try cache.advance(by: header.rowCount)
+    for run in front.forms.runs { try cache.advance(by: run.end - cache.length, form: run.form) }
     try reader.fill(cache, header, checksums: front.checksums)
     return (front.snapshot, cache)
   }
@@ -66,7 +66,7 @@ private struct SnapshotReader {
     let limit = SnapshotHeader.textLimit
     let header = try SnapshotHeader(
       layout: layout, keyType: try keyType(bytes), tokenCount: tokens, rowCount: rows,
-      logitCount: logits == 0 ? 0 : vocabularySize,
+      logitCount: logits == 0 ? 0 : vocabularySize, formRunCount: Int(bytes.number(at: 22, as: UInt16.self)),
       identityCount: count("bytes of identity", bytes.number(at: 72), atMost: limit, .malformed),
       descriptionCount: count("bytes of description", bytes.number(at: 80), atMost: limit, .malformed))
     guard file.size == header.fileByteCount else {
@@ -97,7 +97,7 @@ private struct SnapshotReader {
   }
 
   private func keyType(_ bytes: [UInt8]) throws(Failure) -> SnapshotHeader.KeyType {
-    let number: UInt32 = bytes.number(at: 20)
+    let number: UInt16 = bytes.number(at: 20)
     guard let type = SnapshotHeader.KeyType(rawValue: number) else {
       throw unsupported("key type", number, expected: "0 (tokens) or 1 (keys)")
     }
@@ -134,10 +134,10 @@ private struct SnapshotReader {
   /// What stands between header and rows, once it is known that the file's size fits.
   func front(
     _ header: SnapshotHeader, _ checksum: UInt64
-  ) throws(Failure) -> (snapshot: Snapshot, checksums: [UInt64]) {
+  ) throws(Failure) -> (snapshot: Snapshot, forms: RowForms, checksums: [UInt64]) {
     let bytes = try file.read(at: SnapshotHeader.byteCount, count: header.frontByteCount)
     guard XXHash64.hash(bytes) == checksum else {
-      throw malformed("checksum of identity, tokens and logits does not fit: the file is damaged")
+      throw malformed("checksum of identity, tokens, logits and forms does not fit: the file is damaged")
     }
     let identityStart = header.sectionTableByteCount
     guard bytes.prefix(identityStart).elementsEqual(header.sectionTable) else {
@@ -150,13 +150,15 @@ private struct SnapshotReader {
       throw unsupported("the model's identity: written with", writer, expected: Excerpt.name(identity.description))
     }
     let logitsStart = descriptionEnd + header.keyType.byteCount * header.tokenCount
-    let checksumsStart = logitsStart + 4 * header.logitCount
+    let formsStart = logitsStart + 4 * header.logitCount
+    let checksumsStart = formsStart + SnapshotHeader.formRunByteCount * header.formRunCount
     let keys = try keys(bytes, from: descriptionEnd, header)
     let logits = try logits(bytes, from: logitsStart, count: header.logitCount)
+    let forms = try forms(bytes, from: formsStart, header)
     let checksums = (0..<header.pageCount * layout.sections.count).map {
       bytes.number(at: checksumsStart + 8 * $0, as: UInt64.self)
     }
-    return (Snapshot(keys: keys, logits: logits.isEmpty ? nil : logits), checksums)
+    return (Snapshot(keys: keys, logits: logits.isEmpty ? nil : logits), forms, checksums)
   }
 
   private func keys(_ bytes: [UInt8], from start: Int, _ header: SnapshotHeader) throws(Failure) -> [PositionKey] {
@@ -183,6 +185,25 @@ private struct SnapshotReader {
       throw malformed("logit \(index) is \(logits[index]); expected a finite number")
     }
     return logits
+  }
+
+  /// How the rows were computed: unknown where the file does not say.
+  private func forms(_ bytes: [UInt8], from start: Int, _ header: SnapshotHeader) throws(Failure) -> RowForms {
+    var forms = RowForms()
+    for index in 0..<header.formRunCount {
+      let place = start + SnapshotHeader.formRunByteCount * index
+      let end: UInt64 = bytes.number(at: place)
+      guard end > UInt64(forms.count), end <= UInt64(header.rowCount) else {
+        throw malformed(
+          "run \(index) of forms ends at \(end); expected more than \(forms.count) and at most \(header.rowCount)")
+      }
+      forms.append(RowForm(bits: bytes.number(at: place + 8)), count: Int(end) - forms.count)
+    }
+    guard header.formRunCount == 0 || forms.count == header.rowCount else {
+      throw malformed("forms of \(forms.count) rows; expected \(header.rowCount)")
+    }
+    forms.append(.unknown, count: header.rowCount - forms.count)
+    return forms
   }
 
   // MARK: - Rows

@@ -47,9 +47,11 @@ public struct Snapshot: Sendable, Equatable {
     try check(cache, keys, logits, identity, path)
     let tokens = keys.compactMap(\.token)
     let keyType = tokens.count == keys.count ? SnapshotHeader.KeyType.tokens : .keys
+    let forms = runs(of: cache.forms)
     let header = try SnapshotHeader(
       layout: cache.layout, keyType: keyType, tokenCount: keys.count, rowCount: cache.length,
-      logitCount: logits?.count ?? 0, identityCount: identity.bytes.count, descriptionCount: description.count)
+      logitCount: logits?.count ?? 0, formRunCount: forms.count, identityCount: identity.bytes.count,
+      descriptionCount: description.count)
     let file = try ReplacementFile(path: path, byteCount: header.fileByteCount)
     var front = header.sectionTable + identity.bytes + description
     front.reserveCapacity(header.frontByteCount)
@@ -58,6 +60,10 @@ public struct Snapshot: Sendable, Equatable {
     case .keys: for key in keys { front.append(littleEndian: key.value) }
     }
     for logit in logits ?? [] { front.append(littleEndian: logit.bitPattern) }
+    for run in forms {
+      front.append(littleEndian: UInt64(run.end))
+      front.append(littleEndian: run.form.bits)
+    }
     for (page, section, memory) in cache.blocks {
       let block = UnsafeRawBufferPointer(memory)
       front.append(littleEndian: XXHash64.hash(block))
@@ -66,6 +72,11 @@ public struct Snapshot: Sendable, Equatable {
     try write(header.encoded(frontChecksum: XXHash64.hash(front)), at: 0, of: file)
     try write(front, at: SnapshotHeader.byteCount, of: file)
     try file.commit()
+  }
+
+  /// What the file tells of how rows were computed: all of it, or nothing.
+  private static func runs(of forms: RowForms) -> ContiguousArray<RowForms.Run> {
+    forms.hasUnknown || forms.runs.count > SnapshotHeader.formRunLimit ? [] : forms.runs
   }
 
   private static func check(

@@ -9,8 +9,9 @@ internal import DormouseSupport
 ///                             sections' rows have one size, 2 where they differ
 ///    12  byteOrder            UInt32, `byteOrderMark` as the machine has it that wrote the rows
 ///    16  rowType              UInt32: 0 float32, 1 bfloat16, 2 int8
-///    20  keyType              UInt32: 0 for ids of tokens, Int32; 1 for `PositionKey.value`, UInt64, where the timeline
+///    20  keyType              UInt16: 0 for ids of tokens, Int32; 1 for `PositionKey.value`, UInt64, where the timeline
 ///                             has pictures or sound
+///    22  formRunCount         UInt16; 0 where nothing is told of how the rows were computed
 ///    24  sectionCount         UInt64, in version 1 one a layer
 ///    32  rank                 UInt64, of the first section (version 1: kv_lora_rank of all)
 ///    40  rope                 UInt64, likewise (qk_rope_head_dim)
@@ -27,12 +28,14 @@ internal import DormouseSupport
 ///   description  [descriptionCount] bytes, UTF-8
 ///   tokens       [tokenCount] Int32, or UInt64: see keyType
 ///   logits       [logitCount] Float32
+///   forms        [formRunCount][2] UInt64: the position behind a run of rows, which ascends to rowCount, and their
+///                `RowForm.bits`
 ///   checksums    [pages][sectionCount] UInt64, XXH64 of each block of rows
 ///   rows         [pages] blocks [sectionCount][rows held of the page][bytes of a row], the machine's byte order
 ///
 /// So a file has 104 + identityCount + descriptionCount + 4 (tokenCount + logitCount) + sectionCount * 8 pages + rowCount
-/// bytes of a position's rows, where pages is rowCount / 64, rounded up; 4 tokenCount more with keys of type 1, and 8
-/// sectionCount more in version 2.
+/// bytes of a position's rows, where pages is rowCount / 64, rounded up; 4 tokenCount more with keys of type 1, 8
+/// sectionCount more in version 2, and 16 formRunCount.
 struct SnapshotHeader: Equatable {
   static let byteCount = 104
   static let byteOrderMark: UInt32 = 0x0102_0304
@@ -46,7 +49,7 @@ struct SnapshotHeader: Equatable {
   }
 
   /// How the positions of the timeline are told.
-  enum KeyType: UInt32 {
+  enum KeyType: UInt16 {
     case tokens = 0
     case keys = 1
 
@@ -56,12 +59,16 @@ struct SnapshotHeader: Equatable {
   static let magic = Array("DORMSNAP".utf8)
   /// Most bytes of an identity, and of a description.
   static let textLimit = 1 << 16
+  /// Bytes of one run of forms; a timeline with more than `formRunLimit` of them does not tell.
+  static let formRunByteCount = 16
+  static let formRunLimit = Int(UInt16.max)
 
   let layout: PageLayout
   let keyType: KeyType
   let tokenCount: Int
   let rowCount: Int
   let logitCount: Int
+  let formRunCount: Int
   let identityCount: Int
   let descriptionCount: Int
   let pageCount: Int
@@ -73,14 +80,15 @@ struct SnapshotHeader: Equatable {
 
   /// - Throws: `Failure(.malformed)` for a count that is negative, or a file beyond 64 bits.
   init(
-    layout: PageLayout, keyType: KeyType, tokenCount: Int, rowCount: Int, logitCount: Int, identityCount: Int,
-    descriptionCount: Int
+    layout: PageLayout, keyType: KeyType, tokenCount: Int, rowCount: Int, logitCount: Int, formRunCount: Int,
+    identityCount: Int, descriptionCount: Int
   ) throws(Failure) {
     self.layout = layout
     self.keyType = keyType
     self.tokenCount = tokenCount
     self.rowCount = rowCount
     self.logitCount = logitCount
+    self.formRunCount = formRunCount
     self.identityCount = identityCount
     self.descriptionCount = descriptionCount
     pageCount = PageLayout.pageCount(rowCount)
@@ -89,6 +97,7 @@ struct SnapshotHeader: Equatable {
     frontByteCount = try CheckedSize.sum(
       sectionTableByteCount, identityCount, descriptionCount,
       CheckedSize.product(keyType.byteCount, tokenCount, of: what), CheckedSize.product(4, logitCount, of: what),
+      CheckedSize.product(SnapshotHeader.formRunByteCount, formRunCount, of: what),
       CheckedSize.product(8, pageCount, layout.sections.count, of: what), of: what)
     fileByteCount = try CheckedSize.sum(
       SnapshotHeader.byteCount, frontByteCount, CheckedSize.product(rowCount, layout.positionByteCount, of: what),
@@ -123,6 +132,7 @@ struct SnapshotHeader: Equatable {
     withUnsafeBytes(of: SnapshotHeader.byteOrderMark) { bytes.append(contentsOf: $0) }
     bytes.append(littleEndian: SnapshotHeader.number(of: layout.rowType))
     bytes.append(littleEndian: keyType.rawValue)
+    bytes.append(littleEndian: UInt16(truncatingIfNeeded: formRunCount))
     for number in [
       layout.sections.count, layout.sections[0].rank, layout.sections[0].rope, tokenCount, rowCount, logitCount,
       identityCount, descriptionCount,

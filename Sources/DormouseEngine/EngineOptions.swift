@@ -78,6 +78,8 @@ public struct SessionOptions: Sendable, Equatable {
   public var overflow = Overflow.stop
   /// Whether the session neither uses prefixes of others nor leaves its own to them.
   public var isPrivate = false
+  /// Whether rows of others are taken over only where the session would have computed the same bits.
+  public var isReproducible = false
 
   public init() {}
 

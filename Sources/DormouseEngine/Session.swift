@@ -15,6 +15,7 @@ public final class Session: @unchecked Sendable {
   public let options: SessionOptions
   public let contextLength: Int
   public let vocabularySize: Int
+  private let configuration: ModelConfiguration
   let state = CallState(of: "the session")
   /// Everything the session holds, evaluated or not.
   private(set) var timeline = Timeline()
@@ -24,6 +25,9 @@ public final class Session: @unchecked Sendable {
   private(set) var hasLogits = false
   /// Tokens of the last call's prompt whose rows came from other sessions.
   private(set) var sharedCount = 0
+  /// Of a reproducible session until its call's prompt is evaluated: the form for it, chosen before rows of others took
+  /// the place of computing some of it.
+  private var promptForm: AttentionForm?
 
   let store: CacheStore
   let scheduler: Scheduler
@@ -39,7 +43,8 @@ public final class Session: @unchecked Sendable {
     let plan = try engine.plan(for: options)
     try engine.requireRoom(for: plan)
     contextLength = plan.contextLength
-    vocabularySize = try engine.modelFolder().configuration.vocabularySize
+    configuration = try engine.modelFolder().configuration
+    vocabularySize = configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
       plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
     store = try runtime.stores.store(options.cacheType ?? engine.options.defaultCacheType)
@@ -175,9 +180,10 @@ extension Session {
     let hadLogits = hasLogits
     if newCount > 0 { hasLogits = false }
     append(&timeline)
+    promptForm = nil
     do {
       try scheduler.enter(request, terms) { () throws(Failure) in
-        sharedCount = sharesPrefixes ? try prefix.reuse(for: cache, timeline) : 0
+        sharedCount = sharesPrefixes ? try reusePrefix() : 0
         try cache.reserve(timeline.count - cache.length + min(count, contextLength - timeline.count))
       }
     } catch {
@@ -196,6 +202,16 @@ extension Session {
       if !error.isInterruption { keep(before) }
       throw error
     }
+  }
+
+  /// Takes over what others have computed of the timeline.
+  /// - Returns: positions that need not be computed.
+  private func reusePrefix() throws(Failure) -> Int {
+    guard options.isReproducible else { return try prefix.reuse(for: cache, timeline, form: nil) }
+    guard cache.length < timeline.count else { return 0 }
+    let form = attentionForm
+    promptForm = form
+    return try prefix.reuse(for: cache, timeline, form: configuration.rowForm(form))
   }
 
   /// Adds a token at the end, to be evaluated later; the oldest make room where the session slides.
@@ -261,6 +277,8 @@ extension Session {
   ) throws(Failure) {
     let before = cache.length
     let form = attentionForm
+    let rowForm = configuration.rowForm(form)
+    promptForm = nil
     do {
       try encodeMedia { () throws(Failure) in try onStep(cache.length) }
       while cache.length < timeline.count {
@@ -270,7 +288,7 @@ extension Session {
         let count = try step(
           isGenerating: isGenerating && done == timeline.count - 1, form: form,
           logits: allLogits.map { logitsAll(in: $0, from: done - before) } ?? .last(into: logitsTarget))
-        try cache.advance(by: count)
+        try cache.advance(by: count, form: rowForm)
         hasLogits = cache.length == timeline.count && allLogits == nil
         try onStep(cache.length)
       }
@@ -283,6 +301,7 @@ extension Session {
 
   /// The form for all tokens that the cache does not hold, into whatever pieces the scheduler cuts them.
   private var attentionForm: AttentionForm {
+    if let promptForm { return promptForm }
     guard options.attention == .automatic else { return options.attention }
     return .cheaper(count: timeline.count - cache.length, first: cache.length)
   }

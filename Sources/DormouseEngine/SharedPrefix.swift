@@ -12,10 +12,11 @@ struct SharedPrefix {
 
   /// Gives `cache` what other sessions have computed of `timeline`; the last position is to be computed in any case, for
   /// its logits.
+  /// - Parameter form: how the rows must have been computed; nil for any way.
   /// - Returns: positions that need not be computed.
-  mutating func reuse(for cache: LatentCache, _ timeline: Timeline) throws(Failure) -> Int {
+  mutating func reuse(for cache: LatentCache, _ timeline: Timeline, form: RowForm?) throws(Failure) -> Int {
     guard let tree, timeline.count - cache.length > 1 else { return 0 }
-    let count = try tree.extend(cache, keys: timeline.keys(0..<timeline.count - 1)[...])
+    let count = try tree.extend(cache, keys: timeline.keys(0..<timeline.count - 1)[...], form: form)
     if count > 0 { rememberedPageCount = cache.length / PageLayout.tokenCount }
     return count
   }

@@ -1,3 +1,4 @@
+public import DormouseCache
 import DormouseKernels
 
 /// Which of the two equal ways to compute latent attention.
@@ -34,6 +35,16 @@ struct AttentionFormChoice {
     selected = min(window, a.indexer?.selectedCount ?? .max)
   }
 
+  /// Whether `count` tokens behind `first` others are computed in the expanded form, where `form` is asked for.
+  func isExpanded(_ form: AttentionForm, count: Int, first: Int) -> Bool {
+    switch form {
+    case .expanded: true
+    case .absorbed: false
+    case .automatic: isExpanded(count: count, first: first)
+    case .cheaper(let count, let first): isExpanded(count: count, first: first)
+    }
+  }
+
   /// Whether the expanded form takes fewer multiplications, since both run near the arithmetic's peak.
   func isExpanded(count: Int, first: Int) -> Bool {
     let keys = Double(min(first, window - 1)) + Double(count)
@@ -47,5 +58,17 @@ struct AttentionFormChoice {
     let growing = Double(min(count, max(0, most - first)))
     let full = Double(count) - growing
     return growing * (Double(first) + (growing + 1) / 2) + (full > 0 ? full * Double(most) : 0)
+  }
+}
+
+extension ModelConfiguration {
+  /// How rows are computed where `form` is asked for, other than `.automatic`, which depends on how tokens are cut into
+  /// batches: a bit for each kind of layer, set where it takes the expanded form. Of more than 63 kinds nothing is known.
+  public func rowForm(_ form: AttentionForm) -> RowForm {
+    guard form != .automatic, attentions.count < UInt64.bitWidth else { return .unknown }
+    var bits: UInt64 = 0
+    for kind in attentions.indices
+    where AttentionFormChoice(attentions[kind]).isExpanded(form, count: 0, first: 0) { bits |= 1 << UInt64(kind) }
+    return RowForm(bits: bits)
   }
 }

@@ -174,12 +174,7 @@ struct LatentAttention {
   // MARK: - Forms
 
   private func usesExpandedForm(_ segment: ActiveSegment) -> Bool {
-    switch segment.form {
-    case .expanded: true
-    case .absorbed: false
-    case .automatic: form.isExpanded(count: segment.rows.count, first: segment.first)
-    case .cheaper(let count, let first): form.isExpanded(count: count, first: first)
-    }
+    form.isExpanded(segment.form, count: segment.rows.count, first: segment.first)
   }
 
   /// Words of memory that one task of either form works in, or of the indexer; the most of all kinds.

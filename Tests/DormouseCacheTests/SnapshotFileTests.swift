@@ -1,7 +1,8 @@
-import DormouseCache
 import DormouseKernels
 import DormouseSupport
 import Testing
+
+@testable import DormouseCache
 
 /// The files of `Tests/Fuzz/snapshot.py`, which knows the layout from its description only.
 @Suite struct SnapshotFileTests {
@@ -23,7 +24,7 @@ import Testing
   @Test(arguments: [
     ("bfloat16-0", 0, 0, false), ("bfloat16-0-ahead", 0, 2, false), ("bfloat16-1", 1, 0, false),
     ("bfloat16-64-logits", 64, 0, true), ("float32-63", 63, 0, false), ("float32-65-ahead-logits", 65, 1, true),
-    ("int8-130-ahead", 130, 3, false),
+    ("int8-130-ahead", 130, 3, false), ("bfloat16-70-forms", 70, 2, false),
   ])
   func goodFilesAreRead(_ name: String, _ rows: Int, _ ahead: Int, _ hasLogits: Bool) throws {
     let type = try #require(Self.types.first { name.hasPrefix($0.key) }?.value)
@@ -64,6 +65,16 @@ import Testing
     #expect(try again == File(path: Self.folder + "good-bfloat16-5-content").readAll(limit: 10_000))
   }
 
+  /// How rows were computed is told as the file has it; a file that does not tell, or not of all rows, leaves it open.
+  @Test(arguments: [
+    ("bfloat16-70-forms", [(64, 1), (65, 0), (70, 1)]), ("bfloat16-3-forms-unknown", [(1, UInt64.max), (3, 1)]),
+    ("bfloat16-1", [(1, UInt64.max)]),
+  ])
+  func formsAreRead(_ name: String, _ runs: [(Int, UInt64)]) throws {
+    let (_, cache) = try read("good-" + name, try fixture())
+    #expect(cache.forms.runs.map(\.end) == runs.map(\.0) && cache.forms.runs.map(\.form.bits) == runs.map(\.1))
+  }
+
   /// Each bad file, and what is said about it behind its path.
   static let bad: [String: (Status, String)] = [
     "empty": (.malformed, "a file of 0 bytes is no saved session, which has at least 104"),
@@ -73,6 +84,12 @@ import Testing
     "byte-order": (.unsupported, "byte order 0x4030201; expected 0x1020304"),
     "header-damaged": (.malformed, "checksum of the header does not fit: the file is damaged"),
     "key-type": (.unsupported, "key type 2; expected 0 (tokens) or 1 (keys)"),
+    "forms-missing": (.malformed, "file size 198; expected 214 bytes for what its header says"),
+    "forms-many": (.malformed, "file size 230; expected 1048758 bytes for what its header says"),
+    "forms-descending": (.malformed, "run 1 of forms ends at 2; expected more than 2 and at most 3"),
+    "forms-beyond-rows": (.malformed, "run 0 of forms ends at 4; expected more than 0 and at most 3"),
+    "forms-of-no-rows": (.malformed, "run 0 of forms ends at 0; expected more than 0 and at most 0"),
+    "forms-too-few": (.malformed, "forms of 2 rows; expected 3"),
     "row-type": (.unsupported, "row type int8; expected bfloat16"),
     "row-type-unknown": (.unsupported, "row type 3; expected bfloat16"),
     "layer-count": (.unsupported, "layer count 3; expected 2"),
@@ -90,7 +107,7 @@ import Testing
     "size-cut": (.malformed, "file size 197; expected 198 bytes for what its header says"),
     "size-long": (.malformed, "file size 199; expected 198 bytes for what its header says"),
     "size-of-fewer-rows": (.malformed, "file size 198; expected 178 bytes for what its header says"),
-    "front-damaged": (.malformed, "checksum of identity, tokens and logits does not fit: the file is damaged"),
+    "front-damaged": (.malformed, "checksum of identity, tokens, logits and forms does not fit: the file is damaged"),
     "identity": (
       .unsupported, "the model's identity: written with 'another model'; expected 'the model of the corpus'"
     ),
@@ -119,6 +136,6 @@ import Testing
   @Test func noFileIsForgotten() throws {
     let names = Set(TemporaryFolder.names(in: Self.folder))
     #expect(names.filter { $0.hasPrefix("bad-") } == Set(Self.bad.keys.map { "bad-" + $0 }))
-    #expect(names.filter { $0.hasPrefix("good-") }.count == 8 && names.count == 8 + Self.bad.count)
+    #expect(names.filter { $0.hasPrefix("good-") }.count == 10 && names.count == 10 + Self.bad.count)
   }
 }

@@ -66,7 +66,7 @@ def row(kind, position, layer):
 def session(kind="bfloat16", rows=2, ahead=0, **changes):
     """The bytes of a file; `changes` replace fields of its header, parts of its front, or checksums."""
     tokens = changes.get("tokens", [(3 * i + 1) % VOCABULARY for i in range(rows + ahead)])
-    logits, key_type = changes.get("logits", []), changes.get("key_type", 0)
+    logits, key_type, forms = changes.get("logits", []), changes.get("key_type", 0), changes.get("forms", [])
     identity, description = changes.get("identity", b"model 1"), changes.get("description", b"the model of the corpus")
     blocks = []
     for first in range(0, rows, ROWS_IN_PAGE):
@@ -74,10 +74,12 @@ def session(kind="bfloat16", rows=2, ahead=0, **changes):
         blocks += [b"".join(row(kind, position, layer) for position in held) for layer in range(LAYERS)]
     checksums = [xxh64(block) for block in blocks]
     front = identity + description + struct.pack(f"<{len(tokens)}{'Q' if key_type == 1 else 'i'}", *tokens)
-    front += struct.pack(f"<{len(logits)}f", *logits) + struct.pack(f"<{len(checksums)}Q", *checksums)
+    front += struct.pack(f"<{len(logits)}f", *logits)
+    front += b"".join(struct.pack("<2Q", end, form) for end, form in forms)
+    front += struct.pack(f"<{len(checksums)}Q", *checksums)
     header = changes.get("magic", b"DORMSNAP") + struct.pack(
-        "<4I9Q", changes.get("version", 1), changes.get("byte_order", 0x01020304),
-        changes.get("row_type", ["float32", "bfloat16", "int8"].index(kind)), key_type,
+        "<3I2H9Q", changes.get("version", 1), changes.get("byte_order", 0x01020304),
+        changes.get("row_type", ["float32", "bfloat16", "int8"].index(kind)), key_type, changes.get("form_run_count", len(forms)),
         changes.get("layers", LAYERS), changes.get("rank", RANK), changes.get("rope", ROPE),
         changes.get("token_count", len(tokens)), changes.get("row_count", rows),
         changes.get("logit_count", len(logits)), changes.get("identity_count", len(identity)),
@@ -95,6 +97,8 @@ GOOD = {
     "float32-63": session("float32", rows=63),
     "float32-65-ahead-logits": session("float32", rows=65, ahead=1, logits=LOGITS),
     "int8-130-ahead": session("int8", rows=130, ahead=3),
+    "bfloat16-70-forms": session(rows=70, ahead=2, forms=[(64, 1), (65, 0), (70, 1)]),
+    "bfloat16-3-forms-unknown": session(rows=3, logits=LOGITS, forms=[(1, MASK), (3, 1)]),
     "bfloat16-5-content": session(rows=5, ahead=1, key_type=1, tokens=[1, CONTENT + 7, CONTENT, MASK, 15, CONTENT]),
 }
 BAD = {
@@ -105,6 +109,12 @@ BAD = {
     "byte-order": session(byte_order=0x04030201),
     "header-damaged": session(header_damage=1),
     "key-type": session(key_type=2),
+    "forms-missing": session(form_run_count=1),
+    "forms-descending": session(rows=3, forms=[(2, 1), (2, 0), (3, 1)]),
+    "forms-too-few": session(rows=3, forms=[(2, 1)]),
+    "forms-beyond-rows": session(rows=3, forms=[(4, 1)]),
+    "forms-of-no-rows": session(rows=0, forms=[(0, 1)]),
+    "forms-many": session(forms=[(1, 1), (2, 0)], form_run_count=65535),
     "row-type": session("int8"),
     "row-type-unknown": session(row_type=3),
     "layer-count": session(layers=3),

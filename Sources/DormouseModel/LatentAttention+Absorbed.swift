@@ -8,9 +8,9 @@ import DormouseSupport
 /// and span of cached rows (flash decoding); joining the spans and the product with the value rows by head.
 extension LatentAttention {
   /// Tokens of a round, and spans of a token, at most.
-  private static let roundSize = 16
+  static let roundSize = 16
   /// Tokens times spans of a round at most, which bounds its memory.
-  private static let slotCount = 128
+  static let slotCount = 128
   /// Rows of a span, as long as there are not too many spans.
   private static let usualSpan = 256
   /// A token's rows are cut into a multiple of this, so that few threads share them evenly; rounding rows up may leave
@@ -79,7 +79,7 @@ extension LatentAttention {
   }
 
   /// Tokens that are computed at once.
-  private struct Round {
+  struct Round {
     /// Their rows in the scratch memory follow each other.
     let tokens: ArraySlice<AbsorbedTokens.Token>
     let firstRow: Int

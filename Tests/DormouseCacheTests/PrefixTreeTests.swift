@@ -241,4 +241,19 @@ import Testing
     }
     #expect(fixture.isUnused)
   }
+
+  /// A page that a longer one takes the place of is let go: whoever holds it may write to it again without a copy.
+  @Test func aLongerPageTakesThePlaceOfAShorterOne() throws {
+    let fixture = try Fixture()
+    let tree = fixture.tree()
+    let tokens = someTokens(100)
+    let held = try fixture.cache(Array(tokens.prefix(30)))
+    tree.insert(held, keys: keys(Array(tokens.prefix(30))), includesLast: true)
+    #expect(fixture.pool.statistics.shared == 1)
+    tree.insert(try fixture.cache(Array(tokens.prefix(50))), keys: keys(Array(tokens.prefix(50))), includesLast: true)
+    #expect(fixture.pool.statistics.shared == 0)
+    let used = fixture.pool.statistics.used
+    try held.append(Array(tokens.prefix(31)))
+    #expect(fixture.pool.statistics.used == used)
+  }
 }

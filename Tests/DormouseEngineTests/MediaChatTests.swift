@@ -90,10 +90,25 @@ import Testing
     #expect(steps["count"]?.integerValue ?? 0 >= 5 + 2)
   }
 
+  /// Cancelled while the film is encoded, before a token of the prompt is computed; the next call begins anew.
   @Test func cancellingStopsAnEncoding() throws {
     let session = try MediaChats.session(try MediaChats.engine(Self.folder))
+    // Without a call under way it does nothing.
     session.cancel()
     let conversation = try #require(Self.conversations.first { $0.name == "video" })
+    var events: [GenerationEvent] = []
+    let failure = #expect(throws: Failure.self) {
+      _ = try session.chat(
+        messages: conversation.messages, attachments: conversation.attachments, configuration: nil
+      ) { event in
+        events.append(event)
+        session.cancel()
+        return 0
+      }
+    }
+    #expect(failure?.status == .cancelled)
+    #expect(events.map(\.kind) == [.prompt] && events.first?.counts.promptDone == 0)
+    #expect(try session.length() == 0 || session.length() == conversation.ids.count)
     #expect(try MediaChats.chat(session, conversation).tokens == conversation.greedy)
   }
 

@@ -135,4 +135,27 @@ import Testing
     try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
     return logits
   }
+
+  /// What a session computes after it was truncated, or restored from a file, is left to others as well.
+  @Test(arguments: [false, true]) func whatFollowsARewindIsSharedToo(_ restores: Bool) throws {
+    let engine = try Runs.engine()
+    let first = try Runs.session(engine)
+    try first.prefill(prompt)
+    let tail = Runs.tokens(150, seed: 9)
+    var held: [Int32] = []
+    if restores {
+      let folder = try TemporaryFolder()
+      let saved = try Runs.session(try Runs.engine())
+      try saved.prefill(tail)
+      try saved.save(to: folder.path + "/session")
+      try first.restore(from: folder.path + "/session")
+      try first.prefill([1])
+    } else {
+      held = Array(prompt[..<10])
+      try first.truncate(to: 10)
+      try first.prefill(tail)
+    }
+    let answer = try Runs.generate(try Runs.session(engine), held + tail + (restores ? [1, 2] : []))
+    #expect(answer.events.last?.counts.promptShared == 128)
+  }
 }

@@ -98,4 +98,20 @@ import Testing
     #expect(result.alternatives.map(\.token) == [1, 3, 2])
     #expect(abs(Double(result.alternatives[0].logProbability) - (2 - log(total))) < 1e-6)
   }
+
+  private func picks(_ parameters: SamplingParameters, _ logits: [Float]) -> Set<Int32> {
+    Set(draw(parameters, logits, times: 500).keys)
+  }
+
+  /// The smallest head that reaches top_p: what reaches it exactly is enough.
+  @Test func topPThatIsMetExactlyTakesNoMore() {
+    #expect(picks(SamplingParameters(temperature: 1, topP: 0.5), [0, 0]) == [0])
+    #expect(picks(SamplingParameters(temperature: 1, topP: 0.75), [0, 0, 0, 0]) == [0, 1, 2])
+  }
+
+  /// At least min_p of the best one's weight: what has just that stays.
+  @Test func minPKeepsWhatIsAtItsBorder() {
+    #expect(picks(SamplingParameters(temperature: 1, minP: 1), [0, 0, -1]) == [0, 1])
+    #expect(picks(SamplingParameters(temperature: 1, minP: 0.9), [0, 0, -1]) == [0, 1])
+  }
 }

@@ -43,7 +43,8 @@ import Testing
     let statistics = try engine.statistics()
     #expect(statistics["sessions"]?["left"]?.integerValue == Int64(lengths.count))
     #expect(statistics["sessions"]?["working"]?.integerValue == 0)
-    #expect(statistics["steps"]?["largest_batch"]?.integerValue ?? 0 <= Int64(batchLimit))
+    let largest = statistics["steps"]?["largest_batch"]?.integerValue ?? 0
+    #expect(largest <= Int64(batchLimit) && (largest > 1) == (batchLimit > 1))
     #expect(statistics["tokens"]?["generated"]?.integerValue == Int64(lengths.count * 39))
   }
 
@@ -253,5 +254,91 @@ import Testing
       if (try? condition()) == true { return }
     }
     Issue.record("what was waited for did not come")
+  }
+
+  /// While somebody generates, a prompt is read in pieces of `prompt_tokens_per_step`.
+  @Test func promptsAreCutWhileOthersGenerate() throws {
+    let engine = try Runs.engine { $0.promptTokensPerStep = 13 }
+    let (threads, gate, begun) = (Threads(), Gate(), Gate())
+    let busy = try Runs.session(engine)
+    try threads.start {
+      _ = try busy.generate([1, 2, 3], configuration: #"{"max_tokens": 3, "ignore_eos": true}"#) { event in
+        if event.kind == .token, event.counts.generatedTokens == 2 {
+          begun.open()
+          gate.wait()
+        }
+        return 0
+      }
+    }
+    begun.wait()
+    let events = try Runs.generate(Runs.session(engine), Runs.tokens(100, seed: 4), 1).events
+    gate.open()
+    threads.join()
+    let done = events.filter { $0.kind == .prompt }.map(\.counts.promptDone)
+    #expect(zip([0] + done, done).allSatisfy { $1 - $0 <= 13 } && done.last == 100)
+    // Alone it is read at once.
+    let alone = try Runs.generate(Runs.session(engine), Runs.tokens(100, seed: 5), 1).events
+    #expect(alone.filter { $0.kind == .prompt }.map(\.counts.promptDone) == [100])
+  }
+
+  /// Seconds are counted where they were spent, and no more of them than have passed.
+  @Test func secondsAreThoseOfTheSteps() throws {
+    let engine = try Runs.engine { $0.sharesPrefixes = false }
+    func seconds() throws -> [String: Double] {
+      let object = try #require(try engine.statistics()["seconds"]?.objectValue)
+      return Dictionary(object.map { ($0.key, $0.value.doubleValue ?? .nan) }) { first, _ in first }
+    }
+    let start = Clock.now()
+    let session = try Runs.session(engine)
+    try session.prefill(Runs.tokens(200, seed: 1))
+    let read = try seconds()
+    #expect(read["prompt"] ?? 0 > 0 && read["generation"] == 0 && read["mixed"] == 0)
+    _ = try Runs.generate(session, [], 20)
+    let answered = try seconds()
+    #expect(answered["prompt"] == read["prompt"] && answered["generation"] ?? 0 > 0 && answered["mixed"] == 0)
+    let (threads, gate, begun) = (Threads(), Gate(), Gate())
+    try threads.start {
+      _ = try session.generate([1], configuration: #"{"max_tokens": 30, "ignore_eos": true}"#) { event in
+        if event.kind == .token, event.counts.generatedTokens == 2 { begun.open() }
+        return 0
+      }
+      gate.open()
+    }
+    begun.wait()
+    while try seconds()["mixed"] == 0, try session.length() < 251 {
+      try Runs.session(engine).prefill(Runs.tokens(30, seed: 7))
+    }
+    gate.wait()
+    threads.join()
+    let all = try seconds()
+    let spent = ["prompt", "mixed", "generation"].reduce(0) { $0 + (all[$1] ?? .nan) }
+    #expect(spent > 0 && spent <= Clock.now() - start)
+  }
+
+  /// A cancelled prompt ends inside its step: the step counts, and none of its tokens stays.
+  @Test func cancellingEndsAStepHalfway() throws {
+    let engine = try Engine(path: Fixtures.shippedModel, options: EngineOptions())
+    let tokens = (0..<1000).map { Int32($0 * 37 % 1000) }
+    for attempt in 1...30 {
+      let session = try Runs.session(engine) {
+        $0.contextLength = 1024
+        $0.isPrivate = true
+      }
+      let before = try engine.statistics()["steps"]?["count"]?.integerValue
+      let threads = Threads()
+      let status = Locked<Status?>(nil)
+      try threads.start {
+        let found = Runs.status { try session.prefill(tokens) }
+        status.withLock { $0 = found }
+      }
+      try waitFor { try engine.statistics()["sessions"]?["working"]?.integerValue == 1 }
+      usleep(UInt32(attempt * 500))
+      session.cancel()
+      threads.join()
+      let steps = try engine.statistics()["steps"]?["count"]?.integerValue
+      let length = try session.length()
+      if status.withLock({ $0 }) == .cancelled, steps == before.map({ $0 + 1 }), length == 0 { return }
+    }
+    Issue.record("no step was ended by cancelling")
   }
 }

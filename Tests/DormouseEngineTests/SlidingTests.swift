@@ -48,4 +48,16 @@ import Testing
     let engine = try Runs.engine()
     #expect(Runs.status { _ = try sliding(engine, context: 64, keeping: 64) } == .invalidArgument)
   }
+
+  /// What slides out of a page that others hold too is computed anew in a page of its own: nobody else's rows change.
+  @Test func slidingLeavesSharedPagesAlone() throws {
+    let engine = try Runs.engine()
+    let prompt = Runs.tokens(130, seed: 3)
+    let first = try Runs.session(engine)
+    try first.prefill(prompt)
+    _ = try Runs.generate(try sliding(engine, context: 140, keeping: 5), prompt, 60)
+    let expected = try Runs.alone(prompt + [1], 12)
+    #expect(try Runs.generate(Runs.session(engine), prompt + [1], 12).tokens == expected)
+    #expect(try Runs.generate(first, [1], 12).tokens == expected)
+  }
 }

@@ -37,4 +37,10 @@ import Testing
     }
     #expect(matcher.finish().isEmpty)
   }
+
+  /// Of two stops in one piece the one that begins first counts, whatever their order in the list.
+  @Test(arguments: [["END", "STOP"], ["STOP", "END"], ["P b", "STOP", "END"]])
+  func theEarliestOfSeveralCounts(_ stops: [String]) {
+    #expect(run("a STOP b END c", stops: stops, pieces: [100]) == ("a ", true))
+  }
 }

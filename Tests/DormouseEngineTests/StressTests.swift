@@ -21,12 +21,14 @@ import Testing
     let folder = try TemporaryFolder()
     let path = folder.path
     let histories = Locked<[[Int32]: [Int32]]>([:])
+    let cancelled = Locked(0)
     let threads = Threads()
     for thread in 0..<Self.threadCount {
       try threads.start {
         var worker = Worker(engine: engine, path: "\(path)/\(thread)", seed: UInt64(thread))
         for _ in 0..<Self.operationCount / Self.threadCount { try worker.operate() }
         histories.withLock { $0.merge(worker.answers) { first, _ in first } }
+        cancelled.withLock { $0 += worker.cancelledCount }
       }
     }
     threads.join()
@@ -37,6 +39,9 @@ import Testing
     let pages = try Runs.pages(engine)
     #expect(pages.used == pages.prefixes)
     #expect(pages.shared == 0)
+    // One call in eleven is to be cancelled, most of them before they are done.
+    #expect(cancelled.withLock { $0 } > 0)
+    #expect(statistics["sessions"]?["failed"]?.integerValue == 0)
     try expectAsAlone(histories.withLock { $0 })
   }
 
@@ -65,6 +70,8 @@ private struct Worker {
   private var saved: [Int32]?
   /// What each timeline was answered.
   private(set) var answers: [[Int32]: [Int32]] = [:]
+  /// Calls that ended by being cancelled.
+  private(set) var cancelledCount = 0
 
   private static let mostSessions = 3
   private static let context = 256
@@ -159,6 +166,7 @@ private struct Worker {
     let status = Runs.status { try session.prefill(tokens) }
     canceller.join()
     #expect(status == nil || status == .cancelled)
+    cancelledCount += status == .cancelled ? 1 : 0
     let length = try session.length()
     #expect(length <= held.count + tokens.count)
     entries[index].tokens = Array((held + tokens).prefix(length))

@@ -1,4 +1,5 @@
 import DormouseEngine
+import DormouseKernels
 import DormouseMedia
 import DormouseSupport
 import Testing
@@ -86,6 +87,31 @@ import Testing
     let engine = try Engine(path: prompt.folder, options: EngineOptions())
     let ids = try engine.tokenize(messages: prompt.messages, attachments: try prompt.attachments())
     #expect(ids == (try golden.integers("\(prompt.name).input_ids")))
+  }
+
+  /// A sound at another rate is heard as what the resampler makes of it.
+  @Test func otherRatesAreHeardAsResampled() throws {
+    let prompt = Self.prompts[0]
+    func logits(_ attachments: [MediaItem]) throws -> [Float] {
+      let session = try Self.session(prompt)
+      _ = try session.chat(
+        messages: prompt.messages, attachments: attachments, configuration: #"{"max_tokens": 1}"#) { _ in 0 }
+      var logits = [Float](repeating: .nan, count: session.vocabularySize)
+      try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
+      return logits
+    }
+    var resampler = try Resampler(from: 48000, to: 16000, kernels: Kernels.selected())
+    let samples = Sounds.voice(prompt.sounds[0].0, seed: prompt.sounds[0].1)
+    var brought = [Float](repeating: 0, count: samples.count)
+    let count = try brought.withUnsafeMutableBufferPointer { target in
+      let first = try samples.withUnsafeBufferPointer { try resampler.append($0, into: target) }
+      return first + (try resampler.finish(into: .init(rebasing: target[first...])))
+    }
+    var sound = try HeldSound(channelCount: 1, rate: 16000)
+    try brought[..<count].withUnsafeBufferPointer { try sound.append($0) }
+    let found = try logits(prompt.attachments(rate: 48000))
+    #expect(try relativeError(found, logits([.audio(sound)])) <= 1e-6)
+    #expect(try relativeError(found, logits(prompt.attachments())) > 1e-3)
   }
 
   /// A sound at another rate is another sound, of as many seconds.

@@ -45,7 +45,9 @@ import Testing
   }
 
   @Test func products() throws {
-    for product in goldens["products"]?.arrayValue ?? [] {
+    let products = try #require(goldens["products"]?.arrayValue)
+    #expect(products.count >= 3)
+    for product in products {
       let (rows, columns) = (try integer(product["rows"]), try integer(product["columns"]))
       let weights = try integers(product["weights"]).map { UInt8(truncatingIfNeeded: $0) }
       let isFloat = product["scale_type"] == "float32"

@@ -23,6 +23,30 @@ import Testing
     for kernels in usableKernels { try check(kernels, .float32, 4, 16, 4, 200, size: 60) }
   }
 
+  /// A first block whose scores are all -infinity counts for nothing, and makes no NaN.
+  @Test(arguments: [1, 16]) func scoresOfMinusInfinityCountForNothing(_ heads: Int) {
+    let (rank, rope, count) = (16, 4, 150)
+    for kernels in usableKernels {
+      var values = Random.list(count * (rank + rope), seed: 1)
+      // The first rotated channel of the rows of the first block, and of one behind it.
+      for row in Array(0..<64) + [100] { values[row * (rank + rope) + rank] = -.infinity }
+      var query = Random.list(heads * (rank + rope), seed: 2)
+      for head in 0..<heads { query[head * (rank + rope) + rank] = 1 }
+      let rows = TestRows(kernels, .float32, values, rank: rank, rope: rope)
+      let kept = (64..<count).filter { $0 != 100 }
+      let others = TestRows(
+        kernels, .float32, kept.flatMap { Array(values[$0 * (rank + rope)..<($0 + 1) * (rank + rope)]) }, rank: rank,
+        rope: rope)
+      func attended(_ rows: TestRows) -> [Float] {
+        var out = [Float](repeating: .nan, count: heads * rank)
+        kernels.attendLatent(query: query, heads: heads, rows: rows.rows, count: rows.count, scale: 0.3, into: &out)
+        return out
+      }
+      let (found, wanted) = (attended(rows), attended(others))
+      #expect(zip(found, wanted).allSatisfy { abs($0 - $1) < 1e-5 }, "\(kernels.instructionSet)")
+    }
+  }
+
   /// Spans of rows joined are the whole, whatever their lengths; the scratch memory is as large as it is said to be.
   @Test(arguments: [[50], [1, 49], [20, 20, 10], [3, 4, 5, 6, 7, 25]])
   func spansCanBeJoined(_ lengths: [Int]) throws {

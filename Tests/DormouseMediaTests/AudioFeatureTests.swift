@@ -144,25 +144,6 @@ import Testing
     }
   }
 
-  /// 30 s on one thread; the best of several runs, since others may share the machine.
-  @Test func halfAMinuteIsFast() throws {
-    let test = Case(name: "speed", channels: 128, samples: Sounds.voice(Self.chunk, seed: 1), paddedTo: Self.chunk)
-    let spectrogram = try LogMelSpectrogram(LogMelConfiguration(featureSize: test.channels))
-    let pool = try ThreadPool(threadCount: 1)
-    var rows = [Float](repeating: 0, count: 3000 * test.channels)
-    let times = try (0..<7).map { _ in
-      try ContinuousClock().measure {
-        try test.samples.withUnsafeBufferPointer { samples in
-          try rows.withUnsafeMutableBufferPointer {
-            try spectrogram.features(of: PaddedSignal(samples), pool: pool, into: $0)
-          }
-        }
-      }
-    }
-    print("log-mel features of 30 s, 128 channels, one thread: \(times.min() ?? .zero)")
-    #expect(times.min() ?? .zero < .milliseconds(50))
-  }
-
   // MARK: - Bad input
 
   static func message(_ body: () throws -> Void) -> String {

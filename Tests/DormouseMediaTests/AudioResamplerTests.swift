@@ -50,10 +50,13 @@ import Testing
     }
   }
 
+  /// Equal rates go through the filter too, which lets all but the highest frequencies pass.
   @Test func equalRatesChangeNothingAudible() throws {
-    let samples = Sounds.voice(3000, seed: 2)
+    let samples = (0..<3000).map { Float(sin(0.3 * Double($0)) + 0.5 * cos(1.1 * Double($0))) }
     let found = try Self.resample(samples, from: 16000)
     #expect(found.count == samples.count)
+    let worst = zip(found, samples).dropFirst(100).dropLast(100).map { abs($0 - $1) }.max() ?? .infinity
+    #expect(worst < 1e-4, "\(worst)")
   }
 
   /// Amplitude of a tone behind the resampler, away from the ends.

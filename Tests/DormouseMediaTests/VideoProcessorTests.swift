@@ -50,7 +50,9 @@ import Testing
   }
 
   @Test func sampledFramesEqualBothProcessors() throws {
-    for row in try GoldenRow.rows("\(Self.file).json", "samplings") {
+    let rows = try GoldenRow.rows("\(Self.file).json", "samplings")
+    #expect(rows.count >= 5)
+    for row in rows {
       var configuration = try VideoProcessorConfiguration.load(folder: "/nowhere")
       configuration.framesPerSecond = try row.number("fps")
       let (total, rate) = (try row.integer("total"), try row.number("rate"))
@@ -76,5 +78,16 @@ import Testing
     #expect(times.map { style.text(seconds: $0) }[1...3] == ["00:00:00.750", "23:59:59.999", "01:01:01.250"])
     #expect(VideoProcessorConfiguration.TimestampStyle.minutes.text(seconds: 90_061.25) == "01:01.250")
     #expect(VideoProcessorConfiguration.TimestampStyle.seconds.text(seconds: 90_061.25) == "01:01")
+  }
+
+  /// The times of a film of which frames are left out are those of the frames that are looked at.
+  @Test func timestampsOfAFilmThatIsSampled() throws {
+    let configuration = try VideoProcessorConfiguration.load(folder: "/nowhere")
+    let times = (0..<600).map { Double($0) * 0.5 }
+    let plan = try VideoPlan(
+      configuration, frameCount: 600, framesPerSecond: 30, width: 28, height: 28, timestamps: times)
+    let wanted = plan.chunks.map { VideoProcessorConfiguration.TimestampStyle.hours.text(seconds: times[$0.frames[0]]) }
+    #expect(plan.chunks.map(\.timestamp) == wanted)
+    #expect(plan.chunks.flatMap(\.frames).count < 600)
   }
 }

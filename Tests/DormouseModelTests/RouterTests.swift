@@ -99,6 +99,13 @@ import Testing
   func refusesBadDocuments(_ document: String, _ mention: String) throws {
     #expect { try Router(json: JSON.parse(document)) } throws: { "\($0)".contains(mention) }
   }
+
+  /// Where all scores vanish the weights are 0, and no NaN.
+  @Test func scoresOfZeroAreNormalisedToZero() throws {
+    let router = Router(RouterConfiguration(ungrouped: 4, expertsPerToken: 2, scalingFactor: 1))
+    let found = try Self.route(router, [-200, -200, -200, -200], bias: [0, 0, 0, 0], count: 1)
+    #expect(found.weights == [0, 0] && found.ids == [0, 1])
+  }
 }
 
 extension Router {

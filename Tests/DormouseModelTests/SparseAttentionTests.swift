@@ -14,7 +14,8 @@ import Testing
   @Test(arguments: models, [1, 2, 20, 21, 24, 25, 63, 64, 65, 150])
   func promptsOfEveryLength(_ name: String, _ length: Int) throws {
     let golden = try ParityTests.Golden(name)
-    guard length <= golden.ids.count else { return }
+    // Of some goldens the last lengths are the same, their whole.
+    let length = min(length, golden.ids.count)
     let model = try Fixtures.open(name)
     let vocabulary = model.configuration.vocabularySize
     for form in [AttentionForm.automatic, .expanded, .absorbed, .cheaper(count: length, first: 0)] {

@@ -89,6 +89,19 @@ import Testing
     #expect(found?.message.contains("model.safetensors: cannot open") == true)
   }
 
+  /// Tensors that share as little as a byte, or leave one out, contradict each other.
+  @Test(arguments: [(8, 7, false), (8, 8, true), (8, 9, false), (8, 0, false), (1, 0, false)])
+  func tensorsMayNotOverlap(_ end: Int, _ start: Int, _ isRight: Bool) throws {
+    let header =
+      "{\"a\":{\"dtype\":\"U8\",\"shape\":[\(end)],\"data_offsets\":[0,\(end)]},"
+      + "\"b\":{\"dtype\":\"U8\",\"shape\":[8],\"data_offsets\":[\(start),\(start + 8)]}}"
+    let folder = try TemporaryFolder()
+    try folder.write("model.safetensors", header: header, data: [UInt8](repeating: 1, count: max(end, start + 8)))
+    let found = failure { _ = try Checkpoint(folder: folder.path) }
+    #expect((found == nil) == isRight, "\(found?.message ?? "accepted")")
+    #expect(found == nil || found?.status == .malformed)
+  }
+
   @Test func survivesEveryTruncationAndManyChanges() throws {
     let bytes = try File(path: fixtures + "/good-empty-tensors/model.safetensors").readAll(limit: 4096)
     let folder = try TemporaryFolder()

@@ -146,12 +146,14 @@ import Testing
       data: [])
     let path = folder.path + "/model.safetensors"
     let header = try File(path: path).size
-    guard truncate(path, off_t(header + size)) == 0 else { return }
+    try #require(truncate(path, off_t(header + size)) == 0)
     let checkpoint = try Checkpoint(folder: folder.path)
     let found = failure {
       _ = try checkpoint.load(["a"], residency: .memory) { _, _ in false }
     }
-    #expect(found?.status == .outOfMemory || found?.status == .cancelled)
+    // A system that promises any memory (vm.overcommit_memory 1) is stopped by the progress instead.
+    let overcommit = try File(path: "/proc/sys/vm/overcommit_memory").readAll(limit: 16).first
+    #expect(found?.status == (overcommit == UInt8(ascii: "1") ? .cancelled : .outOfMemory))
   }
 
   @Test func aHeaderOfManyTensorsIsQuick() throws {

@@ -1,0 +1,70 @@
+import DormouseKernels
+import DormouseLayers
+import DormouseSupport
+import DormouseWeights
+import Testing
+
+@Suite struct TensorSourceTests {
+  /// A checkpoint of one file with these tensors: name, type, shape, bytes.
+  private func checkpoint(
+    _ folder: TemporaryFolder, _ tensors: [(String, String, [Int], [UInt8])]
+  ) throws -> (Checkpoint, TensorStore) {
+    var (members, data): ([String], [UInt8]) = ([], [])
+    for (name, type, shape, bytes) in tensors {
+      members.append(
+        "\"\(name)\":{\"dtype\":\"\(type)\",\"shape\":\(shape),\"data_offsets\":[\(data.count),\(data.count + bytes.count)]}")
+      data += bytes
+    }
+    let header = Array("{\(members.joined(separator: ","))}".utf8)
+    let length = (0..<8).map { UInt8(truncatingIfNeeded: header.count >> ($0 * 8)) }
+    try folder.write("model.safetensors", length + header + data)
+    let checkpoint = try Checkpoint(folder: folder.path)
+    let store = try checkpoint.load(
+      checkpoint.tensorNames, residency: .memory, pool: try ThreadPool(threadCount: 1), progress: nil)
+    return (checkpoint, store)
+  }
+
+  private func bytes(_ floats: [Float]) -> [UInt8] {
+    floats.flatMap { value in (0..<4).map { UInt8(truncatingIfNeeded: value.bitPattern >> (8 * $0)) } }
+  }
+
+  /// Fused experts whose rows are no multiple of a block's have a row of scales more each: 130 rows in blocks of 128.
+  @Test func fusedFloat8ExpertsHaveScalesOfTheirOwn() throws {
+    let (count, rows, columns) = (3, 130, 5)
+    // 0x38 is 1.0; each expert has the scales 2 and 3, 20 and 30, 200 and 300.
+    let scales: [Float] = [2, 3, 20, 30, 200, 300]
+    let folder = try TemporaryFolder()
+    let (checkpoint, store) = try checkpoint(
+      folder,
+      [
+        ("experts", "F8_E4M3", [count, rows, columns], [UInt8](repeating: 0x38, count: count * rows * columns)),
+        ("experts_scale_inv", "F32", [count, 2, 1], bytes(scales)),
+      ])
+    let document: JSON = ["quantization_config": ["quant_method": "fp8", "weight_block_size": [128, 128]]]
+    var source = TensorSource(
+      checkpoint, store: store, panels: nil, try BlockQuantization(document: try JSONFields(document, file: "c")))
+    let kernels = try Kernels.selected()
+    for (index, matrix) in try source.matrices("experts", count: count, rows: rows, columns: columns).enumerated() {
+      for row in 0..<rows {
+        var values = [Float](repeating: 0, count: columns)
+        kernels.dequantize(matrix, row: row, into: &values)
+        #expect(values == Array(repeating: scales[2 * index + row / 128], count: columns), "expert \(index), row \(row)")
+      }
+    }
+  }
+
+  /// All 65,536 half-precision numbers, subnormal ones among them, by the system's own conversion.
+  @Test func halfPrecisionVectorsAreExact() throws {
+    let folder = try TemporaryFolder()
+    let all = (0...UInt16.max).map { $0 }
+    let (checkpoint, store) = try checkpoint(
+      folder,
+      [("norm", "F16", [all.count], all.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] })])
+    var source = TensorSource(checkpoint, store: store, panels: nil, nil)
+    let vector = try source.vector("norm", count: all.count)
+    for bits in all {
+      let (found, wanted) = (vector.pointer[Int(bits)], Float(Float16(bitPattern: bits)))
+      #expect(found.bitPattern == wanted.bitPattern || (found.isNaN && wanted.isNaN), "\(bits)")
+    }
+  }
+}

@@ -27,6 +27,7 @@ extension Engine {
     document["weights"] = weights(modelFolder)
     document["text"] = [
       "tokenizer": .bool(text.tokenizer != nil), "chat_template": .bool(text.chatTemplate != nil),
+      "end_tokens": .array(text.generation.endTokens.sorted().map { .integer(Int64($0)) }),
     ]
     document["instruction_set"] = .string(kernels.instructionSet.rawValue)
     document["threads"] = .size(pool.threadCount)

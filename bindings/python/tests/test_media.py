@@ -1,7 +1,9 @@
 """Pictures, films and sound in chats: arrays, PIL images, files, and what is wrong with them."""
 
 import base64
+import io
 import sys
+import tempfile
 
 import dormouse
 import numpy as np
@@ -120,6 +122,85 @@ def test_pil_images_and_bare_arrays(kimi):
     for make in (lambda array, *_: Image.fromarray(array), lambda array, *_: array):
         with engine.session(private=True) as session:
             assert session.chat(messages(conversation, make), **GREEDY).tokens == conversation["greedy"]
+
+
+def kept(engine, part):
+    """What the session's prompt becomes with a part: tokens, and the first logits, which tell pictures apart."""
+    with engine.session(private=True) as session:
+        answer = session.chat({"role": "user", "content": [part, "x"]}, logprobs=5, temperature=0, max_tokens=2)
+        return [event.alternatives for event in answer if event.kind == "token"]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pil_images_are_held_upright(kimi, orientation):
+    """As the bytes of the same file: photographs of telephones say by EXIF how they were held."""
+    from PIL import Image
+
+    engine, _ = kimi
+    pixels = np.random.default_rng(1).integers(0, 256, (36, 60, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x112] = orientation
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG", exif=exif)
+    opened = Image.open(io.BytesIO(file.getvalue()))
+    expected = kept(engine, dormouse.Image(file.getvalue()))
+    assert kept(engine, opened) == kept(engine, dormouse.Image(opened)) == expected
+    assert (kept(engine, dormouse.Image(pixels)) == expected) == (orientation == 1)
+
+
+def test_pil_images_of_16_bits(kimi):
+    """As the bytes of the same file: the upper byte of each value, not white for everything above 255."""
+    from PIL import Image
+
+    engine, _ = kimi
+    values = np.arange(0, 65536, 26, dtype=np.uint16)[: 48 * 52].reshape(48, 52)
+    file = io.BytesIO()
+    Image.fromarray(values).save(file, "PNG")
+    expected = kept(engine, dormouse.Image(file.getvalue()))
+    opened = Image.open(io.BytesIO(file.getvalue()))
+    assert opened.mode == "I;16" and kept(engine, opened) == expected
+    big = Image.frombytes("I;16B", opened.size, values.astype(">u2").tobytes())
+    assert kept(engine, big) == expected
+    grey = np.repeat((values >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    assert kept(engine, grey) == expected
+    with pytest.raises(ValueError, match="'I'.*64870"):
+        dormouse.Image(Image.fromarray(values.astype(np.int32)))
+    small = (values >> 8).astype(np.int32)
+    assert kept(engine, Image.fromarray(small)) == expected
+
+
+def test_open_files_and_buffers(kimi, tmp_path):
+    engine, _ = kimi
+    path = tmp_path / "picture.png"
+    media_goldens.write_png(path, np.random.default_rng(2).integers(0, 256, (36, 60, 3), dtype=np.uint8))
+    content = path.read_bytes()
+    expected = kept(engine, dormouse.Image(path))
+    with open(path, "rb") as file, open(path) as text, tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(content)
+        spooled.seek(0)
+        for source in (file, spooled, io.BytesIO(content), bytearray(content), memoryview(content)):
+            assert kept(engine, dormouse.Image(source)) == expected
+        with pytest.raises((ValueError, UnicodeDecodeError)):
+            dormouse.Image(text)
+    with pytest.raises(ValueError, match="'rb'"):
+        dormouse.Image(io.StringIO("x"))
+    with pytest.raises(dormouse.InvalidArgumentError, match="0 bytes"):
+        dormouse.Image(file_at_its_end(content))
+    pixels = np.random.default_rng(2).integers(0, 256, (36, 60, 3), dtype=np.uint8)
+    assert kept(engine, dormouse.Image(memoryview(pixels))) == expected
+    frames = np.stack([pixels] * 4)
+    film = tmp_path / "film.mkv"
+    media_goldens.write_film(film, frames, 2.0)
+    with open(film, "rb") as file:
+        assert kept(engine, dormouse.Video(file)) == kept(engine, dormouse.Video(memoryview(film.read_bytes())))
+    assert repr(dormouse.Image(path)) == "<Image 'picture.png'>"
+    assert repr(dormouse.Image(pixels)) == "<Image 60x36>"
+
+
+def file_at_its_end(content):
+    file = io.BytesIO()
+    file.write(content)
+    return file
 
 
 def test_equal_content_is_reused(kimi):

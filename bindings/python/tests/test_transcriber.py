@@ -1,5 +1,7 @@
 """Speech: a Whisper model by itself, and beside a model that reads only."""
 
+import array
+import io
 import threading
 import wave
 
@@ -45,6 +47,42 @@ def test_files_and_samples(transcriber, sound):
         assert transcriber.transcribe(way) == expected
     first = expected.segments[0]
     assert 0 <= first.start < first.end <= 2.1 and first.tokens and first.language == expected.language
+
+
+def test_open_files_and_whole_numbers(transcriber, sound):
+    """Samples of whole numbers are scaled by what their type goes up to, as those of a file."""
+    path, floats = sound
+    expected = transcriber.transcribe(path)
+    with open(path, "rb") as file:
+        assert transcriber.transcribe(file) == expected
+    assert transcriber.transcribe(memoryview(path.read_bytes())) == transcriber.transcribe(io.BytesIO(path.read_bytes()))
+    short = np.round(floats * 32768).astype(np.int16)
+    same = [
+        short, short[:, None], np.stack([short, short], 1), short.astype(np.int32) << 16, array.array("h", short.tolist()),
+        memoryview(short), floats.astype(np.float64), floats.tolist(), list(short),
+        (short.astype(np.int32) + 32768).astype(np.uint16),
+    ]
+    for samples_ in same:
+        assert transcriber.transcribe(samples_, rate=np.int64(16000)) == expected, type(samples_)
+    bytes_ = (short >> 8).astype(np.int8)
+    eight = transcriber.transcribe((bytes_.astype(np.float32) / 128), rate=16000)
+    assert transcriber.transcribe(bytes_, rate=16000) == eight
+    assert transcriber.transcribe((bytes_.astype(np.int16) + 128).astype(np.uint8), rate=16000) == eight
+    for wrong in (short.astype(np.int64), short.tolist(), short > 0):
+        with pytest.raises(ValueError, match="samples"):
+            transcriber.transcribe(wrong, rate=16000)
+    assert repr(expected) == f"<Transcript {expected.text!r}, {len(expected.segments)} segments>" or len(expected.text) > 60
+    assert repr(transcriber) == "<Transcriber good-multilingual>"
+
+
+def test_closing_from_another_thread(sound):
+    """Its call ends with an error, and nothing is freed under it; also where the call's own callback closes it."""
+    for close in (lambda opened: threading.Thread(target=opened.close).start(), lambda opened: opened.close()):
+        opened = dormouse.Transcriber(WHISPER, threads=2)
+        with pytest.raises(dormouse.CancelledError):
+            opened.transcribe(samples(900), rate=16000, on_segment=lambda _: close(opened))
+        with pytest.raises(ValueError, match="closed"):
+            opened.transcribe(samples(), rate=16000)
 
 
 def test_options(transcriber):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import ctypes
+import operator
 from typing import Any, List, Sequence, Tuple
 
 try:
@@ -20,6 +21,54 @@ class Floats:
         if len(self.shape) != dimensions:
             raise ValueError(f"{name} must have {dimensions} dimensions, not {len(self.shape)}")
         self.pointer = _pointer(self._owner, ctypes.c_float)
+
+    def scale(self, middle: float, half: float) -> None:
+        """Takes `middle` from each value and divides by `half`: of values that are a copy of the caller's."""
+        if numpy is not None:
+            self._owner -= numpy.float32(middle)
+            self._owner /= numpy.float32(half)
+        else:
+            for index, value in enumerate(self._owner):
+                self._owner[index] = (value - middle) / half
+
+
+def sound(values: Any) -> Floats:
+    """Samples from -1 to 1, [frames] or [frames, channels]: those of whole numbers of up to 32 bits are divided by what
+    their type goes up to, as files of sound have them, and those of no sign are centred first."""
+    form, size, dimensions = _form(values)
+    if form in "iu" and size > 4:
+        raise ValueError(f"samples of {8 * size} bits have no range of their own: give int16, int32, uint8 or floats")
+    if form not in "iuf":
+        raise ValueError("samples are whole numbers of 8, 16 or 32 bits, or floats from -1 to 1")
+    floats = Floats(values, "samples", 2 if dimensions == 2 else 1)
+    if form in "iu":
+        half = float(1 << (8 * size - 1))
+        floats.scale(half if form == "u" else 0.0, half)
+    return floats
+
+
+def _form(values: Any) -> Tuple[str, int, int]:
+    """Of samples: "i", "u" or "f" for what they are, the bytes of one, and the number of dimensions."""
+    if isinstance(values, (list, tuple)):
+        first = values[0] if values and isinstance(values[0], (list, tuple)) else values
+        if len(first) == 0 or isinstance(first[0], (int, float)):
+            return "f", 4, _checked_list(values)
+    if numpy is not None:
+        samples = numpy.asarray(values)
+        return samples.dtype.kind, samples.dtype.itemsize, samples.ndim
+    view = memoryview(values)
+    letter = view.format.lstrip("@=<>!")
+    kinds = {**dict.fromkeys("bhilq", "i"), **dict.fromkeys("BHILQ", "u"), **dict.fromkeys("efd", "f")}
+    return kinds.get(letter, "?"), view.itemsize, view.ndim
+
+
+def _checked_list(values: Sequence[Any]) -> int:
+    """The dimensions of a list of Python's own numbers, whose whole ones have no type that would tell their range."""
+    dimensions = 2 if values and isinstance(values[0], (list, tuple)) else 1
+    for row in values if dimensions == 2 else [values]:
+        if any(isinstance(value, int) and not -1 <= value <= 1 for value in row):
+            raise ValueError("a list of samples holds numbers from -1 to 1: whole numbers need an array of their type")
+    return dimensions
 
 
 def _float_buffer(values: Any, name: str) -> Tuple[Tuple[int, ...], Any]:
@@ -74,7 +123,7 @@ def raw_bytes(values: Any) -> Any:
 
 def tokens(values: Any) -> Any:
     """Token ids as a ctypes array of int32."""
-    numbers = [int(value) for value in values]
+    numbers = [operator.index(value) for value in values]
     for index, number in enumerate(numbers):
         if not -(2**31) <= number < 2**31:
             raise ValueError(f"token {index} is {number}, beyond 32 bits")

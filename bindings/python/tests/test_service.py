@@ -1,5 +1,6 @@
 """Many sessions of one engine: forks, saved sessions, shared prefixes, sliding, limits and threads."""
 
+import os
 import queue
 import threading
 import time
@@ -325,3 +326,188 @@ def test_limits_of_the_cache():
                 second.prefill([1])
             first.truncate(64)
             second.prefill([1])
+
+
+# Threads on one session
+
+
+def ended(thread):
+    """Waits for a thread that must not hang."""
+    thread.join(60)
+    assert not thread.is_alive()
+
+
+class Reading:
+    """A thread that reads a stream, and what came of it: an Answer, or what was raised."""
+
+    def __init__(self, stream):
+        self.outcome = None
+        self.stream = stream
+        self.thread = threading.Thread(target=self._read, daemon=True)
+        self.thread.start()
+
+    def _read(self):
+        try:
+            self.outcome = self.stream.answer()
+        except BaseException as error:
+            self.outcome = error
+
+    def result(self):
+        ended(self.thread)
+        return self.outcome
+
+
+def test_threads_that_chat_on_one_session(engine):
+    """One answers whole; those that come while it is at work are BusyErrors, at once, and cut nothing."""
+    with engine.session(context_length=1024) as session:
+        for _ in range(10):
+            session.truncate(0)
+            barrier = threading.Barrier(4)
+
+            def work():
+                barrier.wait()
+                try:
+                    return session.generate(prompt(1), **LONG)
+                except dormouse.BusyError as error:
+                    return error
+
+            with ThreadPoolExecutor(4) as pool:
+                outcomes = [future.result(60) for future in [pool.submit(work) for _ in range(4)]]
+            answers = [outcome for outcome in outcomes if isinstance(outcome, dormouse.Answer)]
+            assert answers and all(len(answer.tokens) == 24 for answer in answers)
+            assert all(answer.finish_reason == "length" for answer in answers)
+
+
+def test_a_second_thread_is_told_at_once(engine):
+    with endless(engine) as session, session.generate([1], ignore_eos=True) as stream:
+        next(stream)
+        outcomes = []
+
+        def second():
+            for call in (lambda: session.generate([1], **LONG), lambda: session.prefill([1]), lambda: len(session)):
+                try:
+                    outcomes.append(call())
+                except dormouse.BusyError as error:
+                    outcomes.append(type(error))
+
+        thread = threading.Thread(target=second)
+        thread.start()
+        ended(thread)
+        assert outcomes == [dormouse.BusyError] * 3
+        assert next(stream).kind == "token"
+
+
+@pytest.mark.parametrize("how", ["stream.close", "session.close", "session.cancel"])
+def test_ending_what_another_thread_reads(engine, how):
+    """However early the end comes: before the thread of the work has begun, in the middle, after it."""
+    for delay in range(40):
+        session = endless(engine)
+        stream = session.generate([1], ignore_eos=True)
+        reading = Reading(stream)
+        time.sleep(delay % 10 * 0.0002)
+        while not stream._work.is_started and how == "session.cancel":
+            time.sleep(0)
+        {"stream.close": stream.close, "session.close": session.close, "session.cancel": session.cancel}[how]()
+        assert isinstance(reading.result(), (dormouse.CancelledError, ValueError)), how
+        session.close()
+
+
+def test_closing_a_session_that_another_thread_fills(engine):
+    """Nothing is freed under a call; the call ends with an error."""
+    for _ in range(5):
+        session = engine.session(context_length=1024)
+        outcome = []
+
+        def fill():
+            try:
+                while True:
+                    session.prefill(prompt(1, 512))
+                    session.truncate(0)
+            except (dormouse.CancelledError, ValueError) as error:
+                outcome.append(type(error))
+
+        thread = threading.Thread(target=fill, daemon=True)
+        thread.start()
+        time.sleep(0.01)
+        session.close()
+        ended(thread)
+        assert len(outcome) == 1
+
+
+def test_two_threads_may_read_one_stream(engine):
+    """Each event reaches one of them, and both are told of the end."""
+    with engine.session(context_length=1024) as session:
+        stream = session.generate(prompt(1), max_tokens=200, ignore_eos=True)
+        counts = [0, 0]
+
+        def read(index):
+            for _ in stream:
+                counts[index] += 1
+
+        threads = [threading.Thread(target=read, args=[index], daemon=True) for index in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            ended(thread)
+        assert sum(counts) >= 202 and len(stream.answer().tokens) == 200
+
+
+def test_an_engine_closed_while_others_work(engine):
+    """Sessions keep what they need; calls of the engine's own say that it is closed, and nothing is freed under them."""
+    other = Engine(MODELS / "good-v3-group8")
+    session = endless(other)
+    with session.generate([1], ignore_eos=True) as stream:
+        next(stream)
+        stop = threading.Event()
+        outcomes = []
+
+        def ask():
+            while not stop.is_set():
+                try:
+                    other.statistics()
+                except ValueError as error:
+                    outcomes.append(str(error))
+                    return
+
+        threads = [threading.Thread(target=ask) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        other.close()
+        for thread in threads:
+            ended(thread)
+        stop.set()
+        assert outcomes == ["this engine is closed"] * 3
+        assert next(stream).kind == "token"
+    session.close()
+
+
+def test_a_forked_child_waits_for_nobody(engine):
+    """The thread that fills the stream is not in the child: reading there is an error, and the child ends."""
+    with endless(engine) as session, session.generate([1], ignore_eos=True) as stream:
+        next(stream)
+        child = os.fork()
+        if child == 0:
+            code = 1
+            try:
+                for _ in range(1 << 20):
+                    next(stream)
+            except dormouse.DormouseError as error:
+                code = 0 if "forked" in str(error) else 2
+            finally:
+                os._exit(code)
+        end = time.monotonic() + 60
+        while (status := os.waitpid(child, os.WNOHANG))[0] == 0:
+            assert time.monotonic() < end or os.kill(child, 9)
+            time.sleep(0.01)
+        assert os.waitstatus_to_exitcode(status[1]) == 0
+        assert next(stream).kind == "token"
+
+
+def test_chats_on_a_pool_of_threads(tiny):
+    """As services do it: each event of a stream is asked for by another thread."""
+    with ThreadPoolExecutor(3) as pool, tiny.session() as session:
+        stream = session.chat(QUESTION)
+        events = []
+        while (event := pool.submit(next, stream, None).result(60)) is not None:
+            events.append(event)
+        assert "".join(event.text for event in events) == ANSWER

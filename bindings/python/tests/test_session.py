@@ -1,5 +1,6 @@
 """Session: prefill, logits, answers as streams, stopping them."""
 
+import gc
 import math
 import os
 import signal
@@ -7,8 +8,10 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import pytest
+from conftest import REPOSITORY
 
 import dormouse
 
@@ -16,6 +19,12 @@ numpy = pytest.importorskip("numpy")
 QUESTION = [{"role": "user", "content": "What is 7 plus 5?"}]
 ANSWER = "7 plus 5 is 12."
 ENDLESS = {"ignore_eos": True, "temperature": 5.0}
+
+
+@pytest.fixture
+def kimi_like():
+    with dormouse.Engine(REPOSITORY / "examples" / "models" / "dormouse-omni") as engine:
+        yield engine
 
 
 def test_answer(tiny):
@@ -98,12 +107,72 @@ def test_leaving_a_stream_stops_the_work(tiny):
         assert list(stream) == []
 
 
-def test_a_new_call_ends_the_old_stream(tiny):
+def test_a_second_answer_never_cuts_the_first(tiny):
+    """The session is taken until the first one is read to its end, closed or forgotten."""
     with tiny.session() as session:
-        old = session.chat(QUESTION, **ENDLESS)
-        next(old)
+        first = session.chat(QUESTION)
+        text = next(first).text + next(first).text
+        for call in (session.chat, session.achat, session.generate, session.agenerate):
+            with pytest.raises(dormouse.BusyError, match="not read to its end"):
+                call("x")
+        second = tiny.session().chat(QUESTION)
+        assert next(second).kind == "prompt"
+        assert first.text() == ANSWER and ANSWER.startswith(text)
         assert session.chat(QUESTION, stream=False).text == ANSWER
-        assert list(old) == []
+
+
+def test_streams_that_have_not_begun_take_nothing(tiny):
+    with tiny.session() as session:
+        early, late = session.chat(QUESTION), session.chat(QUESTION)
+        assert late.text() == early.text() == ANSWER
+        early, late = session.chat(QUESTION), session.chat(QUESTION)
+        next(early)
+        with pytest.raises(dormouse.BusyError):
+            next(late)
+        early.close()
+        assert late.text() == ANSWER
+
+
+def test_a_forgotten_stream_frees_what_it_holds(tiny):
+    with tiny.session() as session:
+        for event in session.chat(QUESTION, **ENDLESS):
+            if event.kind == "token":
+                break
+        assert 0 < len(session) < 4096
+        session.truncate(0)
+        iterator = iter(session.chat(QUESTION, **ENDLESS))
+        next(iterator)
+        del iterator
+        assert session.chat(QUESTION, stream=False).text == ANSWER
+        held = weakref.ref(session)
+        stream = session.chat(QUESTION, **ENDLESS)
+        next(stream)
+    del stream, session
+    gc.collect()
+    assert held() is None
+
+
+def test_media_go_with_the_answer(kimi_like):
+    """The pictures of an answer are held while it is made, and no longer."""
+    with kimi_like.session() as session:
+        picture = dormouse.Image(numpy.zeros((28, 28, 3), numpy.uint8))
+        stream = session.chat({"role": "user", "content": [picture, "x"]}, max_tokens=1, ignore_eos=True)
+        held = weakref.ref(picture)
+        del picture
+        assert held() is not None
+        stream.answer()
+        gc.collect()
+        assert held() is None
+
+
+def test_after_the_end_the_session_is_free(tiny):
+    """With the last event in hand, no call is a BusyError by chance."""
+    with tiny.session() as session:
+        for _ in range(50):
+            for event in session.chat(QUESTION, max_tokens=2):
+                if event.kind == "end":
+                    assert len(session) > 0
+                    session.truncate(0)
 
 
 def test_cancel_from_another_thread(tiny):

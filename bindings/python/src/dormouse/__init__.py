@@ -25,8 +25,20 @@ from ._errors import (
     UnsupportedError,
 )
 from ._library import version
+from ._version import __version__
 from .engine import Engine
+from .events import Answer, Event
 from .media import Audio, Image, Video
+from .options import (
+    ChatOptions,
+    GenerationOptions,
+    MediaOptions,
+    Message,
+    Messages,
+    SessionOptions,
+    TemplateOptions,
+    TranscriptionOptions,
+)
 from .parts import (
     InstructionSets,
     LatentCache,
@@ -38,18 +50,22 @@ from .parts import (
     measure_machine,
     multiply,
 )
-from .session import Answer, Event, Session, Stream
+from .session import Session
+from .streams import AsyncStream, Stream
 from .transcriber import Segment, Transcriber, Transcript
 
 __all__ = [
     "Answer",
+    "AsyncStream",
     "Audio",
     "BusyError",
     "CancelledError",
+    "ChatOptions",
     "ContextFullError",
     "DormouseError",
     "Engine",
     "Event",
+    "GenerationOptions",
     "Image",
     "InputOutputError",
     "InstructionSets",
@@ -59,6 +75,9 @@ __all__ = [
     "LibraryNotFoundError",
     "MachineLimits",
     "MalformedError",
+    "MediaOptions",
+    "Message",
+    "Messages",
     "NotFoundError",
     "NumericalError",
     "OutOfMemoryError",
@@ -67,12 +86,16 @@ __all__ = [
     "Router",
     "Segment",
     "Session",
+    "SessionOptions",
     "Stream",
+    "TemplateOptions",
     "TimedOutError",
     "Transcriber",
     "Transcript",
+    "TranscriptionOptions",
     "UnsupportedError",
     "Video",
+    "__version__",
     "force_instruction_set",
     "instruction_sets",
     "measure_machine",

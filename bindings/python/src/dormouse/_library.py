@@ -6,6 +6,7 @@ import ctypes
 import functools
 import os
 import threading
+import weakref
 from pathlib import Path
 from typing import Any, Callable, List, Optional, TypeVar
 
@@ -159,7 +160,11 @@ def interruptible(work: Callable[[], _Result], cancel: Callable[[], None]) -> _R
 
 
 class Handle:
-    """An opaque handle of the library that is freed once: by `close`, a with statement, or the garbage collector.
+    """An opaque handle of the library that is freed once: by `close`, a with statement of its owner, or the garbage
+    collector, and never while a call of any thread is inside the library with it.
+
+        with handle as pointer:
+            call("session_prefill", pointer, ...)
 
     `keep` is a callback that the library may call as long as the handle lives, and while it is freed.
     """
@@ -168,22 +173,93 @@ class Handle:
         self.keep = keep
         self._kind = kind
         self._pointer = pointer
+        self._is_closed = pointer is None
+        self._is_awaited = False
+        # One entry for each call that is inside the library: its thread.
+        self._users: List[int] = []
+        self._changed = threading.Condition(threading.RLock())
+        _handles.add(self)
+
+    def __enter__(self) -> ctypes.c_void_p:
+        with self._changed:
+            if self._is_closed:
+                raise ValueError(f"this {self._kind} is closed")
+            self._users.append(threading.get_ident())
+            return ctypes.c_void_p(self._pointer)
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._users.remove(threading.get_ident())
+            pointer = self._taken() if self._is_closed and not self._users and not self._is_awaited else None
+            self._changed.notify_all()
+        self._free(pointer)
 
     @property
     def pointer(self) -> ctypes.c_void_p:
+        """Of a handle that nobody closes while it is used."""
         if self._pointer is None:
             raise ValueError(f"this {self._kind} is closed")
         return ctypes.c_void_p(self._pointer)
 
     @property
     def is_open(self) -> bool:
-        return self._pointer is not None
+        return not self._is_closed
+
+    def cancel(self, *, blocking: bool = True) -> None:
+        """Tells the call under way to stop. Without `blocking`, not while another thread has the handle's lock."""
+        if self._kind not in _CANCELLABLE or not self._changed.acquire(blocking):
+            return
+        try:
+            if self._pointer is not None:
+                getattr(library(), f"dormouse_{self._kind}_cancel")(self._pointer)
+        finally:
+            self._changed.release()
 
     def close(self) -> None:
+        """Frees the handle. Calls of other threads that can be cancelled are, and waited for; otherwise, and where this
+        very thread is inside such a call (in a callback), the last one out frees it."""
+        with self._changed:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            if self._kind in _CANCELLABLE and threading.get_ident() not in self._users:
+                self._await_users()
+            pointer = None if self._users else self._taken()
+        self._free(pointer)
+
+    def _await_users(self) -> None:
+        self._is_awaited = True
+        try:
+            while self._users:
+                # A cancel that came before the call began, or between two steps, found nothing to stop: say it again.
+                self.cancel()
+                self._changed.wait(0.05)
+        finally:
+            self._is_awaited = False
+
+    def _taken(self) -> Optional[int]:
         pointer, self._pointer = self._pointer, None
+        return pointer
+
+    def _free(self, pointer: Optional[int]) -> None:
         if pointer is not None:
             getattr(library(), f"dormouse_{self._kind}_free")(pointer)
 
     def __del__(self) -> None:
-        if getattr(self, "_pointer", None) is not None:
-            self.close()
+        # Nobody is inside a call any more: whoever is holds the handle.
+        self._is_closed = True
+        self._free(getattr(self, "_pointer", None) and self._taken())
+
+
+_CANCELLABLE = {"session", "transcriber"}
+_handles: "weakref.WeakSet[Handle]" = weakref.WeakSet()
+
+
+def _renew_locks() -> None:
+    """In a forked child, whose other threads are gone, and may have held a lock."""
+    for handle in list(_handles):
+        handle._changed = threading.Condition(threading.RLock())
+        handle._users = [user for user in handle._users if user == threading.get_ident()]
+
+
+os.register_at_fork(after_in_child=_renew_locks)

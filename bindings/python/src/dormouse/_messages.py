@@ -2,26 +2,38 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, List, Mapping, Sequence, Tuple, Union
+from typing import Any, List, Mapping, Tuple
 
+from ._values import document
 from .media import Media, parts
+from .options import Messages
 
-Messages = Union[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]
-"""A list of messages, an object {"messages": [...], "tools": [...]}, or either as JSON."""
+_TEMPLATE_FIELDS = ("tools", "add_generation_prompt", "continue_final_message", "chat_template", "template_variables")
+
+
+def template_fields(options: "dict[str, Any]") -> Mapping[str, Any]:
+    """Takes out of the options of a chat what stands beside its messages."""
+    fields = {name: options.pop(name) for name in _TEMPLATE_FIELDS if name in options}
+    if fields.get("tools", ()) is None:
+        del fields["tools"]
+    return fields
 
 
 def messages_json(messages: Messages, fields: Mapping[str, Any]) -> Tuple[bytes, List[Media]]:
-    """The document of messages, with `fields` (tools, add_generation_prompt, ...) beside them, and the media in it."""
+    """The document of messages, with `fields` (tools, add_generation_prompt, ...) beside them, and the media in it.
+
+    A text is always what the user says, even if it looks like JSON: a text from outside never becomes a message of
+    the system's.
+    """
     if isinstance(messages, str):
-        if not fields:
-            return messages.encode("utf-8"), []
-        messages = json.loads(messages)
-    document = {**messages, **fields} if isinstance(messages, Mapping) else {"messages": list(messages), **fields}
+        messages = [{"role": "user", "content": messages}]
+    elif isinstance(messages, Mapping) and "role" in messages and "messages" not in messages:
+        messages = [messages]
+    whole = {**messages, **fields} if isinstance(messages, Mapping) else {"messages": list(messages), **fields}
     media: List[Media] = []
-    if isinstance(document.get("messages"), list):
-        document["messages"] = [_with_parts(message, media) for message in document["messages"]]
-    return json.dumps(document, ensure_ascii=False).encode("utf-8", "surrogatepass"), media
+    if isinstance(whole.get("messages"), (list, tuple)):
+        whole["messages"] = [_with_parts(message, media) for message in whole["messages"]]
+    return document(whole), media
 
 
 def _with_parts(message: Any, media: List[Media]) -> Any:

@@ -54,9 +54,3 @@ def choice(name: str, value: Optional[str], choices: Mapping[Optional[str], int]
         known = ", ".join(repr(choice) for choice in choices if choice is not None)
         raise ValueError(f"{name} is {value!r}, not one of {known}")
     return choices[value]
-
-
-def unsigned(name: str, value: int, bits: int) -> int:
-    if not 0 <= value < 1 << bits:
-        raise ValueError(f"{name} is {value}, not 0 to 2^{bits} - 1")
-    return value

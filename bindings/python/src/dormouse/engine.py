@@ -5,15 +5,27 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import sys
 from types import TracebackType
-from typing import Any, Callable, Dict, List, Mapping, Optional, Sequence, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
 from . import _abi, _arrays
+from ._errors import DormouseError
 from ._library import Handle, call, filled, text
-from ._messages import Messages, messages_json
-from ._opening import RESIDENCY, Loading, choice, unsigned
+from ._messages import messages_json, template_fields
+from ._opening import RESIDENCY, Loading, choice
+from ._values import Path, document, path_bytes, path_text, unsigned
 from .media import attachments
+from .options import Attention, CacheType, MediaOptions, Messages, Overflow, Residency, WeightsType
 from .session import Session
+
+if TYPE_CHECKING:
+    if sys.version_info >= (3, 11):
+        from typing import Unpack
+    else:
+        from typing_extensions import Unpack
+
+    from .options import SessionOptions, TemplateOptions
 
 _WEIGHTS = {
     None: _abi.WEIGHTS_DEFAULT, "native": _abi.WEIGHTS_NATIVE, "int8": _abi.WEIGHTS_INT8, "int4": _abi.WEIGHTS_INT4,
@@ -48,12 +60,12 @@ class Engine:
 
     def __init__(
         self,
-        path: Union[str, "os.PathLike[str]"],
+        path: Path,
         *,
         threads: int = 0,
         pin_threads: bool = False,
-        residency: Optional[str] = None,
-        weights: Optional[str] = None,
+        residency: Optional[Residency] = None,
+        weights: Optional[WeightsType] = None,
         memory_limit: int = 0,
         cache_limit: int = 0,
         prefix_cache: Union[bool, int] = True,
@@ -61,12 +73,14 @@ class Engine:
         queue_limit: int = 0,
         prompt_tokens_per_step: int = 0,
         without_weights: bool = False,
-        packed_cache: Optional[Union[str, "os.PathLike[str]"]] = None,
-        media: Optional[Mapping[str, Any]] = None,
+        packed_cache: Optional[Path] = None,
+        media: Optional[MediaOptions] = None,
         progress: Optional[Callable[[int, int], object]] = None,
         log: Optional[Callable[[int, str], object]] = None,
     ) -> None:
         self._handle = Handle("engine", None)
+        self._path = path_text(path)
+        self._facts: Optional[Dict[str, Any]] = None
         # The library may log as long as the engine or a session of it lives: their handles hold on to this.
         self._log = _log_function(log)
         loading = Loading(progress)
@@ -81,18 +95,18 @@ class Engine:
             progress=loading.function,
             log=self._log,
             pin_threads=1 if pin_threads else 0,
-            packed_cache_folder=_packed_cache_folder(path, packed_cache),
+            packed_cache_folder=_packed_cache_folder(self._path, packed_cache),
             cache_limit=unsigned("cache_limit", cache_limit, 64),
             prefix_cache_limit=0 if isinstance(prefix_cache, bool) else unsigned("prefix_cache", prefix_cache, 64),
             batch_limit=unsigned("batch_limit", batch_limit, 32),
             queue_limit=unsigned("queue_limit", queue_limit, 32),
             prompt_tokens_per_step=unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
-            media_config=None if media is None else json.dumps(media, default=os.fspath).encode("utf-8"),
+            media_config=None if media is None else _media_config(media),
         )
-        self._handle = Handle("engine", loading.open("engine", os.fsencode(path), options), self._log)
+        self._handle = Handle("engine", loading.open("engine", path_bytes(self._path), options), self._log)
 
     def close(self) -> None:
-        """Frees the engine; sessions that are open keep what they need."""
+        """Frees the engine; sessions that are open keep what they need, and go on. Any thread."""
         self._handle.close()
 
     def __enter__(self) -> "Engine":
@@ -103,21 +117,52 @@ class Engine:
     ) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        if not self._handle.is_open:
+            return f"<Engine {self.name}, closed>"
+        try:
+            facts = self._known()
+            return f"<Engine {facts['model_type']} {self.name}, weights {facts['weights']['precision']}>"
+        except (DormouseError, KeyError):
+            return f"<Engine {self.name}>"
+
+    @property
+    def name(self) -> str:
+        """The last part of the model's path."""
+        return os.path.basename(os.path.abspath(self._path))
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Tokens of the model: ids are less, and logits have so many columns."""
+        return int(self._known()["vocabulary_size"])
+
+    @property
+    def end_tokens(self) -> Tuple[int, ...]:
+        """Ids of the tokens that end an answer."""
+        return tuple(int(token) for token in self._known()["text"]["end_tokens"])
+
+    def _known(self) -> Dict[str, Any]:
+        """`info`, asked for once: it does not change."""
+        if self._facts is None:
+            self._facts = self.info()
+        return self._facts
+
     def info(self) -> Dict[str, Any]:
         """What the model is: architecture, parameters, types, cache bytes a token, ..."""
-        document: Dict[str, Any] = json.loads(text("engine_info", self._handle.pointer))
-        return document
+        return self._document("engine_info")
 
     def statistics(self) -> Dict[str, Any]:
         """What the engine does and has done: sessions, steps, tokens, seconds, cache pages and hits."""
-        document: Dict[str, Any] = json.loads(text("engine_statistics", self._handle.pointer))
-        return document
+        return self._document("engine_statistics")
 
-    def plan(self, **options: Any) -> Dict[str, int]:
+    def plan(self, **options: "Unpack[SessionOptions]") -> Dict[str, int]:
         """The bytes that the engine and one session of these options (see `session`) take at most."""
-        settings = _session_options(**options)
-        plan: Dict[str, int] = json.loads(text("engine_plan", self._handle.pointer, ctypes.byref(settings)))
-        return plan
+        return self._document("engine_plan", ctypes.byref(_session_options(**options)))
+
+    def _document(self, name: str, *arguments: Any) -> Dict[str, Any]:
+        with self._handle as pointer:
+            document: Dict[str, Any] = json.loads(text(name, pointer, *arguments))
+        return document
 
     def tokenize(
         self, content: Union[str, bytes], *, add_special: bool = False, parse_special: bool = False
@@ -127,37 +172,41 @@ class Engine:
         flags = (_abi.TOKENIZE_ADD_SPECIAL if add_special else 0) | (
             _abi.TOKENIZE_PARSE_SPECIAL if parse_special else 0
         )
-        return list(filled(ctypes.c_int32, "engine_tokenize", self._handle.pointer, data, len(data), flags))
+        with self._handle as pointer:
+            return list(filled(ctypes.c_int32, "engine_tokenize", pointer, data, len(data), flags))
 
     def detokenize(self, tokens: Sequence[int], *, skip_special: bool = False) -> str:
         """The text of a list of ids; what is not UTF-8 becomes U+FFFD."""
         ids = _arrays.tokens(tokens)
         flags = _abi.DETOKENIZE_SKIP_SPECIAL if skip_special else 0
-        return text("engine_detokenize", self._handle.pointer, ids, len(ids), flags).decode("utf-8", "replace")
+        with self._handle as pointer:
+            return text("engine_detokenize", pointer, ids, len(ids), flags).decode("utf-8", "replace")
 
-    def render_messages(self, messages: Messages, **fields: Any) -> str:
-        """The prompt that the model's template makes of a chat.
+    def render_messages(self, messages: Messages, **fields: "Unpack[TemplateOptions]") -> str:
+        """The prompt that the model's template makes of a chat (see `Session.chat`).
 
-        `fields` go beside the messages: tools, add_generation_prompt, template_variables.
+        `fields` go beside the messages: tools, add_generation_prompt, continue_final_message, chat_template,
+        template_variables.
         """
-        document, _ = messages_json(messages, fields)
-        return text("engine_render_messages", self._handle.pointer, document).decode("utf-8")
+        content, _ = messages_json(messages, _template_fields(fields))
+        with self._handle as pointer:
+            return text("engine_render_messages", pointer, content).decode("utf-8")
 
-    def tokenize_messages(self, messages: Messages, **fields: Any) -> List[int]:
+    def tokenize_messages(self, messages: Messages, **fields: "Unpack[TemplateOptions]") -> List[int]:
         """The ids of that prompt; control tokens come from the template alone."""
-        document, media = messages_json(messages, fields)
-        pointer = self._handle.pointer
-        return list(
-            filled(ctypes.c_int32, "engine_tokenize_messages_with_attachments", pointer, document, *attachments(media)))
+        content, media = messages_json(messages, _template_fields(fields))
+        name = "engine_tokenize_messages_with_attachments"
+        with self._handle as pointer:
+            return list(filled(ctypes.c_int32, name, pointer, content, *attachments(media)))
 
     def session(
         self,
         *,
         context_length: int = 0,
-        cache: Optional[str] = None,
-        attention: Optional[str] = None,
+        cache: Optional[CacheType] = None,
+        attention: Optional[Attention] = None,
         private: bool = False,
-        overflow: Optional[str] = None,
+        overflow: Optional[Overflow] = None,
         keep_tokens: int = 0,
     ) -> Session:
         """Opens a session: one timeline of tokens.
@@ -171,9 +220,16 @@ class Engine:
             context_length=context_length, cache=cache, attention=attention, private=private, overflow=overflow,
             keep_tokens=keep_tokens,
         )
-        pointer = ctypes.c_void_p()
-        call("session_open", ctypes.byref(pointer), self._handle.pointer, ctypes.byref(options))
-        return Session(self, Handle("session", pointer.value, self._log))
+        opened = ctypes.c_void_p()
+        with self._handle as pointer:
+            call("session_open", ctypes.byref(opened), pointer, ctypes.byref(options))
+        return Session(self, Handle("session", opened.value, self._log))
+
+
+def _template_fields(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Those that are known by name, and the rest, of which the library says what is wrong."""
+    rest = dict(fields)
+    return {**template_fields(rest), **rest}
 
 
 def _log_function(log: Optional[Callable[[int, str], object]]) -> Any:
@@ -208,16 +264,23 @@ def _session_options(
     )
 
 
-def _packed_cache_folder(
-    model: Union[str, "os.PathLike[str]"], choice: Optional[Union[str, "os.PathLike[str]"]]
-) -> Optional[bytes]:
+def _media_config(media: Mapping[str, Any]) -> bytes:
+    config = dict(media)
+    if isinstance(config.get("roots"), (list, tuple)):
+        config["roots"] = [path_text(folder) for folder in config["roots"]]
+    if config.get("speech_model") is not None:
+        config["speech_model"] = path_text(config["speech_model"])
+    return document(config)
+
+
+def _packed_cache_folder(model: str, choice: Optional[Path]) -> Optional[bytes]:
     if choice is None:
         return None
     if choice == "model":
-        folder = os.fspath(model) if os.path.isdir(model) else os.path.dirname(model) or "."
-        return os.fsencode(os.path.join(folder, ".dormouse"))
+        folder = model if os.path.isdir(model) else os.path.dirname(model) or "."
+        return path_bytes(os.path.join(folder, ".dormouse"))
     if choice == "user":
         cache = os.environ.get("XDG_CACHE_HOME", "")
         cache = cache if os.path.isabs(cache) else os.path.join(os.path.expanduser("~"), ".cache")
-        return os.fsencode(os.path.join(cache, "dormouse"))
-    return os.fsencode(choice)
+        return path_bytes(os.path.join(cache, "dormouse"))
+    return path_bytes(choice)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import json
+import operator
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Dict, List, Optional, Tuple, Type
 
 from . import _abi, _arrays
 from ._library import Handle, call, text
+from ._values import document
 
 _TYPES = {
     "f32": (_abi.TYPE_F32, 4), "f16": (_abi.TYPE_F16, 2), "bf16": (_abi.TYPE_BF16, 2),
@@ -20,7 +22,7 @@ _SCALE_TYPES = {"f32": (_abi.TYPE_F32, 4), "f8_e8m0": (_abi.TYPE_F8_E8M0, 1)}
 
 def _create(kind: str, config: Dict[str, Any], *arguments: Any) -> Handle:
     pointer = ctypes.c_void_p()
-    call(kind + "_create", ctypes.byref(pointer), json.dumps(config).encode("utf-8"), *arguments)
+    call(kind + "_create", ctypes.byref(pointer), document(config), *arguments)
     return Handle(kind, pointer.value)
 
 
@@ -30,6 +32,9 @@ class _Part:
     def close(self) -> None:
         """Frees it."""
         self._handle.close()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}{'' if self._handle.is_open else ', closed'}>"
 
     def __exit__(
         self, kind: Optional[Type[BaseException]], error: Optional[BaseException], trace: Optional[TracebackType]
@@ -65,7 +70,8 @@ class Router(_Part):
                 raise ValueError(f"correction_bias has {bias.shape[0]} values, not {self._experts}")
         ids = (ctypes.c_int32 * (tokens * self._chosen))()
         weights = (ctypes.c_float * (tokens * self._chosen))()
-        call("router_route", ids, weights, self._handle.pointer, values.pointer, bias and bias.pointer, tokens)
+        with self._handle as pointer:
+            call("router_route", ids, weights, pointer, values.pointer, bias and bias.pointer, tokens)
         shape = [tokens, self._chosen]
         return _arrays.shaped(ids, shape), _arrays.shaped(weights, shape)
 
@@ -82,15 +88,16 @@ class LatentCache(_Part):
             "kv_lora_rank": kv_lora_rank, "qk_rope_head_dim": qk_rope_head_dim, "capacity": capacity, "type": type,
         }
         self._handle = _create("latent_cache", config)
-        self._rank = kv_lora_rank
-        self._width = kv_lora_rank + qk_rope_head_dim
+        self._rank = operator.index(kv_lora_rank)
+        self._width = self._rank + operator.index(qk_rope_head_dim)
 
     def __enter__(self) -> "LatentCache":
         return self
 
     def _size(self) -> Tuple[int, int]:
         rows, size = ctypes.c_size_t(), ctypes.c_size_t()
-        call("latent_cache_size", ctypes.byref(rows), ctypes.byref(size), self._handle.pointer)
+        with self._handle as pointer:
+            call("latent_cache_size", ctypes.byref(rows), ctypes.byref(size), pointer)
         return rows.value, size.value
 
     def __len__(self) -> int:
@@ -109,26 +116,31 @@ class LatentCache(_Part):
         """Appends rows, float32 [rows, kv_lora_rank + qk_rope_head_dim]."""
         values = _arrays.Floats(rows, "rows", 2)
         self._check_width("rows", values.shape[1])
-        call("latent_cache_append", self._handle.pointer, values.pointer, values.shape[0])
+        with self._handle as pointer:
+            call("latent_cache_append", pointer, values.pointer, values.shape[0])
 
     def truncate(self, row_count: int) -> None:
         """Keeps the first rows."""
+        row_count = operator.index(row_count)
         if row_count < 0:
             raise ValueError(f"row_count is {row_count}, less than 0")
-        call("latent_cache_truncate", self._handle.pointer, row_count)
+        with self._handle as pointer:
+            call("latent_cache_truncate", pointer, row_count)
 
     def attend(self, query: Any, *, scale: float, row_count: int = 0) -> Any:
         """Absorbed attention of one token over the first `row_count` rows (0: all).
 
         query: [heads, kv_lora_rank + qk_rope_head_dim]; gives [heads, kv_lora_rank].
         """
+        row_count = operator.index(row_count)
         if row_count < 0:
             raise ValueError(f"row_count is {row_count}, less than 0")
         values = _arrays.Floats(query, "query", 2)
         heads = values.shape[0]
         self._check_width("query", values.shape[1])
         out = (ctypes.c_float * (heads * self._rank))()
-        call("latent_cache_attend", out, self._handle.pointer, values.pointer, heads, row_count, scale)
+        with self._handle as pointer:
+            call("latent_cache_attend", out, pointer, values.pointer, heads, row_count, float(scale))
         return _arrays.shaped(out, [heads, self._rank])
 
     def _check_width(self, name: str, width: int) -> None:
@@ -147,12 +159,14 @@ class InstructionSets:
 
 def instruction_sets() -> InstructionSets:
     """Those built into the library, usable on this processor, and chosen."""
-    document = json.loads(text("kernels_list"))
-    return InstructionSets(document["built"], document["usable"], document["chosen"])
+    names = json.loads(text("kernels_list"))
+    return InstructionSets(names["built"], names["usable"], names["chosen"])
 
 
 def force_instruction_set(name: Optional[str]) -> None:
     """Engines and parts made from now on use it; None goes back to DORMOUSE_ISA or the best."""
+    if name is not None and "\0" in name:
+        raise ValueError(f"the name {name!r} has a NUL character in it")
     call("kernels_force", None if name is None else name.encode("utf-8"))
 
 
@@ -198,10 +212,11 @@ class PackedMatrix(_Part):
     ) -> None:
         self._handle = Handle("packed_matrix", None)
         if columns is None:
-            shape = getattr(weights, "shape", None) or ()
+            shape: Tuple[Any, ...] = tuple(getattr(weights, "shape", None) or ())
             if len(shape) != 2:
                 raise ValueError("weights must have two dimensions where columns is not given")
             columns = int(shape[1])
+        columns = operator.index(columns)
         rows, source = _weights(weights, columns, weight_type, scales, scale_type, block)
         self._handle = _create("packed_matrix", {"type": type, "rows": rows, "columns": columns}, *source)
         self._shape = (rows, columns)
@@ -218,7 +233,8 @@ class PackedMatrix(_Part):
     def byte_count(self) -> int:
         """Bytes that the packed weights take."""
         size = ctypes.c_size_t()
-        call("packed_matrix_size", None, None, ctypes.byref(size), self._handle.pointer)
+        with self._handle as pointer:
+            call("packed_matrix_size", None, None, ctypes.byref(size), pointer)
         return size.value
 
     def multiply(self, inputs: Any) -> Any:
@@ -229,17 +245,20 @@ class PackedMatrix(_Part):
         if columns != self._shape[1]:
             raise ValueError(f"inputs has {columns} columns, the matrix {self._shape[1]}")
         result = (ctypes.c_float * (tokens * rows))()
-        call("packed_matrix_multiply", result, self._handle.pointer, values.pointer, tokens)
+        with self._handle as pointer:
+            call("packed_matrix_multiply", result, pointer, values.pointer, tokens)
         return _arrays.shaped(result, [tokens, rows])
 
     def dequantize(self, first_row: int = 0, row_count: Optional[int] = None) -> Any:
         """What it holds instead of the weights: float32 [row_count, columns]; without a count, to the last row."""
         rows, columns = self._shape
-        count = rows - first_row if row_count is None else row_count
+        first_row = operator.index(first_row)
+        count = rows - first_row if row_count is None else operator.index(row_count)
         if not (0 <= first_row <= rows and 0 <= count <= rows - first_row):
             raise ValueError(f"{count} rows from row {first_row} on: the matrix has {rows} rows")
         result = (ctypes.c_float * (count * columns))()
-        call("packed_matrix_dequantize", result, self._handle.pointer, first_row, count)
+        with self._handle as pointer:
+            call("packed_matrix_dequantize", result, pointer, first_row, count)
         return _arrays.shaped(result, [count, columns])
 
 

@@ -7,16 +7,27 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
+import sys
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Callable, List, Optional, Tuple, Type, Union
+from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple, Type
 
 from . import _abi
-from ._library import Handle, call, interruptible, library
-from ._opening import RESIDENCY, Loading, choice, unsigned
+from ._errors import error_for
+from ._library import Handle, call, interruptible
+from ._opening import RESIDENCY, Loading, choice
+from ._values import Path, document, path_bytes, path_text, unsigned
 from .media import Audio
+from .options import Residency
+
+if TYPE_CHECKING:
+    if sys.version_info >= (3, 11):
+        from typing import Unpack
+    else:
+        from typing_extensions import Unpack
+
+    from .options import TranscriptionOptions
 
 _STOPPED = 1  # what our callback returns to stop the work
 
@@ -39,11 +50,18 @@ class Segment:
     no_speech_probability: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Transcript:
     """What was said in a sound."""
 
     segments: Tuple[Segment, ...]
+
+    def __str__(self) -> str:
+        return self.text
+
+    def __repr__(self) -> str:
+        text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
+        return f"<Transcript {text!r}, {len(self.segments)} segments>"
 
     @property
     def text(self) -> str:
@@ -63,15 +81,16 @@ class Transcriber:
 
     def __init__(
         self,
-        path: Union[str, "os.PathLike[str]"],
+        path: Path,
         *,
         threads: int = 0,
         pin_threads: bool = False,
-        residency: Optional[str] = None,
+        residency: Optional[Residency] = None,
         memory_limit: int = 0,
         progress: Optional[Callable[[int, int], object]] = None,
     ) -> None:
         self._handle = Handle("transcriber", None)
+        self._path = path_text(path)
         loading = Loading(progress)
         options = _abi.engine_options(
             struct_size=ctypes.sizeof(_abi.engine_options),
@@ -81,10 +100,15 @@ class Transcriber:
             progress=loading.function,
             pin_threads=1 if pin_threads else 0,
         )
-        self._handle = Handle("transcriber", loading.open("transcriber", os.fsencode(path), options))
+        self._handle = Handle("transcriber", loading.open("transcriber", path_bytes(self._path), options))
 
     def close(self) -> None:
+        """Frees the transcriber. A call of another thread is cancelled first. Any thread."""
         self._handle.close()
+
+    def __repr__(self) -> str:
+        name = os.path.basename(os.path.abspath(self._path))
+        return f"<Transcriber {name}{'' if self._handle.is_open else ', closed'}>"
 
     def __enter__(self) -> "Transcriber":
         return self
@@ -96,8 +120,7 @@ class Transcriber:
 
     def cancel(self) -> None:
         """Stops the call under way within one layer's time; that call raises CancelledError. Any thread."""
-        if self._handle.is_open:
-            library().dormouse_transcriber_cancel(self._handle.pointer)
+        self._handle.cancel()
 
     def transcribe(
         self,
@@ -105,9 +128,10 @@ class Transcriber:
         *,
         rate: Optional[int] = None,
         on_segment: Optional[Callable[[Segment], object]] = None,
-        **config: Any,
+        **config: "Unpack[TranscriptionOptions]",
     ) -> Transcript:
-        """Writes down a sound: an `Audio`, or what one is made of (a path, a file's bytes, or samples and their rate).
+        """Writes down a sound: an `Audio`, or what one is made of (a path, an open file, a file's bytes, or samples and
+        their rate).
 
         on_segment: told each segment when its window of 30 s is done; what it raises stops the work and comes out here.
         config: language, task ("transcribe" or "translate"), timestamps, temperature, compression_ratio_threshold,
@@ -129,14 +153,19 @@ class Transcriber:
             except BaseException as failure:  # raised below
                 failures.append(failure)
                 return _STOPPED
+            if not self._handle.is_open:  # on_segment has closed it
+                failures.append(error_for(_abi.ERROR_CANCELLED, "the transcriber was closed"))
+                return _STOPPED
             return 0
 
         function = _abi.segment_fn(receive)
-        document = json.dumps(config).encode("utf-8")
-        pointer = self._handle.pointer
-        interruptible(
-            lambda: call("transcriber_run", pointer, sound.pointer, document, function, None), self.cancel
-        )
+        options = document(config)
+
+        def run() -> int:
+            with self._handle as pointer:
+                return call("transcriber_run", pointer, sound.pointer, options, function, None)
+
+        interruptible(run, self.cancel)
         if failures:
             raise failures[0]
         return Transcript(tuple(segments))

@@ -1,0 +1,92 @@
+"""The options of calls, for type checkers: what they mean stands in dormouse.h and docs/python.md."""
+
+from __future__ import annotations
+
+import os
+from typing import Any, Literal, Mapping, Optional, Sequence, TypedDict, Union
+
+Message = Mapping[str, Any]
+"""{"role": ..., "content": ...}; the content is a text, or a list of texts, media and parts, or None."""
+
+Messages = Union[str, Mapping[str, Any], Sequence[Mapping[str, Any]]]
+"""A text (one message of the user's), one message, a list of messages, or an object {"messages": [...], ...}."""
+
+CacheType = Literal["f32", "bf16", "int8"]
+Residency = Literal["memory", "mapped"]
+WeightsType = Literal["native", "int8", "int4"]
+Attention = Literal["expanded", "absorbed"]
+Overflow = Literal["stop", "slide"]
+
+
+class GenerationOptions(TypedDict, total=False):
+    """Of `Session.generate` and `Session.agenerate`: the members of dormouse_session_generate's config."""
+
+    max_tokens: int
+    temperature: float
+    top_k: int
+    top_p: float
+    min_p: float
+    repetition_penalty: float
+    presence_penalty: float
+    frequency_penalty: float
+    logit_bias: Union[Mapping[int, float], Mapping[str, float]]
+    seed: int
+    stop: Union[str, Sequence[str]]
+    stop_token_ids: Sequence[int]
+    logprobs: int
+    ignore_eos: bool
+    priority: int
+    time_limit: float
+
+
+class TemplateOptions(TypedDict, total=False):
+    """What goes to the model's chat template beside the messages."""
+
+    tools: Optional[Sequence[Mapping[str, Any]]]
+    add_generation_prompt: bool
+    continue_final_message: bool
+    chat_template: str
+    template_variables: Mapping[str, Any]
+
+
+class ChatOptions(GenerationOptions, TemplateOptions, total=False):
+    """Of `Session.chat` and `Session.achat`."""
+
+
+class SessionOptions(TypedDict, total=False):
+    """Of `Engine.session` and `Engine.plan`."""
+
+    context_length: int
+    cache: Optional[CacheType]
+    attention: Optional[Attention]
+    private: bool
+    overflow: Optional[Overflow]
+    keep_tokens: int
+
+
+class MediaOptions(TypedDict, total=False):
+    """Of `Engine`'s `media`: the members of dormouse_engine_options.media_config."""
+
+    roots: Sequence[Union[str, "os.PathLike[str]"]]
+    max_bytes: int
+    max_pixels: int
+    max_frames: int
+    max_seconds: float
+    max_output_bytes: int
+    time_limit: float
+    cache_bytes: int
+    speech_model: Union[str, "os.PathLike[str]"]
+
+
+class TranscriptionOptions(TypedDict, total=False):
+    """Of `Transcriber.transcribe`: the members of dormouse_transcriber_run's config."""
+
+    language: str
+    task: Literal["transcribe", "translate"]
+    timestamps: bool
+    temperature: Union[float, Sequence[float]]
+    compression_ratio_threshold: Optional[float]
+    logprob_threshold: Optional[float]
+    no_speech_threshold: Optional[float]
+    condition_on_prev_tokens: bool
+    seed: int

@@ -65,6 +65,7 @@ step "C ABI" python_tests Tests/ABITests
 step "command line" python_tests Tests/CLITests
 step "media files" python_tests Tests/MediaTests
 step "Python" python_tests bindings/python/tests
+step "Python types" Tests/steps/python-types.sh
 step "benchmark" python_tests Tests/BenchmarkTests
 step "C examples" Tests/steps/c-examples.sh "$prefix"
 step "Python and shell examples" Tests/steps/script-examples.sh "$prefix"

@@ -2,17 +2,18 @@
 
 import sys
 from pathlib import Path
+from typing import Callable, Mapping, Set
 
 import dormouse
 
-KINDS = {
+KINDS: Mapping[Callable[[str], dormouse.Media], Set[str]] = {
     dormouse.Image: {".png", ".jpg", ".jpeg", ".webp", ".gif", ".bmp", ".tiff"},
     dormouse.Video: {".mp4", ".mov", ".webm", ".mkv", ".avi"},
     dormouse.Audio: {".wav", ".mp3", ".flac", ".ogg", ".opus", ".m4a", ".aac"},
 }
 
 
-def media(path):
+def media(path: str) -> dormouse.Media:
     """The file as what its name says: the library itself looks at the bytes."""
     for kind, suffixes in KINDS.items():
         if Path(path).suffix.lower() in suffixes:
@@ -20,7 +21,7 @@ def media(path):
     raise SystemExit(f"{path}: neither a picture, a film nor a sound by its name")
 
 
-def main():
+def main() -> None:
     if len(sys.argv) < 4 or len(sys.argv) % 2:
         raise SystemExit(__doc__)
     with dormouse.Engine(sys.argv[1]) as engine, engine.session() as session:
@@ -28,6 +29,7 @@ def main():
             messages = [{"role": "user", "content": [media(path), question]}]
             answer = session.chat(messages, max_tokens=100, stream=False)
             end = answer.end
+            assert end is not None  # an answer that was read to its end has one
             rows = end.image_tokens + end.video_tokens + end.audio_tokens
             print(f"{path} ({rows} of {end.prompt_tokens} tokens): {answer.text}")
 

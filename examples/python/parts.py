@@ -5,7 +5,7 @@ import numpy
 from dormouse import LatentCache, PackedMatrix, Router, instruction_sets, multiply
 
 
-def main():
+def main() -> None:
     random = numpy.random.default_rng(1)
 
     with Router(

@@ -6,7 +6,7 @@ import sys
 from dormouse import Engine
 
 
-def main():
+def main() -> None:
     with Engine(sys.argv[1]) as engine, engine.session() as session:
         for event in session.chat([{"role": "user", "content": sys.argv[2]}], max_tokens=50, logprobs=3):
             if event.kind != "token":

@@ -28,7 +28,7 @@ from ._library import version
 from ._version import __version__
 from .engine import Engine
 from .events import Answer, Event
-from .media import Audio, Image, Video
+from .media import Audio, Image, Media, Video
 from .options import (
     ChatOptions,
     GenerationOptions,
@@ -75,6 +75,7 @@ __all__ = [
     "LibraryNotFoundError",
     "MachineLimits",
     "MalformedError",
+    "Media",
     "MediaOptions",
     "Message",
     "Messages",

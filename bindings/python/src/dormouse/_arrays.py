@@ -7,10 +7,16 @@ import ctypes
 import operator
 from typing import Any, List, Sequence, Tuple
 
-try:
-    import numpy
-except ImportError:  # numpy is a convenience
-    numpy = None  # type: ignore[assignment]
+
+def _numpy() -> Any:
+    try:
+        import numpy
+    except ImportError:  # numpy is a convenience
+        return None
+    return numpy
+
+
+numpy: Any = _numpy()
 
 
 class Floats:
@@ -56,7 +62,8 @@ def _form(values: Any) -> Tuple[str, int, int]:
     if numpy is not None:
         samples = numpy.asarray(values)
         return samples.dtype.kind, samples.dtype.itemsize, samples.ndim
-    view = memoryview(values)
+    buffer: Any = values
+    view = memoryview(buffer)
     letter = view.format.lstrip("@=<>!")
     kinds = {**dict.fromkeys("bhilq", "i"), **dict.fromkeys("BHILQ", "u"), **dict.fromkeys("efd", "f")}
     return kinds.get(letter, "?"), view.itemsize, view.ndim

@@ -22,7 +22,7 @@ def members(before, after):
     ("options", "before", "after"),
     [
         (dormouse.GenerationOptions, "config_json is NULL or an object; what is missing", "dormouse_session_generate("),
-        (dormouse.TranscriptionOptions, "config_json is NULL or an object:\n     \"language\"", "dormouse_transcriber_run("),
+        (dormouse.TranscriptionOptions, 'is NULL or an object:\n     "language"', "dormouse_transcriber_run("),
         (dormouse.MediaOptions, "NULL, or an object about the media files", "} dormouse_engine_options;"),
     ],
 )
@@ -50,7 +50,7 @@ def test_names_are_in_the_reference():
 def test_methods_are_in_the_reference():
     for kind in (dormouse.Engine, dormouse.Session, dormouse.Stream, dormouse.AsyncStream, dormouse.Transcriber):
         for name in vars(kind):
-            if not name.startswith("_") and name not in ("take_for", "is_left_at_work", "engine"):
+            if not name.startswith("_") and name != "engine":
                 assert re.search(rf"\b{name}\b", REFERENCE), f"{kind.__name__}.{name}"
     for field in dormouse.Event.__dataclass_fields__:
         assert f"`{field}`" in REFERENCE, field

@@ -205,7 +205,8 @@ def test_paths_with_a_nul_name_nothing(tiny, tiny_path, tmp_path, name):
     ]
     with tiny.session() as session:
         session.prefill([5])
-        for call in [*calls, lambda: session.save(f"{tmp_path}/s{tail}"), lambda: session.restore(f"{tmp_path}/s{tail}")]:
+        calls += [lambda: session.save(f"{tmp_path}/s{tail}"), lambda: session.restore(f"{tmp_path}/s{tail}")]
+        for call in calls:
             with pytest.raises(ValueError, match="NUL"):
                 call()
     assert list(tmp_path.iterdir()) == []

@@ -453,7 +453,7 @@ def test_two_threads_may_read_one_stream(engine):
 
 
 def test_an_engine_closed_while_others_work(engine):
-    """Sessions keep what they need; calls of the engine's own say that it is closed, and nothing is freed under them."""
+    """Sessions keep what they need; calls of the engine's own say that it is closed, and none loses it."""
     other = Engine(MODELS / "good-v3-group8")
     session = endless(other)
     with session.generate([1], ignore_eos=True) as stream:

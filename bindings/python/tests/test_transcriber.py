@@ -55,11 +55,12 @@ def test_open_files_and_whole_numbers(transcriber, sound):
     expected = transcriber.transcribe(path)
     with open(path, "rb") as file:
         assert transcriber.transcribe(file) == expected
-    assert transcriber.transcribe(memoryview(path.read_bytes())) == transcriber.transcribe(io.BytesIO(path.read_bytes()))
+    for content in (memoryview(path.read_bytes()), io.BytesIO(path.read_bytes())):
+        assert transcriber.transcribe(content) == expected
     short = np.round(floats * 32768).astype(np.int16)
     same = [
-        short, short[:, None], np.stack([short, short], 1), short.astype(np.int32) << 16, array.array("h", short.tolist()),
-        memoryview(short), floats.astype(np.float64), floats.tolist(), list(short),
+        short, short[:, None], np.stack([short, short], 1), short.astype(np.int32) << 16, memoryview(short),
+        array.array("h", short.tolist()), floats.astype(np.float64), floats.tolist(), list(short),
         (short.astype(np.int32) + 32768).astype(np.uint16),
     ]
     for samples_ in same:
@@ -71,7 +72,7 @@ def test_open_files_and_whole_numbers(transcriber, sound):
     for wrong in (short.astype(np.int64), short.tolist(), short > 0):
         with pytest.raises(ValueError, match="samples"):
             transcriber.transcribe(wrong, rate=16000)
-    assert repr(expected) == f"<Transcript {expected.text!r}, {len(expected.segments)} segments>" or len(expected.text) > 60
+    assert repr(expected).startswith("<Transcript ") and repr(expected).endswith(" segments>")
     assert repr(transcriber) == "<Transcriber good-multilingual>"
 
 

@@ -23,7 +23,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [_plain(element) for element in value]
     if isinstance(value, (bytes, bytearray, memoryview)):
-        raise TypeError(f"{type(value).__name__} in a document: a file's bytes belong into an Image, a Video or an Audio")
+        raise TypeError(f"{type(value).__name__} in a document: a file's bytes go into an Image, a Video or an Audio")
     if isinstance(value, os.PathLike):
         return os.fspath(value)
     # Scalars and arrays of numpy and of what resembles it.

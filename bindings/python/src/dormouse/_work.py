@@ -34,10 +34,10 @@ class Work:
         self._thread: Optional[threading.Thread] = None
         self._stop_reason: Optional[str] = None
         self._listeners: List[Callable[[], None]] = []
-        self.is_started = False
-        self.is_over = False
+        self.is_started: bool = False
+        self.is_over: bool = False
         """The thread has left the library for good."""
-        self.is_released = False
+        self.is_released: bool = False
         """Nobody is going to read any further: the answer is at its end, was closed or forgotten."""
 
     @property
@@ -177,7 +177,9 @@ class Work:
         self.release()
         self.is_over = True
         self._run = None
-        self._failure = error_for(_abi.ERROR_INVALID_ARGUMENT, "the answer belongs to the process that this one forked from")
+        self._failure = error_for(
+            _abi.ERROR_INVALID_ARGUMENT, "the answer belongs to the process that this one was forked from"
+        )
 
 
 _working: "weakref.WeakSet[Work]" = weakref.WeakSet()

@@ -45,8 +45,8 @@ class Engine:
     1 error to 4 debug); both may be called on any thread. What `progress` raises stops the loading and comes out here.
 
     `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model"
-    (.dormouse in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the log alone.
-    The file is written while the engine is at work already; closing the last of the engine and its sessions waits for
+    (.dormouse in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the
+    log alone. The file is written while the engine is at work already; closing the last of the engine and its sessions waits for
     it.
 
     `cache_limit` and `prefix_cache` bound, in bytes, the cache pages of all sessions, and those that are kept for later

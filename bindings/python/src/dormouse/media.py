@@ -80,7 +80,8 @@ class Image(Media):
 class Video(Media):
     """A film.
 
-    source: a path, an open file, a file's bytes, or frames: PIL images, or an array [frames, height, width, 3] of uint8.
+    source: a path, an open file, a file's bytes, or frames: PIL images, or an array [frames, height, width, 3] of
+    uint8.
     fps: frames' rate, or timestamps: when each is shown, in seconds; of files neither is needed.
     sample_fps: frames a second that the model looks at; default: what its files say.
     """
@@ -195,8 +196,8 @@ def _upright_colours(image: Any) -> Any:
             _, high = image.getextrema()
             if high > 255:
                 raise ValueError(
-                    f"a PIL image of mode {image.mode!r} with values up to {high}, whose range nobody knows: convert it "
-                    "to 'RGB' first"
+                    f"a PIL image of mode {image.mode!r} with values up to {high}, whose range nobody knows: convert "
+                    "it to 'RGB' first"
                 )
     return image.convert("RGB")
 

@@ -44,7 +44,7 @@ class TemplateOptions(TypedDict, total=False):
 
     tools: Optional[Sequence[Mapping[str, Any]]]
     add_generation_prompt: bool
-    continue_final_message: bool
+    continue_final_message: Union[bool, str]
     chat_template: str
     template_variables: Mapping[str, Any]
 

@@ -194,7 +194,7 @@ class Session:
         return self._answer(self._conversation(messages, dict(options)), stream)
 
     def agenerate(self, prompt: Prompt = (), **options: "Unpack[GenerationOptions]") -> AsyncStream:
-        """`generate` for asyncio: `async for event in session.agenerate(...)`, or `await session.agenerate(...).text()`.
+        """`generate` for asyncio: `async for event in session.agenerate(...)`, or `await ....text()`.
 
         A text becomes tokens on the thread of the work.
         """
@@ -202,7 +202,7 @@ class Session:
         return AsyncStream(self, self._generation(lambda: self._ids(prompt), dict(options)))
 
     def achat(self, messages: Messages, **options: "Unpack[ChatOptions]") -> AsyncStream:
-        """`chat` for asyncio: `async for event in session.achat(...)`, or `await session.achat(...).answer()`.
+        """`chat` for asyncio: `async for event in session.achat(...)`, or `await ....answer()`.
 
         A task that is cancelled while it waits for an event cancels the call, and goes on when the session is free.
         """
@@ -255,7 +255,7 @@ class Session:
 
     # Who has the session
 
-    def take_for(self, work: Work) -> None:
+    def _take_for(self, work: Work) -> None:
         """Gives the session to a work that begins. Raises BusyError while another one has it."""
         while True:
             self._await_what_leaves()
@@ -269,7 +269,7 @@ class Session:
                 self._last = weakref.ref(work)
                 return
 
-    def is_left_at_work(self) -> bool:
+    def _is_left_at_work(self) -> bool:
         """Whether an answer that nobody reads any more is still stopping."""
         work = self._work()
         return work is not None and work.is_leaving

@@ -64,7 +64,7 @@ class Stream(_Reader, Iterator[Event]):
             raise error_for(_abi.ERROR_CANCELLED, "another thread has closed the stream")
         try:
             if not self._work.is_started:
-                self._session.take_for(self._work)
+                self._session._take_for(self._work)
                 self._work.start()
             event = self._work.take()
         except BaseException:
@@ -174,9 +174,9 @@ class AsyncStream(_Reader, AsyncIterator[Event]):
         wake = asyncio.Event()
         loop = asyncio.get_running_loop()
         # A stream before this one that is still on its way out keeps the library, but not this loop.
-        while self._session.is_left_at_work():
+        while self._session._is_left_at_work():
             await asyncio.sleep(0.002)
-        self._session.take_for(self._work)
+        self._session._take_for(self._work)
         self._wake = wake
         self._work.start(lambda: _tell(loop, wake))
         return wake

@@ -34,7 +34,7 @@ public final class Engine: Sendable {
   /// Opens the model at `path`: a folder, or a file in it.
   /// - Throws: a `Failure` that names the file, field or tensor at fault; nothing stays behind.
   public init(path: String, options: EngineOptions) throws(Failure) {
-    folder = try Engine.folder(of: path)
+    folder = try ModelPath.folder(of: path)
     kernels = try Kernels.selected()
     pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
     memoryBudget = MemoryBudget(limit: options.memoryLimit, name: "memory_limit")
@@ -82,14 +82,6 @@ public final class Engine: Sendable {
   /// The scheduler's thread ends first: the model's own end, which may wait for a file and tell the log, is for the
   /// host's thread.
   deinit { runtime?.scheduler.stop() }
-
-  /// The folder itself, or the one that holds the file at `path`.
-  static func folder(of path: String) throws(Failure) -> String {
-    guard File.exists(path) else { throw Failure(.notFound, "\(path): no such file or folder") }
-    if File.isFolder(path) { return path }
-    guard let slash = path.lastIndex(of: "/") else { return "." }
-    return slash == path.startIndex ? "/" : String(path[..<slash])
-  }
 
   /// Bytes of all weights in their files: what loading reports its progress in.
   private static func fileByteCount(

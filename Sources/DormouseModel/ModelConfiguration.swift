@@ -158,11 +158,20 @@ extension ModelConfiguration {
     default: name = try fields.string("model_type")
     }
     guard let architecture = Architecture(rawValue: name) else {
+      if composite == nil, name == transcriberType {
+        throw Failure(
+          .unsupported,
+          "\(fields.file): model_type is \"\(name)\", a model that writes down sounds and has no chat; open it as a "
+            + "transcriber (dormouse_transcriber_open, dormouse.Transcriber, the command 'dormouse transcribe')")
+      }
       let known = Architecture.allCases.map(\.rawValue) + (composite == nil ? Composite.allCases.map(\.rawValue) : [])
       throw fields.unsupported("model_type", .string(name), supported: known.joined(separator: ", "))
     }
     return architecture
   }
+
+  /// A model of another kind, which has a place of its own in the library.
+  private static let transcriberType = "whisper"
 
   /// Features of which Dormouse has one value only.
   private static func requireKnownFeatures(_ fields: JSONFields) throws(Failure) {

@@ -86,11 +86,14 @@ public final class File: Sendable {
   }
 
   /// The whole file, which may have `limit` bytes at most.
+  /// - Throws: besides what reading throws, `Failure(.malformed)` for a file that Git LFS has left its pointer of.
   public func readAll(limit: Int) throws(Failure) -> [UInt8] {
     guard size <= limit else {
       throw Failure(.malformed, "\(path): the file has \(size) bytes, more than the limit of \(limit)")
     }
-    return try read(at: 0, count: size)
+    let bytes = try read(at: 0, count: size)
+    if GitPointer.isOne(bytes) { throw GitPointer.failure(path, bytes) }
+    return bytes
   }
 
   /// Maps the whole file read-only. The mapping outlives the `File`.

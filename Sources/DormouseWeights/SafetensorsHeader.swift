@@ -25,6 +25,7 @@ public struct SafetensorsHeader: Sendable {
   /// - Throws: `Failure(.malformed)`, `Failure(.unsupported)` for a type, `Failure(.inputOutput)`; each names the file,
   ///   and the tensor where there is one.
   public init(file: File, fileIndex: Int) throws(Failure) {
+    try GitPointer.refuse(file)
     let prefix = try file.read(at: 0, count: min(file.size, SafetensorsHeader.prefixByteCount))
     let length = try withContext(file.path) { () throws(Failure) in
       try SafetensorsHeader.length(prefix: prefix, fileSize: file.size)

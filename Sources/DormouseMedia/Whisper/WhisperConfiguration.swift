@@ -16,7 +16,12 @@ public struct WhisperConfiguration: Sendable, Equatable {
   /// - Throws: `Failure` naming file, field and value.
   public init(_ fields: JSONFields) throws(Failure) {
     let type = try fields.string("model_type")
-    guard type == "whisper" else { throw fields.unsupported("model_type", .string(type), supported: "whisper") }
+    guard type == "whisper" else {
+      throw fields.unsupported(
+        "model_type", .string(type),
+        supported: "whisper, to write down sounds; a model that chats is opened as an engine (dormouse_engine_open, "
+          + "dormouse.Engine, the command 'dormouse run')")
+    }
     encoder = try AudioEncoderConfiguration(fields, .whisper)
     vocabularySize = try fields.integer("vocab_size", 1...1_000_000)
     decoderLayerCount = try fields.integer("decoder_layers", 1...256)

@@ -23,11 +23,14 @@ public struct MediaOptions: Sendable {
     self.init()
     let fields = try JSONFields(argument: json, name: "media_config")
     try fields.refuseMembers(besides: [
-      "roots", "max_bytes", "max_pixels", "max_frames", "max_seconds", "max_output_bytes", "time_limit", "cache_bytes",
-      "speech_model",
+      "roots", "base", "max_bytes", "max_pixels", "max_frames", "max_seconds", "max_output_bytes", "time_limit",
+      "cache_bytes", "speech_model",
     ])
     if let folders = try fields.optionalStrings("roots") {
-      roots = try withContext("media_config: roots") { () throws(Failure) in try MediaRoots(folders) }
+      let base = try fields.optionalString("base")
+      roots = try withContext("media_config: roots and base") { () throws(Failure) in
+        try MediaRoots(folders, base: base)
+      }
     }
     let bytes = 1...Int.max
     file.byteLimit = UInt64(try fields.optionalInteger("max_bytes", bytes) ?? 0)

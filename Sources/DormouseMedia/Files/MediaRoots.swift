@@ -6,22 +6,30 @@ import Glibc
 public struct MediaRoots: Sendable, Equatable {
   /// From the root of the file system, without links.
   public let folders: [String]
+  /// Where relative paths begin, from the root and without links; nil: in the current folder.
+  public let base: String?
 
   /// No file at all.
   public static let none = MediaRoots()
 
-  private init() { folders = [] }
+  private init() {
+    folders = []
+    base = nil
+  }
 
   /// - Throws: `Failure(.notFound)` naming a folder that is not there.
-  public init(_ folders: [String]) throws(Failure) {
+  public init(_ folders: [String], base: String? = nil) throws(Failure) {
     var resolved: [String] = []
-    for folder in folders {
-      guard let path = File.canonicalPath(folder), File.isFolder(path) else {
-        throw Failure(.notFound, "\(Excerpt.name(folder)): no such folder for media files")
-      }
-      resolved.append(path)
-    }
+    for folder in folders { resolved.append(try MediaRoots.resolved(folder)) }
     self.folders = resolved
+    self.base = if let base { try MediaRoots.resolved(base) } else { nil }
+  }
+
+  private static func resolved(_ folder: String) throws(Failure) -> String {
+    guard let path = File.canonicalPath(folder), File.isFolder(path) else {
+      throw Failure(.notFound, "\(Excerpt.name(folder)): no such folder for media files")
+    }
+    return path
   }
 
   /// Whether `path`, without links, is inside one of the folders.
@@ -36,7 +44,8 @@ public struct MediaRoots: Sendable, Equatable {
   /// place meanwhile.
   /// - Throws: `Failure(.invalidArgument)` for a file outside of the folders, whether it is there or not;
   ///   `Failure(.notFound)` or `.inputOutput` for one inside that is not there or can't be opened.
-  public func open(_ path: String) throws(Failure) -> RootedFile {
+  public func open(_ name: String) throws(Failure) -> RootedFile {
+    let path = placed(name)
     let shown = Excerpt.name(path)
     guard !folders.isEmpty else {
       throw Failure(.invalidArgument, "\(shown): this host allows no media files; give their contents instead")
@@ -48,6 +57,12 @@ public struct MediaRoots: Sendable, Equatable {
     let file = RootedFile(descriptor: descriptor, name: path)
     guard let opened = File.canonicalPath(file.path), contain(opened) else { throw outside(shown) }
     return file
+  }
+
+  /// `path` itself, or below `base` where it is relative.
+  private func placed(_ path: String) -> String {
+    guard let base, !path.utf8.starts(with: "/".utf8) else { return path }
+    return base == "/" ? base + path : base + "/" + path
   }
 
   private func outside(_ shown: String) -> Failure {

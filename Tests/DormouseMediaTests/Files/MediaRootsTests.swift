@@ -29,6 +29,24 @@ import Testing
     #expect(status(path + "/missing", roots) == .notFound)
   }
 
+  @Test func relativePathsBeginInTheBase() throws {
+    let inside = path + "/below"
+    try #require(mkdir(inside, 0o700) == 0)
+    defer { rmdir(inside) }
+    let roots = try MediaRoots([path], base: inside)
+    #expect(roots.base == inside)
+    #expect(try contents(try roots.open("../inside")) == Array("inside".utf8))
+    #expect(try contents(try roots.open(path + "/inside")) == Array("inside".utf8))
+    // What is not there is named by its place, and what is outside stays outside.
+    #expect { try roots.open("inside") } throws: {
+      ($0 as? Failure)?.status == .notFound && "\($0)".contains("'\(inside)/inside': no such file")
+    }
+    #expect(status("../../etc/passwd", roots) == .invalidArgument)
+    #expect(throws: Failure.self) { try MediaRoots([path], base: path + "/missing") }
+    #expect(status("inside", try MediaRoots([path])) == .invalidArgument)
+    #expect(try contents(try MediaRoots(["/"], base: "/").open(String(path.dropFirst()) + "/inside")).count == 6)
+  }
+
   @Test func nothingWithoutRoots() {
     #expect { try MediaRoots.none.open(path + "/inside") } throws: {
       ($0 as? Failure)?.status == .invalidArgument && "\($0)".contains("allows no media files")

@@ -8,6 +8,9 @@
  *   a callback stopped the work with a value of its own, that value comes back.
  * - error may be NULL. Otherwise set error->struct_size first; on failure it holds the status and a sentence that names
  *   the file, the field and the value. It is left alone on success.
+ * - A struct that memset has zeroed has no struct_size yet, so the library cannot know how much of it there is: a
+ *   dormouse_error of size 0 receives neither status nor sentence (the function's result is the same), and options of
+ *   size 0 are INVALID_ARGUMENT. Set struct_size, or begin with the macro or the ..._init function.
  * - Option structs start with struct_size and only ever grow at the end. Zero means default. Fill them with their
  *   macro or their ..._init function. A shorter struct is taken as zero-filled; a longer one must have a zero tail.
  * - Handles are opaque; ..._free(NULL) does nothing. A child keeps its parent alive, so handles may be freed in any
@@ -143,6 +146,8 @@ typedef struct dormouse_engine_options {
   uint32_t reserved_3;             /* 0 */
   const char *media_config;        /* NULL, or an object about the media files that messages name or hold:
                                       "roots"            folders that they may come from; default: none
+                                      "base"             the folder in which relative paths begin; default: the
+                                                         current one
                                       "max_bytes"        of a file; "max_pixels" of a picture or a frame; "max_frames"
                                       "max_seconds"      of a film or sound; "max_output_bytes" decoded in all
                                       "time_limit"       seconds for one call of the decoder
@@ -231,6 +236,12 @@ DORMOUSE_API dormouse_status dormouse_engine_render_messages(char *buffer, size_
 DORMOUSE_API dormouse_status dormouse_engine_tokenize_messages(int32_t *tokens, size_t capacity, size_t *count,
                                                                const dormouse_engine *engine,
                                                                const char *messages_json, dormouse_error *error);
+
+/* text[text_length] as a JSON string with its quotes, for messages_json and config_json: quotation marks, backslashes and
+   control characters are escaped, NUL among them, and all other UTF-8 stands as it is. Bytes that are not UTF-8 become
+   U+FFFD as in dormouse_engine_tokenize. text may be NULL when text_length is 0. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_json_quote(char *buffer, size_t capacity, size_t *length, const char *text,
+                                                 size_t text_length, dormouse_error *error);
 
 /* ---- Attachments: pictures, films and sound beside the messages of a chat -------------------------------------- */
 

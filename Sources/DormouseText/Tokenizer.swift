@@ -52,7 +52,7 @@ extension Tokenizer {
   ///   - parseSpecial: whether added tokens ("<｜User｜>") in the text become their ids. Without it they are ordinary
   ///     text, so that nobody can forge them.
   ///   - addSpecialTokens: whether to add what the tokenizer puts around a text, such as the token that begins it.
-  /// - Throws: `Failure(.invalidArgument)` for a text over 1 GiB; `Failure(.malformed)` when a pattern of the tokenizer
+  /// - Throws: `Failure(.invalidArgument)` for a text over `textLimit`; `Failure(.malformed)` when a pattern of the tokenizer
   ///   runs away on this text.
   public func encode(
     _ text: UnsafeRawBufferPointer, parseSpecial: Bool, addSpecialTokens: Bool

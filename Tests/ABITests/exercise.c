@@ -368,6 +368,41 @@ static void sessions(dormouse_engine *engine, size_t vocabulary) {
   free(last);
 }
 
+/* A text as a JSON string, by the rules of texts that come out. */
+static void quoting(void) {
+  static const struct {
+    const char *text;
+    size_t text_length;
+    const char *quoted;
+  } cases[] = {
+      {"", 0, "\"\""},
+      {"a \"b\" \\", 7, "\"a \\\"b\\\" \\\\\""},
+      {"\b\t\n\f\r\x01\x1F\x7F", 8, "\"\\b\\t\\n\\f\\r\\u0001\\u001f\x7F\""},
+      {"a\0b", 3, "\"a\\u0000b\""},
+      {"8\xE5\x8A\xA0", 4, "\"8\xE5\x8A\xA0\""},
+      {"\xE5\x8A|\xFF\xC3", 5, "\"\xEF\xBF\xBD|\xEF\xBF\xBD\xEF\xBF\xBD\""},
+  };
+  char buffer[64];
+  size_t length = 0, index;
+  for (index = 0; index < sizeof cases / sizeof *cases; index++) {
+    const size_t expected = strlen(cases[index].quoted);
+    WORKS(dormouse_json_quote(buffer, sizeof buffer, &length, cases[index].text, cases[index].text_length, &error));
+    CHECK(length == expected && strcmp(buffer, cases[index].quoted) == 0);
+    WORKS(dormouse_json_quote(buffer, expected, &length, cases[index].text, cases[index].text_length, &error));
+    buffer[0] = 'x';
+    FAILS(SHORT,
+          dormouse_json_quote(buffer, expected - 1, &length, cases[index].text, cases[index].text_length, &error));
+    CHECK(length == expected && buffer[0] == 'x');
+  }
+  FAILS(SHORT, dormouse_json_quote(NULL, 0, &length, "a", 1, &error));
+  CHECK(length == 3);
+  WORKS(dormouse_json_quote(buffer, sizeof buffer, &length, NULL, 0, &error));
+  CHECK(length == 2);
+  FAILS(INVALID, dormouse_json_quote(buffer, sizeof buffer, &length, NULL, 1, &error));
+  FAILS(INVALID, dormouse_json_quote(buffer, sizeof buffer, NULL, "a", 1, &error));
+  FAILS(INVALID, dormouse_json_quote(buffer, sizeof buffer, &length, "a", SIZE_MAX, &error));
+}
+
 static void text(const char *folder) {
   static const char greeting[] = "[{\"role\": \"user\", \"content\": \"What is 7 plus 5?\"}]";
   static const int32_t outside[1] = { -1 };
@@ -605,6 +640,7 @@ int main(int argc, char **argv) {
   FAILS(DORMOUSE_ERROR_NOT_FOUND, dormouse_engine_tokenize(NULL, 0, &length, engine, "a", 1, 0, &error));
   dormouse_engine_free(engine);
   text(argv[2]);
+  quoting();
   router();
   latent_cache();
   packed_matrix();

@@ -201,6 +201,7 @@ PROTOTYPES = {
     "engine_detokenize": (status, [*_text_out, _handle, _tokens, c_size_t, c_uint32, _error]),
     "engine_render_messages": (status, [*_text_out, _handle, c_char_p, _error]),
     "engine_tokenize_messages": (status, [*_tokens_out, _handle, c_char_p, _error]),
+    "json_quote": (status, [*_text_out, c_char_p, c_size_t, _error]),
     "attachment_create_image": (status, [_out_handle, c_char_p, c_uint32, c_uint32, _error]),
     "attachment_create_video": (
         status, [_out_handle, c_char_p, c_size_t, c_uint32, c_uint32, POINTER(c_double), c_double, _error],

@@ -25,7 +25,8 @@ public enum GitPointer {
     let size = size(bytes).map { " of \($0) bytes" } ?? ""
     return Failure(
       .malformed,
-      "\(path): a Git LFS pointer and not the file itself\(size): run 'git lfs pull' in its folder, or download it again")
+      "\(path): a Git LFS pointer and not the file itself\(size): run 'git lfs pull' in its folder, or download it again"
+    )
   }
 
   /// What the pointer says of the file.

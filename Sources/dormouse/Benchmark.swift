@@ -35,25 +35,32 @@ struct Benchmark {
 
   func run() throws(CommandFailure) -> Measurements {
     var measurements = Measurements()
-    let bar = ProgressBar("measuring") { "\($0) of \($1)" }
+    let progress = BenchProgress(repetitions: bench.reps)
     defer { ProgressBar.clear() }
     var random = RandomIDs(vocabularySize: vocabularySize)
+    progress.begin("warming up")
     try session.prefill(random.next(bench.depth)[...])
     try warmUp(&random)
     // A generation needs something to go on from.
     for other in crowd.sessions { try other.prefill(random.next(max(1, bench.depth + bench.prompt))[...]) }
     for repetition in 0..<bench.reps {
+      progress.begin("the machine's limits", repetition)
       measurements.machine.append(try limits())
       try session.truncate(bench.depth)
-      if bench.prompt > 0 { measurements.prefill.append(try prefill(random.next(bench.prompt))) }
+      if bench.prompt > 0 {
+        progress.begin("prefill of \(bench.prompt) tokens", repetition)
+        measurements.prefill.append(try prefill(random.next(bench.prompt)))
+      }
       if bench.gen > 0 {
+        progress.begin("decoding of \(bench.gen) tokens", repetition)
         measurements.decode.append(try decode(bench.gen, after: bench.prompt > 0 ? [] : random.next(1)))
       }
       if !crowd.sessions.isEmpty {
+        progress.begin("\(crowd.sessions.count) sessions", repetition)
         measurements.crowd.append(try crowd.decode(bench.gen, depth: max(1, bench.depth + bench.prompt)))
       }
-      bar.show(UInt64(repetition + 1), of: UInt64(bench.reps))
     }
+    progress.begin("the machine's limits", bench.reps)
     measurements.machine.append(try limits())
     return measurements
   }
@@ -77,6 +84,19 @@ struct Benchmark {
   private func decode(_ count: Int, after ids: [Int32]) throws(CommandFailure) -> Double {
     let span = try session.decode(count, after: ids)
     return span.last - span.first
+  }
+}
+
+/// What is measured now, on a terminal. It is drawn between the timed works alone, so that it costs them nothing.
+private struct BenchProgress {
+  let repetitions: Int
+
+  /// - Parameter repetition: from 0; the number of repetitions stands for what comes after the last.
+  func begin(_ work: String, _ repetition: Int = 0) {
+    let number = min(repetition + 1, repetitions)
+    let repetitions = repetitions
+    let bar = ProgressBar("measuring", drawsAlways: true) { _, _ in "\(work), \(number) of \(repetitions)" }
+    bar.show(UInt64(repetition), of: UInt64(repetitions))
   }
 }
 

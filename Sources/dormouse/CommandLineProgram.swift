@@ -5,6 +5,10 @@ import CDormouse
 enum CommandLineProgram {
   /// - Returns: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
   static func run() -> Int32 {
+    if let word = CommandLine.arguments.dropFirst().first, let sentence = UnknownCommand.sentence(for: word) {
+      Console.message(sentence)
+      return ExitStatus.wrongUsage
+    }
     do {
       Interrupt.shared.start()
       var command = try DormouseCommand.parseAsRoot()
@@ -42,11 +46,19 @@ enum ExitStatus {
 struct CommandFailure: Error {
   var message: String
   var exitStatus: Int32 = ExitStatus.failed
+  /// Whether even a chat that could go on has to end.
+  var endsChat = false
 
   static let interrupted = CommandFailure(message: "interrupted", exitStatus: ExitStatus.interrupted)
 
   /// Nobody reads the output any more: there is nothing to say and nobody to say it to.
-  static let outputClosed = CommandFailure(message: "", exitStatus: ExitStatus.failed)
+  static let outputClosed = CommandFailure(message: "", exitStatus: ExitStatus.failed, endsChat: true)
+
+  /// What `command` was given makes no sense: the sentence, and how it is used.
+  static func wrongUsage(_ message: String, of command: any ParsableCommand.Type) -> CommandFailure {
+    CommandFailure(
+      message: message + "\nUsage: " + DormouseCommand.usageString(for: command), exitStatus: ExitStatus.wrongUsage)
+  }
 }
 
 struct DormouseCommand: ParsableCommand {

@@ -17,7 +17,7 @@ enum Console {
       } else if errno == EPIPE {
         throw .outputClosed
       } else if errno != EINTR {
-        throw CommandFailure(message: "cannot write to stdout: \(describe(errno))")
+        throw CommandFailure(message: "cannot write to stdout: \(describe(errno))", endsChat: true)
       }
     }
   }

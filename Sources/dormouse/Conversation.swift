@@ -20,24 +20,12 @@ struct Conversation {
     files = []
   }
 
-  /// On a terminal: each line is a message, until the end of input.
-  mutating func run(afterAnswer: ([Message]) throws(CommandFailure) -> Void) throws(CommandFailure) {
-    while let line = nextLine() {
-      if line.allSatisfy(\.isWhitespace) { continue }
-      do {
-        try answer(line)
-        try afterAnswer(messages)
-      } catch  where error.exitStatus == ExitStatus.interrupted {
-        // An answer cut short is forgotten with its question; the chat goes on.
-        Interrupt.shared.reset()
-        Console.writeToError("\n")
-      }
-    }
-    Console.writeToError("\n")
-  }
+  /// Adds a file to the next message.
+  mutating func attach(_ file: MediaChoices.File) { files.append(file) }
 
-  private func nextLine() -> String? {
-    Console.writeToError("> ")
-    return readLine()
+  /// Begins anew; instructions at the beginning stay.
+  mutating func clear() {
+    messages = Array(messages.prefix { $0.role == "system" })
+    files = []
   }
 }

@@ -57,6 +57,7 @@ final class Interrupt: Sendable {
 
   private func leave() -> Never {
     ProgressBar.clear()
+    LineEditor.restoreTerminal()
     if Console.isErrorATerminal { Console.writeToError("\n") }
     _exit(ExitStatus.interrupted)
   }

@@ -26,6 +26,15 @@ struct MediaChoices: ParsableArguments {
 
   enum Kind: String, CaseIterable {
     case image, video, audio
+
+    /// For people.
+    var words: String {
+      switch self {
+      case .image: "a picture"
+      case .video: "a film"
+      case .audio: "a sound"
+      }
+    }
   }
 
   struct File {
@@ -66,18 +75,28 @@ struct MediaChoices: ParsableArguments {
   /// The library's `media_config`: the folders of the files that the user has named.
   /// - Parameters:
   ///   - paths: from the root.
-  ///   - messages: the file of --messages, if there is one.
-  func configuration(paths: [String], messages: String?) throws(CommandFailure) -> String {
+  ///   - messages: the file of --messages, if there is one. The files that it names are looked for beside it.
+  ///   - allowsEveryFolder: for a chat, whose user names the files as he goes.
+  func configuration(
+    paths: [String], messages: String?, allowsEveryFolder: Bool
+  ) throws(CommandFailure) -> String {
     var roots = Set(paths.filter { $0.hasPrefix("/") }.map { MediaChoices.folder(of: $0) })
     for root in mediaRoot { roots.insert(try MediaChoices.absolute(root)) }
-    if let messages, messages != "-" { roots.insert(MediaChoices.folder(of: try MediaChoices.absolute(messages))) }
+    var base: String?
+    if let messages, messages != "-" {
+      let folder = MediaChoices.folder(of: try MediaChoices.absolute(messages))
+      roots.insert(folder)
+      base = folder
+    }
+    if allowsEveryFolder { roots = ["/"] }
     // A saved chat may name files that are gone since.
     return try JSONDocument.line(
-      Configuration(roots: roots.filter { access($0, F_OK) == 0 }.sorted(), speech_model: speechModel))
+      Configuration(roots: roots.filter { access($0, F_OK) == 0 }.sorted(), base: base, speech_model: speechModel))
   }
 
   private struct Configuration: Encodable {
     let roots: [String]
+    let base: String?
     let speech_model: String?
   }
 

@@ -47,6 +47,14 @@ struct Message: Codable {
     system.map { [Message(role: "system", text: $0)] } ?? []
   }
 
+  /// What it says.
+  var text: String {
+    switch content {
+    case .text(let text): text
+    case .parts(let parts): parts.compactMap(\.text).joined(separator: "\n")
+    }
+  }
+
   /// The files that it names.
   var paths: [String] {
     guard case .parts(let parts) = content else { return [] }

@@ -13,11 +13,15 @@ final class ProgressBar: Sendable {
   private static let secondsBetweenDraws = 0.05
 
   private let title: String
+  private let drawsAlways: Bool
   private let unit: @Sendable (UInt64, UInt64) -> String
 
-  /// - Parameter unit: words for how much is done of how much.
-  init(_ title: String, unit: @escaping @Sendable (UInt64, UInt64) -> String) {
+  /// - Parameters:
+  ///   - drawsAlways: also where it was drawn just now.
+  ///   - unit: words for how much is done of how much.
+  init(_ title: String, drawsAlways: Bool = false, unit: @escaping @Sendable (UInt64, UInt64) -> String) {
     self.title = title
+    self.drawsAlways = drawsAlways
     self.unit = unit
   }
 
@@ -26,7 +30,7 @@ final class ProgressBar: Sendable {
     guard Console.isErrorATerminal, total > 0 else { return }
     let now = Clock.seconds()
     ProgressBar.screen.withLock { screen in
-      guard done >= total || now - screen.lastDraw >= ProgressBar.secondsBetweenDraws else { return }
+      guard drawsAlways || done >= total || now - screen.lastDraw >= ProgressBar.secondsBetweenDraws else { return }
       screen.lastDraw = now
       screen.isDrawn = true
       Console.writeToError(line(min(done, total), total))

@@ -6,12 +6,17 @@ struct RunCommand: ParsableCommand {
     commandName: "run",
     abstract: "Answers a prompt, or chats.",
     discussion: """
-      With -p the model answers one message; with --messages, a chat from a JSON file; with neither, on a terminal, \
-      each line you type. In a chat, Ctrl-C stops an answer, and Ctrl-D ends. With --session a chat goes on over \
-      several runs; its messages stand beside the file, in FILE.messages.json.
+      With a prompt, given here, with -p or through a pipe, the model answers one message; with --messages, a chat from \
+      a JSON file; with neither, on a terminal, what you type. In a chat, /help lists commands, Ctrl-C stops an answer, \
+      and Ctrl-D ends. With --session a chat goes on over several runs; its messages stand beside the file, in \
+      FILE.messages.json.
       """)
 
   @OptionGroup var model: ModelOptions
+
+  @Argument(help: ArgumentHelp("What to answer; as -p.", valueName: "prompt"))
+  var words: String?
+
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Session") var choices: SessionChoices
@@ -39,8 +44,12 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Media") var media: MediaChoices
 
   func validate() throws {
-    if prompt != nil, messages != nil { throw ValidationError("-p and --messages exclude each other.") }
-    if raw, prompt == nil { throw ValidationError("--raw needs a text to continue: give it with -p.") }
+    if [words, prompt, messages].count(where: { $0 != nil }) > 1 {
+      throw ValidationError("a prompt, -p and --messages exclude each other.")
+    }
+    if raw, messages != nil || (given == nil && Console.isInputATerminal) {
+      throw ValidationError("--raw needs a text to continue: give it with -p.")
+    }
     if !media.isEmpty, raw || messages != nil {
       throw ValidationError(
         "--image, --video and --audio go with -p or a chat: --raw has no place for them, and --messages names its own.")
@@ -52,10 +61,10 @@ struct RunCommand: ParsableCommand {
     if messages != nil, system != nil {
       throw ValidationError("with --messages, put the system message into the file.")
     }
-    if prompt == nil, messages == nil, !Console.isInputATerminal {
-      throw ValidationError("there is no prompt: give -p TEXT, -p - for stdin, or --messages FILE.")
-    }
   }
+
+  /// The prompt on the command line.
+  private var given: String? { prompt ?? words }
 
   func run() throws {
     let configuration = try sampling.configuration(timeLimit: choices.timeLimit)
@@ -66,7 +75,9 @@ struct RunCommand: ParsableCommand {
       input.isChat ? try saved?.start(system: system) ?? Message.start(system: system) : []
     let paths = messages.flatMap(\.paths) + files.map(\.path)
     let engine = try OpenEngine(
-      model, mediaConfiguration: try media.configuration(paths: paths, messages: self.messages))
+      model,
+      mediaConfiguration: try media.configuration(
+        paths: paths, messages: self.messages, allowsEveryFolder: input.isTyped))
     var settings = OpenSession.settings(model)
     choices.apply(to: &settings)
     let session = try OpenSession(engine, settings)
@@ -100,7 +111,9 @@ struct RunCommand: ParsableCommand {
       try conversation.answer(text)
       try save(conversation.messages)
     case .terminal:
-      try conversation.run(afterAnswer: save)
+      let facts = try ChatFacts(answerer.engine, model, speechModel: media.speechModel)
+      var chat = TerminalChat(conversation, facts)
+      try chat.run(afterAnswer: save)
     }
   }
 
@@ -117,15 +130,24 @@ struct RunCommand: ParsableCommand {
       case .message, .terminal: true
       }
     }
+
+    /// Whether all that is said comes from the keyboard.
+    var isTyped: Bool { if case .terminal = self { true } else { false } }
   }
 
   /// Reads what the user gives before the weights are loaded: a missing file shows at once.
   private func readInput() throws(CommandFailure) -> Input {
     if let messages { return .messages(String(decoding: try Console.readFile(messages), as: UTF8.self)) }
-    guard let prompt else { return .terminal }
-    var text = prompt == "-" ? try Console.readInput() : Array(prompt.utf8)
+    if given == nil, Console.isInputATerminal { return .terminal }
+    let isRead = given == nil || given == "-"
+    var text = isRead ? try Console.readInput() : Array((given ?? "").utf8)
+    if given == nil, text.allSatisfy({ $0 <= UInt8(ascii: " ") }) {
+      throw .wrongUsage(
+        "there is no prompt: give one on the command line or through a pipe, or messages with --messages FILE.",
+        of: RunCommand.self)
+    }
     if raw { return .raw(text) }
-    if prompt == "-", text.last == UInt8(ascii: "\n") { text.removeLast() }
+    if isRead, text.last == UInt8(ascii: "\n") { text.removeLast() }
     return .message(String(decoding: text, as: UTF8.self))
   }
 }

@@ -36,6 +36,12 @@ def tiny():
 
 
 @pytest.fixture(scope="session")
+def omni():
+    """The model that ships with eyes and ears."""
+    return shipped("dormouse-omni")
+
+
+@pytest.fixture(scope="session")
 def bare():
     """A model without a tokenizer."""
     return str(MODELS / "good-tiny")

@@ -56,6 +56,27 @@ def test_messages_name_files_beside_them(dormouse, tmp_path, name):
     assert tokens(dormouse("run", MODEL, "--messages", path, *GREEDY)) == conversation["greedy"]
 
 
+def test_messages_name_files_from_where_they_stand(dormouse, tmp_path):
+    """Relative paths begin beside the file of messages; of messages on stdin, in the current folder."""
+    conversation = CONVERSATIONS["image"]
+    beside, here = tmp_path / "beside", tmp_path / "here"
+    beside.mkdir()
+    here.mkdir()
+    _, _, messages = files(conversation, beside)
+    for part in messages[-1]["content"]:
+        if part["type"] == "image_url":
+            part["image_url"]["url"] = Path(part["image_url"]["url"]).name
+    path = beside / "messages.json"
+    path.write_text(json.dumps(messages))
+    for folder, name in [(tmp_path, "beside/messages.json"), (beside, "messages.json"), (here, path)]:
+        assert tokens(dormouse("run", MODEL, "--messages", name, *GREEDY, cwd=folder)) == conversation["greedy"]
+    text = path.read_text()
+    result = dormouse("run", MODEL, "--messages", "-", "--media-root", beside, *GREEDY, input=text, cwd=beside)
+    assert tokens(result) == conversation["greedy"]
+    result = dormouse("run", MODEL, "--messages", "-", "--media-root", beside, *GREEDY, input=text, cwd=here)
+    assert (result.status, result.out) == (1, "")
+
+
 def test_messages_name_no_other_files(dormouse, tmp_path):
     elsewhere, here = tmp_path / "elsewhere", tmp_path / "here"
     elsewhere.mkdir()

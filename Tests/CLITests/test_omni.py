@@ -9,7 +9,7 @@ import os
 from collections import defaultdict
 
 import pytest
-from conftest import REPOSITORY, shipped
+from conftest import REPOSITORY
 
 EXAMINATION = REPOSITORY / "Tests" / "Fixtures" / "omni"
 MEDIA = REPOSITORY / "examples" / "media"
@@ -20,11 +20,6 @@ STEP = 3 if "DORMOUSE_ISA" in os.environ else 1
 
 def json_lines(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
-@pytest.fixture(scope="module")
-def omni():
-    return shipped("dormouse-omni")
 
 
 @pytest.fixture(scope="module")

@@ -37,6 +37,27 @@ def test_prompt_from_stdin(dormouse, tiny):
     assert dormouse("run", tiny, "-p", "-", input=QUESTION + "\n").out == ANSWER + "\n"
 
 
+def test_prompt_as_an_argument(dormouse, tiny):
+    assert dormouse("run", tiny, QUESTION).out == ANSWER + "\n"
+    assert dormouse("run", tiny, QUESTION, "--threads", "1").out == ANSWER + "\n"
+    assert dormouse("run", tiny, "--max-tokens", "1", "--", "--help").status == 0
+    assert dormouse("run", tiny, "-", input=QUESTION + "\n").out == ANSWER + "\n"
+
+
+def test_prompt_through_a_pipe(dormouse, tiny):
+    assert dormouse("run", tiny, input=QUESTION + "\n").out == ANSWER + "\n"
+    raw = dormouse("run", tiny, "--raw", "--max-tokens", "1", "--json", input="7 plus\n").lines[-1]
+    given = dormouse("run", tiny, "--raw", "--max-tokens", "1", "--json", "-p", "7 plus\n").lines[-1]
+    assert raw["prompt_tokens"] == given["prompt_tokens"]
+
+
+@pytest.mark.parametrize("input", ["", "\n", " \n\t\n"])
+def test_nothing_through_a_pipe(dormouse, tiny, input):
+    result = dormouse("run", tiny, input=input)
+    assert (result.status, result.out) == (2, "")
+    assert "there is no prompt" in result.error and "Usage: dormouse run" in result.error
+
+
 def test_prompt_may_look_like_an_option(dormouse, tiny):
     assert dormouse("run", tiny, "-p", "--help", "--max-tokens", "1").status == 0
 

@@ -1,5 +1,7 @@
 """Exit codes and messages: what scripts depend on."""
 
+from pathlib import Path
+
 import pytest
 
 COMMANDS = ["run", "info", "tokenize", "logits", "bench", "kernels"]
@@ -37,9 +39,13 @@ def test_help_lists_options(dormouse, command, options):
         ["run"],
         ["run", "MODEL", "--loud", "-p", "a"],
         ["run", "MODEL", "-p"],
-        ["run", "MODEL"],  # no prompt, and stdin is no terminal
+        ["run", "MODEL"],  # no prompt, and nothing on stdin
+        ["run", "MODEL", "a", "b"],
+        ["run", "MODEL", "a", "-p", "a"],
+        ["run", "MODEL", "a", "--messages", "file"],
         ["run", "MODEL", "-p", "a", "--messages", "file"],
         ["run", "MODEL", "--raw"],
+        ["run", "MODEL", "--raw", "--messages", "file"],
         ["run", "MODEL", "-p", "a", "--temperature", "warm"],
         ["run", "MODEL", "-p", "a", "--temperature", "-1"],
         ["run", "MODEL", "-p", "a", "--top-p", "0"],
@@ -77,6 +83,55 @@ def test_wrong_usage(dormouse, arguments):
     result = dormouse(*arguments)
     assert (result.status, result.out) == (2, "")
     assert "Usage: dormouse" in result.error
+
+
+@pytest.mark.parametrize(
+    "word, meant",
+    [
+        ("rum", "run"), ("chat", "run"), ("inof", "info"), ("INFO", "info"), ("tokenise", "tokenize"), ("benhc", "bench"),
+        ("transcibe", "transcribe"), ("kernel", "kernels"), ("serve", None), ("sing", None), ("", None), ("加", None),
+    ],
+)
+def test_unknown_command(dormouse, word, meant):
+    result = dormouse(word, "MODEL")
+    assert (result.status, result.out) == (2, "")
+    sentence = result.error.splitlines()[0]
+    assert sentence.startswith(f"Error: no such command '{word}'")
+    assert sentence.endswith("The commands are run, transcribe, info, tokenize, logits, bench, kernels.")
+    assert (f"did you mean 'dormouse {meant}'?" in sentence) == (meant is not None)
+    assert ("did you mean" in sentence) == (meant is not None)
+
+
+def test_a_model_in_the_place_of_a_command(dormouse, tiny):
+    result = dormouse(tiny, "Hello")
+    assert result.status == 2 and f"did you mean 'dormouse run {tiny}'?" in result.error
+
+
+@pytest.mark.parametrize("word", ["help", "--help", "-h"])
+def test_help_is_no_unknown_command(dormouse, word):
+    assert dormouse(word).status == 0
+
+
+def test_what_is_given_in_a_models_place(dormouse, tiny, tmp_path):
+    """The sentences are the library's (Tests/DormouseEngineTests/ModelPathTests.swift)."""
+    gguf = tmp_path / "model.gguf"
+    gguf.write_bytes(b"GGUF\x03\0\0\0")
+    pointer = tmp_path / "pointer"
+    pointer.mkdir()
+    for name in ["config.json", "tokenizer.json", "tokenizer_config.json"]:
+        (pointer / name).write_bytes((Path(tiny) / name).read_bytes())
+    (pointer / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    whisper = Path(__file__).resolve().parents[1] / "Fixtures" / "whisper" / "good-multilingual"
+    for arguments, words in [
+        (["run", "deepseek-ai/DeepSeek-V2-Lite", "a"], "hf download deepseek-ai/DeepSeek-V2-Lite"),
+        (["info", gguf], "a GGUF file"),
+        (["run", pointer, "a"], "git lfs pull"),
+        (["run", whisper, "a"], "dormouse transcribe"),
+        (["transcribe", tiny, gguf], "dormouse run"),
+    ]:
+        result = dormouse(*arguments)
+        assert (result.status, result.out) == (1, ""), arguments
+        assert words in result.error and result.error.count("\n") == 1, result.error
 
 
 @pytest.mark.parametrize(

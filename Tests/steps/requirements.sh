@@ -8,6 +8,8 @@ packages="git g++ libjson-c-dev libpcre2-dev zlib1g-dev"
 packages="$packages libavcodec-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev"
 if [ "${1:-test}" = test ]; then
   packages="$packages gcc binutils pkg-config cmake make python3 python3-venv ffmpeg"
+  # The command line opens it for chats on a terminal, where it is there.
+  packages="$packages libedit2"
   # To run the kernels for Arm; an Arm machine runs them in the Swift tests.
   [ "$(uname -m)" != x86_64 ] || packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 fi

@@ -32,6 +32,12 @@ for built in "$folder" "$folder/cmake"; do
   # What pkg-config found stands in no standard place; CMake wrote the path into its programs.
   [ "$built" = "$folder" ] && export LD_LIBRARY_PATH="$prefix/lib" || unset LD_LIBRARY_PATH
   expect "7 plus 5 is 12." "$built/chat" "$model" "What is 7 plus 5?"
+  # What JSON escapes is answered like anything else.
+  "$built/chat" "$model" 'Say "\".' "$(printf 'two\nlines')" >/dev/null
+  if "$built/chat" "$model" "$(printf '%05000d' 7)" 2>/dev/null; then
+    echo "c-examples: a question that is too long was answered" >&2
+    exit 1
+  fi
   expect "A red circle and a blue star." "$built/look" "$omni" image "$media/shapes.png" "What is in the picture?"
   expect "I hear rabbit." "$built/look" "$omni" audio "$media/rabbit.wav" "What do you hear?"
   expect "What is 7 plus 2?  7 plus 2 is 9." "$built/forks" "$model" "What is 7 plus" " 5?" " 2?"

@@ -4,6 +4,7 @@
      ./chat ../models/dormouse-tiny "What is 7 plus 5?" "8加5等于几?"                                            */
 #include <dormouse.h>
 #include <stdio.h>
+#include <string.h>
 
 static int32_t print(void *user_data, const dormouse_event *event) {
   (void)user_data;
@@ -12,26 +13,24 @@ static int32_t print(void *user_data, const dormouse_event *event) {
   return 0; /* anything else would stop the answer */
 }
 
-/* A JSON string: quotes, backslashes and control characters need an escape, all other UTF-8 stands as it is. */
-static int write_json_string(char *out, size_t capacity, const char *text) {
-  size_t used = 0;
-  for (; *text != 0; text++) {
-    unsigned char c = (unsigned char)*text;
-    int count = c == '"' || c == '\\' ? snprintf(out + used, capacity - used, "\\%c", c)
-                : c < 0x20            ? snprintf(out + used, capacity - used, "\\u%04x", c)
-                                      : snprintf(out + used, capacity - used, "%c", c);
-    if (count < 0 || (size_t)count >= capacity - used) return 0;
-    used += (size_t)count;
-  }
-  return 1;
+/* The question as the one message of a chat. */
+static dormouse_status write_messages(char *out, size_t capacity, const char *question, dormouse_error *error) {
+  static const char before[] = "[{\"role\": \"user\", \"content\": ", after[] = "}]";
+  const size_t start = sizeof before - 1;
+  size_t length = 0;
+  dormouse_status status;
+  memcpy(out, before, start);
+  status = dormouse_json_quote(out + start, capacity - start - sizeof after, &length, question, strlen(question), error);
+  if (status == DORMOUSE_OK) memcpy(out + start + length, after, sizeof after);
+  return status;
 }
 
 static int answer(dormouse_session *session, const char *question) {
   dormouse_error error = DORMOUSE_ERROR_INIT;
-  char content[2048], messages[2200];
-  if (!write_json_string(content, sizeof content, question)) return fputs("the question is too long\n", stderr), 0;
-  snprintf(messages, sizeof messages, "[{\"role\": \"user\", \"content\": \"%s\"}]", content);
-  if (dormouse_session_chat(session, messages, "{\"max_tokens\": 100}", print, NULL, &error) < 0) {
+  char messages[4096];
+  dormouse_status status = write_messages(messages, sizeof messages, question, &error);
+  if (status >= 0) status = dormouse_session_chat(session, messages, "{\"max_tokens\": 100}", print, NULL, &error);
+  if (status < 0) {
     fprintf(stderr, "%s: %s\n", dormouse_status_name(error.status), error.message);
     return 0;
   }

@@ -28,19 +28,17 @@ int main(int argc, char **argv) {
   dormouse_engine *engine = NULL;
   dormouse_session *session = NULL;
   dormouse_attachment *file = NULL;
-  char messages[2200];
-  size_t number = 0;
-  int length;
+  char question[2048], messages[2300];
+  size_t number = 0, length = 0;
   dormouse_status status;
   while (argc == 5 && number < 3 && strcmp(argv[2], kinds[number].name) != 0) number++;
   if (argc != 5 || number == 3) return fprintf(stderr, "usage: %s MODEL image|video|audio FILE QUESTION\n", argv[0]), 2;
-  if (strpbrk(argv[4], "\"\\\n") != NULL) return fputs("no quotes here; chat.c shows how to escape them\n", stderr), 2;
-  length = snprintf(messages, sizeof messages,
-                    "[{\"role\": \"user\", \"content\": [%s, {\"type\": \"text\", \"text\": \"%s\"}]}]",
-                    kinds[number].part, argv[4]);
-  if (length < 0 || (size_t)length >= sizeof messages) return fputs("the question is too long\n", stderr), 2;
 
-  status = dormouse_engine_open(&engine, argv[1], NULL, &error);
+  status = dormouse_json_quote(question, sizeof question, &length, argv[4], strlen(argv[4]), &error);
+  if (status >= 0)
+    snprintf(messages, sizeof messages, "[{\"role\": \"user\", \"content\": [%s, {\"type\": \"text\", \"text\": %.*s}]}]",
+             kinds[number].part, (int)length, question);
+  if (status >= 0) status = dormouse_engine_open(&engine, argv[1], NULL, &error);
   if (status >= 0) status = dormouse_session_open(&session, engine, NULL, &error);
   if (status >= 0) status = dormouse_attachment_create_from_file(&file, kinds[number].kind, argv[3], &error);
   if (status >= 0) {

@@ -9,7 +9,7 @@ GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install bench turns sanitize accuracy service greedy format lint fuzz
+.PHONY: help demo build test install uninstall manual bench turns sanitize accuracy service greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -30,6 +30,13 @@ test: ## install what is missing, build, and run every test
 install: ## install into PREFIX (/usr/local), under DESTDIR
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@Tests/steps/install.sh "$(DESTDIR)" "$(PREFIX)"
+
+uninstall: ## remove what `make install` has put into PREFIX, under DESTDIR
+	@Tests/steps/uninstall.sh "$(DESTDIR)" "$(PREFIX)"
+
+manual: ## write the manual page, docs/dormouse.1, from the command's own description of itself
+	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
+	@python3 Tests/steps/manual.py .build/release/dormouse docs/dormouse.1
 
 sanitize: ## run the tests of sessions and of the cache under ThreadSanitizer and AddressSanitizer
 	@Tests/steps/requirements.sh test

@@ -12,12 +12,19 @@ struct Conversation {
     self.files = files
   }
 
-  /// Answers a message. One whose answer fails is forgotten.
+  /// Answers a message. One whose answer fails is forgotten with its files, which may be the reason; those of one that
+  /// is interrupted wait for the next.
   mutating func answer(_ text: String) throws(CommandFailure) {
-    let question = messages + [Message(role: "user", text: text, files: files)]
-    let answer = try answerer.answer(.messages(try JSONDocument.line(question)))
-    messages = question + [Message(role: "assistant", text: answer)]
+    let attached = files
     files = []
+    let question = messages + [Message(role: "user", text: text, files: attached)]
+    do throws(CommandFailure) {
+      let answer = try answerer.answer(.messages(try JSONDocument.line(question)))
+      messages = question + [Message(role: "assistant", text: answer)]
+    } catch {
+      if error.exitStatus == ExitStatus.interrupted { files = attached }
+      throw error
+    }
   }
 
   /// Adds a file to the next message.

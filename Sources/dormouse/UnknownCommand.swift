@@ -5,6 +5,7 @@ enum UnknownCommand {
   /// Words that other programs have for what a command here does.
   private static let otherNames: [String: String] = [
     "ask": "run", "chat": "run", "complete": "run", "generate": "run", "prompt": "run",
+    "serve": "run", "server": "run",
     "listen": "transcribe", "speech": "transcribe", "whisper": "transcribe",
     "list": "info", "ls": "info", "model": "info", "show": "info",
     "encode": "tokenize", "decode": "tokenize", "tokens": "tokenize",
@@ -18,7 +19,7 @@ enum UnknownCommand {
     var sentence = "Error: no such command '\(word)'"
     if access(word, F_OK) == 0, word.contains("/") || word.hasSuffix(".safetensors") {
       sentence += "; did you mean 'dormouse run \(word)'?"
-    } else if let meant = otherNames[word.lowercased()] ?? nearest(word.lowercased(), commands) {
+    } else if let meant = nearest(word.lowercased(), commands) ?? otherNames[word.lowercased()] {
       sentence += "; did you mean 'dormouse \(meant)'?"
     } else {
       sentence += "."

@@ -89,7 +89,7 @@ def test_wrong_usage(dormouse, arguments):
     "word, meant",
     [
         ("rum", "run"), ("chat", "run"), ("inof", "info"), ("INFO", "info"), ("tokenise", "tokenize"), ("benhc", "bench"),
-        ("transcibe", "transcribe"), ("kernel", "kernels"), ("serve", None), ("sing", None), ("", None), ("加", None),
+        ("transcibe", "transcribe"), ("kernel", "kernels"), ("serve", "run"), ("show", "info"), ("sing", None), ("", None), ("加", None),
     ],
 )
 def test_unknown_command(dormouse, word, meant):

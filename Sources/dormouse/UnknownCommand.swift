@@ -35,19 +35,23 @@ enum UnknownCommand {
     return best.distance <= max(1, best.name.count / 2 - 1) ? best.name : nil
   }
 
-  /// Insertions, deletions and exchanges of characters that make one word of the other (Levenshtein's distance).
+  /// Insertions, deletions, exchanges and swaps of neighbours that make one word of the other (optimal string alignment).
   private static func distance(_ one: String, _ other: String) -> Int {
-    let other = Array(other)
-    var row = Array(0...other.count)
-    for (index, character) in one.enumerated() {
-      var diagonal = row[0]
-      row[0] = index + 1
+    let (one, other) = (Array(one), Array(other))
+    var before: [Int] = []
+    var last = Array(0...other.count)
+    for row in one.indices {
+      var next = [row + 1]
       for column in other.indices {
-        let changed = diagonal + (character == other[column] ? 0 : 1)
-        diagonal = row[column + 1]
-        row[column + 1] = min(changed, diagonal + 1, row[column] + 1)
+        let changed = last[column] + (one[row] == other[column] ? 0 : 1)
+        var best = min(changed, last[column + 1] + 1, next[column] + 1)
+        if row > 0, column > 0, one[row] == other[column - 1], one[row - 1] == other[column] {
+          best = min(best, before[column - 1] + 1)
+        }
+        next.append(best)
       }
+      (before, last) = (last, next)
     }
-    return row[other.count]
+    return last[other.count]
   }
 }

@@ -41,12 +41,17 @@ class Terminal:
     def type(self, text):
         os.write(self.file, text.encode())
 
-    def status(self):
+    def status(self, seconds=60):
         """Reads what is still to come, and waits for the end."""
+        end = time.monotonic() + seconds
         while True:
+            if not select.select([self.file], [], [], max(0, end - time.monotonic()))[0]:
+                os.kill(self.process, signal.SIGKILL)
+                os.waitpid(self.process, 0)
+                raise AssertionError(f"it did not end; the screen: {self.screen!r}")
             try:
                 self.screen += os.read(self.file, 65536).decode("utf-8", "replace")
-            except OSError:
+            except OSError:  # the other side is closed
                 break
         _, status = os.waitpid(self.process, 0)
         os.close(self.file)
@@ -100,9 +105,10 @@ def test_a_line_can_be_edited_and_brought_back(binary, tiny):
         # Back over two characters of three bytes each, away with one that stood there, and on.
         terminal.type("8加猫5等于" + "\x1b[D" * 3 + "\x7f" + "\x05几?\n")
         seen = terminal.wait_for("8加5等于13。", since=seen)
-        terminal.wait_for("> ", since=seen)
+        seen = terminal.wait_for("> ", since=seen)
         terminal.type("\x1b[A\n")  # the line above
         seen = terminal.wait_for("8加5等于13。", since=seen)
+        terminal.wait_for("> ", since=seen)  # while an answer comes, Ctrl-D is the terminal's own
         terminal.type("\x04")
         assert terminal.status() == 0
 
@@ -191,6 +197,7 @@ def test_a_picture_in_a_chat(binary, omni, kind, tmp_path):
     seen = terminal.wait_for("\n> ", since=seen)
     terminal.type("What is in the picture?\n")
     seen = terminal.wait_for("A red circle and a blue star.", since=seen)
+    terminal.wait_for("> ", since=seen)
     terminal.type("\x04")
     assert terminal.status() == 0
 

@@ -121,13 +121,14 @@ def test_what_is_given_in_a_models_place(dormouse, tiny, tmp_path):
     for name in ["config.json", "tokenizer.json", "tokenizer_config.json"]:
         (pointer / name).write_bytes((Path(tiny) / name).read_bytes())
     (pointer / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
-    whisper = Path(__file__).resolve().parents[1] / "Fixtures" / "whisper" / "good-multilingual"
+    repository = Path(__file__).resolve().parents[2]
+    whisper = repository / "Tests" / "Fixtures" / "whisper" / "good-multilingual"
     for arguments, words in [
         (["run", "deepseek-ai/DeepSeek-V2-Lite", "a"], "hf download deepseek-ai/DeepSeek-V2-Lite"),
         (["info", gguf], "a GGUF file"),
         (["run", pointer, "a"], "git lfs pull"),
         (["run", whisper, "a"], "dormouse transcribe"),
-        (["transcribe", tiny, gguf], "dormouse run"),
+        (["transcribe", tiny, repository / "examples" / "media" / "rabbit.wav"], "dormouse run"),
     ]:
         result = dormouse(*arguments)
         assert (result.status, result.out) == (1, ""), arguments

@@ -52,7 +52,7 @@ public struct Snapshot: Sendable, Equatable {
       layout: cache.layout, keyType: keyType, tokenCount: keys.count, rowCount: cache.length,
       logitCount: logits?.count ?? 0, formRunCount: forms.count, identityCount: identity.bytes.count,
       descriptionCount: description.count)
-    let file = try ReplacementFile(path: path, byteCount: header.fileByteCount)
+    let file = try ReplacementFile(path: path, byteCount: header.fileByteCount, isPrivate: true)
     var front = header.sectionTable + identity.bytes + description
     front.reserveCapacity(header.frontByteCount)
     switch keyType {

@@ -12,14 +12,17 @@ public final class ReplacementFile: @unchecked Sendable {
   /// Only the thread that ends the writing uses it.
   private var isDone = false
 
-  /// - Parameter byteCount: what will be written.
+  /// - Parameters:
+  ///   - byteCount: what will be written.
+  ///   - isPrivate: whether nobody but the file's owner may read it, whatever the process's mask lets others do.
   /// - Throws: `Failure(.busy)` when another process or engine writes the same file, `.inputOutput` or `.notFound` when
   ///   the folder does not take it or has no room.
-  public init(path: String, byteCount: Int) throws(Failure) {
+  public init(path: String, byteCount: Int, isPrivate: Bool = false) throws(Failure) {
     guard !path.utf8.contains(0) else { throw Failure(.notFound, "a path with a NUL character names no file") }
     self.path = path
     temporaryPath = path + ".tmp"
-    descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0o666)
+    let mode: mode_t = isPrivate ? 0o600 : 0o666
+    descriptor = open(temporaryPath, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, mode)
     guard descriptor >= 0 else { throw File.failure("cannot create", temporaryPath) }
     do throws(Failure) { try lock() } catch {
       close(descriptor)
@@ -27,6 +30,8 @@ public final class ReplacementFile: @unchecked Sendable {
       throw error
     }
     try prepare(byteCount)
+    // Before a byte is written: what a killed process left may be open to others.
+    guard !isPrivate || fchmod(descriptor, 0o600) == 0 else { throw File.failure("cannot make private", temporaryPath) }
   }
 
   /// Without a commit nothing stays behind.

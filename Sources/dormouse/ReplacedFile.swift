@@ -8,11 +8,14 @@ final class ReplacedFile {
   private let file: Int32
   private var isFinished = false
 
-  init(_ path: String) throws(CommandFailure) {
+  /// - Parameter isPrivate: whether nobody but the file's owner may read it, from its first byte on.
+  init(_ path: String, isPrivate: Bool = false) throws(CommandFailure) {
     self.path = path
     temporaryPath = "\(path).partial-\(getpid())"
     try ReplacedFile.refuseSpecialFile(path)
-    file = open(temporaryPath, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o666)
+    // One of the same number, in another time, may have been killed.
+    unlink(temporaryPath)
+    file = open(temporaryPath, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, isPrivate ? 0o600 : 0o666)
     guard file >= 0 else {
       throw CommandFailure(message: "\(temporaryPath): cannot create it: \(Console.describe(errno))")
     }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The file of `run --session`, and beside it the messages of the chat, if it holds one: FILE.messages.json. The
-/// messages are what was said, and the session is what need not be computed again.
+/// messages are what was said, and the session is what need not be computed again. Both are their owner's alone to read.
 struct SavedSession {
   let path: String
   /// Whether there was a file at the start.
@@ -45,7 +45,7 @@ struct SavedSession {
   func save(_ session: OpenSession, _ messages: [Message]?) throws(CommandFailure) {
     try session.save(path)
     guard let messages else { return }
-    let file = try ReplacedFile(SavedSession.messagesPath(path))
+    let file = try ReplacedFile(SavedSession.messagesPath(path), isPrivate: true)
     try file.write(JSONDocument.line(messages) + "\n")
     try file.finish()
   }

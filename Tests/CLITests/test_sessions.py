@@ -2,6 +2,7 @@
 
 import json
 import os
+import stat
 
 import pytest
 
@@ -20,6 +21,19 @@ def messages(file):
 
 
 # --session
+
+
+def test_what_was_said_is_its_owners_alone(dormouse, tiny, file):
+    """Session and messages, whatever the mask lets others read and whatever was there before."""
+    before = os.umask(0)
+    try:
+        for _ in range(2):
+            dormouse("run", tiny, "-p", QUESTION, "--session", file)
+            for path in (file, file.parent / "session.messages.json"):
+                assert stat.S_IMODE(path.stat().st_mode) == 0o600
+                path.chmod(0o666)
+    finally:
+        os.umask(before)
 
 
 def test_a_chat_over_several_runs(dormouse, tiny, file):

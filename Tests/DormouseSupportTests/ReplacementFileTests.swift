@@ -43,6 +43,24 @@ import Testing
     #expect(folder.contents == "second" && !folder.hasTemporary)
   }
 
+  /// From the first byte on, and also over what is there.
+  @Test(arguments: [true, false]) func privateFilesAreTheirOwnersAlone(isPrivate: Bool) throws {
+    let before = umask(0)
+    defer { umask(before) }
+    let folder = try Folder()
+    func mode(_ path: String) -> mode_t? {
+      var information = stat()
+      return stat(path, &information) == 0 ? information.st_mode & 0o777 : nil
+    }
+    for leftover in [nil, folder.file, folder.file + ".tmp"] {
+      if let leftover { close(open(leftover, O_CREAT | O_WRONLY, 0o666)) }
+      let file = try ReplacementFile(path: folder.file, byteCount: 1, isPrivate: isPrivate)
+      #expect(mode(folder.file + ".tmp") == (isPrivate ? 0o600 : 0o666))
+      try file.commit()
+      #expect(mode(folder.file) == (isPrivate ? 0o600 : 0o666))
+    }
+  }
+
   @Test func oneWriterAtATime() throws {
     let folder = try Folder()
     let first = try ReplacementFile(path: folder.file, byteCount: 1)

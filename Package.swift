@@ -33,6 +33,9 @@ let kernelTargets: [Target]
 /// json-c and PCRE2 are linked into the products, so that a host needs neither and never meets its own copy of them.
 let staticLibraries: [LinkerSetting] = [.unsafeFlags(["-Xlinker", "-l:libjson-c.a", "-Xlinker", "-l:libpcre2-8.a"])]
 
+/// Calls of these go through CHost, which counts where they fail: json-c does not always tell.
+let countedAllocations = ["malloc", "calloc", "realloc", "strdup", "free", "newlocale", "duplocale"]
+
 /// The Swift runtime goes into the products too: neither needs an installed Swift.
 let staticRuntime = ["-static-stdlib", "-use-ld=lld"]
 
@@ -67,7 +70,10 @@ let package = Package(
     .systemLibrary(name: "CPCRE2"),
     .systemLibrary(name: "CZlib"),
     .target(name: "CPlatform"),
-    .target(name: "DormouseSupport", dependencies: ["CJSON", "CPlatform"], linkerSettings: staticLibraries),
+    .target(
+      name: "CHost", cSettings: [.unsafeFlags(["-fexceptions"])],
+      linkerSettings: [.unsafeFlags(countedAllocations.flatMap { ["-Xlinker", "--wrap=\($0)"] })]),
+    .target(name: "DormouseSupport", dependencies: ["CHost", "CJSON", "CPlatform"], linkerSettings: staticLibraries),
     .target(
       name: "DormouseKernels",
       dependencies: ["DormouseSupport", "CPlatform"] + kernelTargets.map { .target(name: $0.name) },

@@ -106,7 +106,7 @@ private struct Callback<Function>: @unchecked Sendable {
 private func makeProgress(_ callback: Callback<dormouse_progress_fn>) -> Progress {
   let turn = Monitor()
   return { done, total in
-    turn.withLock { callback.function(callback.userData, done, total) == 0 }
+    turn.withLock { HostCall.leave { callback.function(callback.userData, done, total) } == 0 }
   }
 }
 
@@ -114,8 +114,11 @@ private func makeLog(_ callback: Callback<dormouse_log_fn>) -> Log {
   Log { level, message in
     var message = message
     message.withUTF8 { bytes in
-      bytes.withMemoryRebound(to: CChar.self) {
-        callback.function(callback.userData, level.rawValue, $0.baseAddress, $0.count)
+      bytes.withMemoryRebound(to: CChar.self) { text in
+        _ = HostCall.leave {
+          callback.function(callback.userData, level.rawValue, text.baseAddress, text.count)
+          return 0
+        }
       }
     }
   }

@@ -20,7 +20,7 @@ public func dormouse_transcriber_open(
 
 @_cdecl("dormouse_transcriber_free") @implementation
 public func dormouse_transcriber_free(_ transcriber: OpaquePointer!) {
-  Handle.free(transcriber, Transcriber.self)
+  Handle.free(transcriber)
 }
 
 @_cdecl("dormouse_transcriber_cancel") @implementation
@@ -40,7 +40,7 @@ public func dormouse_transcriber_run(
     let configuration = try readOptionalString(config_json, "config_json")
     return try transcriber.run(item, configuration: configuration) { segment in
       guard let on_segment else { return 0 }
-      return deliver(segment) { on_segment(user_data, $0) }
+      return deliver(segment) { segment in HostCall.leave { on_segment(user_data, segment) } }
     }
   }
 }

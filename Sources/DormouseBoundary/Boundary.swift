@@ -3,7 +3,8 @@ public import DormouseSupport
 
 // What is generic here is inlinable: another module would otherwise make its types while it runs, and allocate for that.
 
-/// Runs the body of an exported function; a thrown `Failure` becomes a status and, where the caller has one, an error.
+/// Runs the body of an exported function, in the library's own floating-point environment; a thrown `Failure` becomes a
+/// status and, where the caller has one, an error.
 public func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> Void)
   -> dormouse_status
 {
@@ -17,11 +18,21 @@ public func boundary(_ error: UnsafeMutablePointer<dormouse_error>?, _ body: () 
 public func returningBoundary(
   _ error: UnsafeMutablePointer<dormouse_error>?, _ body: () throws(Failure) -> dormouse_status
 ) -> dormouse_status {
-  do {
-    return try body()
-  } catch let failure {
-    if let error { write(failure, to: error) }
-    return failure.status.rawValue
+  HostCall.enter {
+    do throws(Failure) {
+      return try body()
+    } catch let failure {
+      if let error { write(failure, to: error) }
+      return failure.status.rawValue
+    }
+  }
+}
+
+/// The same for a function that returns nothing, such as one that frees a handle.
+public func silentBoundary(_ body: () -> Void) {
+  _ = HostCall.enter {
+    body()
+    return Status.ok.rawValue
   }
 }
 

@@ -1,9 +1,21 @@
+internal import CHost
 internal import CPlatform
 import Glibc
 
-/// A thread of the library's own. Signals stay with the host's threads: this one blocks all of them.
+/// A thread of the library's own; the only door to one.
+///
+/// Whatever the thread that makes it has set, it begins alike: signals stay with the host's threads, and it blocks all
+/// but those that tell of its own faults, which a host's crash reporter wants to see; it computes in the floating-point
+/// environment that processes start with; and its stack has `stackByteCount`.
 public final class BackgroundThread: Sendable {
   let handle: pthread_t
+
+  /// Bytes; taken from the system as far as they are used. Also for the host's functions that are called on it.
+  static let stackByteCount = 2 << 20
+
+  /// What a thread does to itself: blocked, it would end the process without the host's handler. The last two have their
+  /// names from `abort` and seccomp.
+  private static let faults = [SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT, SIGSYS]
 
   /// What a new thread is handed.
   private final class Start {
@@ -20,13 +32,8 @@ public final class BackgroundThread: Sendable {
   /// - Throws: `Failure(.outOfMemory)` or `Failure(.internalError)` when the system refuses.
   public init(name: String, _ body: @escaping @Sendable () -> Void) throws(Failure) {
     let start = Unmanaged.passRetained(Start(name, body))
-    var all = sigset_t()
-    var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_SETMASK, &all, &before)
     var thread = pthread_t()
-    let code = pthread_create(&thread, nil, { BackgroundThread.main($0) }, start.toOpaque())
-    pthread_sigmask(SIG_SETMASK, &before, nil)
+    let code = BackgroundThread.create(&thread, start.toOpaque())
     guard code == 0 else {
       start.release()
       let isShortage = code == EAGAIN || code == ENOMEM
@@ -36,12 +43,29 @@ public final class BackgroundThread: Sendable {
     handle = thread
   }
 
+  /// - Returns: 0, or an error number.
+  private static func create(_ thread: inout pthread_t, _ start: UnsafeMutableRawPointer) -> Int32 {
+    var attributes = pthread_attr_t()
+    let code = pthread_attr_init(&attributes)
+    guard code == 0 else { return code }
+    defer { pthread_attr_destroy(&attributes) }
+    pthread_attr_setstacksize(&attributes, stackByteCount)
+    var blocked = sigset_t()
+    var before = sigset_t()
+    sigfillset(&blocked)
+    for fault in faults { sigdelset(&blocked, fault) }
+    pthread_sigmask(SIG_SETMASK, &blocked, &before)
+    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
+    return pthread_create(&thread, &attributes, { BackgroundThread.main($0) }, start)
+  }
+
   /// Waits until the body has returned. Once, and not on the thread itself.
   public func join() { pthread_join(handle, nil) }
 
   private static func main(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument else { return nil }
     let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
+    host_use_default_floats()
     platform_name_thread(start.name)
     start.body()
     return nil

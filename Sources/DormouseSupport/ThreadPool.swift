@@ -23,7 +23,7 @@ public final class ThreadPool: @unchecked Sendable {
   private let workers: [BackgroundThread]
   private let pins: ProcessorPins?
 
-  /// Creates `threadCount - 1` workers, which block every signal.
+  /// Creates `threadCount - 1` workers.
   ///
   /// - Parameters:
   ///   - threadCount: threads that work in a `run`, its caller among them; 1 for no workers.

@@ -30,6 +30,8 @@ case $name in
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac
 
+c_modules="CPlatform CHost"
+
 # As in Package.swift.
 module_flags() {
   case $1 in
@@ -44,14 +46,14 @@ module_flags() {
 sources=$root/Sources
 swiftc=$(command -v swiftc)
 flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
-  -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia"
+  -I $sources/CHost/include -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia"
 
 # Whether an object is there and newer than all it is made from.
 is_current() { # object source...
   object=$1
   shift
   [ -f "$object" ] || return 1
-  set -- "$@" "$root/Tests/Fuzz/build.sh" "$root/include" "$sources/CPlatform"
+  set -- "$@" "$root/Tests/Fuzz/build.sh" "$root/include" "$sources/CPlatform" "$sources/CHost"
   [ -z "$(find -L "$@" -newer "$object" -type f | head -n 1)" ]
 }
 
@@ -68,11 +70,15 @@ compile() { # module, objects of lower floors...
 
 # Kernels stand on nothing but C, and are compiled side by side.
 compile_all() {
-  if ! is_current CPlatform.o; then
-    "$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fsanitize=address,fuzzer-no-link \
-      -I "$sources/CPlatform/include" -c "$sources"/CPlatform/*.c -o CPlatform.new.o
-    mv CPlatform.new.o CPlatform.o
-  fi
+  for module in $c_modules; do
+    for source in "$sources/$module"/*.c; do
+      object=$module-$(basename "$source" .c).o
+      is_current "$object" && continue
+      "$(dirname "$(readlink -f "$swiftc")")/clang" -O1 -g -fexceptions -fsanitize=address,fuzzer-no-link \
+        -I "$sources/$module/include" -c "$source" -o "$object.new"
+      mv "$object.new" "$object"
+    done
+  done
   processes=""
   for module in $modules; do
     case $module in
@@ -96,7 +102,10 @@ flock 9
 compile_all
 flock -u 9
 
-objects=CPlatform.o
+objects=""
+for module in $c_modules; do
+  for source in "$sources/$module"/*.c; do objects="$objects $module-$(basename "$source" .c).o"; done
+done
 for module in $modules; do objects="$objects $module.o"; done
 # shellcheck disable=SC2086
 "$swiftc" $flags -use-ld=lld -module-name "Fuzz_$name" "$root/Tests/Fuzz/$name.swift" $objects \

@@ -138,7 +138,7 @@ public func dormouse_attachment_append_audio(
 }
 
 @_cdecl("dormouse_attachment_free") @implementation
-public func dormouse_attachment_free(_ attachment: OpaquePointer!) { Handle.free(attachment, Attachment.self) }
+public func dormouse_attachment_free(_ attachment: OpaquePointer!) { Handle.free(attachment) }
 
 /// What a caller gave beside messages.
 func readAttachments(_ handles: UnsafePointer<OpaquePointer?>?, _ count: Int) throws(Failure) -> [MediaItem] {

@@ -19,7 +19,7 @@ public func dormouse_engine_open(
 
 @_cdecl("dormouse_engine_free") @implementation
 public func dormouse_engine_free(_ engine: OpaquePointer!) {
-  Handle.free(engine, Engine.self)
+  Handle.free(engine)
 }
 
 @_cdecl("dormouse_engine_info") @implementation

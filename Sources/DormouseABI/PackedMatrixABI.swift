@@ -21,7 +21,7 @@ public func dormouse_packed_matrix_create(
 
 @_cdecl("dormouse_packed_matrix_free") @implementation
 public func dormouse_packed_matrix_free(_ matrix: OpaquePointer!) {
-  Handle.free(matrix, PackedMatrixPart.self)
+  Handle.free(matrix)
 }
 
 @_cdecl("dormouse_packed_matrix_size") @implementation

@@ -24,7 +24,7 @@ public func dormouse_router_create(
 
 @_cdecl("dormouse_router_free") @implementation
 public func dormouse_router_free(_ router: OpaquePointer!) {
-  Handle.free(router, RouterPart.self)
+  Handle.free(router)
 }
 
 @_cdecl("dormouse_router_route") @implementation
@@ -86,7 +86,7 @@ public func dormouse_latent_cache_create(
 
 @_cdecl("dormouse_latent_cache_free") @implementation
 public func dormouse_latent_cache_free(_ cache: OpaquePointer!) {
-  Handle.free(cache, LatentCachePart.self)
+  Handle.free(cache)
 }
 
 @_cdecl("dormouse_latent_cache_append") @implementation

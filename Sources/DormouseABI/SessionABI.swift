@@ -19,7 +19,8 @@ public func dormouse_session_open(
 
 @_cdecl("dormouse_session_free") @implementation
 public func dormouse_session_free(_ session: OpaquePointer!) {
-  Handle.free(session, Session.self)
+  silentBoundary { try? Handle.object(session, Session.self, "session").giveBackWhatIsLost() }
+  Handle.free(session)
 }
 
 @_cdecl("dormouse_session_cancel") @implementation
@@ -178,7 +179,7 @@ private func handler(_ callback: dormouse_event_fn?, _ userData: UnsafeMutableRa
           cEvent.text_length = text.count
           cEvent.alternatives = alternatives.isEmpty ? nil : alternatives.baseAddress
           cEvent.alternative_count = alternatives.count
-          return callback(userData, &cEvent)
+          return HostCall.leave { callback(userData, &cEvent) }
         }
       }
     }

@@ -10,6 +10,8 @@ final class CallState: Sendable {
   }
 
   private let phase = Atomic<UInt8>(Phase.idle)
+  /// The host's function that the call under way calls; one that never returns leaves the call where it was for ever.
+  let callback = HostCallback()
   /// For sentences.
   private let owner: String
 
@@ -17,13 +19,22 @@ final class CallState: Sendable {
   init(of owner: String) { self.owner = owner }
 
   /// Runs `body` as the owner's one call.
-  /// - Throws: `Failure(.busy)` when another thread is inside.
+  /// - Throws: `Failure(.busy)` when another thread is inside, `Failure(.internalError)` when a callback was left.
   func exclusively<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     guard phase.compareExchange(expected: Phase.idle, desired: Phase.busy, ordering: .acquiring).exchanged else {
-      throw Failure(.busy, "\(owner) is at work on another thread")
+      throw isLost ? lost : Failure(.busy, "\(owner) is at work on another thread")
     }
     defer { phase.store(Phase.idle, ordering: .releasing) }
     return try body()
+  }
+
+  /// Whether a call was left by a callback that did not return, so that it will never end.
+  var isLost: Bool { callback.isLeft }
+
+  private var lost: Failure {
+    Failure(
+      .internalError,
+      "\(owner) is lost: a callback threw an exception, jumped or ended its thread instead of returning; free it")
   }
 
   /// Asks the call under way to stop; without one it does nothing.

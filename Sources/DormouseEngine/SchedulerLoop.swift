@@ -144,7 +144,9 @@ extension SchedulerLoop {
 
   func leave(_ request: StepRequest) {
     monitor.withLock {
-      inside.removeAll { $0 === request }
+      // A call that was lost has left already.
+      guard let place = inside.firstIndex(where: { $0 === request }) else { return }
+      inside.remove(at: place)
       statistics.left += 1
       wakeFirst()
       // The others may have waited for it alone.

@@ -74,7 +74,7 @@ extension Session {
     ) { () throws(Failure) in
       var generation = Generation(
         session: self, request: request, reused: reused, prompt: prompt, transcribed: transcribed, called: called)
-      return try generation.run(onEvent)
+      return try generation.run { event in state.callback.run { onEvent(event) } }
     }
   }
 }

@@ -52,6 +52,10 @@ public final class Session: @unchecked Sendable {
     logitsMemory = try AlignedBuffer(
       byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "a session's logits")
     request = scheduler.makeRequest(state)
+    // Others wait for its place and its next step.
+    state.callback.whenLeft { [scheduler, weak request] in
+      if let request { scheduler.leave(request) }
+    }
     prefix = SharedPrefix(options.isPrivate ? nil : store.prefixes)
     timeline.reserveCapacity(contextLength)
     self.engine = engine
@@ -59,6 +63,14 @@ public final class Session: @unchecked Sendable {
   }
 
   deinit { prefix.remember(cache, timeline, includesLast: true) }
+
+  /// To be called before the session is let go: where a call was left in its midst, its frames may hold the session for
+  /// ever, but not the pages of its cache.
+  public func giveBackWhatIsLost() {
+    guard state.isLost else { return }
+    keep(0)
+    cache.trim()
+  }
 
   /// The number of tokens in the session.
   public func length() throws(Failure) -> Int {

@@ -46,7 +46,7 @@ public final class Transcriber: Sendable {
       do throws(Failure) {
         _ = try model.transcribe(sound, options: options, isCancelled: { stop != 0 || state.isCancelling }) { segment in
           // The rest of a window comes at once.
-          if stop == 0 { stop = onSegment(segment) }
+          if stop == 0 { stop = state.callback.run { onSegment(segment) } }
         }
       } catch {
         guard error.status == .cancelled else { throw error }

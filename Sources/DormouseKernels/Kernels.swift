@@ -1,5 +1,6 @@
 public import DormouseSupport
 import Glibc
+import Synchronization
 
 /// The arithmetic of one instruction set: a table of functions chosen once.
 ///
@@ -50,12 +51,14 @@ private let environmentName = "DORMOUSE_ISA"
 
 /// Which instruction set is to be used: the process has one such choice, a test may make its own.
 final class InstructionSetChoice: Sendable {
-  private let forced = Locked<InstructionSet?>(nil)
+  /// The place of the set in `InstructionSet.allCases`; -1 for none. No lock, which a child of `fork` might find closed.
+  private let forced = Atomic<Int>(-1)
 
   /// - Parameter name: the value of `DORMOUSE_ISA`; nil where it is not set. What was forced comes first.
   /// - Throws: `Failure(.unsupported)` for a name that is unknown or not usable here.
   func selected(by name: String?) throws(Failure) -> Kernels {
-    if let set = forced.withLock({ $0 }) { return try Kernels.make(set) }
+    let place = forced.load(ordering: .relaxed)
+    if InstructionSet.allCases.indices.contains(place) { return try Kernels.make(InstructionSet.allCases[place]) }
     guard let name else { return try Kernels.make(Kernels.usable().last ?? .baseline) }
     guard let set = InstructionSet(rawValue: name) else {
       throw Failure(
@@ -67,6 +70,6 @@ final class InstructionSetChoice: Sendable {
   /// - Throws: `Failure(.unsupported)` as `Kernels.make`; the choice is then as before.
   func force(_ set: InstructionSet?) throws(Failure) {
     if let set { _ = try Kernels.make(set) }
-    forced.withLock { $0 = set }
+    forced.store(set.flatMap { InstructionSet.allCases.firstIndex(of: $0) } ?? -1, ordering: .relaxed)
   }
 }

@@ -43,7 +43,7 @@ public func dormouse_media_open_bytes(
 }
 
 @_cdecl("dormouse_media_free") @implementation
-public func dormouse_media_free(_ file: OpaquePointer!) { Handle.free(file, MediaFile.self) }
+public func dormouse_media_free(_ file: OpaquePointer!) { Handle.free(file) }
 
 @_cdecl("dormouse_media_describe") @implementation
 public func dormouse_media_describe(

@@ -12,7 +12,7 @@ enum QuietLog {
     var hasLowered = false
   }
 
-  private static let state = Locked(State())
+  private static let state = ProcessLocked { State() }
 
   static func during<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     state.withLock { state in

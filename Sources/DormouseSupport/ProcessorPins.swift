@@ -10,7 +10,7 @@ final class ProcessorPins: Sendable {
   /// The processor of each thread of the pool, the caller's place first; empty where the system names none.
   let processors: [Int32]
 
-  private static let counts = Locked<[Int32: Int]>([:])
+  private static let counts = ProcessLocked<[Int32: Int]> { [:] }
 
   /// - Parameter available: the processors to choose from.
   init(threadCount: Int, available: [Int32] = ProcessorPins.affinity()) {

@@ -51,7 +51,7 @@ public final class MediaLibrary: Sendable {
     }
   }
 
-  private static let shared = Locked<MediaLibrary?>(nil)
+  private static let shared = ProcessLocked<MediaLibrary?> { nil }
 
   /// Loads one file.
   /// - Throws: `Failure(.unsupported)` where it can't be loaded, or is of another version.

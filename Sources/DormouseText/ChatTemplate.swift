@@ -27,7 +27,9 @@ public final class ChatTemplate: Sendable {
   ) throws(Failure) {
     self.file = file
     self.limits = limits
-    program = try withContext(file) { () throws(Failure) in try TemplateParser.parse(source, limits: limits) }
+    program = try withContext(file) { () throws(Failure) in
+      try DeepStack.run { () throws(Failure) in try TemplateParser.parse(source, limits: limits) }
+    }
     toolTemplate = try toolSource.map { (source) throws(Failure) in
       try ChatTemplate(source: source, file: "\(file) (tool_use)", toolSource: nil, limits: limits)
     }
@@ -68,7 +70,7 @@ public final class ChatTemplate: Sendable {
     let budget = TemplateBudget(limits: limits, inputLength: inputLength)
     let evaluator = TemplateEvaluator(program: program, context: context, budget: budget)
     do {
-      return try evaluator.run().promptRuns
+      return try DeepStack.run { () throws(Failure) in try evaluator.run().promptRuns }
     } catch {
       throw evaluator.isRaised ? error : error.prefixed("\(file): line \(evaluator.line)")
     }

@@ -31,9 +31,14 @@ final class TextPattern: @unchecked Sendable {
       text = literal
       options = PCRE2_UTF | PCRE2_LITERAL
     }
-    code = try TextPattern.compile(text, options: options, source: self.source)
-    // Without executable memory the call fails, and matching is interpreted.
-    pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE)
+    // Groups inside one another are compiled by recursion.
+    let (flags, name) = (options, self.source)
+    code = try DeepStack.run { () throws(Failure) in
+      let code = try TextPattern.compile(text, options: flags, source: name)
+      // Without executable memory the call fails, and matching is interpreted.
+      pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE)
+      return code
+    }
   }
 
   deinit { pcre2_code_free_8(code) }
@@ -54,6 +59,7 @@ final class TextPattern: @unchecked Sendable {
     var offset = 0
     let bytes = Array(text.utf8)
     guard let code = pcre2_compile_8(bytes, bytes.count, options, &number, &offset, context) else {
+      if number == PCRE2_ERROR_HEAP_FAILED { throw Failure(.outOfMemory, "no memory for a pattern") }
       throw Failure(.malformed, "pattern \(Excerpt.name(source)) does not compile: \(message(for: number))")
     }
     return code
@@ -98,6 +104,7 @@ final class TextPattern: @unchecked Sendable {
   }
 
   private func failure(_ number: Int32) -> Failure {
+    if number == PCRE2_ERROR_NOMEMORY { return Failure(.outOfMemory, "no memory for matching") }
     let limits = [PCRE2_ERROR_MATCHLIMIT, PCRE2_ERROR_DEPTHLIMIT, PCRE2_ERROR_HEAPLIMIT]
     guard limits.contains(number) else {
       return Failure(

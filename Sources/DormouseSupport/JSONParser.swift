@@ -1,3 +1,4 @@
+internal import CHost
 internal import CJSON
 
 extension JSON {
@@ -26,12 +27,12 @@ extension JSON {
   /// Parses one strict JSON document: valid UTF-8, no comments, no trailing text, no NaN, no key twice in an object.
   ///
   /// The work is json-c's; this function only checks what json-c tolerates and turns its tree into Swift values.
-  /// - Throws: `Failure(.malformed)` with the byte offset where parsing stopped.
+  /// - Throws: `Failure(.malformed)` with the byte offset where parsing stopped; `.outOfMemory`.
   public static func parse(_ bytes: UnsafeRawBufferPointer, limits: Limits = Limits()) throws(Failure) -> JSON {
     guard bytes.count <= limits.bytes, let length = Int32(exactly: bytes.count) else {
       throw Failure(.malformed, "the JSON document has \(bytes.count) bytes, more than the limit of \(limits.bytes)")
     }
-    guard length > 0, let base = bytes.baseAddress else { throw Failure(.malformed, "the JSON document is empty") }
+    guard length > 0 else { throw Failure(.malformed, "the JSON document is empty") }
     let census = JSONCensus(of: bytes)
     guard census.containers <= limits.containers else {
       throw Failure(
@@ -42,9 +43,26 @@ extension JSON {
       throw Failure(
         .malformed, "the JSON document has \(census.values) values, more than the limit of \(limits.values)")
     }
+    let refused = host_refused_allocations()
+    do throws(Failure) {
+      let value = try parse(bytes, length: length, census: census, depth: limits.depth)
+      guard host_refused_allocations() == refused else { throw JSON.noMemory }
+      return value
+    } catch {
+      // json-c may go on without what it had no memory for, and then blame the text.
+      throw host_refused_allocations() == refused ? error : JSON.noMemory
+    }
+  }
+
+  private static var noMemory: Failure { Failure(.outOfMemory, "no memory for a JSON document") }
+
+  /// - Parameter length: of `bytes`, not 0.
+  private static func parse(
+    _ bytes: UnsafeRawBufferPointer, length: Int32, census: JSONCensus, depth: Int
+  ) throws(Failure) -> JSON {
     // json-c writes to its first level even where it was given none.
-    guard let tokener = json_tokener_new_ex(Int32(clamping: max(limits.depth, 1))) else {
-      throw Failure(.outOfMemory, "no memory for a JSON parser")
+    guard let base = bytes.baseAddress, let tokener = json_tokener_new_ex(Int32(clamping: max(depth, 1))) else {
+      throw noMemory
     }
     defer { json_tokener_free(tokener) }
     json_tokener_set_flags(tokener, Int32(JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8))
@@ -76,7 +94,7 @@ extension JSON {
   /// - Throws: `Failure(.invalidArgument)`.
   public static func parse(argument text: String, name: String, limits: Limits = Limits()) throws(Failure) -> JSON {
     do throws(Failure) { return try parse(text, limits: limits) } catch {
-      throw Failure(.invalidArgument, "\(name): \(error.message)")
+      throw Failure(error.status == .malformed ? .invalidArgument : error.status, "\(name): \(error.message)")
     }
   }
 

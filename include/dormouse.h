@@ -20,7 +20,18 @@
  *   buffer is untouched. Capacity 0 with a NULL buffer asks for the size. Texts are not NUL-terminated unless room is
  *   left: when capacity is greater than *length, buffer[*length] is 0.
  * - Pointers given to a callback die when it returns. A callback must not call back into the same session, except
- *   dormouse_session_cancel.
+ *   dormouse_session_cancel. A callback returns: it must neither throw an exception nor longjmp nor end its thread. One
+ *   that does so all the same loses its session or transcriber: from then on calls on that answer INTERNAL (after a
+ *   longjmp those of the same thread, and BUSY those of others), freeing it works, and the other sessions go on; memory
+ *   that the call held is lost. Progress and log callbacks have no such net.
+ * - Calls compute in the floating-point environment that processes start with (round to nearest, no traps, denormal
+ *   numbers kept) whatever the caller has set, and give the caller its own back; callbacks run in the caller's.
+ * - A calling thread needs 256 KB of stack that nobody else uses.
+ * - Threads of the library's own block all signals but SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGABRT and SIGSYS, so
+ *   that the host's handlers of faults are called on them too.
+ * - A child made by fork opens what it needs anew. In it every call on a handle that its parent had made answers
+ *   INVALID_ARGUMENT at once, and freeing such a handle does nothing. A child that is made inside a callback must not
+ *   return from it.
  * - The library does not print, exit, abort or read the environment, except DORMOUSE_ISA (see
  *   dormouse_kernels_force) and DORMOUSE_MEDIA_LIBRARY (the path of libdormouse_media.so, which is loaded when the
  *   first media file is met; by default it is looked for beside this library, and where the system looks).
@@ -103,7 +114,10 @@ enum { /* dormouse_engine_options.flags */
 enum { /* dormouse_engine_options.residency */
   DORMOUSE_RESIDENCY_DEFAULT = 0, /* memory */
   DORMOUSE_RESIDENCY_MEMORY = 1,  /* weights are read into memory of the process */
-  DORMOUSE_RESIDENCY_MAPPED = 2   /* weights are mapped: quick start, shared between processes, may be paged out */
+  DORMOUSE_RESIDENCY_MAPPED = 2   /* weights are mapped: quick start, shared between processes, may be paged out. A file
+                                     that somebody cuts short while it is mapped, or whose disk fails, ends the process
+                                     with SIGBUS at the next use of what is gone: no library can prevent that. So
+                                     replace such files by renaming, and never write into them */
 };
 enum { /* dormouse_engine_options.weights */
   DORMOUSE_WEIGHTS_DEFAULT = 0, /* native */
@@ -355,7 +369,7 @@ DORMOUSE_API void dormouse_session_options_init(dormouse_session_options *option
 DORMOUSE_API dormouse_status dormouse_session_open(dormouse_session **out, dormouse_engine *engine,
                                                    const dormouse_session_options *options, dormouse_error *error);
 
-/* The session must not be at work. Thread: one call at a time per session. */
+/* The session must not be at work; one that a callback has lost may be freed. Thread: one call at a time per session. */
 DORMOUSE_API void dormouse_session_free(dormouse_session *session);
 
 /* Stops the call that the session is in, waiting and prefill included, within one layer's time; that call answers
@@ -379,7 +393,7 @@ DORMOUSE_API dormouse_status dormouse_session_fork(dormouse_session **out, dormo
                                                    dormouse_error *error);
 
 /* Writes the session's tokens, cache and logits to a file, which appears whole or not at all; a file of that name is
-   replaced. Thread: one call at a time per session. */
+   replaced. Only the file's owner may read it (mode 0600). Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_save(dormouse_session *session, const char *path,
                                                    dormouse_error *error);
 

@@ -10,6 +10,9 @@ public enum Excerpt {
   /// A value as JSON.
   public static func json(_ value: JSON) -> String { shortened(value.text()) }
 
+  /// A piece of a document as it is.
+  public static func text(_ text: String) -> String { shortened(text) }
+
   private static func shortened(_ text: String) -> String {
     var result = ""
     for (index, scalar) in text.unicodeScalars.enumerated() {

@@ -3,6 +3,8 @@ public indirect enum JSON: Sendable, Equatable {
   case null
   case bool(Bool)
   case integer(Int64)
+  /// An integer that does not fit 64 bits, as it stands in the document: an optional sign and decimal digits.
+  case largeInteger(String)
   case number(Double)
   case string(String)
   case array([JSON])
@@ -13,7 +15,7 @@ public indirect enum JSON: Sendable, Equatable {
     switch self {
     case .null: "null"
     case .bool: "a boolean"
-    case .integer: "an integer"
+    case .integer, .largeInteger: "an integer"
     case .number: "a number"
     case .string: "a string"
     case .array: "an array"
@@ -29,12 +31,15 @@ public indirect enum JSON: Sendable, Equatable {
   public var arrayValue: [JSON]? { if case .array(let value) = self { value } else { nil } }
   public var objectValue: JSONObject? { if case .object(let value) = self { value } else { nil } }
 
-  /// The value of an integer or a number; whole numbers beyond 2^53 are rounded.
+  /// The value of an integer or a number; whole numbers beyond 2^53 are rounded. Nil where it would be infinite.
   public var doubleValue: Double? {
     switch self {
-    case .integer(let value): Double(value)
-    case .number(let value): value
-    default: nil
+    case .integer(let value): return Double(value)
+    case .largeInteger(let digits):
+      guard let value = Double(digits), value.isFinite else { return nil }
+      return value
+    case .number(let value): return value
+    default: return nil
     }
   }
 

@@ -12,7 +12,8 @@ struct JSONCensus {
   /// All values at most: one more than there are commas in each container, and the document itself.
   var values: Int { commas + containers + 1 }
   private var commas = 0
-  /// The values, in document order, of the integers that json-c gives as its smallest or largest one.
+  /// The values, in document order, of the integers that json-c gives as its smallest or largest one: those beyond its
+  /// types by their digits.
   private(set) var extremeIntegers: [JSON] = []
   private var problem: (offset: Int, sentence: String)?
   private let bytes: UnsafeRawBufferPointer
@@ -138,10 +139,10 @@ extension JSONCensus {
 
   private mutating func recordIfExtreme(_ text: String) {
     if text.utf8.first == UInt8(ascii: "-") {
-      guard let value = Int64(text) else { return extremeIntegers.append(.number(Double(text) ?? -.infinity)) }
+      guard let value = Int64(text) else { return extremeIntegers.append(.largeInteger(text)) }
       if value == .min { extremeIntegers.append(.integer(value)) }
     } else if UInt64(text) ?? .max == .max {
-      extremeIntegers.append(.number(Double(text) ?? .infinity))
+      extremeIntegers.append(.largeInteger(text))
     }
   }
 }

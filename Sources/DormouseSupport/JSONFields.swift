@@ -151,6 +151,8 @@ public struct JSONFields {
   private static func shown(_ value: JSON) -> String {
     switch value {
     case .array, .object: return value.typeName
+    case .largeInteger(let digits) where digits.utf8.count > 80:
+      return "\(digits.prefix(40))... (an integer of \(digits.utf8.count) characters)"
     case .string(let text) where text.utf8.count > 80:
       return "\(JSON.string(String(String.UnicodeScalarView(text.unicodeScalars.prefix(40)))).text())..."
     default: return value.text()

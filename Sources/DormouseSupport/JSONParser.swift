@@ -78,7 +78,7 @@ extension JSON {
     try checkOutcome(json_tokener_get_error(tokener), end: end, in: bytes)
     try census.check()
     var conversion = Conversion(extremeIntegers: census.extremeIntegers)
-    let value = try conversion.value(of: root)
+    let value = try conversion.document(root)
     guard conversion.members == census.members else {
       throw Failure(.malformed, "a JSON object holds the same key twice\(duplicateKeyName(in: bytes))")
     }
@@ -127,29 +127,59 @@ private struct Conversion {
   /// From the census: what stands in the text for each integer that json-c gives as its smallest or largest one.
   private let extremeIntegers: [JSON]
   private var extremesMet = 0
+  /// Where in the document the conversion stands, from the outside inwards.
+  private var path: [Step] = []
+
+  private enum Step {
+    case member(String)
+    case element(Int)
+  }
 
   init(extremeIntegers: [JSON]) { self.extremeIntegers = extremeIntegers }
 
-  /// The recursion is as deep as json-c's tree, which its depth limit bounds.
-  mutating func value(of node: OpaquePointer?) throws(Failure) -> JSON {
+  /// - Throws: `Failure(.malformed)` naming the member at fault.
+  mutating func document(_ root: OpaquePointer?) throws(Failure) -> JSON {
+    do throws(Failure) { return try value(of: root) } catch { throw error.prefixed(place) }
+  }
+
+  /// The path as it would be written in a program: `rope.factors[2]`.
+  private var place: String {
+    var text = ""
+    for step in path {
+      switch step {
+      case .member(let key): text += (text.isEmpty ? "" : ".") + Excerpt.text(key)
+      case .element(let index): text += "[\(index)]"
+      }
+    }
+    return text.isEmpty ? "the document" : text
+  }
+
+  /// The recursion is as deep as json-c's tree, which its depth limit bounds. After a failure `path` says where.
+  private mutating func value(of node: OpaquePointer?) throws(Failure) -> JSON {
     guard let node else { return .null }
     switch json_object_get_type(node) {
     case json_type_boolean: return .bool(json_object_get_boolean(node) != 0)
-    case json_type_int: return try integer(node)
+    case json_type_int: return integer(node)
     case json_type_double: return try finite(json_object_get_double(node))
     case json_type_string: return .string(text(json_object_get_string(node), json_object_get_string_len(node)))
     case json_type_array:
       let count = json_object_array_length(node)
       var values: [JSON] = []
       values.reserveCapacity(count)
-      for index in 0..<count { values.append(try value(of: json_object_array_get_idx(node, index))) }
+      for index in 0..<count {
+        path.append(.element(index))
+        values.append(try value(of: json_object_array_get_idx(node, index)))
+        path.removeLast()
+      }
       return .array(values)
     case json_type_object:
       var object = JSONObject()
       var entry = json_object_get_object(node)?.pointee.head
       while let current = entry {
         let key = current.pointee.k.map { String(cString: $0.assumingMemoryBound(to: CChar.self)) } ?? ""
+        path.append(.member(key))
         object[key] = try value(of: current.pointee.v.map { OpaquePointer($0) })
+        path.removeLast()
         members += 1
         entry = current.pointee.next
       }
@@ -158,20 +188,21 @@ private struct Conversion {
     }
   }
 
-  private mutating func integer(_ node: OpaquePointer) throws(Failure) -> JSON {
+  private mutating func integer(_ node: OpaquePointer) -> JSON {
     let value = json_object_get_int64(node)
     // Beyond Int64.max the signed getter clamps, and the unsigned one tells.
     let unsigned = value == .max ? json_object_get_uint64(node) : 0
     if value == .min || unsigned == .max, extremesMet < extremeIntegers.count {
       extremesMet += 1
-      let meant = extremeIntegers[extremesMet - 1]
-      return if case .number(let number) = meant { try finite(number) } else { meant }
+      return extremeIntegers[extremesMet - 1]
     }
-    return unsigned > UInt64(Int64.max) ? .number(Double(unsigned)) : .integer(value)
+    return unsigned > UInt64(Int64.max) ? .largeInteger(String(unsigned)) : .integer(value)
   }
 
   private func finite(_ number: Double) throws(Failure) -> JSON {
-    guard number.isFinite else { throw Failure(.malformed, "a JSON number is not finite") }
+    guard number.isFinite else {
+      throw Failure(.malformed, "the number is not finite; JSON has no NaN and no Infinity")
+    }
     return .number(number)
   }
 

@@ -34,6 +34,7 @@ extension JSON {
     case .null: output += "null"
     case .bool(let value): output += value ? "true" : "false"
     case .integer(let value): output += String(value)
+    case .largeInteger(let digits): output += digits
     case .number(let value): output += value.isFinite ? value.description : "null"
     case .string(let value): JSON.writeString(value, to: &output)
     case .array(let values):

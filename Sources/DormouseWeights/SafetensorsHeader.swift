@@ -193,7 +193,7 @@ private struct TensorEntryReader {
 
   private func describe(_ value: JSON) -> String {
     switch value {
-    case .integer, .number, .bool, .null: value.text()
+    case .integer, .largeInteger, .number, .bool, .null: Excerpt.json(value)
     case .string(let text): Excerpt.name(text)
     case .array, .object: value.typeName
     }

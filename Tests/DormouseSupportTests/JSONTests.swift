@@ -28,8 +28,35 @@ import Testing
     #expect(value["e\u{301}"] == 2)
   }
 
-  @Test func integersBeyondInt64BecomeNumbers() throws {
-    let value = try JSON.parse("[9223372036854775807,18446744073709551615]")
-    #expect(value == [.integer(.max), .number(0x1p64)])
+  @Test func integersBeyondInt64KeepTheirDigits() throws {
+    let text = "[9223372036854775807,9223372036854775808,18446744073709551615,-9223372036854775809]"
+    let value = try JSON.parse(text)
+    #expect(
+      value == [
+        .integer(.max), .largeInteger("9223372036854775808"), .largeInteger("18446744073709551615"),
+        .largeInteger("-9223372036854775809"),
+      ])
+    #expect(value.text() == text)
+    let largest = try #require(value.arrayValue?[2])
+    #expect(largest.doubleValue == 0x1p64 && largest.integerValue == nil && largest.typeName == "an integer")
+    #expect(JSON.largeInteger(String(repeating: "9", count: 400)).doubleValue == nil)
+  }
+
+  @Test func fieldsRefuseThemShortly() throws {
+    let digits = String(repeating: "7", count: 1000)
+    let fields = try JSONFields(JSON.parse("{\"width\": \(digits)}"), file: "config.json")
+    #expect { try fields.integer("width", 1...9) } throws: { error in
+      "\(error)".hasPrefix("config.json: width is 7777") && "\(error)".count < 200
+    }
+  }
+
+  @Test(arguments: [
+    (#"{"unrelated": Infinity}"#, "unrelated: the number is not finite; JSON has no NaN and no Infinity"),
+    (#"{"rope": {"b": 1, "factors": [1, {"x": NaN}]}}"#, "rope.factors[1].x: the number is not finite"),
+    (#"[[0, 1e999]]"#, "[0][1]: the number is not finite"), ("Infinity", "the document: the number is not finite"),
+    (#"{"a": {"use_cache": true, "use_cache": true}}"#, "holds the same key twice: 'use_cache'"),
+  ])
+  func namesTheMemberThatPythonAloneReads(_ text: String, _ sentence: String) {
+    #expect { try JSON.parse(text) } throws: { "\($0)".contains(sentence) }
   }
 }

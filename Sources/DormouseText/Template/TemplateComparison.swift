@@ -17,6 +17,7 @@ extension TemplateValue {
   }
 
   private func equalsNumber(_ other: TemplateValue) -> Bool {
+    if isLargeInteger || other.isLargeInteger { return equalsLarge(other) }
     if let left = integerValue, let right = other.integerValue { return left == right }
     if case .float(let left) = self, case .float(let right) = other { return left == right }
     if case .float(let left) = self, let right = other.integerValue { return Int(exactly: left) == right }
@@ -34,6 +35,7 @@ extension TemplateValue {
     case (.sequence(let left), .sequence(let right)) where left.kind == right.kind && left.kind.isSequence:
       return try left.isLess(than: right)
     default:
+      if isLargeInteger || other.isLargeInteger, let isLess = isLessLarge(than: other) { return isLess }
       if let left = integerValue, let right = other.integerValue { return left < right }
       if let left = number, let right = other.number { return left < right }
       throw Failure(

@@ -14,6 +14,7 @@ extension TemplateEvaluator {
     case .none: return TemplateText("None", isMarkup: true)
     case .bool(let value): return TemplateText(value ? "True" : "False", isMarkup: true)
     case .integer(let value): return TemplateText(String(value), isMarkup: true)
+    case .largeInteger(let value): return TemplateText(value.digits, isMarkup: true)
     case .float(let value): return TemplateText(TemplateEvaluator.describe(value), isMarkup: true)
     default:
       var builder = TemplateTextBuilder()
@@ -27,8 +28,11 @@ extension TemplateEvaluator {
     try budget.spend(TemplateBudget.element)
     switch value {
     case .undefined: builder.append("Undefined", isMarkup: false)
-    case .none, .bool, .integer, .float: builder.append(try text(of: value).string, isMarkup: false)
-    case .text(let text): try describe(text, into: &builder)
+    case .none, .bool, .integer, .largeInteger, .float: builder.append(try text(of: value).string, isMarkup: false)
+    case .text(let text):
+      if text.isSafe { builder.append("Markup(", isMarkup: false) }
+      try describe(text, into: &builder)
+      if text.isSafe { builder.append(")", isMarkup: false) }
     case .sequence(let sequence): try describe(sequence, into: &builder)
     case .dictionary(let dictionary): try describe(dictionary.members, into: &builder)
     case .object(let number): try describe(objects[number], into: &builder)

@@ -31,6 +31,9 @@ extension TemplateEvaluator {
       let arguments = try evaluate(arguments, scope)
       line = expression.line
       return try apply(filter, value, arguments)
+    case .missing(let sentence):
+      line = expression.line
+      throw Failure(.unsupported, sentence)
     case .test(let base, let test, let arguments):
       let value = try evaluate(base, scope)
       let arguments = try evaluate(arguments, scope)
@@ -170,6 +173,7 @@ extension TemplateEvaluator {
 
   private func bound(_ value: TemplateValue?) throws(Failure) -> Int? {
     guard let value, !value.isNone else { return nil }
+    if value.isLargeInteger { throw TemplateLargeInteger.tooLarge }
     guard let number = value.integerValue else {
       throw failure("slice indices must be integers or None, not \(typeName(of: value))")
     }
@@ -183,14 +187,17 @@ extension TemplateEvaluator {
     switch value {
     case .text(let text):
       let positions = try TemplateEvaluator.positions(text.count, start, stop, step)
-      guard step ?? 1 != 1 else { return .text(text.slice(positions.first..<positions.first + positions.count)) }
+      guard step ?? 1 != 1 else {
+        let part = text.slice(positions.first..<positions.first + positions.count)
+        return .text(part.marked(safe: text.isSafe))
+      }
       try budget.spendText(positions.count)
       var builder = TemplateTextBuilder()
       for index in 0..<positions.count {
         let position = positions.first + index * positions.step
         builder.append(text[position], isMarkup: text.isMarkup(at: position))
       }
-      return .text(builder.text)
+      return .text(builder.text.marked(safe: text.isSafe))
     case .sequence(let sequence) where sequence.kind.isSequence:
       let positions = try TemplateEvaluator.positions(sequence.items.count, start, stop, step)
       try budget.spend(positions.count * TemplateBudget.element)

@@ -12,7 +12,7 @@ extension TemplateEvaluator {
       return .text(try writer.text(value))
     case .abs, .int, .float, .round: return try applyNumeric(filter, value, arguments)
     case .trim, .upper, .lower, .capitalize, .title, .replace, .indent, .center, .truncate, .wordcount, .format,
-      .string, .safe, .e, .escape, .forceescape:
+      .string, .safe, .e, .escape, .forceescape, .urlencode:
       return try applyText(filter, value, arguments)
     case .count, .length: return .integer(try length(of: value, arguments))
     case .attr:
@@ -54,18 +54,23 @@ extension TemplateEvaluator {
   private func applyText(
     _ filter: TemplateFilter, _ value: TemplateValue, _ arguments: TemplateCallArguments
   ) throws(Failure) -> TemplateValue {
+    if filter == .urlencode {
+      _ = try arguments.bind([], of: "urlencode")
+      return .text(try urlEncoded(value))
+    }
     let text = try text(of: value)
     try budget.spendText(text.count)
     switch filter {
     case .trim:
       let characters = try arguments.bind(["chars"], of: "trim")[0]
-      return .text(try strip(text, characters, left: true, right: true))
+      return .text(try strip(text, characters, left: true, right: true).marked(safe: text.isSafe))
     case .replace:
       let values = try arguments.bind(["old", "new", "count"], of: "replace")
       guard let old = values[0], let new = values[1] else { throw failure("replace needs two strings") }
       let limit = values[2].map(\.isNone) == false ? try integer(values[2], "count") ?? -1 : -1
-      return .text(try replace(text, try self.text(of: old), try self.text(of: new), limit: limit))
-    case .indent: return .text(try indent(text, arguments))
+      let replaced = try replace(text, try self.text(of: old), try self.text(of: new), limit: limit)
+      return .text(replaced.marked(safe: false))
+    case .indent: return .text(try indent(text, arguments).marked(safe: text.isSafe))
     case .center:
       let width = try integer(try arguments.bind(["width"], of: "center")[0], "width") ?? 80
       let padded = TemplateCallArguments(positional: [.integer(width)])
@@ -73,7 +78,8 @@ extension TemplateEvaluator {
     case .truncate: return .text(try truncate(text, arguments))
     case .wordcount: return .integer(wordCount(text))
     case .format: return .text(try formatFilter(text, arguments))
-    case .e, .escape, .forceescape: return .text(try escapeMarkup(text))
+    case .e, .escape: return .text(try escaped(text))
+    case .forceescape: return .text(try escaped(text.marked(safe: false)))
     default:
       _ = try arguments.bind([], of: filter.rawValue)
       return .text(changeCase(filter, text))
@@ -82,10 +88,11 @@ extension TemplateEvaluator {
 
   private func changeCase(_ filter: TemplateFilter, _ text: TemplateText) -> TemplateText {
     switch filter {
-    case .upper: text.uppercased()
-    case .lower: text.lowercased()
-    case .capitalize: text.capitalized()
+    case .upper: text.uppercased().marked(safe: text.isSafe)
+    case .lower: text.lowercased().marked(safe: text.isSafe)
+    case .capitalize: text.capitalized().marked(safe: text.isSafe)
     case .title: text.filterTitlecased()
+    case .safe: text.marked(safe: true)
     default: text
     }
   }
@@ -99,25 +106,6 @@ extension TemplateEvaluator {
       isInWord = isWord
     }
     return count
-  }
-
-  /// The four characters of HTML and the two quotes as entities; nothing else in a prompt is escaped by itself.
-  private func escapeMarkup(_ text: TemplateText) throws(Failure) -> TemplateText {
-    try budget.spendProduct(text.count, 5, isText: true)
-    var builder = TemplateTextBuilder()
-    text.forEachRun { range, isMarkup in
-      for position in range {
-        switch text[position] {
-        case "&": builder.append("&amp;", isMarkup: isMarkup)
-        case "<": builder.append("&lt;", isMarkup: isMarkup)
-        case ">": builder.append("&gt;", isMarkup: isMarkup)
-        case "'": builder.append("&#39;", isMarkup: isMarkup)
-        case "\"": builder.append("&#34;", isMarkup: isMarkup)
-        default: builder.append(text[position], isMarkup: isMarkup)
-        }
-      }
-    }
-    return builder.text
   }
 
   private func indent(_ text: TemplateText, _ arguments: TemplateCallArguments) throws(Failure) -> TemplateText {
@@ -160,8 +148,8 @@ extension TemplateEvaluator {
     }
     var builder = TemplateTextBuilder()
     builder.append(result)
-    builder.append(end)
-    return builder.text
+    builder.append(text.isSafe ? try escaped(end) : end)
+    return builder.text.marked(safe: text.isSafe)
   }
 
   private func formatFilter(_ text: TemplateText, _ arguments: TemplateCallArguments) throws(Failure) -> TemplateText {
@@ -182,6 +170,7 @@ extension TemplateEvaluator {
     case .abs:
       _ = try arguments.bind([], of: "abs")
       if case .float(let number) = value { return .float(abs(number)) }
+      if case .largeInteger(let number) = value { return number.isNegative ? number.negated() : value }
       guard let number = value.integerValue else {
         throw failure("bad operand type for abs(): '\(typeName(of: value))'")
       }
@@ -202,6 +191,7 @@ extension TemplateEvaluator {
     switch value {
     case .undefined(let undefined): throw failure(undefined.message)
     case .bool, .integer: return .integer(value.integerValue ?? 0)
+    case .largeInteger: return value
     case .float(let number):
       guard number.isFinite else { return missing }
       return try truncated(number)
@@ -218,7 +208,7 @@ extension TemplateEvaluator {
 
   private func truncated(_ number: Double) throws(Failure) -> TemplateValue {
     guard let whole = Int(exactly: number.rounded(.towardZero)) else {
-      throw Failure(.unsupported, "an integer does not fit 64 bits")
+      throw TemplateLargeInteger.tooLarge
     }
     return .integer(whole)
   }
@@ -283,6 +273,10 @@ extension TemplateEvaluator {
     guard ["common", "ceil", "floor"].contains(method) else { throw failure("method must be common, ceil or floor") }
     guard (-300...300).contains(precision) else { throw failure("the precision \(precision) is out of range") }
     if case .undefined(let undefined) = value { throw failure(undefined.message) }
+    if value.isLargeInteger, method == "common" {
+      if precision >= 0 { return value }
+      throw TemplateLargeInteger.tooLarge
+    }
     guard let number = value.number else {
       throw failure("type \(typeName(of: value)) doesn't define __round__ method")
     }

@@ -40,14 +40,14 @@ extension TemplateEvaluator {
       }
       usesMapping = usesMapping || key != nil
       let value = if let key { try member(key, of: values) } else { try takeFirst(&rest) }
-      let text = try convert(value, specification, isMarkup: isMarkup)
+      let text = try convert(value, specification, isMarkup: isMarkup, escapes: format.isSafe)
       try budget.checkLength(builder.count + text.count)
       try budget.spend(text.count + TemplateBudget.step)
       builder.append(text)
     }
     if case .dictionary = values { usesMapping = true }
     guard rest.isEmpty || usesMapping else { throw failure("not all arguments converted during string formatting") }
-    return builder.text
+    return builder.text.marked(safe: format.isSafe)
   }
 
   private func takeFirst(_ rest: inout ArraySlice<TemplateValue>) throws(Failure) -> TemplateValue {
@@ -109,14 +109,15 @@ extension TemplateEvaluator {
   }
 
   private func convert(
-    _ value: TemplateValue, _ given: TemplateFormatSpecification, isMarkup: Bool
+    _ value: TemplateValue, _ given: TemplateFormatSpecification, isMarkup: Bool, escapes: Bool
   ) throws(Failure) -> TemplateText {
     var specification = given
     switch given.type {
     case "s", "r", "a":
       specification.type = "s"
       if specification.alignment == "=" { (specification.alignment, specification.fill) = (">", " ") }
-      let text = given.type == "s" ? try text(of: value) : try representation(of: value)
+      var text = given.type == "s" ? try text(of: value) : try representation(of: value)
+      if escapes { text = try escaped(text) }
       return try format(.text(text), specification, isMarkup: isMarkup)
     case "c":
       if let number = value.integerValue {
@@ -130,13 +131,14 @@ extension TemplateEvaluator {
     case "d", "i", "u":
       specification.type = "d"
       if case .undefined(let undefined) = value { throw failure(undefined.message) }
+      specification.precision = nil
+      if value.isLargeInteger { return try format(value, specification, isMarkup: isMarkup) }
       guard let number = value.number else {
         throw failure("%d format: a real number is required, not \(typeName(of: value))")
       }
       guard let whole = value.integerValue ?? Int(exactly: number.rounded(.towardZero)) else {
-        throw Failure(.unsupported, "an integer does not fit 64 bits")
+        throw TemplateLargeInteger.tooLarge
       }
-      specification.precision = nil
       return try format(.integer(whole), specification, isMarkup: isMarkup)
     case "x", "X", "o", "e", "E", "f", "F", "g", "G": return try format(value, specification, isMarkup: isMarkup)
     default: throw failure("unsupported format character '\(given.type.map { String(Character($0)) } ?? "")'")
@@ -170,12 +172,13 @@ extension TemplateEvaluator {
         continue
       }
       guard scalar == "{" else { throw failure("Single '}' encountered in format string") }
-      let text = try formatField(format, &index, &automatic, arguments, isMarkup: isMarkup)
+      var text = try formatField(format, &index, &automatic, arguments, isMarkup: isMarkup)
+      if format.isSafe { text = try escaped(text) }
       try budget.checkLength(builder.count + text.count)
       try budget.spend(text.count + TemplateBudget.step)
       builder.append(text)
     }
-    return builder.text
+    return builder.text.marked(safe: format.isSafe)
   }
 
   private func formatField(

@@ -31,6 +31,7 @@ extension TemplateEvaluator {
     }
     var bounds: [Int] = []
     for value in arguments.positional {
+      if value.isLargeInteger { throw TemplateLargeInteger.tooLarge }
       guard let number = value.integerValue else {
         throw failure("'\(typeName(of: value))' object cannot be interpreted as an integer")
       }

@@ -67,7 +67,7 @@ extension TemplateEvaluator {
     for position in stride(from: text.count - 1, through: 0, by: -1) {
       builder.append(text[position], isMarkup: text.isMarkup(at: position))
     }
-    return .text(builder.text)
+    return .text(builder.text.marked(safe: text.isSafe))
   }
 
   // MARK: Look-up by attribute
@@ -111,7 +111,7 @@ extension TemplateEvaluator {
     }
     guard case .text(let name)? = arguments.positional.first else { throw failure("map requires a filter argument") }
     guard let filter = TemplateFilter(rawValue: name.string) else {
-      throw Failure(.unsupported, "no filter named '\(name.string)'")
+      throw Failure(.unsupported, TemplateFilter.sentence(lacking: name.string))
     }
     var rest = arguments
     rest.positional.removeFirst()

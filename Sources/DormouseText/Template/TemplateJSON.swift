@@ -20,6 +20,9 @@ extension TemplateValue {
     case .null: return .none
     case .bool(let value): return .bool(value)
     case .integer(let value): return Int(exactly: value).map { .integer($0) } ?? .float(Double(value))
+    case .largeInteger(let digits):
+      inputLength += digits.utf8.count
+      return .integer(digits: digits)
     case .number(let value): return .float(value)
     case .string(let value):
       let text = TemplateText(value, isMarkup: isMarkup)
@@ -106,6 +109,7 @@ struct TemplateJSONWriter {
     case .none: builder.append("null", isMarkup: false)
     case .bool(let value): builder.append(value ? "true" : "false", isMarkup: false)
     case .integer(let value): builder.append(String(value), isMarkup: false)
+    case .largeInteger(let value): try append(TemplateText(value.digits, isMarkup: false))
     case .float(let value): builder.append(TemplateJSONWriter.number(value), isMarkup: false)
     case .text(let text): try write(text)
     case .sequence(let sequence) where sequence.kind == .list || sequence.kind == .tuple:
@@ -146,7 +150,7 @@ struct TemplateJSONWriter {
   private mutating func write(key: TemplateValue) throws(Failure) {
     switch key {
     case .text(let text): try write(text)
-    case .none, .bool, .integer, .float:
+    case .none, .bool, .integer, .largeInteger, .float:
       builder.append("\"", isMarkup: false)
       try write(key, level: 0)
       builder.append("\"", isMarkup: false)

@@ -37,7 +37,9 @@ extension TemplateEvaluator {
     case .sequence(let sequence) where sequence.kind.isSequence:
       if let position = position(key, sequence.items.count) { return sequence.items[position] }
     case .text(let text):
-      if let position = position(key, text.count) { return .text(text.slice(position..<position + 1)) }
+      if let position = position(key, text.count) {
+        return .text(text.slice(position..<position + 1).marked(safe: text.isSafe))
+      }
     default: break
     }
     if case .text(let name) = key, let found = try ownAttribute(name.string, of: value) { return found }

@@ -46,6 +46,11 @@ extension TemplateEvaluator {
     switch (specification.type, value) {
     case (nil, .integer), ("d", .integer), ("d", .bool):
       body = TemplateText(formatInteger(value.integerValue ?? 0, 10, specification), isMarkup: true)
+    case (nil, .largeInteger(let value)), ("d", .largeInteger(let value)):
+      body = TemplateText(
+        formatDigits(value.magnitude, 10, isNegative: value.isNegative, specification), isMarkup: true)
+    case ("x", .largeInteger), ("X", .largeInteger), ("o", .largeInteger), ("b", .largeInteger):
+      throw TemplateLargeInteger.tooLarge
     case ("x", _), ("X", _), ("o", _), ("b", _):
       guard let number = value.integerValue else { throw unknownFormat(specification, value) }
       let radix = specification.type == "o" ? 8 : specification.type == "b" ? 2 : 16
@@ -77,10 +82,16 @@ extension TemplateEvaluator {
   }
 
   private func formatInteger(_ number: Int, _ radix: Int, _ specification: TemplateFormatSpecification) -> String {
-    var digits = String(number.magnitude, radix: radix)
+    formatDigits(String(number.magnitude, radix: radix), radix, isNegative: number < 0, specification)
+  }
+
+  private func formatDigits(
+    _ magnitude: String, _ radix: Int, isNegative: Bool, _ specification: TemplateFormatSpecification
+  ) -> String {
+    var digits = magnitude
     if let grouping = specification.grouping { digits = grouped(digits, grouping) }
     let prefix = specification.isAlternate ? [2: "0b", 8: "0o", 16: "0x"][radix] ?? "" : ""
-    return signed((number < 0 ? "-" : "") + prefix + digits, specification)
+    return signed((isNegative ? "-" : "") + prefix + digits, specification)
   }
 
   private func grouped(_ digits: String, _ separator: Unicode.Scalar) -> String {

@@ -8,6 +8,7 @@ extension TemplateEvaluator {
     case .undefined, .none: false
     case .bool(let value): value
     case .integer(let value): value != 0
+    case .largeInteger: true
     case .float(let value): value != 0
     case .text(let text): !text.isEmpty
     case .sequence(let sequence): !sequence.items.isEmpty
@@ -27,6 +28,7 @@ extension TemplateEvaluator {
   func sign(_ value: TemplateValue, isNegative: Bool) throws(Failure) -> TemplateValue {
     try requireDefined(value)
     if case .float(let number) = value { return .float(isNegative ? -number : number) }
+    if case .largeInteger(let number) = value { return isNegative ? number.negated() : value }
     guard let number = value.integerValue else {
       throw failure("bad operand type for unary \(isNegative ? "-" : "+"): '\(typeName(of: value))'")
     }
@@ -35,7 +37,7 @@ extension TemplateEvaluator {
 
   /// Python's integers have no bounds; ours end at 64 bits, and say so.
   private func whole(_ result: (partialValue: Int, overflow: Bool)) throws(Failure) -> TemplateValue {
-    guard !result.overflow else { throw Failure(.unsupported, "an integer does not fit 64 bits") }
+    guard !result.overflow else { throw TemplateLargeInteger.tooLarge }
     return .integer(result.partialValue)
   }
 
@@ -44,6 +46,11 @@ extension TemplateEvaluator {
   ) throws(Failure) -> TemplateValue {
     if operation == .remainder, case .text(let format) = left { return .text(try self.format(format, percent: right)) }
     try requireDefined(left, right)
+    if left.isLargeInteger || right.isLargeInteger, !left.isFloat, !right.isFloat,
+      operation == .multiply || (left.number != nil && right.number != nil)
+    {
+      throw TemplateLargeInteger.tooLarge
+    }
     if let first = left.integerValue, let second = right.integerValue {
       return try calculateWhole(operation, first, second)
     }
@@ -122,12 +129,14 @@ extension TemplateEvaluator {
 
   private func concatenate(_ left: TemplateValue, _ right: TemplateValue) throws(Failure) -> TemplateValue? {
     switch (left, right) {
-    case (.text(let first), .text(let second)):
+    case (.text(var first), .text(var second)):
+      let isSafe = first.isSafe || second.isSafe
+      if isSafe { (first, second) = (try escaped(first), try escaped(second)) }
       try budget.spendText(first.count + second.count)
       var builder = TemplateTextBuilder()
       builder.append(first)
       builder.append(second)
-      return .text(builder.text)
+      return .text(builder.text.marked(safe: isSafe))
     case (.sequence(let first), .sequence(let second))
     where first.kind == second.kind && (first.kind == .list || first.kind == .tuple):
       try budget.spendProduct(first.items.count + second.items.count, 1, isText: false)
@@ -143,7 +152,7 @@ extension TemplateEvaluator {
       try budget.spendProduct(text.count, count, isText: true)
       var builder = TemplateTextBuilder()
       if !text.isEmpty { for _ in 0..<count { builder.append(text) } }
-      return .text(builder.text)
+      return .text(builder.text.marked(safe: text.isSafe))
     case .sequence(let sequence) where sequence.kind == .list || sequence.kind == .tuple:
       try budget.spendProduct(sequence.items.count, count, isText: false)
       var items: [TemplateValue] = []

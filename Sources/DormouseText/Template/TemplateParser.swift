@@ -13,6 +13,8 @@ struct TemplateParser {
   private var names: [String] = []
   /// The special names met since the innermost macro began.
   var special = TemplateMacro.Special()
+  /// The first filter or test met that this subset lacks.
+  private var missing: Failure?
 
   static func parse(_ source: String, limits: TemplateLimits) throws(Failure) -> TemplateProgram {
     guard source.utf8.count <= limits.sourceBytes else {
@@ -21,7 +23,7 @@ struct TemplateParser {
     }
     var parser = TemplateParser(tokens: try TemplateLexer.tokenize(source), limits: limits)
     let body = try parser.parseBody(until: [])
-    return TemplateProgram(body: body, names: parser.names)
+    return TemplateProgram(body: body, names: parser.names, missing: parser.missing)
   }
 
   private init(tokens: [TemplateToken], limits: TemplateLimits) {
@@ -75,6 +77,13 @@ struct TemplateParser {
     case .symbol(let symbol): "'\(symbol)'"
     case .end: "the end of the template"
     }
+  }
+
+  /// A filter or a test that this subset lacks. As in the reference, it does not matter where it is not come to:
+  /// templates ask for much in branches that few chats take.
+  mutating func lacking(_ sentence: String, line: Int) -> TemplateExpression {
+    if missing == nil { missing = Failure(.unsupported, "line \(line): \(sentence)") }
+    return TemplateExpression(.missing(sentence), line: line)
   }
 
   /// The number of a name.

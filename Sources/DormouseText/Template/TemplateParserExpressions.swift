@@ -377,11 +377,12 @@ extension TemplateParser {
       try descend()
       let line = line
       let name = try parseDottedName()
-      guard let filter = TemplateFilter(rawValue: name) else {
-        throw Failure(.unsupported, "line \(line): no filter named '\(name)'")
-      }
       let arguments = kind == .symbol("(") ? try parseArguments() : TemplateArguments()
-      result = Expression(.filter(result, filter, arguments), line: line)
+      if let filter = TemplateFilter(rawValue: name) {
+        result = Expression(.filter(result, filter, arguments), line: line)
+      } else {
+        result = lacking(TemplateFilter.sentence(lacking: name), line: line)
+      }
     }
     return result
   }
@@ -397,9 +398,6 @@ extension TemplateParser {
     position += 1
     let isNegated = skipName("not")
     let name = try parseDottedName()
-    guard let test = TemplateTest(rawValue: name) else {
-      throw Failure(.unsupported, "line \(line): no test named '\(name)'")
-    }
     var arguments = TemplateArguments()
     if kind == .symbol("(") {
       arguments = try parseArguments()
@@ -407,7 +405,11 @@ extension TemplateParser {
       guard kind != .name("is") else { throw failure("tests cannot be chained with 'is'") }
       arguments.positional = [try parsePostfix(try parsePrimary())]
     }
-    let result = Expression(.test(base, test, arguments), line: line)
+    let test = TemplateTest(rawValue: name)
+    let result =
+      if let test { Expression(.test(base, test, arguments), line: line) } else {
+        lacking("no test named '\(name)'", line: line)
+      }
     return isNegated ? Expression(.not(result), line: line) : result
   }
 

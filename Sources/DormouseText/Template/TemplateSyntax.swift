@@ -1,7 +1,11 @@
+internal import DormouseSupport
+
 /// The tree of a parsed template. Names are numbers into `TemplateProgram.names`.
 struct TemplateProgram: Sendable {
   var body: [TemplateNode]
   var names: [String]
+  /// The first filter or test that it names and this subset lacks.
+  var missing: Failure?
 }
 
 struct TemplateNode: Sendable {
@@ -108,6 +112,8 @@ final class TemplateExpression: Sendable {
     case call(TemplateExpression, TemplateArguments)
     case filter(TemplateExpression, TemplateFilter, TemplateArguments)
     case test(TemplateExpression, TemplateTest, TemplateArguments)
+    /// A filter or a test that this subset lacks; it fails, with this sentence, when it is come to.
+    case missing(String)
     case not(TemplateExpression)
     case negative(TemplateExpression)
     case positive(TemplateExpression)
@@ -167,7 +173,18 @@ enum TemplateFilter: String, Sendable, CaseIterable {
   case abs, attr, batch, capitalize, center, count, d, `default`, dictsort, e, escape, first, float, forceescape
   case format, groupby, indent, int, items, join, last, length, list, lower, map, max, min, reject, rejectattr
   case replace, reverse, round, safe, select, selectattr, slice, sort, string, sum, title, tojson, trim, truncate
-  case unique, upper, wordcount
+  case unique, upper, urlencode, wordcount
+
+  /// The filters of jinja2 that this subset lacks.
+  private static let lacking: Set<String> = [
+    "filesizeformat", "pprint", "random", "striptags", "urlize", "wordwrap", "xmlattr",
+  ]
+
+  /// What to say of a filter that is not here.
+  static func sentence(lacking name: String) -> String {
+    lacking.contains(name)
+      ? "the filter '\(name)' is not supported in a chat template" : "no filter named '\(name)'"
+  }
 }
 
 /// The tests; the raw value is the name in a template.

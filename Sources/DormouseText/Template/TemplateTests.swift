@@ -56,9 +56,12 @@ extension TemplateEvaluator {
     case .boolean: if case .bool = value { return true }
     case .true: if case .bool(true) = value { return true }
     case .false: if case .bool(false) = value { return true }
-    case .integer: if case .integer = value { return true }
+    case .integer:
+      if case .integer = value { return true }
+      return value.isLargeInteger
     case .float: if case .float = value { return true }
-    case .number: return value.number != nil
+    case .number: return value.number != nil || value.isLargeInteger
+    case .escaped: return value.textValue?.isSafe == true
     case .string: return value.textValue != nil
     case .mapping: if case .dictionary = value { return true }
     case .sequence: return isSequence(value)

@@ -24,6 +24,9 @@ struct TemplateText: Sendable, Hashable {
   private let storage: TemplateTextStorage
   private let start: Int
   private let end: Int
+  /// Whether HTML's characters in it are meant as such or escaped already, as the filters `safe` and `escape` say
+  /// (`markupsafe.Markup`): what is joined to it is escaped first.
+  private(set) var isSafe = false
 
   static let empty = TemplateText(scalars: [], isMarkup: false)
 
@@ -43,6 +46,13 @@ struct TemplateText: Sendable, Hashable {
     self.storage = storage
     self.start = start
     self.end = end
+  }
+
+  /// The same text, safe or not.
+  func marked(safe isSafe: Bool) -> TemplateText {
+    var result = self
+    result.isSafe = isSafe
+    return result
   }
 
   var count: Int { end - start }

@@ -6,6 +6,12 @@ extension TemplateEvaluator {
     _ text: TemplateText, _ name: String, _ arguments: TemplateCallArguments
   ) throws(Failure) -> TemplateValue {
     try budget.spendText(text.count)
+    return text.isSafe ? try callSafe(text, name, arguments) : try callPlain(text, name, arguments)
+  }
+
+  func callPlain(
+    _ text: TemplateText, _ name: String, _ arguments: TemplateCallArguments
+  ) throws(Failure) -> TemplateValue {
     switch name {
     case "strip", "lstrip", "rstrip":
       let characters = try arguments.bind(["chars"], of: name)[0]
@@ -23,6 +29,8 @@ extension TemplateEvaluator {
     case "format": return .text(try format(text, braces: arguments))
     case "removeprefix", "removesuffix", "partition", "rpartition": return try cut(text, name, arguments)
     case "center", "ljust", "rjust", "zfill": return .text(try pad(text, name, arguments))
+    case "format_map", "expandtabs", "translate", "maketrans": return try callRare(text, name, arguments)
+    case "encode", "isidentifier": throw Failure(.unsupported, "the method str.\(name) is not supported")
     default:
       _ = try arguments.bind([], of: name)
       return try callCase(text, name)
@@ -94,6 +102,7 @@ extension TemplateEvaluator {
   /// An integer argument; nil when it was not given.
   func integer(_ value: TemplateValue?, _ name: String) throws(Failure) -> Int? {
     guard let value else { return nil }
+    if value.isLargeInteger { throw TemplateLargeInteger.tooLarge }
     guard let number = value.integerValue else {
       throw failure("\(name) must be an integer, not \(typeName(of: value))")
     }

@@ -9,6 +9,8 @@ enum TemplateValue: Sendable {
   case none
   case bool(Bool)
   case integer(Int)
+  /// One beyond 64 bits: it can be compared and printed, and not calculated with.
+  case largeInteger(TemplateLargeInteger)
   case float(Double)
   case text(TemplateText)
   case sequence(TemplateSequence)
@@ -47,10 +49,17 @@ enum TemplateValue: Sendable {
     }
   }
 
-  /// The value of any number.
+  /// The value of any number; nil for an integer beyond all floats.
   var number: Double? {
-    if case .float(let value) = self { value } else { integerValue.map(Double.init) }
+    switch self {
+    case .float(let value): value
+    case .largeInteger(let value): value.number
+    default: integerValue.map(Double.init)
+    }
   }
+
+  var isLargeInteger: Bool { if case .largeInteger = self { true } else { false } }
+  var isFloat: Bool { if case .float = self { true } else { false } }
 
   /// How deep values lie in this one; 0 for what holds none.
   var depth: Int {
@@ -67,6 +76,7 @@ enum TemplateValue: Sendable {
   var weight: Int {
     switch self {
     case .text(let text): TemplateBudget.element + text.count / 8
+    case .largeInteger(let value): TemplateBudget.element + value.digits.utf8.count / 8
     case .sequence(let sequence): sequence.weight
     case .dictionary(let dictionary): dictionary.weight
     default: TemplateBudget.element
@@ -86,7 +96,7 @@ enum TemplateValue: Sendable {
     case .undefined: "Undefined"
     case .none: "NoneType"
     case .bool: "bool"
-    case .integer: "int"
+    case .integer, .largeInteger: "int"
     case .float: "float"
     case .text: "str"
     case .sequence(let sequence): sequence.kind.typeName
@@ -246,7 +256,7 @@ struct TemplateKey: Hashable {
 
   private static func hash(_ value: TemplateValue, into hasher: inout Hasher) {
     switch value {
-    case .bool, .integer, .float: hasher.combine(value.number ?? 0)
+    case .bool, .integer, .largeInteger, .float: hasher.combine(value.number ?? 0)
     case .text(let text): hasher.combine(text)
     case .sequence(let sequence): for item in sequence.items { hash(item, into: &hasher) }
     case .object(let number): hasher.combine(number)

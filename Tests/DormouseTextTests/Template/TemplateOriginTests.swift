@@ -22,6 +22,9 @@ import Testing
     "{{ c | string }}", "{{ c | safe }}", "{{ messages | map(attribute='content') | join }}", "{{ messages[0].id }}",
     "{% set ns = namespace(t='') %}{% for x in c %}{% set ns.t = ns.t + x %}{% endfor %}{{ ns.t }}",
     "{{ tools | tojson }}", "{{ other }}", "{{ c.rsplit('b', 1)[0] }}", "{{ c.removesuffix('b') }}",
+    "{{ c.expandtabs(2) }}", "{{ c.translate({97: c}) }}", "{{ '{x}'.format_map({'x': c}) }}",
+    "{{ ('%s'|safe) % (c|safe) }}",
+    "{{ (c|safe) + '<' }}", "{{ ('<'|safe).join([c|safe, c|safe]) }}", "{{ c|safe|upper|lower }}", "{{ [c|safe] }}",
     "{{ c | replace('a', '<|') }}", "{{ c | trim('a') }}", "{{ c.lstrip('a') }}", "{{ c | wordcount }}{{ c }}",
   ])
   func contentStaysContent(_ template: String) throws {
@@ -40,6 +43,7 @@ import Testing
     "{% set x %}<|im_end|>{% endset %}{{ x }}", "{% macro m() %}<|im_end|>{% endmacro %}{{ m() }}",
     "{{ '%send|>' % '<|im_' }}", "{{ '<|{}_end|>'.format('im') }}", "{{ ('<|im_end|>' * 2)[:10] }}",
     "{{ '<|im_end|>,x'.split(',')[0] }}", "{{ {'user': '<|im_end|>'}[messages[0].role] }}",
+    "{{ '<|im_end|>' | safe }}", "{{ ('<|im_'|safe) + ('end|>'|safe) }}", "{{ '<|X_end|>'.translate({88: 'im'}) }}",
     "{{ missing | default('<|im_end|>') }}", "{{ '<|im_end|>' if messages }}",
   ])
   func markupStaysMarkup(_ source: String) throws {

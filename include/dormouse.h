@@ -232,8 +232,20 @@ DORMOUSE_API dormouse_status dormouse_engine_detokenize(char *buffer, size_t cap
                                                         size_t token_count, uint32_t flags, dormouse_error *error);
 
 /* The text of a chat as the model's own template renders it. messages_json is an array of messages ({"role": ...,
-   "content": a text, or an array of parts}), or an object {"messages": [...], "tools": [...],
-   "add_generation_prompt": true, "template_variables": {...}}. A part is one of
+   "content": a text, or an array of parts}), or an object with these members and no others:
+     "messages"                the array
+     "tools"                   an array for the template; without it, tools is None there, as in transformers
+     "add_generation_prompt"   whether an answer begins at the end; true unless continue_final_message is set
+     "continue_final_message"  true: the last message stays open, and the model goes on with its content; a string: with
+                               that member of it, such as "reasoning_content". As in transformers, a template that does
+                               not show the message as it is makes this INVALID_ARGUMENT
+     "chat_template"           the name of one of the model's templates; without it "tool_use" where the model has that
+                               and tools are given, else "default"
+     "template_variables"      an object of further variables; they come before the model's tokens of the same names
+   Templates get the model's tokens by name (bos_token, image_token, ...), "thinking" or "reasoning" of a message as its
+   "reasoning_content" too, and, where they read that member, an assistant's content without the <think>...</think> at
+   its beginning, which is "reasoning_content" then. A template that cannot be read fails here, not when the model is
+   opened. A part is one of
      {"type": "text", "text": ...}
      {"type": "image_url", "image_url": {"url": ...}}
      {"type": "video_url", "video_url": {"url": ..., "fps": frames a second that are looked at}}

@@ -7,6 +7,10 @@ struct ChatRequest {
   var mediaParts: [MediaPart] = []
   /// Everything else a template may ask for: tools, add_generation_prompt, the caller's own variables.
   var variables = JSONObject()
+  /// Of the chat template; nil for the one that fits.
+  private(set) var templateName: String?
+  /// The member of the last message that the model goes on with; nil: it begins a message of its own.
+  private(set) var continuedField: String?
 
   /// A document of messages may hold pictures as data URLs: this many bytes.
   private static let limits = JSON.Limits(bytes: 256 << 20, depth: 64)
@@ -15,22 +19,46 @@ struct ChatRequest {
   init(json: String) throws(Failure) {
     let value = try JSON.parse(argument: json, name: "messages_json", limits: ChatRequest.limits)
     variables["add_generation_prompt"] = true
-    if value.arrayValue != nil {
-      messages = value
-    } else {
+    messages = value
+    if value.arrayValue == nil {
       let fields = try JSONFields(value, file: "messages_json", status: .invalidArgument)
-      try fields.refuseMembers(besides: ["messages", "tools", "add_generation_prompt", "template_variables"])
       guard let list = fields.value("messages") else {
         throw Failure(.invalidArgument, "messages_json: messages is missing; expected an array of messages")
       }
       messages = list
-      if let extra = try fields.fields("template_variables") { variables = variables.merging(extra.object) }
-      if let generates = try fields.optionalBoolean("add_generation_prompt") {
-        variables["add_generation_prompt"] = .bool(generates)
-      }
-      if let tools = try fields.optionalArray("tools") { variables["tools"] = .array(tools) }
+      try read(fields)
     }
     (messages, mediaParts) = try ChatRequest.normalized(messages)
+  }
+
+  /// What stands beside the messages.
+  private mutating func read(_ fields: JSONFields) throws(Failure) {
+    try fields.refuseMembers(besides: [
+      "messages", "tools", "add_generation_prompt", "continue_final_message", "chat_template", "template_variables",
+    ])
+    templateName = try fields.optionalString("chat_template")
+    continuedField = try ChatRequest.continuedField(fields)
+    let generates = try fields.optionalBoolean("add_generation_prompt")
+    guard continuedField == nil || generates != true else {
+      throw Failure(
+        .invalidArgument,
+        "messages_json: continue_final_message and add_generation_prompt exclude each other: the final message is"
+          + " either gone on with or answered")
+    }
+    if continuedField != nil { variables["add_generation_prompt"] = false }
+    if let extra = try fields.fields("template_variables") { variables = variables.merging(extra.object) }
+    if let generates { variables["add_generation_prompt"] = .bool(generates) }
+    if let tools = try fields.optionalArray("tools") { variables["tools"] = .array(tools) }
+  }
+
+  /// True stands for the content, a string for the member of that name.
+  private static func continuedField(_ fields: JSONFields) throws(Failure) -> String? {
+    guard let value = fields.value("continue_final_message"), value != false, value != "" else { return nil }
+    if value == true { return "content" }
+    guard let field = value.stringValue else {
+      throw fields.wrong("continue_final_message", value, expected: "true, false or the name of a message's member")
+    }
+    return field
   }
 
   /// The same with texts in place of its sounds, in order.

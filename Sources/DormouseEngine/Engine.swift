@@ -38,7 +38,7 @@ public final class Engine: Sendable {
     kernels = try Kernels.selected()
     pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
     memoryBudget = MemoryBudget(limit: options.memoryLimit, name: "memory_limit")
-    text = try TextResources(folder: folder)
+    text = try TextResources(folder: folder, log: options.log)
     self.options = options
     let sizes = try Engine.decoderOptions(options)
     if options.withoutWeights {

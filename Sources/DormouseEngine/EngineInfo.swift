@@ -25,12 +25,23 @@ extension Engine {
     document["experts"] = experts(configuration)
     document["cache"] = cache(configuration)
     document["weights"] = weights(modelFolder)
-    document["text"] = [
-      "tokenizer": .bool(text.tokenizer != nil), "chat_template": .bool(text.chatTemplate != nil),
-      "end_tokens": .array(text.generation.endTokens.sorted().map { .integer(Int64($0)) }),
-    ]
+    document["text"] = textDocument()
     document["instruction_set"] = .string(kernels.instructionSet.rawValue)
     document["threads"] = .size(pool.threadCount)
+    return .object(document)
+  }
+
+  /// `chat_template` is whether a chat that names no template can be rendered; where the folder has templates and it
+  /// cannot, `chat_template_failure` says why.
+  private func textDocument() -> JSON {
+    let templates = text.chatTemplates
+    var document: JSONObject = JSONObject([
+      "tokenizer": .bool(text.tokenizer != nil),
+      "chat_template": .bool(templates != nil && templates?.failure == nil),
+      "chat_templates": .array((templates?.names ?? []).map { .string($0) }),
+      "end_tokens": .array(text.generation.endTokens.sorted().map { .integer(Int64($0)) }),
+    ])
+    if let failure = templates?.failure { document["chat_template_failure"] = .string(failure.message) }
     return .object(document)
   }
 

@@ -1,19 +1,23 @@
 import DormouseSupport
 import DormouseText
 
-/// A model folder's tokenizer, chat template and generation defaults. The first two may be missing.
+/// A model folder's tokenizer, chat templates and generation defaults. The first two may be missing.
 struct TextResources: Sendable {
   let folder: String
   let tokenizer: Tokenizer?
-  let chatTemplate: ChatTemplate?
+  let chatTemplates: ChatTemplates?
   let generation: GenerationDefaults
 
-  init(folder: String) throws(Failure) {
+  /// - Parameter log: learns of chat templates that cannot be read; only chats that need them fail.
+  init(folder: String, log: Log) throws(Failure) {
     self.folder = folder
     let hasTokenizer = ["tokenizer.json", "tiktoken.model"].contains { File.exists(folder + "/" + $0) }
     tokenizer = hasTokenizer ? try Tokenizer(folder: folder) : nil
-    chatTemplate = try ChatTemplate.load(folder: folder)
+    chatTemplates = try ChatTemplates.load(folder: folder)
     generation = try GenerationDefaults.load(folder: folder)
+    for failure in chatTemplates?.failures ?? [] {
+      log(.warning, "\(failure.message); chats that need it are refused")
+    }
   }
 
   func requireTokenizer() throws(Failure) -> Tokenizer {
@@ -25,15 +29,14 @@ struct TextResources: Sendable {
 
   /// The prompt that the model's own template makes of a chat.
   func render(_ request: ChatRequest) throws(Failure) -> [PromptRun] {
-    guard let chatTemplate else {
+    guard let chatTemplates else {
       throw Failure(
         .notFound, "\(folder): the model has no chat template (chat_template.jinja, or in tokenizer_config.json)")
     }
-    var markup = JSONObject()
-    markup["bos_token"] = .string(tokenizer?.beginningOfSequenceToken ?? "")
-    markup["eos_token"] = .string(tokenizer?.endOfSequenceToken ?? "")
-    return try chatTemplate.render(
-      messages: request.messages, variables: request.variables, markupVariables: markup)
+    return try chatTemplates.render(
+      TemplateChat(
+        messages: request.messages.arrayValue ?? [], variables: request.variables, templateName: request.templateName,
+        continuedField: request.continuedField))
   }
 
   func tokenize(_ request: ChatRequest) throws(Failure) -> [Int32] {

@@ -149,6 +149,26 @@ public final class MappedFile: @unchecked Sendable {
 }
 
 extension File {
+  /// The names in a folder that end in `ending`, in the order of their bytes.
+  /// - Throws: `Failure(.malformed)` for more than `limit` of them, `Failure(.notFound)` or `.inputOutput` when the
+  ///   folder can't be read.
+  public static func names(in folder: String, ending: String, limit: Int) throws(Failure) -> [String] {
+    guard !folder.utf8.contains(0), let stream = opendir(folder) else {
+      throw failure("cannot read the folder", folder)
+    }
+    defer { closedir(stream) }
+    var names: [String] = []
+    while let entry = readdir(stream) {
+      let name = withUnsafeBytes(of: &entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+      guard name.utf8.count > ending.utf8.count, name.hasSuffix(ending) else { continue }
+      guard names.count < limit else {
+        throw Failure(.malformed, "\(folder): more than \(limit) files end in \(ending)")
+      }
+      names.append(name)
+    }
+    return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+  }
+
   /// Reads and parses the JSON document at `path`; the path stands in front of every failure's sentence.
   public static func readJSON(_ path: String, limits: JSON.Limits = JSON.Limits()) throws(Failure) -> JSON {
     let bytes = try File(path: path).readAll(limit: limits.bytes)

@@ -25,8 +25,8 @@ struct AddedTokenTable {
     tokens[id]?.isSpecial = token.isSpecial || wasSpecial
   }
 
-  /// Adds what `tokenizer_config.json` names. A named token without an id in any file is left out: the model has no
-  /// embedding for it.
+  /// Adds what `tokenizer_config.json` names. A token that it names is special, whatever `added_tokens` says; one
+  /// without an id in any file is left out: the model has no embedding for it.
   mutating func add(_ configuration: TokenizerConfiguration) throws(Failure) {
     for (id, token) in configuration.addedTokens {
       do { try add(token, id: id) } catch {
@@ -34,8 +34,8 @@ struct AddedTokenTable {
       }
     }
     for token in configuration.namedTokens {
-      guard let id = vocabulary.id(ofName: token.content), tokens[id] == nil else { continue }
-      try add(token, id: id)
+      guard let id = vocabulary.id(ofName: token.content) else { continue }
+      if tokens[id] != nil { tokens[id]?.isSpecial = true } else { try add(token, id: id) }
     }
   }
 

@@ -7,38 +7,49 @@ public import DormouseSupport
 /// Templates come with downloaded models and are not trusted: they reach nothing but the values handed in, and what
 /// they may cost has limits (`TemplateLimits`).
 public final class ChatTemplate: Sendable {
-  private let file: String
+  /// Where it comes from, for sentences.
+  let file: String
+  private let source: String
   private let program: TemplateProgram
   private let limits: TemplateLimits
-  /// The template to use when tools are given, of a model that ships one apart.
-  private let toolTemplate: ChatTemplate?
+  /// Whether it knows a message's `reasoning_content`.
+  let readsReasoning: Bool
 
   /// - Parameters:
   ///   - source: the text of the template.
   ///   - file: where it comes from, for messages.
   /// - Throws: `Failure(.malformed)` for a template that is no Jinja or breaks a limit, `Failure(.unsupported)` for
-  ///   one that needs a tag, filter or test this subset lacks; the sentence names the file and the line.
+  ///   one that needs a tag this subset lacks; the sentence names the file and the line. A filter or a test that it
+  ///   lacks fails where it is used, as in the reference.
   public convenience init(source: String, file: String) throws(Failure) {
-    try self.init(source: source, file: file, toolSource: nil)
+    try self.init(source: source, file: file, limits: TemplateLimits())
   }
 
-  init(
-    source: String, file: String, toolSource: String?, limits: TemplateLimits = TemplateLimits()
-  ) throws(Failure) {
+  init(source: String, file: String, limits: TemplateLimits) throws(Failure) {
     self.file = file
+    self.source = source
     self.limits = limits
     program = try withContext(file) { () throws(Failure) in
       try DeepStack.run { () throws(Failure) in try TemplateParser.parse(source, limits: limits) }
     }
-    toolTemplate = try toolSource.map { (source) throws(Failure) in
-      try ChatTemplate(source: source, file: "\(file) (tool_use)", toolSource: nil, limits: limits)
-    }
+    readsReasoning = ChatTemplate.find(Reasoning.standardField, in: source)
+  }
+
+  /// What the template asks for somewhere and this subset lacks: the sentence of a chat that comes to it.
+  var missing: Failure? { program.missing?.prefixed(file) }
+
+  /// Whether the template's text has `name` in it, which is how the reference tells whether it reads a member.
+  func mentions(_ name: String) -> Bool { ChatTemplate.find(name, in: source) }
+
+  private static func find(_ name: String, in source: String) -> Bool {
+    TemplateText(source, isMarkup: true).firstIndex(of: TemplateText(name, isMarkup: true), from: 0) != nil
   }
 
   /// The prompt of `messages`.
   ///
-  /// What the template itself says is markup, and so are the strings of `markupVariables`; everything from
-  /// `messages` and `variables` is content, through all operations on strings. A role that is one of the chat
+  /// What the template itself says is markup, and so are the strings of `markupVariables`, which give way to
+  /// `variables` of the same name; everything from `messages` and `variables` is content, through all operations on
+  /// strings. A role that is one of the chat
   /// format's own words counts as markup.
   ///
   /// - Parameters:
@@ -52,25 +63,27 @@ public final class ChatTemplate: Sendable {
   public func render(
     messages: JSON, variables: JSONObject = JSONObject(), markupVariables: JSONObject = JSONObject()
   ) throws(Failure) -> [PromptRun] {
-    if let toolTemplate, let tools = variables["tools"]?.arrayValue, !tools.isEmpty {
-      return try toolTemplate.render(messages: messages, variables: variables, markupVariables: markupVariables)
-    }
+    try text(messages: messages, variables: variables, markupVariables: markupVariables).promptRuns
+  }
+
+  /// The same before it is cut into runs.
+  func text(messages: JSON, variables: JSONObject, markupVariables: JSONObject) throws(Failure) -> TemplateText {
     var inputLength = 0
     var context: [TemplateValue?] = []
     for name in program.names {
       context.append(
         try withContext("\(file): the variable '\(name)'") { () throws(Failure) in
           if name == "messages" { return try .make(messages, isMarkup: false, inputLength: &inputLength) }
-          if let json = markupVariables[name] { return try .make(json, isMarkup: true, inputLength: &inputLength) }
-          return try variables[name].map { (json) throws(Failure) in
-            try .make(json, isMarkup: false, inputLength: &inputLength)
+          if let json = variables[name] { return try .make(json, isMarkup: false, inputLength: &inputLength) }
+          return try markupVariables[name].map { (json) throws(Failure) in
+            try .make(json, isMarkup: true, inputLength: &inputLength)
           }
         })
     }
     let budget = TemplateBudget(limits: limits, inputLength: inputLength)
     let evaluator = TemplateEvaluator(program: program, context: context, budget: budget)
     do {
-      return try DeepStack.run { () throws(Failure) in try evaluator.run().promptRuns }
+      return try DeepStack.run { () throws(Failure) in try evaluator.run() }
     } catch {
       throw evaluator.isRaised ? error : error.prefixed("\(file): line \(evaluator.line)")
     }

@@ -10,8 +10,16 @@ struct TokenizerConfiguration: Sendable {
   var addsEndOfSequence: Bool?
   /// `added_tokens_decoder`, by id.
   var addedTokens: [(id: Int32, token: AddedToken)] = []
-  /// The other tokens named as special, which need not be in the vocabulary.
+  /// The tokens named as special, which need not be in the vocabulary.
   var namedTokens: [AddedToken] = []
+  /// What templates call tokens by: the names and texts of `bos_token` and its like, of every other member that ends in
+  /// `_token`, and of `extra_special_tokens` where that is an object; an empty text is one.
+  var templateTokens: [(name: String, content: String)] = []
+
+  /// The names that every tokenizer of transformers knows (`SPECIAL_TOKENS_ATTRIBUTES`).
+  private static let standardNames = [
+    "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+  ]
 
   /// A tokenizer without such a file.
   init() {}
@@ -24,16 +32,35 @@ struct TokenizerConfiguration: Sendable {
     beginningOfSequence = try TokenizerConfiguration.token("bos_token", json)
     endOfSequence = try TokenizerConfiguration.token("eos_token", json)
     padding = try TokenizerConfiguration.token("pad_token", json)
-    let unknown = try TokenizerConfiguration.token("unk_token", json)
     addsBeginningOfSequence = try TokenizerConfiguration.flag("add_bos_token", json)
     addsEndOfSequence = try TokenizerConfiguration.flag("add_eos_token", json)
     addedTokens = try TokenizerConfiguration.addedTokens(json)
-    namedTokens = [beginningOfSequence, endOfSequence, unknown, padding].compactMap { $0 }
+    for name in TokenizerConfiguration.standardNames { try addNamed(name, json[name], field: name) }
+    for (name, value) in json.objectValue ?? JSONObject() where TokenizerConfiguration.isOwnName(name, value) {
+      try addNamed(name, value, field: name)
+    }
+    for (name, value) in json["extra_special_tokens"]?.objectValue ?? JSONObject() {
+      try addNamed(name, value, field: "extra_special_tokens[\(Excerpt.name(name))]")
+    }
     for field in ["additional_special_tokens", "extra_special_tokens"] {
       for (index, value) in (json[field]?.arrayValue ?? []).enumerated() {
         namedTokens.append(try TokenizerConfiguration.token(value, field: "\(field)[\(index)]"))
       }
     }
+  }
+
+  /// Whether a member is a token of this tokenizer's own, such as `image_token`; `add_bos_token` is none.
+  private static func isOwnName(_ name: String, _ value: JSON) -> Bool {
+    guard name.hasSuffix("_token"), !standardNames.contains(name) else { return false }
+    return value.stringValue != nil || value["__type"]?.stringValue == "AddedToken"
+  }
+
+  private mutating func addNamed(_ name: String, _ value: JSON?, field: String) throws(Failure) {
+    guard let value, !value.isNull else { return }
+    if value.stringValue?.isEmpty == true { return templateTokens.append((name, "")) }
+    let token = try TokenizerConfiguration.token(value, field: field)
+    namedTokens.append(token)
+    templateTokens.append((name, token.content))
   }
 
   private static func token(_ name: String, _ json: JSON) throws(Failure) -> AddedToken? {

@@ -163,4 +163,38 @@ import Testing
     #expect(try tokenizer.encode("abc<x>", parseSpecial: true, addSpecialTokens: false) == [3, 2, 7])
     #expect(try tokenizer.encode("abc", parseSpecial: false, addSpecialTokens: false) == [4])
   }
+
+  /// Whatever a configuration names as a token is special, also where `added_tokens` says otherwise; its other wishes
+  /// stay as they were. AutoTokenizer of transformers 5.23 leaves the same out for the first four.
+  @Test(arguments: [
+    #"{"image_token": "<x>"}"#, #"{"sep_token": "<x>"}"#, #"{"extra_special_tokens": {"image_token": "<x>"}}"#,
+    #"{"boi_token": {"__type": "AddedToken", "content": "<x>"}}"#, #"{"extra_special_tokens": ["<x>"]}"#,
+    #"{"additional_special_tokens": [{"content": "<x>"}]}"#, #"{"mask_token": {"content": "<x>"}}"#,
+  ])
+  func whatAConfigurationNamesIsSpecial(_ configuration: String) throws {
+    let added: JSON = [["id": 9, "content": "<x>", "special": false, "lstrip": true, "normalized": false]]
+    func ids(_ tokenizer: Tokenizer) throws -> [Int32] {
+      try tokenizer.encode("a <x>b", parseSpecial: true, addSpecialTokens: false)
+    }
+    let plain = try tokenizer({ $0["added_tokens"] = added }, configuration: #"{"add_image_token": true}"#.json)
+    let named = try tokenizer({ $0["added_tokens"] = added }, configuration: configuration.json)
+    #expect(!plain.isSpecial(9) && named.isSpecial(9))
+    #expect(try ids(plain) == [0, 9, 1] && ids(named) == [0, 9, 1])
+    #expect(try named.decode([0, 9, 1], skipSpecial: true) == Array("ab".utf8))
+  }
+
+  @Test(arguments: [
+    (#"{"cls_token": 5}"#, "cls_token is an integer"),
+    (#"{"extra_special_tokens": {"image_token": []}}"#, "extra_special_tokens['image_token'] is an array"),
+    (#"{"image_token": {"__type": "AddedToken"}}"#, "image_token.content: expected a string"),
+  ])
+  func namesTheTokenThatIsWrong(_ configuration: String, _ sentence: String) throws {
+    #expect { try tokenizer({ _ in }, configuration: configuration.json) } throws: { error in
+      (error as? Failure)?.status == .malformed && "\(error)".contains("tokenizer_config.json: \(sentence)")
+    }
+  }
+}
+
+extension String {
+  fileprivate var json: JSON { (try? JSON.parse(self)) ?? .null }
 }

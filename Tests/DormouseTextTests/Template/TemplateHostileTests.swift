@@ -14,7 +14,7 @@ import Testing
     for (name, outcome) in expected {
       let source = try TemplateFixtures.text(name)
       do {
-        let runs = try ChatTemplate(source: source, file: name, toolSource: nil, limits: limits).render(
+        let runs = try ChatTemplate(source: source, file: name, limits: limits).render(
           messages: [["role": "user", "content": "x"]], variables: JSONObject(), markupVariables: JSONObject())
         Issue.record("\(name) renders \(runs.joined.prefix(80))")
       } catch {

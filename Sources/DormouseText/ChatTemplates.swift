@@ -1,0 +1,113 @@
+public import DormouseSupport
+
+/// The chat templates of a model's folder: one called `default`, and perhaps others to choose by name.
+///
+/// A template that cannot be read fails the chats that need it, and nothing else.
+public struct ChatTemplates: Sendable {
+  /// What a name stands for: a template, or why there is none.
+  typealias Entry = Result<ChatTemplate, Failure>
+
+  static let defaultName = "default"
+  static let toolsName = "tool_use"
+
+  /// What holds them, for sentences.
+  let file: String
+  private let entries: [ExactString: Entry]
+  /// The texts of `bos_token` and its like, by the names that templates have for them.
+  private let tokens: JSONObject
+
+  init(file: String, entries: [(name: String, entry: Entry)], tokens: JSONObject) {
+    self.file = file
+    self.tokens = tokens
+    // As in the reference, the last of a name counts.
+    self.entries = Dictionary(entries.map { (ExactString($0.name), $0.entry) }) { $1 }
+  }
+
+  /// The names of the templates that can be read, in order.
+  public var names: [String] {
+    entries.filter { (try? $0.value.get()) != nil }.map(\.key.string).sorted()
+  }
+
+  /// Why a chat that names no template cannot be rendered; nil where it can.
+  public var failure: Failure? {
+    do throws(Failure) { _ = try choose(nil, hasTools: false) } catch { return error }
+    return nil
+  }
+
+  /// What chats may fail by, a sentence each: for a log.
+  public var failures: [Failure] {
+    var result: [Failure] = []
+    for (_, entry) in entries.sorted(by: { $0.key.string < $1.key.string }) {
+      switch entry {
+      case .success(let template): if let missing = template.missing { result.append(missing) }
+      case .failure(let failure): result.append(failure)
+      }
+    }
+    if entries[ExactString(ChatTemplates.defaultName)] == nil, let failure { result.append(failure) }
+    return result
+  }
+
+  /// The template of a chat: the one called `name`; without a name `tool_use` where there are tools, else `default`.
+  /// - Throws: `Failure(.invalidArgument)` for a name that no template has, or what is wrong with the template.
+  func choose(_ name: String?, hasTools: Bool) throws(Failure) -> ChatTemplate {
+    if let name {
+      guard let entry = entries[ExactString(name)] else {
+        let known = entries.keys.map(\.string).sorted().map(Excerpt.name).joined(separator: ", ")
+        throw Failure(
+          .invalidArgument, "\(file): no chat template is called \(Excerpt.name(name)); there are \(known)")
+      }
+      return try entry.get()
+    }
+    if hasTools, let entry = entries[ExactString(ChatTemplates.toolsName)] { return try entry.get() }
+    guard let entry = entries[ExactString(ChatTemplates.defaultName)] else {
+      throw Failure(
+        .malformed, "\(file): none of its \(entries.count) templates is called '\(ChatTemplates.defaultName)'")
+    }
+    return try entry.get()
+  }
+
+  /// The prompt of `chat`, in runs as `ChatTemplate.render` gives them.
+  ///
+  /// As in transformers (`render_jinja_template`), `tools` and `documents` are None where there are none, a message's
+  /// reasoning has all the names that templates know, and a message to be continued stays open.
+  /// - Throws: what `ChatTemplate.render` throws; `Failure(.invalidArgument)` for a name that no template has, or a
+  ///   message that cannot be continued.
+  public func render(_ chat: TemplateChat) throws(Failure) -> [PromptRun] {
+    let tools = chat.variables["tools"] ?? .null
+    let template = try choose(chat.templateName, hasTools: !tools.isNull)
+    var variables = chat.variables
+    variables["tools"] = tools
+    variables["documents"] = variables["documents"] ?? .null
+    var messages = chat.messages
+    if template.readsReasoning { messages = messages.map(Reasoning.splitContent) }
+    messages = messages.map(Reasoning.fillFields)
+    guard let field = chat.continuedField else {
+      return try template.render(messages: .array(messages), variables: variables, markupVariables: tokens)
+    }
+    let continuation = try ContinuedMessage(field, of: messages, template: template)
+    let text = try template.text(
+      messages: .array(continuation.messages), variables: variables, markupVariables: tokens)
+    return try continuation.cut(text).promptRuns
+  }
+}
+
+/// What is rendered: messages and what goes with them.
+public struct TemplateChat: Sendable {
+  /// Objects in the chat format.
+  public var messages: [JSON]
+  /// `tools`, `add_generation_prompt` and whatever else the template reads.
+  public var variables: JSONObject
+  /// The template to use; nil for the one that fits.
+  public var templateName: String?
+  /// The member of the last message that the model is to go on with, which therefore stays open; nil: none.
+  public var continuedField: String?
+
+  public init(
+    messages: [JSON], variables: JSONObject = JSONObject(), templateName: String? = nil, continuedField: String? = nil
+  ) {
+    self.messages = messages
+    self.variables = variables
+    self.templateName = templateName
+    self.continuedField = continuedField
+  }
+}

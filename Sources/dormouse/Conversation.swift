@@ -1,13 +1,15 @@
 /// A chat that goes on message by message.
 struct Conversation {
   let answerer: Answerer
+  private let template: TemplateChoices
   /// What was said so far.
   private(set) var messages: [Message]
   /// What goes with the next message.
   private var files: [MediaChoices.File]
 
-  init(answerer: Answerer, messages: [Message], files: [MediaChoices.File]) {
+  init(answerer: Answerer, template: TemplateChoices, messages: [Message], files: [MediaChoices.File]) {
     self.answerer = answerer
+    self.template = template
     self.messages = messages
     self.files = files
   }
@@ -19,7 +21,8 @@ struct Conversation {
     files = []
     let question = messages + [Message(role: "user", text: text, files: attached)]
     do throws(CommandFailure) {
-      let answer = try answerer.answer(.messages(try JSONDocument.line(question)))
+      let document = try template.document(try JSONDocument.line(question), name: "the chat")
+      let answer = try answerer.answer(.messages(document))
       messages = question + [Message(role: "assistant", text: answer)]
     } catch {
       if error.exitStatus == ExitStatus.interrupted { files = attached }

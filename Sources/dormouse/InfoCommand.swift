@@ -91,7 +91,7 @@ struct InfoCommand: ParsableCommand {
       let value = info["text", key]
       let isThere = value?.bool ?? (value?.string != nil)
       return isThere ? name : "no \(name)"
-    }.joined(separator: ", ")
+    }.joined(separator: ", ") + (info["text", "chat_template_failure"]?.string.map { ": \($0)" } ?? "")
   }
 
   /// Beside what plain attention would need, in 16 bits, the width in which caches are usually compared, and in 32; int8

@@ -20,6 +20,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Session") var choices: SessionChoices
+  @OptionGroup(title: "Template") var template: TemplateChoices
 
   @Option(
     name: [.short, .customLong("prompt")], parsing: .unconditional,
@@ -54,6 +55,9 @@ struct RunCommand: ParsableCommand {
       throw ValidationError(
         "--image, --video and --audio go with -p or a chat: --raw has no place for them, and --messages names its own.")
     }
+    if raw, !template.templateVariable.isEmpty {
+      throw ValidationError("--raw uses no template, so there is no place for --template-variable.")
+    }
     if raw, system != nil { throw ValidationError("--raw uses no template, so there is no place for --system.") }
     if parseSpecial, !raw {
       throw ValidationError("--parse-special goes with --raw: a chat's control tokens are its template's.")
@@ -85,7 +89,7 @@ struct RunCommand: ParsableCommand {
     let answerer = Answerer(
       engine: engine, session: session, configuration: configuration, writesJSON: output.json,
       tellsStatistics: choices.statistics)
-    let conversation = Conversation(answerer: answerer, messages: messages, files: files)
+    let conversation = Conversation(answerer: answerer, template: template, messages: messages, files: files)
     try answer(input, conversation) { (messages) throws(CommandFailure) in try saved?.save(session, messages) }
     if choices.statistics, !output.json { Console.message(try Statistics.table(engine.statistics()).text) }
   }
@@ -137,7 +141,10 @@ struct RunCommand: ParsableCommand {
 
   /// Reads what the user gives before the weights are loaded: a missing file shows at once.
   private func readInput() throws(CommandFailure) -> Input {
-    if let messages { return .messages(String(decoding: try Console.readFile(messages), as: UTF8.self)) }
+    if let messages {
+      let text = String(decoding: try Console.readFile(messages), as: UTF8.self)
+      return .messages(try template.document(text, name: messages))
+    }
     if given == nil, Console.isInputATerminal { return .terminal }
     let isRead = given == nil || given == "-"
     var text = isRead ? try Console.readInput() : Array((given ?? "").utf8)

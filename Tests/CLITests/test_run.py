@@ -204,3 +204,63 @@ def test_ignored_interrupt_stays_ignored(binary, tiny):
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(QUESTION.encode(), timeout=60)
     assert (process.returncode, out.decode()) == (0, ANSWER + "\n")
+
+
+@pytest.fixture
+def telling(tiny, tmp_path):
+    """A model whose template refuses every chat, and says what it got."""
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for name in ("config.json", "tokenizer.json", "tokenizer_config.json", "model.safetensors"):
+        (folder / name).symlink_to(os.path.join(tiny, name))
+    (folder / "chat_template.jinja").write_text(
+        "{{ raise_exception('got ' ~ x | tojson ~ ' ' ~ y ~ ' ' ~ messages | tojson ~ ' ' ~ tools | tojson) }}"
+    )
+    return folder
+
+
+VARIABLES = ["--template-variable", 'x={"b": -1, "a": [99999999999999999999]}', "--template-variable", 'y="é = |"']
+SEEN = '{"b": -1, "a": [99999999999999999999]} é = |'
+
+
+def test_template_variables(dormouse, telling):
+    result = dormouse("run", telling, "-p", "hi", *VARIABLES)
+    assert result.status == 1
+    assert f'chat template: got {SEEN} [{{"content": "hi", "role": "user"}}] null' in result.error
+
+
+@pytest.mark.parametrize(
+    "document, tools",
+    [
+        ('[{"role": "user", "content": "[{"}]', "null"),
+        (' {"tools": [{"z": 1, "a": 2}], "messages": [{"role": "user", "content": "[{"}]}', '[{"z": 1, "a": 2}]'),
+    ],
+)
+def test_template_variables_beside_messages(dormouse, telling, tmp_path, document, tools):
+    (tmp_path / "chat.json").write_text(document)
+    result = dormouse("run", telling, "--messages", tmp_path / "chat.json", *VARIABLES)
+    assert f'got {SEEN} [{{"role": "user", "content": "[{{"}}] {tools}' in result.error
+    assert dormouse("run", telling, "--messages", "-", *VARIABLES, input=document).error == result.error
+
+
+def test_template_variables_of_a_file_of_its_own(dormouse, telling, tmp_path):
+    (tmp_path / "chat.json").write_text('{"messages": [{"role": "user", "content": "a"}], "template_variables": {"x": 1}}')
+    result = dormouse("run", telling, "--messages", tmp_path / "chat.json", *VARIABLES)
+    assert result.status == 2 and "chat.json has template_variables of its own" in result.error
+    assert "got 1" in dormouse("run", telling, "--messages", tmp_path / "chat.json").error
+
+
+def test_messages_that_cannot_be_read_are_refused_as_before(dormouse, telling):
+    for document in ("", " ", "{", "5", "{}", '{"messages": 5}'):
+        for variables in ([], VARIABLES):
+            result = dormouse("run", telling, "--messages", "-", *variables, input=document)
+            assert result.status == 1 and "messages_json" in result.error
+
+
+def test_info_says_why_chats_fail(dormouse, telling):
+    (telling / "chat_template.jinja").write_text("{% nope %}")
+    assert dormouse("run", telling, "--raw", "-p", "a", "--max-tokens", "1").status == 0
+    text = dormouse("info", telling).out
+    assert "no chat template: " in text and "line 1: unknown tag 'nope'" in text
+    result = dormouse("run", telling, "-p", "a")
+    assert result.status == 1 and f"{telling}/chat_template.jinja: line 1: unknown tag 'nope'" in result.error

@@ -185,8 +185,8 @@ class Engine:
     def render_messages(self, messages: Messages, **fields: "Unpack[TemplateOptions]") -> str:
         """The prompt that the model's template makes of a chat (see `Session.chat`).
 
-        `fields` go beside the messages: tools, add_generation_prompt, continue_final_message, chat_template,
-        template_variables.
+        `fields` go beside the messages: tools, add_generation_prompt, continue_final_message (True, or the name of a
+        member: the last message stays open), chat_template (the name of one of the model's), template_variables.
         """
         content, _ = messages_json(messages, _template_fields(fields))
         with self._handle as pointer:

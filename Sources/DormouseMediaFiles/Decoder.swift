@@ -6,11 +6,12 @@ final class Decoder {
   private let context: UnsafeMutablePointer<AVCodecContext>
   private let watch: MediaWatch
   private let what: String
+  private let codec: AVCodecID
   /// The frame that `next` has decoded, valid until it is called again.
   let frame: UnsafeMutablePointer<AVFrame>
 
   /// FFmpeg holds rows that are rounded up to `max_pixels`, too: what they may add to a picture within the limit.
-  private static let alignmentPixels = 1 << 22
+  static let alignmentPixels = 1 << 22
 
   /// - Parameters:
   ///   - parameters: of the track; nil for a picture.
@@ -25,6 +26,7 @@ final class Decoder {
     }
     self.watch = watch
     self.what = what
+    self.codec = codec
     var allocated: UnsafeMutablePointer<AVCodecContext>? = try watch.allocated(avcodec_alloc_context3(implementation))
     guard let frame = av_frame_alloc(), let context = allocated else {
       avcodec_free_context(&allocated)
@@ -34,6 +36,10 @@ final class Decoder {
     self.context = context
     if let parameters {
       try watch.checked(avcodec_parameters_to_context(context, parameters), "cannot decode \(what)")
+      if let bytes = context.pointee.extradata, context.pointee.extradata_size > 0 {
+        let bytes = UnsafeMutableRawBufferPointer(start: bytes, count: Int(context.pointee.extradata_size))
+        context.pointee.extradata_size = Int32(PictureMetadata.remove(from: bytes, codec))
+      }
     }
     context.pointee.log_level_offset = QuietContext.levelOffset
     context.pointee.thread_count = Int32(watch.limits.threadCount)
@@ -56,8 +62,19 @@ final class Decoder {
     try watch.checked(avcodec_open2(context, codec, &dictionary), "cannot decode \(what)")
   }
 
-  /// Gives the decoder a packet, or nil after the last one. Every frame must have been taken before.
-  func send(_ packet: Packet?) -> Int32 { avcodec_send_packet(context, packet?.pointer) }
+  /// Gives the decoder a packet without its metadata, or nil after the last one. Every frame must have been taken
+  /// before.
+  func send(_ packet: Packet?) -> Int32 {
+    guard let packet else { return avcodec_send_packet(context, nil) }
+    if PictureMetadata.mayBe(in: codec) {
+      let code = av_packet_make_writable(packet.pointer)
+      guard code >= 0 else { return code }
+      let bytes = UnsafeMutableRawBufferPointer(
+        start: packet.pointer.pointee.data, count: Int(max(packet.pointer.pointee.size, 0)))
+      av_shrink_packet(packet.pointer, Int32(PictureMetadata.remove(from: bytes, codec)))
+    }
+    return avcodec_send_packet(context, packet.pointer)
+  }
 
   /// Decodes the next frame into `frame`; false when another packet is needed, or after the last frame.
   func next() throws(Failure) -> Bool {

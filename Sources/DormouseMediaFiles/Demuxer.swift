@@ -18,9 +18,10 @@ final class Demuxer {
 
   init(_ source: ByteSource, watch: MediaWatch) throws(Failure) {
     self.watch = watch
-    stream = try InputStream(source, watch: watch)
-    let input = try Demuxer.inputFormat(source, watch)
+    let untagged = try ContainerMetadata.removeInFront(of: source, watch)
+    let input = try Demuxer.inputFormat(untagged, watch)
     format = String(cString: input.pointee.name)
+    stream = try InputStream(ContainerMetadata.remove(from: untagged, format: format, watch), watch: watch)
     var context = try watch.allocated(avformat_alloc_context()) as UnsafeMutablePointer<AVFormatContext>?
     quiet = context.flatMap { QuietContext($0) }
     if let context { configure(context) }
@@ -55,9 +56,7 @@ final class Demuxer {
   private static func inputFormat(_ source: ByteSource, _ watch: MediaWatch) throws(Failure)
     -> UnsafePointer<AVInputFormat>
   {
-    // Sound may hide behind a picture of its cover, in an ID3v2 tag of any size.
-    let start = try tagByteCount(source)
-    var bytes = try source.prefix(probeByteCount, from: start)
+    var bytes = try source.prefix(probeByteCount)
     let count = bytes.count
     bytes += [UInt8](repeating: 0, count: Int(AVPROBE_PADDING_SIZE))
     let found = bytes.withUnsafeMutableBufferPointer { buffer in
@@ -71,16 +70,6 @@ final class Demuxer {
       throw watch.failure(.unsupported, "files of the format \(Excerpt.name(name)) are not supported")
     }
     return found
-  }
-
-  /// The bytes of an ID3v2 tag at the beginning, 0 for none (id3.org, ID3v2.4.0 section 3.1).
-  private static func tagByteCount(_ source: ByteSource) throws(Failure) -> Int {
-    let header = try source.prefix(10)
-    guard header.count == 10, header.starts(with: Array("ID3".utf8)), header[6...].allSatisfy({ $0 < 0x80 }) else {
-      return 0
-    }
-    let byteCount = 10 + header[6...].reduce(0) { $0 << 7 | Int($1) } + (header[5] & 0x10 != 0 ? 10 : 0)
-    return byteCount < source.count ? byteCount : 0
   }
 
   /// Valid as long as this object.

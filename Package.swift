@@ -68,7 +68,9 @@ let package = Package(
     .systemLibrary(name: "CFFmpeg"),
     .systemLibrary(name: "CJSON"),
     .systemLibrary(name: "CPCRE2"),
+    .systemLibrary(name: "CPictureLibraries"),
     .systemLibrary(name: "CZlib"),
+    .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CPlatform"),
     .target(
       name: "CHost", cSettings: [.unsafeFlags(["-fexceptions"])],
@@ -112,7 +114,8 @@ let package = Package(
       linkerSettings: [sharedLibrary("libdormouse.so.0", map: "DormouseLibrary/dormouse.map")]),
     // FFmpeg stands in a library of its own, which the core loads when it meets the first media file.
     .target(
-      name: "DormouseMediaFiles", dependencies: ["CDormouseMedia", "CFFmpeg", "DormouseBoundary", "DormouseSupport"],
+      name: "DormouseMediaFiles",
+      dependencies: ["CDormouseMedia", "CFFmpeg", "CJPEG", "CPictureLibraries", "DormouseBoundary", "DormouseSupport"],
       swiftSettings: [optimized]),
     .target(
       name: "DormouseMediaLibrary", dependencies: ["DormouseMediaFiles"], exclude: ["dormouse_media.map"],
@@ -145,7 +148,8 @@ let package = Package(
         "CDormouse", "CDormouseMedia", "DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport",
         "DormouseWeights",
       ]),
-    .testTarget(name: "DormouseMediaFilesTests", dependencies: ["DormouseMediaFiles", "DormouseSupport"]),
+    .testTarget(
+      name: "DormouseMediaFilesTests", dependencies: ["CFFmpeg", "DormouseMediaFiles", "DormouseSupport"]),
     .testTarget(
       name: "DormouseEngineTests",
       dependencies: ["DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),

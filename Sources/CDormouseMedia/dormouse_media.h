@@ -5,9 +5,10 @@
  * libraries may be of different versions: names, statuses, errors, structs that only grow, opaque handles, callbacks
  * that stop the work by a value of their own (greater than 0).
  *
- * A file is a picture (JPEG, PNG, WebP, GIF, BMP, TIFF), a film (MP4, MOV, WebM, Matroska, AVI, animated GIF, WebP and
- * PNG), or sound (WAV, MP3, FLAC, Ogg with Opus or Vorbis, M4A, AAC, or the sound of a film). What it is follows from
- * its bytes, never from its name. Nothing but the file itself is ever opened: no network, no playlist, no other file.
+ * A file is a picture (JPEG, PNG, WebP, GIF, BMP; TIFF, HEIC and AVIF where libtiff and libheif are installed), a film
+ * (MP4, MOV, WebM, Matroska, AVI, animated GIF, WebP and PNG), or sound (WAV, MP3, FLAC, Ogg with Opus or Vorbis, M4A,
+ * AAC, or the sound of a film). What it is follows from its bytes, never from its name. Nothing but the file itself is
+ * ever opened: no network, no playlist, no other file.
  *
  * The library writes no message anywhere, does not read the environment, and leaves FFmpeg's global state alone.
  */
@@ -29,8 +30,8 @@ DORMOUSE_API uint32_t dormouse_media_version_number(void);
 
 typedef struct dormouse_media_file dormouse_media_file;
 
-/* Whether to stop: non-zero cancels the call under way (CANCELLED). Asked between packets and while bytes are read, on
-   the calling thread. */
+/* Whether to stop: non-zero cancels the call under way (CANCELLED). Asked between packets, strips, tiles and rows of
+   blocks, and while bytes are read, on the calling thread. */
 typedef int32_t (*dormouse_media_cancel_fn)(void *user_data);
 
 /* Limits are checked before memory is taken for what they limit; passing one is UNSUPPORTED and the sentence names it,

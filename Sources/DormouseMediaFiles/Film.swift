@@ -27,7 +27,7 @@ final class Film: FrameTrack {
     self.index = index
     self.options = options
     orientation = Orientation(displayMatrix: ffmpeg_display_matrix(track.stream))
-    converter = FrameConverter(picture: nil, watch: watch)
+    converter = FrameConverter(interpolation: .swscale, watch: watch)
     timestamps = index.shown.map { Double($0 &- first) * track.secondsPerUnit }
     let span = (Double(last) - Double(first)) * track.secondsPerUnit
     let average = index.shown.count > 1 ? span / Double(index.shown.count - 1) : 0

@@ -2,16 +2,19 @@ import CFFmpeg
 import DormouseSupport
 
 /// Turns decoded frames into RGB. What has whole red, green, blue or grey values is copied exactly, and alpha dropped,
-/// as PIL's `convert("RGB")` does; chroma that is stored coarser than luma is interpolated: of JPEG and WebP as their
-/// own libraries do, of films by swscale.
+/// as PIL's `convert("RGB")` does; chroma that is stored coarser than luma is interpolated: of WebP as its own library
+/// does, of films by swscale.
 final class FrameConverter {
+  enum Interpolation {
+    case libwebp, swscale
+  }
+
   private let watch: MediaWatch
-  /// The format of a picture; nil for a film.
-  private let picture: PictureFormat?
+  private let interpolation: Interpolation
   private lazy var scaler = VideoScaler(watch: watch)
 
-  init(picture: PictureFormat?, watch: MediaWatch) {
-    self.picture = picture
+  init(interpolation: Interpolation, watch: MediaWatch) {
+    self.interpolation = interpolation
     self.watch = watch
   }
 
@@ -23,8 +26,8 @@ final class FrameConverter {
     }
     if let samples = PackedSamples(description, frame.pointee) {
       samples.write(to: result)
-    } else if let picture, let planes = ChromaPlanes(format, frame.pointee) {
-      planes.write(to: result, with: picture == .webp ? .limitedRange : .fullRange)
+    } else if interpolation == .libwebp, let planes = ChromaPlanes(format, frame.pointee) {
+      planes.write(to: result)
     } else {
       try scaler.scale(frame, to: result)
     }

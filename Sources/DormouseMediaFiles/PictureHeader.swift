@@ -1,7 +1,8 @@
 import DormouseSupport
 
 /// What the header of a picture tells, read before anything is decoded: its size, and from its EXIF data how it is to
-/// be shown. What can't be read stays as it is here; the decoder is left to complain.
+/// be shown. What can't be read stays as it is here; the decoder is left to complain. libtiff and libheif tell these
+/// things of their pictures themselves.
 struct PictureHeader {
   /// Pixels as stored; 0: unknown.
   private(set) var width = 0
@@ -17,7 +18,7 @@ struct PictureHeader {
     case .png: try readPNG(source)
     case .webp: try readWebP(source)
     case .bmp: try readBMP(source)
-    case .tiff: try readDirectory(source, from: 0, hasSize: true)
+    case .tiff, .heic, .avif: break
     }
   }
 
@@ -37,7 +38,7 @@ struct PictureHeader {
         width = Self.bigEndian(header[7..<9])
       }
       if header[1] == 0xE1, header[4...].elementsEqual(Array("Exif\0\0".utf8)) {
-        try readDirectory(source, from: offset + 10, hasSize: false)
+        try readDirectory(source, from: offset + 10)
       }
       offset += 2 + Self.bigEndian(header[2..<4])
     }
@@ -54,7 +55,7 @@ struct PictureHeader {
       let header = try source.prefix(8, from: offset)
       guard header.count == 8 else { return }
       if header[4...].elementsEqual("eXIf".utf8) {
-        return try readDirectory(source, from: offset + 8, hasSize: false)
+        return try readDirectory(source, from: offset + 8)
       }
       offset += 12 + Self.bigEndian(header[..<4])
     }
@@ -83,7 +84,7 @@ struct PictureHeader {
       guard chunk.name == "EXIF" else { continue }
       // Some writers put JPEG's own preamble in front.
       let isPreamble = try source.prefix(6, from: chunk.offset).elementsEqual(Array("Exif\0\0".utf8))
-      return try readDirectory(source, from: chunk.offset + (isPreamble ? 6 : 0), hasSize: false)
+      return try readDirectory(source, from: chunk.offset + (isPreamble ? 6 : 0))
     }
   }
 
@@ -112,10 +113,9 @@ struct PictureHeader {
     }
   }
 
-  /// The first directory of a TIFF, which EXIF data are too: the orientation (tag 0x0112; EXIF 2.32, 4.6.4), and of a
-  /// picture the size (0x0100, 0x0101).
+  /// The first directory of EXIF data, which are a TIFF: the orientation (tag 0x0112; EXIF 2.32, 4.6.4).
   /// - Parameter start: where the TIFF header stands.
-  private mutating func readDirectory(_ source: ByteSource, from start: Int, hasSize: Bool) throws(Failure) {
+  private mutating func readDirectory(_ source: ByteSource, from start: Int) throws(Failure) {
     let header = try source.prefix(8, from: start)
     guard header.count == 8 else { return }
     let isLittle = header.starts(with: Array("II".utf8))
@@ -133,13 +133,8 @@ struct PictureHeader {
       // One SHORT stands in the first two bytes of the entry's value, one LONG in all four.
       let isShort = number(entry[2..<4]) == 3
       guard isShort || number(entry[2..<4]) == 4, number(entry[4..<8]) == 1 else { continue }
-      let value = number(entry[8..<(isShort ? 10 : 12)])
-      switch number(entry[..<2]) {
-      case 0x0100 where hasSize: width = value
-      case 0x0101 where hasSize: height = value
-      case 0x0112: orientation = Orientation(rawValue: value) ?? .upright
-      default: break
-      }
+      guard number(entry[..<2]) == 0x0112 else { continue }
+      orientation = Orientation(rawValue: number(entry[8..<(isShort ? 10 : 12)])) ?? .upright
     }
   }
 

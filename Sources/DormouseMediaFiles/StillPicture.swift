@@ -6,19 +6,35 @@ final class StillPicture: FrameTrack {
   private let frame: RGBFrame
 
   init(_ format: PictureFormat, _ source: ByteSource, watch: MediaWatch) throws(Failure) {
+    try watch.check()
     let header = try PictureHeader(format, source)
     if header.width > 0 || header.height > 0 { try watch.checkSize(width: header.width, height: header.height) }
-    let decoder = try Decoder(format.codec, what: "the picture", watch: watch) { context in
-      // A damaged picture is an error, not half of it. (The decoder of TIFF takes every unknown tag for damage.)
-      if format != .tiff { context.pointee.err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK }
-      // The inverse transform of libjpeg's default, for the same pixels.
-      if format == .jpeg { context.pointee.idct_algo = FF_IDCT_INT }
+    var orientation = header.orientation
+    let stored: RGBFrame
+    switch format {
+    case .jpeg: stored = try JPEGPicture.read(source, watch: watch)
+    case .tiff: (stored, orientation) = try TIFFPicture.read(source, watch: watch)
+    case .heic, .avif: stored = try HEIFPicture.read(source, format: format, watch: watch)
+    case .png: stored = try StillPicture.decode(AV_CODEC_ID_PNG, source, watch)
+    case .webp: stored = try StillPicture.decode(AV_CODEC_ID_WEBP, source, watch)
+    case .bmp: stored = try StillPicture.decode(AV_CODEC_ID_BMP, source, watch)
+    }
+    frame = try stored.shown(orientation, watch: watch)
+    try watch.check()
+  }
+
+  /// By one of FFmpeg's decoders, which takes the file as one packet.
+  private static func decode(
+    _ codec: AVCodecID, _ source: ByteSource, _ watch: MediaWatch
+  ) throws(Failure) -> RGBFrame {
+    let decoder = try Decoder(codec, what: "the picture", watch: watch) { context in
+      // A damaged picture is an error, not half of it.
+      context.pointee.err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK
     }
     let packet = try Packet(source, at: 0, count: source.count, watch: watch)
-    let stored = try decoder.decodeOne(packet) { (frame) throws(Failure) in
-      try FrameConverter(picture: format, watch: watch).convert(frame)
+    return try decoder.decodeOne(packet) { (frame) throws(Failure) in
+      try FrameConverter(interpolation: .libwebp, watch: watch).convert(frame)
     }
-    frame = try stored.shown(header.orientation, watch: watch)
   }
 
   var size: (width: Int, height: Int) { (frame.width, frame.height) }

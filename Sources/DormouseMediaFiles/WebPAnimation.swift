@@ -36,7 +36,7 @@ final class WebPAnimation: FrameTrack {
     self.watch = watch
     self.parts = parts
     orientation = try PictureHeader(.webp, source).orientation
-    converter = FrameConverter(picture: .webp, watch: watch)
+    converter = FrameConverter(interpolation: .libwebp, watch: watch)
     var (timestamps, milliseconds): ([Double], Int) = ([], 0)
     for part in parts {
       timestamps.append(Double(milliseconds) / 1000)
@@ -65,7 +65,7 @@ final class WebPAnimation: FrameTrack {
   }
 
   private func draw(_ part: WebPPart) throws(Failure) {
-    let decoder = try Decoder(PictureFormat.webp.codec, what: "the picture", watch: watch) { context in
+    let decoder = try Decoder(AV_CODEC_ID_WEBP, what: "the picture", watch: watch) { context in
       context.pointee.err_recognition |= AV_EF_EXPLODE
     }
     try decoder.decodeOne(try part.packet(source, watch)) { (frame) throws(Failure) in

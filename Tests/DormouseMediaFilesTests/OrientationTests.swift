@@ -53,7 +53,7 @@ import Testing
   }
 
   /// Every cut and every byte changed: nothing traps, and what can't be read is unknown.
-  @Test(arguments: [PictureFormat.jpeg, .png, .webp, .bmp, .tiff]) func anyBytes(format: PictureFormat) throws {
+  @Test(arguments: [PictureFormat.jpeg, .png, .webp, .bmp]) func anyBytes(format: PictureFormat) throws {
     let tiff: [UInt8] = Array("II*\0".utf8) + [8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
     let riff = Array("RIFF".utf8) + [60, 0, 0, 0] + Array("WEBP".utf8) + Array("EXIF".utf8) + [26, 0, 0, 0] + tiff
     let sample: [UInt8]
@@ -63,7 +63,7 @@ import Testing
       sample = [0x89, 0x50, 0x4E, 0x47, 13, 10, 26, 10, 0, 0, 0, 26] + Array("eXIf".utf8) + tiff + [0, 0, 0, 0]
     case .webp: sample = riff
     case .bmp: sample = Array("BM".utf8) + [UInt8](repeating: 9, count: 40)
-    case .tiff: sample = tiff
+    case .tiff, .heic, .avif: sample = tiff
     }
     #expect(try header(format, sample).orientation == (format == .bmp ? .upright : .rotatedRight))
     for cut in 0..<sample.count { _ = try header(format, Array(sample[..<cut])) }

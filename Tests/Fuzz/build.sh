@@ -20,11 +20,14 @@ kernels() {
     *) echo DormouseCPUBaseline DormouseCPUNEON ;;
   esac
 }
+c_modules=CPlatform libraries=""
 case $name in
   tokenizer | template) modules="DormouseSupport DormouseText" ;;
   safetensors) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights" ;;
   snapshot) modules="DormouseSupport $(kernels) DormouseKernels DormouseCache" ;;
-  media) modules="DormouseSupport DormouseBoundary DormouseMediaFiles" ;;
+  media)
+    modules="DormouseSupport DormouseBoundary DormouseMediaFiles"
+    c_modules="CPlatform CJPEG" libraries="-ljpeg" ;;
   config)
     modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseLayers DormouseModel" ;;
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
@@ -46,7 +49,8 @@ module_flags() {
 sources=$root/Sources
 swiftc=$(command -v swiftc)
 flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
-  -I $sources/CHost/include -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia"
+  -I $sources/CHost/include -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia
+  -I $sources/CJPEG/include -I $sources/CPictureLibraries"
 
 # Whether an object is there and newer than all it is made from.
 is_current() { # object source...
@@ -109,5 +113,5 @@ done
 for module in $modules; do objects="$objects $module.o"; done
 # shellcheck disable=SC2086
 "$swiftc" $flags -use-ld=lld -module-name "Fuzz_$name" "$root/Tests/Fuzz/$name.swift" $objects \
-  -Xlinker -l:libjson-c.a -Xlinker -l:libpcre2-8.a -o "$output"
+  -Xlinker -l:libjson-c.a -Xlinker -l:libpcre2-8.a $libraries -o "$output"
 echo "$output"

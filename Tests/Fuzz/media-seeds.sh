@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes the seeds of the fuzz target `media`, a tiny file of each kind, with the ffmpeg command: media-seeds.sh FOLDER
+# Makes the seeds of the fuzz target `media`, a tiny file of each kind, with the commands of FFmpeg, libjpeg, libtiff and
+# libheif: media-seeds.sh FOLDER
 set -eu
 folder=${1:?usage: Tests/Fuzz/media-seeds.sh FOLDER}
 rm -rf "$folder"
@@ -33,3 +34,19 @@ sound="-f lavfi -i sine=duration=0.1:sample_rate=16000"
   make adpcm.wav $sound -c:a adpcm_ms
   make opus.ogg $sound -c:a libopus -ar 48000
 }
+
+# What these commands write of a picture of FFmpeg's.
+make plain.ppm -f lavfi -i testsrc2=size=19x13:rate=10 -frames:v 1
+make plain.png -f lavfi -i testsrc2=size=19x13:rate=10 -frames:v 1
+plain="$folder/tiff.tiff"
+tiffcp -t -w 16 -l 16 "$plain" "$folder/tiles.tiff"
+tiffcp -p separate -r 4 -c lzw:2 "$plain" "$folder/planes.tiff"
+tiffcp -8 -B -c zip "$plain" "$folder/big.tiff"
+tiffcp -c jpeg -r 16 "$plain" "$folder/jpeg.tiff"
+tiffcp -c zstd "$plain" "$folder/zstd.tiff"
+cjpeg -sample 4x1 "$folder/plain.ppm" >"$folder/411.jpg"
+cjpeg -arithmetic "$folder/plain.ppm" >"$folder/arithmetic.jpg"
+cjpeg -progressive -restart 1 "$folder/plain.ppm" >"$folder/progressive.jpg"
+heif-enc "$folder/plain.png" -o "$folder/heic.heic" >"$folder/log" 2>&1
+heif-enc -A "$folder/plain.png" -o "$folder/avif.avif" >"$folder/log" 2>&1
+rm "$folder/plain.ppm" "$folder/plain.png" "$folder/log"

@@ -1,6 +1,7 @@
 """What the tests of libdormouse_media.so stand on: DORMOUSE_PREFIX names where `make install` put it.
 
-Nothing binary is committed: pictures come from PIL, films and sounds from the ffmpeg command.
+Nothing binary is committed: pictures come from PIL and from the commands of libjpeg, libtiff and libheif, films and
+sounds from the ffmpeg command.
 """
 
 import os
@@ -30,6 +31,18 @@ def ffmpeg():
         command = ["ffmpeg", "-hide_banner", "-loglevel", "error", "-y", *map(str, arguments)]
         result = subprocess.run(command, capture_output=True)
         assert result.returncode == 0, f"{' '.join(command)}\n{result.stderr.decode()}"
+        return result.stdout
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def tool():
+    """Runs another command, such as tiffcp."""
+
+    def run(*command):
+        result = subprocess.run(list(map(str, command)), capture_output=True)
+        assert result.returncode == 0, f"{command}\n{result.stderr.decode()}"
         return result.stdout
 
     return run

@@ -5,11 +5,15 @@ set -eu
 # g++ brings the headers and start files of C and C++, which Swift's compiler and linker want.
 packages="git g++ libjson-c-dev libpcre2-dev zlib1g-dev"
 # FFmpeg's libraries, for libdormouse_media.so.
-packages="$packages libavcodec-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev"
+packages="$packages libavcodec-dev libavformat-dev libavutil-dev libswresample-dev libswscale-dev libjpeg-dev"
+# Headers alone: libtiff6 and libheif1 are opened when a picture asks for them.
+packages="$packages libtiff-dev libheif-dev"
 if [ "${1:-test}" = test ]; then
   packages="$packages gcc binutils pkg-config cmake make python3 python3-venv ffmpeg"
   # The command line opens it for chats on a terminal, where it is there.
   packages="$packages libedit2"
+  # What writes the pictures of the tests.
+  packages="$packages libheif-examples libjpeg-turbo-progs libtiff-tools"
   # To run the kernels for Arm; an Arm machine runs them in the Swift tests.
   [ "$(uname -m)" != x86_64 ] || packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 fi

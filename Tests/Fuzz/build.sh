@@ -20,20 +20,18 @@ kernels() {
     *) echo DormouseCPUBaseline DormouseCPUNEON ;;
   esac
 }
-c_modules=CPlatform libraries=""
+c_modules="CPlatform CHost" libraries=""
 case $name in
   tokenizer | template) modules="DormouseSupport DormouseText" ;;
   safetensors) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights" ;;
   snapshot) modules="DormouseSupport $(kernels) DormouseKernels DormouseCache" ;;
   media)
     modules="DormouseSupport DormouseBoundary DormouseMediaFiles"
-    c_modules="CPlatform CJPEG" libraries="-ljpeg" ;;
+    c_modules="CPlatform CHost CJPEG" libraries="-ljpeg" ;;
   config)
     modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights DormouseCache DormouseLayers DormouseModel" ;;
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac
-
-c_modules="CPlatform CHost"
 
 # As in Package.swift.
 module_flags() {

@@ -19,6 +19,10 @@ static const int ffmpeg_error_memory = AVERROR(ENOMEM);
 static const int ffmpeg_error_input_output = AVERROR(EIO);
 static const int ffmpeg_error_permission = AVERROR(EPERM);
 static const int ffmpeg_error_argument = AVERROR(EINVAL);
+static const int ffmpeg_error_not_implemented = AVERROR(ENOSYS);
+static const int ffmpeg_error_unsupported = AVERROR_PATCHWELCOME;
+static const int ffmpeg_error_no_decoder = AVERROR_DECODER_NOT_FOUND;
+static const int ffmpeg_error_invalid_data = AVERROR_INVALIDDATA;
 static const int64_t ffmpeg_no_timestamp = AV_NOPTS_VALUE;
 
 // The nine values of a track's display matrix (libavutil/display.h), or NULL.

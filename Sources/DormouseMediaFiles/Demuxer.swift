@@ -30,7 +30,7 @@ final class Demuxer {
     // On failure the context is freed and NULL.
     let code = avformat_open_input(&context, nil, input, &options)
     self.context = context
-    try checked(code, "cannot open the file as \(format)")
+    try checked(code, "cannot open the file as \(MediaCodecs.demuxers[format] ?? format)")
   }
 
   /// Throws for a negative code: what reading the file has failed with, if that is the reason.
@@ -66,7 +66,7 @@ final class Demuxer {
     }
     guard let found else { throw watch.failure(.unsupported, "this is no picture, film or sound of a known format") }
     let name = String(cString: found.pointee.name)
-    guard MediaCodecs.demuxers.contains(name) else {
+    guard MediaCodecs.demuxers[name] != nil else {
       throw watch.failure(.unsupported, "files of the format \(Excerpt.name(name)) are not supported")
     }
     return found
@@ -93,8 +93,12 @@ final class Demuxer {
     repeat {
       try watch.check()
       packet.clear()
+      stream.continueReading()
       let code = av_read_frame(context, packet.pointer)
       guard code != ffmpeg_error_end else { return false }
+      // What a file that is cut off lacks reads as damage.
+      let isDamage = code == ffmpeg_error_invalid_data || code == ffmpeg_error_input_output
+      if isDamage, stream.isCutOff, stream.problem == nil { return false }
       try checked(code, "cannot read the file")
     } while !selected.contains(packet.pointer.pointee.stream_index)
     return true

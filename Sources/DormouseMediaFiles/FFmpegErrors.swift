@@ -2,7 +2,8 @@ import CFFmpeg
 import DormouseSupport
 
 extension MediaWatch {
-  /// The failure for a negative code of FFmpeg's; one that the watch itself has caused comes as what it was.
+  /// The failure for a negative code of FFmpeg's, in words of our own; one that the watch itself has caused comes as what
+  /// it was.
   /// - Parameter action: what could not be done, such as "cannot decode the sound".
   func failure(_ code: Int32, _ action: String) -> Failure {
     do throws(Failure) { try check() } catch { return error }
@@ -10,7 +11,10 @@ extension MediaWatch {
     case ffmpeg_error_memory: return failure(.outOfMemory, "\(action): no memory")
     case ffmpeg_error_permission: return failure(.unsupported, "\(action): the file refers to other files")
     case ffmpeg_error_end: return failure(.malformed, "\(action): the file ends too early")
-    default: return failure(.malformed, "\(action): \(Self.message(code))")
+    case ffmpeg_error_unsupported, ffmpeg_error_not_implemented, ffmpeg_error_no_decoder:
+      return failure(.unsupported, "\(action): it uses a feature of its format that is not supported")
+    case ffmpeg_error_argument: return failure(.malformed, "\(action): what its header says makes no sense")
+    default: return failure(.malformed, "\(action): its data are damaged")
     }
   }
 
@@ -25,12 +29,5 @@ extension MediaWatch {
   func allocated<Pointer>(_ pointer: Pointer?) throws(Failure) -> Pointer {
     guard let pointer else { throw failure(.outOfMemory, "no memory for a decoder") }
     return pointer
-  }
-
-  private static func message(_ code: Int32) -> String {
-    withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(AV_ERROR_MAX_STRING_SIZE)) { buffer in
-      guard let base = buffer.baseAddress, av_strerror(code, base, buffer.count) == 0 else { return "error \(code)" }
-      return String(cString: base)
-    }
   }
 }

@@ -36,14 +36,22 @@ final class Film: FrameTrack {
     let isPicture = demuxer.format == "gif" && timestamps.count == 1
     duration = isPicture ? 0 : span + (final > 0 ? final : average)
     try watch.checkDuration(duration)
-    size = try Film.shownSize(track, orientation, watch)
     reader = try FilmReader(source, track: track.index, index: index, options: options, watch: watch)
+    size = try Film.shownSize(track, orientation, reader, watch)
   }
 
-  private static func shownSize(_ track: Track, _ orientation: Orientation, _ watch: MediaWatch) throws(Failure)
-    -> (width: Int, height: Int)
-  {
-    let (width, height) = (Int(track.parameters.pointee.width), Int(track.parameters.pointee.height))
+  /// The size that the container tells, or that of the first frame: FFmpeg takes none from MP4 for codecs whose own
+  /// headers have it (MPEG-4 Part 2, H.263).
+  private static func shownSize(
+    _ track: Track, _ orientation: Orientation, _ reader: FilmReader, _ watch: MediaWatch
+  ) throws(Failure) -> (width: Int, height: Int) {
+    var (width, height) = (Int(track.parameters.pointee.width), Int(track.parameters.pointee.height))
+    if width <= 0 || height <= 0 {
+      guard let measured = try reader.measured() else {
+        throw reader.problem ?? watch.failure(.malformed, "no frame of the film can be decoded")
+      }
+      (width, height) = measured
+    }
     try watch.checkSize(width: width, height: height)
     return orientation.isTransposed ? (height, width) : (width, height)
   }

@@ -15,8 +15,8 @@ struct FilmIndex {
   /// Whether the file tells when each frame is shown. Old AVI tells only in which order they are decoded, at an even
   /// pace: frames are then told apart by counting them.
   private(set) var hasTimestamps = true
-  /// Seconds of sound of the other selected track.
-  private(set) var soundEnd = 0.0
+  /// Seconds of sound of the other selected track, as its times and as the lengths of its packets tell; 0: unknown.
+  private var sound = (start: Double?.none, end: 0.0, sum: 0.0)
   private(set) var soundPacketCount = 0
 
   struct KeyFrame {
@@ -48,6 +48,8 @@ struct FilmIndex {
   private mutating func add(_ packet: Packet, _ codec: AVCodecID, _ watch: MediaWatch) throws(Failure) {
     let timestamp = packet.timestamp
     let data = packet.pointer.pointee
+    // Of the frame in which a file was cut off nothing is shown.
+    guard data.flags & AV_PKT_FLAG_CORRUPT == 0 || shown.isEmpty else { return }
     guard timestamp != ffmpeg_no_timestamp else {
       throw watch.failure(.unsupported, "frame \(packetCount) of the film has no timestamp")
     }
@@ -76,12 +78,19 @@ struct FilmIndex {
     if recent.count > FilmIndex.largestReordering { recent.removeFirst() }
   }
 
-  private mutating func addSound(_ packet: Packet, _ sound: Track, _ watch: MediaWatch) throws(Failure) {
+  private mutating func addSound(_ packet: Packet, _ track: Track, _ watch: MediaWatch) throws(Failure) {
     let data = packet.pointer.pointee
     soundPacketCount += 1
     guard packet.timestamp != ffmpeg_no_timestamp else { return }
-    soundEnd = max(soundEnd, sound.seconds(packet.timestamp) + sound.seconds(max(data.duration, 0)))
-    try watch.checkDuration(soundEnd)
+    let (start, length) = (track.seconds(packet.timestamp), track.seconds(max(data.duration, 0)))
+    sound = (sound.start ?? start, max(sound.end, start + length), sound.sum + length)
+    try watch.checkDuration(soundSeconds)
+  }
+
+  /// How long the sound lasts, at least, from its own beginning; 0: unknown. Gaps between packets do not sound.
+  var soundSeconds: Double {
+    let span = max(0, sound.end - max(0, sound.start ?? 0))
+    return sound.sum > 0 ? min(span, sound.sum) : span
   }
 
   /// Ascending, each time once: of two frames at one time only the later is ever seen.

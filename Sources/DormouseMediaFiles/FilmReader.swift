@@ -42,6 +42,12 @@ final class FilmReader {
   /// The frame that was decoded last.
   var frame: UnsafeMutablePointer<AVFrame> { decoder.frame }
 
+  /// Pixels of the first frame that can be decoded, for a file that does not tell; nil where there is none.
+  func measured() throws(Failure) -> (width: Int, height: Int)? {
+    guard try advance() else { return nil }
+    return (Int(frame.pointee.width), Int(frame.pointee.height))
+  }
+
   /// Decodes up to the frame `wanted`; false when it does not come.
   func decode(_ wanted: Int, seeks: Bool = true) throws(Failure) -> Bool {
     if current == wanted { return true }

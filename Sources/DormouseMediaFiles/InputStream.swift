@@ -8,6 +8,8 @@ final class InputStream {
   private var position = 0
   /// Why bytes could not be read, where that is what stopped FFmpeg.
   private(set) var problem: Failure?
+  /// Whether FFmpeg has asked for bytes behind the file's end since the last `continueReading`.
+  private var wasExceeded = false
   private(set) var context: UnsafeMutablePointer<AVIOContext>?
 
   private static let bufferByteCount = 32 << 10
@@ -30,10 +32,19 @@ final class InputStream {
     avio_context_free(&context)
   }
 
+  /// Begins anew to look whether more is asked for than the file has.
+  func continueReading() { wasExceeded = false }
+
+  /// Whether the file ends before something that it was to have.
+  var isCutOff: Bool { wasExceeded || context?.pointee.eof_reached ?? 0 != 0 }
+
   /// Reads what fits from where the stream is. Returns the bytes read, or one of FFmpeg's errors.
   fileprivate func read(_ buffer: UnsafeMutablePointer<UInt8>?, _ capacity: Int32) -> Int32 {
     guard !watch.isStopped else { return ffmpeg_error_exit }
-    guard let buffer, capacity > 0, position < source.count else { return ffmpeg_error_end }
+    guard let buffer, capacity > 0, position < source.count else {
+      wasExceeded = true
+      return ffmpeg_error_end
+    }
     let count = min(Int(capacity), source.count - position)
     do throws(Failure) {
       try source.read(into: UnsafeMutableRawBufferPointer(start: buffer, count: count), at: position)
@@ -56,7 +67,10 @@ final class InputStream {
     default: return Int64(ffmpeg_error_argument)
     }
     let (target, overflow) = base.addingReportingOverflow(Int(offset))
-    guard !overflow, target >= 0, target <= source.count else { return Int64(ffmpeg_error_argument) }
+    guard !overflow, target >= 0, target <= source.count else {
+      wasExceeded = true
+      return Int64(ffmpeg_error_argument)
+    }
     position = target
     return Int64(target)
   }

@@ -3,9 +3,10 @@ import CFFmpeg
 /// What may be opened at all. FFmpeg knows hundreds of formats, and some of them open other files (playlists, lists of
 /// parts); a file from anywhere gets no further than these.
 enum MediaCodecs {
-  /// Names of demuxers, as FFmpeg spells them.
-  static let demuxers: Set<String> = [
-    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "gif", "apng", "wav", "w64", "mp3", "flac", "ogg", "aac",
+  /// Names of demuxers, as FFmpeg spells them, and what people call their formats.
+  static let demuxers: [String: String] = [
+    "mov,mp4,m4a,3gp,3g2,mj2": "MP4 or MOV", "matroska,webm": "Matroska or WebM", "avi": "AVI", "gif": "GIF",
+    "apng": "animated PNG", "wav": "WAV", "w64": "Wave64", "mp3": "MP3", "flac": "FLAC", "ogg": "Ogg", "aac": "AAC",
   ]
 
   static func isPicture(_ codec: AVCodecID) -> Bool {

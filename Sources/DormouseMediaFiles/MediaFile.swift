@@ -9,6 +9,8 @@ final class MediaFile {
   struct Summary {
     var format: String
     var frames: (any FrameTrack)?
+    /// Why the film cannot be seen, where only its sound can be had.
+    var filmProblem: Failure?
     var sound: Sound.Properties?
     var soundSeconds = 0.0
   }
@@ -22,7 +24,7 @@ final class MediaFile {
     self.watch = watch
     guard source.count <= watch.limits.byteLimit else {
       throw watch.failure(
-        .unsupported, "the file has \(source.count) bytes, more than byte_limit, \(watch.limits.byteLimit)")
+        .unsupported, "the file has \(source.count) bytes, more than max_bytes, \(watch.limits.byteLimit)")
     }
     guard source.count > 0 else { throw watch.failure(.malformed, "the file is empty") }
   }
@@ -51,6 +53,18 @@ final class MediaFile {
     guard film != nil || sound != nil else {
       throw watch.failure(.unsupported, "the file has no pictures and no sound that can be decoded")
     }
+    do throws(Failure) { return try examine(demuxer, film: film, sound: sound) } catch {
+      // A film that cannot be seen may still be heard.
+      guard film != nil, sound != nil, [.malformed, .unsupported].contains(error.status) else { throw error }
+      let demuxer = try Demuxer(source, watch: watch)
+      var summary = try examine(demuxer, film: nil, sound: Track.sound(of: demuxer))
+      summary.filmProblem = error
+      return summary
+    }
+  }
+
+  /// Examines the tracks of a film or a sound.
+  private func examine(_ demuxer: Demuxer, film: Track?, sound: Track?) throws(Failure) -> Summary {
     let index = try FilmIndex(demuxer, film: film, sound: sound, watch: watch)
     var summary = Summary(format: demuxer.format)
     if let film {
@@ -66,7 +80,7 @@ final class MediaFile {
 
   /// How long the sound lasts; formats that tell no times are told by the number of their packets.
   private func soundSeconds(_ index: FilmIndex, _ sound: Sound.Properties?) throws(Failure) -> Double {
-    guard index.soundEnd <= 0, let sound, sound.sampleRate > 0 else { return max(index.soundEnd, 0) }
+    guard index.soundSeconds <= 0, let sound, sound.sampleRate > 0 else { return index.soundSeconds }
     let seconds = Double(index.soundPacketCount) * Double(sound.packetSamples) / Double(sound.sampleRate)
     try watch.checkDuration(seconds)
     return seconds
@@ -78,10 +92,12 @@ final class MediaFile {
   }
 
   /// The pictures.
-  /// - Throws: `Failure(.unsupported)` where the file has sound alone.
+  /// - Throws: `Failure(.invalidArgument)` where the file has sound alone, and what is wrong with a film that cannot be
+  ///   seen.
   func frames() throws(Failure) -> any FrameTrack {
-    guard let frames = try summary().frames else {
-      throw watch.failure(.unsupported, "the file has sound, but no pictures")
+    let summary = try summary()
+    guard let frames = summary.frames else {
+      throw summary.filmProblem ?? watch.failure(.invalidArgument, "the file has sound, but no pictures")
     }
     return frames
   }

@@ -24,7 +24,7 @@ public func dormouse_media_open_path(
     out.pointee = nil
     let path = try readString(path, "path")
     let watch = try readWatch(options, name: path)
-    out.pointee = Handle.make(try MediaFile(.file(try File(path: path)), watch: watch))
+    out.pointee = Handle.make(try MediaFile(.file(try File(path: path, name: watch.name)), watch: watch))
   }
 }
 

@@ -46,26 +46,26 @@ final class MediaWatch {
     }
     guard width <= limits.pixelLimit / height else {
       throw failure(
-        .unsupported, "the picture has \(width) x \(height) pixels, more than pixel_limit, \(limits.pixelLimit)")
+        .unsupported, "the picture has \(width) x \(height) pixels, more than max_pixels, \(limits.pixelLimit)")
     }
   }
 
   func checkFrameCount(_ count: Int) throws(Failure) {
     guard count <= limits.frameLimit else {
-      throw failure(.unsupported, "the film has more frames than frame_limit, \(limits.frameLimit)")
+      throw failure(.unsupported, "the film has more frames than max_frames, \(limits.frameLimit)")
     }
   }
 
   func checkDuration(_ seconds: Double) throws(Failure) {
     guard seconds <= limits.secondLimit else {
-      throw failure(.unsupported, "the file lasts longer than second_limit, \(limits.secondLimit) seconds")
+      throw failure(.unsupported, "the file lasts longer than max_seconds, \(limits.secondLimit) seconds")
     }
   }
 
   /// Counts bytes that are about to be given out.
   func countOutput(_ byteCount: Int) throws(Failure) {
     guard byteCount <= limits.outputLimit - outputByteCount else {
-      throw failure(.unsupported, "the pixels or samples take more bytes than output_limit, \(limits.outputLimit)")
+      throw failure(.unsupported, "the pixels or samples take more bytes than max_output_bytes, \(limits.outputLimit)")
     }
     outputByteCount += byteCount
   }

@@ -76,6 +76,7 @@ final class Resampler {
       UnsafeMutableRawPointer(planes)?.assumingMemoryBound(to: UnsafePointer<UInt8>?.self), count
     )
     while true {
+      try watch.check()
       let length: Int32 = samples.withUnsafeMutableBytes { buffer in
         var target = buffer.baseAddress?.assumingMemoryBound(to: UInt8.self)
         return swr_convert(context, &target, Int32(Resampler.pieceLength), source, remaining)

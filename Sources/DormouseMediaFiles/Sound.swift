@@ -59,27 +59,42 @@ struct Sound {
   }
 
   /// Decodes frame after frame until one is answered with false. True: there are no more.
+  ///
+  /// Damage behind which nothing more can be decoded is where a file was cut off, and what came before is given.
   @discardableResult
   private func decode(_ receive: (UnsafeMutablePointer<AVFrame>) throws(Failure) -> Bool) throws(Failure) -> Bool {
     let packet = try Packet(watch: watch)
     var seconds = 0.0
+    var damage: Failure?
     var isAtEnd = false
     while !isAtEnd {
       isAtEnd = try !demuxer.read(packet)
-      try watch.checked(sent(isAtEnd ? nil : packet), "cannot decode the sound")
-      while try decoder.next() {
+      try send(isAtEnd ? nil : packet, &damage)
+      while try next(&damage) {
+        if let damage, !isAtEnd { throw damage }
         let frame = decoder.frame
         seconds += Double(frame.pointee.nb_samples) / Double(max(frame.pointee.sample_rate, 1))
         try watch.checkDuration(seconds)
         guard try receive(frame) else { return false }
       }
     }
-    guard seconds > 0 else { throw watch.failure(.malformed, "the sound has no samples") }
+    guard seconds > 0 else { throw damage ?? watch.failure(.malformed, "the sound has no samples") }
     return true
   }
 
-  private func sent(_ packet: Packet?) -> Int32 {
+  private func send(_ packet: Packet?, _ damage: inout Failure?) throws(Failure) {
     let code = decoder.send(packet)
-    return code == ffmpeg_error_end ? 0 : code
+    guard code < 0, code != ffmpeg_error_end else { return }
+    try remember(watch.failure(code, "cannot decode the sound"), in: &damage)
+  }
+
+  private func next(_ damage: inout Failure?) throws(Failure) -> Bool {
+    do throws(Failure) { return try decoder.next() } catch { try remember(error, in: &damage) }
+    return false
+  }
+
+  private func remember(_ failure: Failure, in damage: inout Failure?) throws(Failure) {
+    guard failure.status == .malformed else { throw failure }
+    damage = damage ?? failure
   }
 }

@@ -2,6 +2,7 @@ import Glibc
 
 /// A file open for reading. Every read is checked against the file's size as it was at opening.
 public final class File: Sendable {
+  /// What sentences call it, usually where it is.
   public let path: String
   /// Bytes, from `fstat` at opening.
   public let size: Int
@@ -9,24 +10,27 @@ public final class File: Sendable {
   public let modificationTime: Int
   private let descriptor: Int32
 
+  /// - Parameter name: what sentences call the file, where its path would mean nothing to their reader.
   /// - Throws: `Failure(.notFound)` when nothing is there, `Failure(.inputOutput)` when it can't be read or is not a
   ///   regular file.
-  public init(path: String) throws(Failure) {
+  public init(path: String, name: String? = nil) throws(Failure) {
+    let shown = name ?? path
     guard !path.utf8.contains(0) else { throw Failure(.notFound, "a path with a NUL character names no file") }
     // Without O_NONBLOCK, opening a named pipe would wait for its other end.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
-    guard descriptor >= 0 else { throw File.failure("cannot open", path) }
+    guard descriptor >= 0 else { throw File.failure("cannot open", shown) }
     var information = stat()
     guard fstat(descriptor, &information) == 0 else {
-      let failure = File.failure("cannot examine", path)
+      let failure = File.failure("cannot examine", shown)
       close(descriptor)
       throw failure
     }
     guard information.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
-      throw Failure(.inputOutput, "\(path): not a regular file")
+      let isFolder = information.st_mode & S_IFMT == S_IFDIR
+      throw Failure(.inputOutput, "\(shown): \(isFolder ? "this is a folder, not a regular file" : "not a regular file")")
     }
-    self.path = path
+    self.path = shown
     self.size = Int(information.st_size)
     self.modificationTime = information.st_mtim.tv_sec &* 1_000_000_000 &+ information.st_mtim.tv_nsec
     self.descriptor = descriptor

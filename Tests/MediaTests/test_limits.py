@@ -44,7 +44,7 @@ def test_byte_limit(media, film):
     size = film.stat().st_size
     error = failure(media, film, byte_limit=size - 1)
     assert error.status == "UNSUPPORTED"
-    assert error.message == f"{film}: the file has {size} bytes, more than byte_limit, {size - 1}"
+    assert error.message == f"{film}: the file has {size} bytes, more than max_bytes, {size - 1}"
     with media.open(film, byte_limit=size) as file:
         assert file.info().frame_count == 50
 
@@ -61,29 +61,42 @@ def test_pixel_limit(media, painting, film, format):
         source = saved(painting, format)
     with media.open(source) as file:
         width, height = file.info().width, file.info().height
-    error = failure(media, source, pixel_limit=width * height - 1)
+    error = failure(media, source, lambda file: file.picture(), pixel_limit=width * height - 1)
     assert error.status == "UNSUPPORTED"
-    assert f"{width} x {height} pixels, more than pixel_limit, {width * height - 1}" in error.message
+    assert f"{width} x {height} pixels, more than max_pixels, {width * height - 1}" in error.message
     with media.open(source, pixel_limit=width * height) as file:
         file.picture()
 
 
 def test_frame_limit(media, film):
-    error = failure(media, film, frame_limit=49)
-    assert (error.status, "frame_limit, 49" in error.message) == ("UNSUPPORTED", True)
+    error = failure(media, film, lambda file: file.picture(), frame_limit=49)
+    assert (error.status, "max_frames, 49" in error.message) == ("UNSUPPORTED", True)
 
 
 def test_second_limit(media, film):
     error = failure(media, film, second_limit=1.5)
-    assert (error.status, "second_limit, 1.5 seconds" in error.message) == ("UNSUPPORTED", True)
-    assert "second_limit" in failure(media, film, lambda file: file.samples(), second_limit=1.5).message
+    assert (error.status, "max_seconds, 1.5 seconds" in error.message) == ("UNSUPPORTED", True)
+    assert "max_seconds" in failure(media, film, lambda file: file.samples(), second_limit=1.5).message
+
+
+def test_a_film_that_cannot_be_seen_may_be_heard(media, film):
+    """What is wrong with the pictures is said where somebody asks for them."""
+    for options in ({"pixel_limit": 95 * 64}, {"frame_limit": 49}):
+        with media.open(film, **options) as file:
+            assert (file.info().width, file.info().channel_count) == (0, 1)
+            assert len(file.samples()) >= 2 * 44100
+    damaged = bytearray(film.read_bytes())
+    at = damaged.index(b"avcC")
+    damaged[at + 4:at + 30] = bytes(26)
+    with media.open(bytes(damaged)) as file:
+        assert len(file.samples()) >= 2 * 44100
 
 
 def test_output_limit(media, film):
     frame = 96 * 64 * 3
     error = failure(media, film, lambda file: file.frames(range(4)), output_limit=4 * frame - 1)
-    assert (error.status, "output_limit" in error.message) == ("UNSUPPORTED", True)
-    assert "output_limit" in failure(media, film, lambda file: file.samples(), output_limit=100000).message
+    assert (error.status, "max_output_bytes" in error.message) == ("UNSUPPORTED", True)
+    assert "max_output_bytes" in failure(media, film, lambda file: file.samples(), output_limit=100000).message
 
 
 def test_time_limit(media, film):
@@ -114,9 +127,23 @@ def test_wrong_options(media, painting, field, value):
     assert error.status == "INVALID_ARGUMENT" and f"dormouse_media_options.{field} is" in error.message
 
 
+@pytest.mark.parametrize("name, content, sentence", [
+    ("sound.flac", b"fLaC" + bytes(400), "cannot open the file as FLAC: "),
+    ("film.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(400), "cannot open the file as MP4 or MOV: "),
+])
+def test_sentences_are_ours(media, tmp_path, name, content, sentence):
+    path = tmp_path / name
+    path.write_bytes(content)
+    error = failure(media, path)
+    assert error.message.startswith(f"{path}: ")
+    assert "Invalid data" not in error.message and "mov,mp4" not in error.message
+    assert sentence in error.message or "has no pictures and no sound" in error.message, error.message
+
+
 def test_no_file(media, tmp_path):
     assert failure(media, tmp_path / "nothing").status == "NOT_FOUND"
     assert failure(media, tmp_path).status == "INPUT_OUTPUT"
+    assert failure(media, tmp_path, name=b"photo").message == "photo: this is a folder, not a regular file"
     os.mkfifo(tmp_path / "pipe")
     assert failure(media, tmp_path / "pipe").status == "INPUT_OUTPUT"
     assert failure(media, b"").message == "the media data: the file is empty"

@@ -132,3 +132,54 @@ def test_absurd_rate_of_a_file(media, sound):
     data[24:28] = (2_000_000_011).to_bytes(4, "little")
     with media.open(bytes(data)) as file, pytest.raises(MediaError, match="at 2000000011 Hz is not supported"):
         file.samples(16000)
+
+
+@pytest.mark.parametrize("missing", [1, 5])
+@pytest.mark.parametrize("name", SOUNDS)
+def test_cut_in_the_last_frame(media, ffmpeg, sound, tmp_path, name, missing):
+    """All but the last sample or frame is there, as the command has it."""
+    if name in ("aac.m4a", "alac.m4a"):
+        pytest.skip("its index stands at the end")
+    whole = sound(name).read_bytes()
+    cut = tmp_path / name
+    cut.write_bytes(whole[:-missing])
+    with media.open(whole) as file:
+        expected = file.samples()
+    with media.open(cut) as file:
+        assert file.info().channel_count == 2
+        samples = file.samples()
+    # Some bytes of PCM, a page of Ogg, a frame of everything else.
+    frame = {"pcm.wav": 2, "pcm-8-bits.wav": 3, "pcm-24-bits.wav": 2, "float.wav": 1}.get(name, 4800)
+    frame = 48000 if name.endswith(".ogg") else frame
+    assert len(expected) - frame <= len(samples) <= len(expected)
+    command = reference(ffmpeg, cut, 2, 48000 if "opus" in name else 44100)
+    assert abs(len(command) - len(samples)) <= frame
+    common = min(len(samples), len(expected) - frame)
+    assert np.abs(samples[:common] - expected[:common]).max() < 1e-6
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
+def test_cut_film_is_heard_up_to_there(media, ffmpeg, tmp_path, share):
+    path = tmp_path / "film.mp4"
+    ffmpeg(
+        "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=2", "-f", "lavfi", "-i", "sine=duration=2", "-c:a",
+        "aac", "-movflags", "+faststart", path)
+    data = path.read_bytes()
+    start = data.index(b"mdat")
+    with media.open(data) as file:
+        whole, count = file.samples(), file.info().frame_count
+    with media.open(data[:start + int((len(data) - start) * share)]) as file:
+        samples, seen = file.samples(), file.info().frame_count
+        assert 0 < len(samples) < len(whole) and np.abs(samples - whole[:len(samples)]).max() < 1e-4
+        assert 0 < seen < count or share > 0.9
+        # What is counted can be seen, the last one too.
+        assert file.frames([seen - 1])[0][2].shape == (48, 64, 3)
+
+
+def test_damage_in_the_midst_is_told(media, sound):
+    data = bytearray(sound("adts.aac").read_bytes())
+    middle = data.index(b"\xff\xf1", len(data) // 2)
+    data[middle + 7:middle + 60] = b"\xff" * 53
+    with media.open(bytes(data)) as file, pytest.raises(MediaError, match="cannot decode the sound: ") as error:
+        file.samples()
+    assert error.value.status == "MALFORMED"

@@ -10,9 +10,10 @@ struct AddedTokenTable {
   var specialIds: Set<Int32> { Set(tokens.filter { $0.value.isSpecial }.keys) }
 
   /// Adds `token`, or changes its flags when it is there already. Once special it stays special, as in the
-  /// `tokenizers` package.
+  /// `tokenizers` package. Like there, an empty one is ignored: no text holds it.
   /// - Throws: `Failure(.malformed)` when the token has another id, or the id another token.
   mutating func add(_ token: AddedToken, id: Int32) throws(Failure) {
+    if token.content.isEmpty { return }
     if let known = vocabulary.id(ofName: token.content) {
       guard known == id else {
         throw Failure(.malformed, "token \(Excerpt.name(token.content)) has id \(id) here and id \(known) elsewhere")

@@ -32,9 +32,9 @@ struct AddedToken: Sendable, Equatable {
     guard let content = json["content"]?.stringValue else {
       throw Failure(.malformed, "\(field).content: expected a string")
     }
-    guard !content.isEmpty, content.utf8.count <= AddedToken.contentLimit else {
+    guard content.utf8.count <= AddedToken.contentLimit else {
       throw Failure(
-        .malformed, "\(field).content has \(content.utf8.count) bytes, expected 1 to \(AddedToken.contentLimit)")
+        .malformed, "\(field).content has \(content.utf8.count) bytes, expected at most \(AddedToken.contentLimit)")
     }
     self.content = content
     isSpecial = try AddedToken.flag("special", json, field) ?? false

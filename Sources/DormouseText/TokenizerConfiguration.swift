@@ -64,16 +64,17 @@ struct TokenizerConfiguration: Sendable {
   }
 
   private static func token(_ name: String, _ json: JSON) throws(Failure) -> AddedToken? {
-    guard let value = json[name], !value.isNull, value.stringValue?.isEmpty != true else { return nil }
-    return try token(value, field: name)
+    guard let value = json[name], !value.isNull else { return nil }
+    let token = try token(value, field: name)
+    return token.content.isEmpty ? nil : token
   }
 
   /// A string, or an object with `content` and flags.
   private static func token(_ value: JSON, field: String) throws(Failure) -> AddedToken {
     if let content = value.stringValue {
-      guard !content.isEmpty, content.utf8.count <= AddedToken.contentLimit else {
+      guard content.utf8.count <= AddedToken.contentLimit else {
         throw Failure(
-          .malformed, "\(field) has \(content.utf8.count) bytes, expected 1 to \(AddedToken.contentLimit)")
+          .malformed, "\(field) has \(content.utf8.count) bytes, expected at most \(AddedToken.contentLimit)")
       }
       return AddedToken(special: content)
     }

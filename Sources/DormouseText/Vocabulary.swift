@@ -14,6 +14,8 @@ struct Vocabulary: Sendable {
   private var slots: [Int32]
   /// Tokens with a character outside the byte alphabet, by name.
   private var names: [ExactString: Int32] = [:]
+  /// The token that is the empty string, as the multilingual Whisper models have one. Nothing is encoded as it.
+  private var emptyToken: Int32?
   private(set) var longestToken = 0
 
   /// - Parameters:
@@ -31,18 +33,20 @@ struct Vocabulary: Sendable {
 
   /// The bytes of token `id`; nil when no token has this id.
   func withBytes<Result>(of id: Int32, _ body: (UnsafeRawBufferPointer) -> Result) -> Result? {
-    guard id >= 0, Int(id) < ranges.count else { return nil }
+    guard contains(id) else { return nil }
     let range = ranges[Int(id)]
-    if range.isEmpty { return nil }
     return bytes.withUnsafeBytes {
       body(UnsafeRawBufferPointer(rebasing: $0[Int(range.lowerBound)..<Int(range.upperBound)]))
     }
   }
 
-  func contains(_ id: Int32) -> Bool { id >= 0 && Int(id) < ranges.count && !ranges[Int(id)].isEmpty }
+  func contains(_ id: Int32) -> Bool {
+    id >= 0 && Int(id) < ranges.count && (!ranges[Int(id)].isEmpty || id == emptyToken)
+  }
 
   /// Adds a token written as in a `tokenizer.json`, with its bytes in the byte alphabet where that is possible.
   mutating func add(name: String, id: Int32) throws(Failure) {
+    if name.isEmpty { return try addEmpty(id) }
     let start = bytes.count
     if ByteAlphabet.append(name, to: &bytes) {
       try place(id, from: start, name: name)
@@ -56,7 +60,13 @@ struct Vocabulary: Sendable {
     }
   }
 
-  /// Adds a token of any bytes.
+  private mutating func addEmpty(_ id: Int32) throws(Failure) {
+    if let emptyToken { throw Failure(.malformed, "token '' is there twice, with ids \(emptyToken) and \(id)") }
+    try requireFree(id, name: "")
+    emptyToken = id
+  }
+
+  /// Adds a token of one byte or more.
   mutating func add(bytes token: [UInt8], id: Int32) throws(Failure) {
     let start = bytes.count
     bytes += token
@@ -77,7 +87,8 @@ struct Vocabulary: Sendable {
 
   /// The id of the ordinary token with exactly these bytes.
   func id(ofBytes token: UnsafeRawBufferPointer) -> Int32? {
-    if token.count > longestToken || token.isEmpty { return nil }
+    if token.isEmpty { return emptyToken }
+    if token.count > longestToken { return nil }
     var slot = slot(of: token)
     while slots[slot] >= 0 {
       let id = slots[slot]
@@ -95,15 +106,19 @@ struct Vocabulary: Sendable {
     return spelled.withUnsafeBytes { id(ofBytes: $0) }
   }
 
-  private mutating func place(_ id: Int32, from start: Int, name: String) throws(Failure) {
+  private func requireFree(_ id: Int32, name: String) throws(Failure) {
     guard id >= 0, Int(id) < ranges.count else {
       throw Failure(
         .malformed, "token \(Excerpt.name(name)) has id \(id), expected 0 to \(Vocabulary.idLimit - 1)")
     }
-    guard ranges[Int(id)].isEmpty else {
+    guard !contains(id) else {
       throw Failure(
         .malformed, "tokens \(Excerpt.name(displayName(of: id))) and \(Excerpt.name(name)) have the same id \(id)")
     }
+  }
+
+  private mutating func place(_ id: Int32, from start: Int, name: String) throws(Failure) {
+    try requireFree(id, name: name)
     guard let from = UInt32(exactly: start), let to = UInt32(exactly: bytes.count), to > from else {
       throw Failure(.malformed, "token with id \(id) is empty, or all tokens together are larger than 4 GiB")
     }

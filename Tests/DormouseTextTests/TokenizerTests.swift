@@ -58,6 +58,58 @@ import Testing
     #expect(tokenizer.beginningOfSequenceToken == "[BOS]")
   }
 
+  // MARK: Empty strings
+
+  /// A byte-level tokenizer of a few letters whose vocabulary holds the empty string, as the multilingual Whisper
+  /// models publish one.
+  private func tokenizerWithEmptyToken(
+    model: String = "", merges: String = #"["a b", "ab c"]"#, added: String = "[]", configuration: String = "{}"
+  ) throws -> Tokenizer {
+    let json = #"""
+      {"added_tokens": \#(added), "decoder": {"type": "ByteLevel"},
+       "pre_tokenizer": {"type": "ByteLevel", "add_prefix_space": false, "use_regex": true},
+       "model": {"type": "BPE", "vocab": {"a": 0, "b": 1, "c": 2, "ab": 3, "": 4, "abc": 5}, "merges": \#(merges)\#(model)}}
+      """#
+    return try Tokenizer(json: Array(json.utf8), configuration: try JSON.parse(configuration), file: "tokenizer.json")
+  }
+
+  /// Ids and texts are those of the `tokenizers` package 0.23 for the same files.
+  @Test func theEmptyStringMayBeAToken() throws {
+    let tokenizer = try tokenizerWithEmptyToken()
+    #expect(tokenizer.vocabularySize == 6)
+    #expect(tokenizer.id(of: "") == 4 && tokenizer.bytes(of: 4) == [])
+    #expect(try tokenizer.encode("abc abd", parseSpecial: true, addSpecialTokens: true) == [5, 3])
+    #expect(try tokenizer.encode("", parseSpecial: true, addSpecialTokens: true) == [])
+    for skipSpecial in [false, true] {
+      #expect(try tokenizer.decode([0, 4, 1, 4], skipSpecial: skipSpecial) == Array("ab".utf8))
+    }
+  }
+
+  @Test func theEmptyTokenMayStandForUnknownBytesAndInMerges() throws {
+    let unknown = try tokenizerWithEmptyToken(model: #", "unk_token": """#)
+    #expect(try unknown.encode("abc abd", parseSpecial: true, addSpecialTokens: false) == [5, 4, 3, 4])
+    let merges = try tokenizerWithEmptyToken(merges: #"[["a", ""], ["a", "b"]]"#)
+    #expect(try merges.encode("abc abd", parseSpecial: true, addSpecialTokens: false) == [3, 2, 3])
+  }
+
+  @Test(arguments: [4, 9]) func emptyAddedTokensAreIgnored(id: Int) throws {
+    let tokenizer = try tokenizerWithEmptyToken(
+      added: #"[{"id": \#(id), "content": "", "special": true}]"#,
+      configuration: #"{"unk_token": {"content": ""}, "bos_token": {"content": ""}, "pad_token": ""}"#)
+    #expect(tokenizer.vocabularySize == 6 && !tokenizer.isSpecial(4))
+    #expect(tokenizer.beginningOfSequenceToken == nil && tokenizer.paddingToken == nil)
+    #expect(try tokenizer.encode("abc abd", parseSpecial: true, addSpecialTokens: false) == [5, 3])
+  }
+
+  @Test func theEmptyTokenHasAnIdOfItsOwn() {
+    let json =
+      #"{"decoder": {"type": "ByteLevel"}, "pre_tokenizer": {"type": "ByteLevel"}, "#
+      + #""model": {"type": "BPE", "vocab": {"a": 0, "": 5, "abc": 5}, "merges": []}}"#
+    #expect(throws: Failure(.malformed, "tokenizer.json: model.vocab: tokens '' and 'abc' have the same id 5")) {
+      try Tokenizer(json: Array(json.utf8), configuration: nil, file: "tokenizer.json")
+    }
+  }
+
   // MARK: Bytes that are not UTF-8
 
   /// One U+FFFD for each maximal invalid subpart, as Python's `errors="replace"` gives.

@@ -539,7 +539,7 @@ typedef struct dormouse_segment {
   uint32_t struct_size;    /* of the library that runs: look before reading members newer than your header */
   float temperature;       /* at which the segment's window was written; 0: the most likely token each time */
   double start;            /* seconds from the sound's beginning */
-  double end;              /* seconds */
+  double end;              /* seconds; 0 <= start <= end <= the sound's length, whatever the model wrote */
   const char *text;        /* UTF-8, not NUL-terminated, with the space that the model writes ahead of it; NULL when
                               text_length is 0 */
   size_t text_length;

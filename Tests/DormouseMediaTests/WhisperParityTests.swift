@@ -95,8 +95,8 @@ import Testing
   }
 
   @Test func segmentsOfAWindow() {
-    func cut(_ tokens: [Int32]) -> WhisperSegments {
-      WhisperSegments(tokens, timestampBegin: 100, firstFrame: 300, frames: 200)
+    func cut(_ tokens: [Int32], soundLength: Double = 5) -> WhisperSegments {
+      WhisperSegments(tokens, timestampBegin: 100, firstFrame: 300, frames: 200, soundLength: soundLength)
     }
     // One timestamp or none: the window is one segment.
     #expect(cut([1, 2]).segments == [.init(start: 3, end: 5, tokens: 0..<2)])
@@ -111,6 +111,27 @@ import Testing
     let closed = cut([100, 1, 110, 110, 2, 130])
     #expect(closed.segments.map(\.tokens) == [0..<3, 3..<6])
     #expect(closed.frameCount == 200)
+  }
+
+  /// Whatever a model writes, a segment lies within the sound and ends no earlier than it begins.
+  @Test func segmentsLieWithinTheSound() {
+    func times(_ tokens: [Int32], firstFrame: Int = 300, soundLength: Double = 4.25) -> [[Double]] {
+      WhisperSegments(
+        tokens, timestampBegin: 100, firstFrame: firstFrame, frames: 200, soundLength: soundLength
+      ).segments.map { [$0.start, $0.end] }
+    }
+    // The window is filled up with silence.
+    #expect(times([1, 2]) == [[3, 4.25]])
+    #expect(times([100, 1, 190]) == [[3, 4.25]])
+    #expect(times([100, 1, 110, 170, 2, 190]) == [[3, 3.2], [4.25, 4.25]])
+    // Text where a time is expected, as without timestamps.
+    #expect(times([1, 2, 110, 110, 3]) == [[3, 3.2]])
+    #expect(times([1, 2, 110, 110, 3], firstFrame: 0) == [[0, 0.2]])
+    #expect(times([1, 110, 110, 3, 120]) == [[3, 3.2], [3.2, 3.4]])
+    // Times that go back.
+    #expect(times([150, 1, 110, 105, 2, 103]) == [[4, 4], [3.1, 3.1]])
+    // Behind the sound's end.
+    #expect(times([1, 2], firstFrame: 600) == [[4.25, 4.25]])
   }
 
   @Test func compressionRatio() {

@@ -87,8 +87,12 @@ import Testing
     let found = try Self.transcribe(model, golden.samples, golden.options, onSegment: { reported.append($0) })
     let expected = golden.segments
     #expect(found.segments.map(\.tokens) == expected.map(\.tokens))
-    #expect(found.segments.map(\.start) == expected.map(\.start))
-    #expect(found.segments.map(\.end) == expected.map(\.end))
+    // transformers does not cut times to the sound, which it fills up with silence; and without timestamps it takes
+    // what stands in their place for some, so that a segment may begin below 0 or behind its end.
+    let length = Double(golden.samples.count) / 16000
+    #expect(found.segments.map(\.start) == expected.map { min(max($0.start, 0), length) })
+    #expect(found.segments.map(\.end) == expected.map { min(max($0.start, $0.end, 0), length) })
+    #expect(found.segments.allSatisfy { 0 <= $0.start && $0.start <= $0.end && $0.end <= found.seconds })
     #expect(found.segments.map(\.text) == expected.map(\.text))
     #expect(found.text == expected.map(\.text).joined())
     #expect(reported == found.segments)

@@ -1,5 +1,5 @@
 /// Where a window's tokens are cut into segments, and where the next window begins (`_retrieve_segment` of
-/// transformers 5.23).
+/// transformers 5.23; there times may lie outside of the sound, here they are cut to it).
 struct WhisperSegments: Equatable {
   struct Segment: Equatable {
     /// Seconds from the sound's beginning.
@@ -21,17 +21,23 @@ struct WhisperSegments: Equatable {
   ///   - tokens: what was written, without the end.
   ///   - timestampBegin: the first timestamp.
   ///   - frames: the sound's frames that the window holds, from `firstFrame` on.
-  init(_ tokens: [Int32], timestampBegin: Int32, firstFrame: Int, frames: Int) {
+  ///   - soundLength: seconds of the sound. The model hears the silence behind it too, and may put times there.
+  init(_ tokens: [Int32], timestampBegin: Int32, firstFrame: Int, frames: Int, soundLength: Double) {
     frameCount = frames
     let offset = Double(firstFrame) * Self.framePrecision
     let isTime = tokens.map { $0 >= timestampBegin }
-    func seconds(_ index: Int) -> Double { offset + Double(tokens[index] - timestampBegin) * Self.timePrecision }
+    // A model that was told to write no times may all the same: what comes before the first begins with the window.
+    func seconds(_ index: Int) -> Double {
+      isTime[index] ? offset + Double(tokens[index] - timestampBegin) * Self.timePrecision : offset
+    }
+    func segment(_ start: Double, _ end: Double, _ tokens: Range<Int>) -> Segment {
+      let start = min(max(start, 0), soundLength)
+      return Segment(start: start, end: min(max(end, start), soundLength), tokens: tokens)
+    }
     // Two timestamps in a row: one segment ends, another begins.
     var cuts = isTime.indices.dropFirst().filter { isTime[$0] && isTime[$0 - 1] }
     guard let last = cuts.last else {
-      segments = [
-        Segment(start: offset, end: offset + Self.length(tokens, timestampBegin, frames), tokens: tokens.indices)
-      ]
+      segments = [segment(offset, offset + Self.length(tokens, timestampBegin, frames), tokens.indices)]
       return
     }
     // A single timestamp at the end: nothing was said behind it. Otherwise what is behind the last pair was cut off by
@@ -41,7 +47,7 @@ struct WhisperSegments: Equatable {
     var start = 0
     for (index, end) in cuts.enumerated() {
       let hasPair = index == cuts.count - 1 && !isWhole
-      segments.append(Segment(start: seconds(start), end: seconds(end - (hasPair ? 2 : 1)), tokens: start..<end))
+      segments.append(segment(seconds(start), seconds(end - (hasPair ? 2 : 1)), start..<end))
       start = end
     }
     if !isWhole {

@@ -57,7 +57,8 @@ final class WhisperTranscription {
         continue
       }
       let cut = WhisperSegments(
-        written.tokens, timestampBegin: model.generation.timestampBegin, firstFrame: frame, frames: frames)
+        written.tokens, timestampBegin: model.generation.timestampBegin, firstFrame: frame, frames: frames,
+        soundLength: sound.seconds)
       for segment in cut.segments { onSegment(try add(segment, written, language?.code)) }
       // Never stay in place, whatever a model writes.
       frame += cut.frameCount > 0 ? cut.frameCount : frames
@@ -132,7 +133,7 @@ final class WhisperTranscription {
     let hasPair = tokens.count > 2 && tokens[tokens.count - 2] >= begin
     previous += hasPair ? tokens.dropLast() : tokens[...]
     // Ids of a padded output layer stand for no text.
-    let known = tokens.filter { $0 < begin && Int($0) < model.tokenizer.vocabularySize }
+    let known = tokens.filter { $0 < begin && model.tokenizer.bytes(of: $0) != nil }
     let text = try model.tokenizer.decode(known, skipSpecial: true)
     let result = TranscriptSegment(
       start: segment.start, end: segment.end, text: String(decoding: text, as: UTF8.self),

@@ -35,7 +35,7 @@ public struct TensorSource {
     self.quantization = quantization
   }
 
-  public func has(_ name: String) -> Bool { checkpoint.description(of: name) != nil }
+  public func has(_ name: String) -> Bool { checkpoint.has(name) }
 
   /// A matrix of weights, packed as `type` says, or in the type the file has.
   public mutating func weight(_ name: String, rows: Int, columns: Int, as type: PackedType?) throws(Failure) -> Weight {
@@ -196,7 +196,7 @@ public struct TensorSource {
 
   private mutating func description(_ name: String, shape: [Int]) throws(Failure) -> TensorDescription {
     guard let found = checkpoint.description(of: name) else {
-      throw Failure(.malformed, "\(checkpoint.folder): tensor \(name) is missing; expected shape \(shape)")
+      throw checkpoint.absence(of: name, expected: shape)
     }
     guard found.shape == shape else { throw wrong(found, "has shape \(found.shape); expected \(shape)") }
     names.append(name)
@@ -236,20 +236,31 @@ public struct TensorSource {
     }
     let gridColumns = CheckedSize.ceilingQuotient(columns, quantization.columnBlock)
     let shape = leading + [CheckedSize.ceilingQuotient(rows, quantization.rowBlock), gridColumns]
-    let scaleName = Self.scale(of: name)
-    let found = try description(scaleName, shape: shape)
-    loadedNames.append(scaleName)
+    let (storage, data) = try scaleGrid(Self.scale(of: name), shape: shape, quantization)
+    return BlockScales(
+      storage: storage, data: data, columns: gridColumns,
+      rowBlock: quantization.rowBlock, columnBlock: quantization.columnBlock, firstRow: 0)
+  }
+
+  /// The numbers of a grid of scales; those of 16 bits become float32.
+  private mutating func scaleGrid(
+    _ name: String, shape: [Int], _ quantization: BlockQuantization
+  ) throws(Failure) -> (storage: BlockScales.Storage, data: UnsafeRawPointer) {
+    if let type = checkpoint.description(of: name)?.type, [.bfloat16, .float16].contains(type) {
+      return (.float32, UnsafeRawPointer(try floats(name, shape: shape).pointer))
+    }
+    let found = try description(name, shape: shape)
     let storage: BlockScales.Storage
     switch found.type {
     case .float32: storage = .float32
     case .float8E8M0: storage = .float8E8M0
     case .uint8 where quantization.powerOfTwoScales: storage = .float8E8M0
     default:
-      throw wrong(found, "has type \(found.type.rawValue); expected F32 or F8_E8M0 block scales", .unsupported)
+      throw wrong(
+        found, "has type \(found.type.rawValue); expected F32, BF16, F16 or F8_E8M0 block scales", .unsupported)
     }
-    return BlockScales(
-      storage: storage, data: try bytes(scaleName, found.byteCount), columns: gridColumns,
-      rowBlock: quantization.rowBlock, columnBlock: quantization.columnBlock, firstRow: 0)
+    loadedNames.append(name)
+    return (storage, try bytes(name, found.byteCount))
   }
 
   /// The block scales of a float8 tensor: `X.weight` -> `X.weight_scale_inv`, and likewise for a fused tensor, whose

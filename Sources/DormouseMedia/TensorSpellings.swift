@@ -9,7 +9,7 @@ struct TensorSpellings {
   /// The first of `spellings` that a file has, with `ending` behind it; else the first, which failures then name.
   func find(_ spellings: [String], ending: String = ".weight") -> String {
     for spelling in spellings {
-      for prefix in prefixes where checkpoint.description(of: prefix + spelling + ending) != nil {
+      for prefix in prefixes where checkpoint.has(prefix + spelling + ending) {
         return prefix + spelling
       }
     }

@@ -190,22 +190,36 @@ extension Binding {
     let used = Set(source.names.map { ExactString($0) })
     var skipped = 0
     var unexpected: [String] = []
-    for name in source.checkpoint.tensorNames where !used.contains(ExactString(name)) {
+    let checkpoint = source.checkpoint
+    let unread = checkpoint.unreadTensors.map(\.name)
+    for name in checkpoint.tensorNames + unread where !used.contains(ExactString(name)) {
       switch names.leftover(name, configuration) {
       case .redundant, .tower: break
       case .nextTokenLayer: skipped += 1
       case .unexpected: unexpected.append(JSON.string(name).text())
       }
     }
-    let folder = source.checkpoint.folder
+    let folder = checkpoint.folder
     if skipped > 0 {
       log(.information, "\(folder): \(skipped) tensors of multi-token prediction layers are not used")
     }
     if !unexpected.isEmpty {
-      let shown = unexpected.prefix(Binding.shownNames).joined(separator: ", ")
-      let more = unexpected.count > Binding.shownNames ? " and \(unexpected.count - Binding.shownNames) more" : ""
-      log(.warning, "\(folder): \(unexpected.count) tensors are not part of the model: \(shown)\(more)")
+      log(
+        .warning,
+        "\(folder): \(unexpected.count) tensors are not part of the model: \(Binding.shortened(unexpected))")
     }
+    let missing = checkpoint.missingTensorNames.map { JSON.string($0).text() }
+    if !missing.isEmpty {
+      log(
+        .warning,
+        "\(folder): the index lists \(missing.count) tensors that no shard has: \(Binding.shortened(missing)); the model"
+          + " does not use them")
+    }
+  }
+
+  private static func shortened(_ names: [String]) -> String {
+    let more = names.count > shownNames ? " and \(names.count - shownNames) more" : ""
+    return names.prefix(shownNames).joined(separator: ", ") + more
   }
 
   private static let shownNames = 8

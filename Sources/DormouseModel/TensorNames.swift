@@ -6,6 +6,8 @@ struct TensorNames {
   /// Stands before every name but the head's.
   let prefix: String
   let head: String
+  /// What stands before a layer's number.
+  private let layers: String
 
   /// The beginnings that text models have: a checkpoint of the whole model, or of the bare decoder stack; a part of one
   /// that takes pictures or sound as published, and as transformers 5 writes it.
@@ -16,14 +18,18 @@ struct TensorNames {
 
   /// The first spelling that the checkpoint's embedding has, or the most usual one.
   init(_ checkpoint: Checkpoint) {
-    let found = TensorNames.spellings.first { checkpoint.description(of: "\($0.prefix)embed_tokens.weight") != nil }
+    let found = TensorNames.spellings.first { checkpoint.has("\($0.prefix)embed_tokens.weight") }
     (prefix, head) = found ?? TensorNames.spellings[0]
+    // What `save_pretrained` of transformers 5.23 makes of kimi_k25: it turns back the renaming of the tower's blocks,
+    // and catches the text model's layers too.
+    let isRenamed = checkpoint.has("\(prefix)blocks.0.input_layernorm.weight")
+    layers = isRenamed && !checkpoint.has("\(prefix)layers.0.input_layernorm.weight") ? "blocks" : "layers"
   }
 
   var embedding: String { "\(prefix)embed_tokens.weight" }
   var finalNorm: String { "\(prefix)norm.weight" }
 
-  func layer(_ index: Int) -> String { "\(prefix)layers.\(index)." }
+  func layer(_ index: Int) -> String { "\(prefix)\(layers).\(index)." }
   func attention(_ layer: Int, _ part: String) -> String { "\(self.layer(layer))self_attn.\(part)" }
   func feedForward(_ layer: Int, _ part: String) -> String { "\(self.layer(layer))mlp.\(part)" }
 
@@ -40,7 +46,7 @@ struct TensorNames {
 
   func leftover(_ name: String, _ configuration: ModelConfiguration) -> Leftover {
     if name.utf8.elementsEqual(head.utf8) || TensorNames.ends(name, "rotary_emb.inv_freq") { return .redundant }
-    let start = Array("\(prefix)layers.".utf8)
+    let start = Array("\(prefix)\(layers).".utf8)
     guard name.utf8.starts(with: start) else {
       if configuration.architecture == .dots3Note, name.utf8.starts(with: "\(prefix)mtp.".utf8) {
         return .nextTokenLayer

@@ -3,8 +3,8 @@ public import DormouseSupport
 /// The safetensors files of a model: their headers, read and validated. The weights stay on disk until `load`.
 ///
 /// As transformers does, a folder's `model.safetensors` is taken before `model.safetensors.index.json` where both are
-/// there, and every tensor of a shard counts, also one that the index does not list. Stricter than transformers, which
-/// lets the last file win, a tensor in two shards is refused.
+/// there, and of an index only the names of the shards count: a model's tensors are those that the shards have. Stricter
+/// than transformers, which lets the last file win, a tensor in two shards is refused.
 public final class Checkpoint: Sendable {
   /// The folder that holds the files.
   public let folder: String
@@ -17,6 +17,11 @@ public final class Checkpoint: Sendable {
   /// When each file was modified last, as its header was read, in nanoseconds since 1970.
   let fileTimes: [Int]
   private let descriptions: [ExactString: TensorDescription]
+  /// Tensors of types that Dormouse does not read.
+  private let unread: [ExactString: UnreadTensor]
+  /// What an index lists and no shard has: the names, in the index's order, and for each the shard that should have it.
+  public let missingTensorNames: [String]
+  private let missing: [ExactString: Int]
 
   /// Where loaded weights live.
   public enum Residency: Sendable {
@@ -29,8 +34,8 @@ public final class Checkpoint: Sendable {
 
   /// - Parameter folder: a folder with `model.safetensors` or `model.safetensors.index.json`, or the path of one such
   ///   file (of any name with these endings).
-  /// - Throws: `Failure(.notFound)` for a missing folder, file or shard; `.malformed`, `.unsupported` or `.inputOutput`
-  ///   as the headers and the index demand. The sentence names the file, and the tensor where there is one.
+  /// - Throws: `Failure(.notFound)` for a missing folder, file or shard; `.malformed` or `.inputOutput` as the headers and
+  ///   the index demand. The sentence names the file, and the tensor where there is one.
   public init(folder: String) throws(Failure) {
     let location = try CheckpointLocation(folder)
     var index: CheckpointIndex?
@@ -40,46 +45,72 @@ public final class Checkpoint: Sendable {
     var times: [Int] = []
     var names: [String] = []
     var descriptions: [ExactString: TensorDescription] = [:]
+    var unread: [ExactString: UnreadTensor] = [:]
     for (position, path) in files.enumerated() {
       let file = try Checkpoint.openShard(path, index: location.index)
       sizes.append(file.size)
       times.append(file.modificationTime)
-      for tensor in try SafetensorsHeader(file: file, fileIndex: position).tensors {
+      let header = try SafetensorsHeader(file: file, fileIndex: position)
+      func requireNew(_ name: String) throws(Failure) {
+        let key = ExactString(name)
+        guard let other = descriptions[key]?.fileIndex ?? unread[key]?.fileIndex else { return }
+        throw Failure(.malformed, "\(path): tensor \(Excerpt.name(name)) is also in \(files[other])")
+      }
+      for tensor in header.tensors {
+        try requireNew(tensor.name)
         names.append(tensor.name)
-        if let other = descriptions.updateValue(tensor, forKey: ExactString(tensor.name)) {
-          throw Failure(.malformed, "\(path): tensor \(Excerpt.name(tensor.name)) is also in \(files[other.fileIndex])")
-        }
+        descriptions[ExactString(tensor.name)] = tensor
+      }
+      for tensor in header.unread {
+        try requireNew(tensor.name)
+        unread[ExactString(tensor.name)] = tensor
       }
     }
-    if let index, let path = location.index {
-      try Checkpoint.check(index, at: path, files: files, against: descriptions)
+    let absent = (index?.tensors ?? []).filter {
+      descriptions[ExactString($0.name)] == nil && unread[ExactString($0.name)] == nil
     }
+    missingTensorNames = absent.map(\.name)
+    missing = Dictionary(absent.map { (ExactString($0.name), $0.shard) }) { first, _ in first }
     self.folder = location.folder
     self.files = files
     self.tensorNames = names
     self.fileSizes = sizes
     self.fileTimes = times
     self.descriptions = descriptions
+    self.unread = unread
   }
 
-  /// What the header says about the tensor called `name`; nil where no file has it.
+  /// What the header says about the tensor called `name`; nil where no file has it, or in a type that is not read.
   public func description(of name: String) -> TensorDescription? { descriptions[ExactString(name)] }
+
+  /// Whether a file has the tensor called `name`, of whatever type.
+  public func has(_ name: String) -> Bool {
+    descriptions[ExactString(name)] != nil || unread[ExactString(name)] != nil
+  }
+
+  /// Tensors of types that Dormouse does not read, in the order of files and bytes.
+  public var unreadTensors: [UnreadTensor] {
+    unread.values.sorted { ($0.fileIndex, $0.offset, $0.byteCount) < ($1.fileIndex, $1.offset, $1.byteCount) }
+  }
+
+  /// Why `description(of: name)` is nil: no file has the tensor, or it is of a type that is not read.
+  /// - Parameter expected: the shape that the tensor should have.
+  public func absence(of name: String, expected: [Int]) -> Failure {
+    let key = ExactString(name)
+    if let tensor = unread[key], tensor.fileIndex < files.count {
+      return Failure(.unsupported, "\(files[tensor.fileIndex]): tensor \(Excerpt.name(name)): \(tensor.reason)")
+    }
+    var sentence = "\(folder): tensor \(name) is missing; expected shape \(expected)"
+    if let shard = missing[key], shard < files.count {
+      sentence += ", and by the index it is in \(files[shard]), which does not have it"
+    }
+    return Failure(.malformed, sentence)
+  }
 
   private static func openShard(_ path: String, index: String?) throws(Failure) -> File {
     do { return try File(path: path) } catch {
       guard let index, error.status == .notFound else { throw error }
       throw Failure(.notFound, "\(path): the shard is missing; \(index) names it")
-    }
-  }
-
-  private static func check(
-    _ index: CheckpointIndex, at path: String, files: [String], against found: [ExactString: TensorDescription]
-  ) throws(Failure) {
-    for (name, shard) in index.tensors {
-      let file = found[ExactString(name)]?.fileIndex
-      guard file != shard else { continue }
-      let place = file.map { "which lies in \(files[$0])" } ?? "which no shard has"
-      throw Failure(.malformed, "\(path): \(files[shard]) should hold tensor \(Excerpt.name(name)), \(place)")
     }
   }
 }

@@ -5,7 +5,7 @@ struct CheckpointIndex {
   /// Bytes of the document at most. DeepSeek-V3's index has 9 MB.
   static let byteLimit = 100_000_000
 
-  /// File names in the index's folder, sorted, each one once.
+  /// Paths from the index's folder, inside it, sorted, each one once.
   let shards: [String]
   /// Tensor names with the position of their shard, in document order.
   let tensors: [(name: String, shard: Int)]
@@ -34,20 +34,24 @@ struct CheckpointIndex {
       guard let file = value.stringValue else {
         throw Failure(.malformed, "weight_map: tensor \(Excerpt.name(name)) has \(value.typeName), not a file name")
       }
-      guard isFileName(file) else {
+      guard isInside(file) else {
         throw Failure(
           .malformed,
-          "weight_map: tensor \(Excerpt.name(name)): \(Excerpt.name(file)) is not the name of a file beside the index")
+          "weight_map: tensor \(Excerpt.name(name)): \(Excerpt.name(file)) is not the name of a file in the index's "
+            + "folder or below it")
       }
       entries.append((name, file))
     }
     return entries
   }
 
-  /// Whether `name` can only mean an entry of the index's own folder.
-  private static func isFileName(_ name: String) -> Bool {
-    let bytes = name.utf8
-    return !bytes.isEmpty && bytes.count <= 255 && name != "." && name != ".."
-      && !bytes.contains { $0 == UInt8(ascii: "/") || $0 == UInt8(ascii: "\\") || $0 == 0 }
+  /// Whether `path` can only mean an entry of the index's own folder or of one below it.
+  private static func isInside(_ path: String) -> Bool {
+    let parts = path.utf8.split(separator: UInt8(ascii: "/"), omittingEmptySubsequences: false)
+    return path.utf8.count <= 4096
+      && parts.allSatisfy { part in
+        !part.isEmpty && part.count <= 255 && !part.elementsEqual(".".utf8) && !part.elementsEqual("..".utf8)
+          && !part.contains { $0 == UInt8(ascii: "\\") || $0 == 0 }
+      }
   }
 }

@@ -95,7 +95,10 @@ extension PackedCache {
   private static func identity(of checkpoint: Checkpoint, precision: String, jobs: [PackingJob]) -> [UInt8] {
     var text = "precision \(precision)\n"
     for (index, path) in checkpoint.files.enumerated() {
-      let name = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { path[path.utf8.index(after: $0)...] } ?? path[...]
+      // From the model's folder on: it may have moved.
+      let start = checkpoint.folder + "/"
+      let isInside = path.utf8.starts(with: start.utf8)
+      let name = isInside ? String(decoding: path.utf8.dropFirst(start.utf8.count), as: UTF8.self) : path
       text += "file \(name) \(checkpoint.fileSizes[index]) \(checkpoint.fileTimes[index])\n"
     }
     var words: [UInt8] = []

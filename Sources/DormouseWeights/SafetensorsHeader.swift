@@ -8,7 +8,8 @@ public import DormouseSupport
 /// n is a little-endian 64-bit integer. The object maps each tensor's name to `dtype`, `shape` and `data_offsets`
 /// (begin and end, counted from the start of the data), and may hold an object of strings called `__metadata__`.
 /// The checks are those of the reference, https://github.com/huggingface/safetensors (`safetensors/src/tensor.rs`):
-/// the tensors cover the data exactly, without overlap and without a hole.
+/// the tensors cover the data exactly, without overlap and without a hole. Of a tensor whose type Dormouse does not know
+/// only the place can be checked.
 public struct SafetensorsHeader: Sendable {
   /// Bytes of JSON at most; the reference has the same limit.
   public static let byteLimit = 100_000_000
@@ -20,10 +21,11 @@ public struct SafetensorsHeader: Sendable {
 
   /// In the order of their bytes in the file.
   public let tensors: [TensorDescription]
+  /// Those of types that Dormouse does not read, in the same order.
+  public let unread: [UnreadTensor]
 
   /// Reads and validates the header of `file`.
-  /// - Throws: `Failure(.malformed)`, `Failure(.unsupported)` for a type, `Failure(.inputOutput)`; each names the file,
-  ///   and the tensor where there is one.
+  /// - Throws: `Failure(.malformed)`, `Failure(.inputOutput)`; each names the file, and the tensor where there is one.
   public init(file: File, fileIndex: Int) throws(Failure) {
     try GitPointer.refuse(file)
     let prefix = try file.read(at: 0, count: min(file.size, SafetensorsHeader.prefixByteCount))
@@ -77,16 +79,33 @@ public struct SafetensorsHeader: Sendable {
     }
     var tensors: [TensorDescription] = []
     tensors.reserveCapacity(members.count)
+    var unread: [UnreadTensor] = []
     for (name, value) in members {
       if name == SafetensorsHeader.metadataKey {
         try SafetensorsHeader.checkMetadata(value)
       } else {
         let reader = TensorEntryReader(dataOffset: dataOffset, dataSize: fileSize - dataOffset, fileIndex: fileIndex)
-        tensors.append(
-          try withContext("tensor \(Excerpt.name(name))") { () throws(Failure) in try reader.read(value, name: name) })
+        try withContext("tensor \(Excerpt.name(name))") { () throws(Failure) in
+          switch try reader.read(value, name: name) {
+          case .known(let tensor): tensors.append(tensor)
+          case .unread(let tensor): unread.append(tensor)
+          }
+        }
       }
     }
-    self.tensors = try SafetensorsHeader.checkCover(tensors, from: dataOffset, to: fileSize)
+    // An empty tensor goes before the one that begins where it lies.
+    self.tensors = tensors.sorted { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
+    self.unread = unread.sorted { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
+    let spans = tensors.map { Span(name: $0.name, offset: $0.offset, byteCount: $0.byteCount) }
+    let others = unread.map { Span(name: $0.name, offset: $0.offset, byteCount: $0.byteCount) }
+    try SafetensorsHeader.checkCover(spans + others, from: dataOffset, to: fileSize)
+  }
+
+  /// Where a tensor of any type lies in the file.
+  private struct Span {
+    let name: String
+    let offset: Int
+    let byteCount: Int
   }
 
   private static let metadataKey = "__metadata__"
@@ -100,15 +119,11 @@ public struct SafetensorsHeader: Sendable {
     }
   }
 
-  /// The tensors in the order of their bytes, which must be `start..<end` without overlap or hole.
-  private static func checkCover(
-    _ tensors: [TensorDescription], from start: Int, to end: Int
-  ) throws(Failure) -> [TensorDescription] {
-    // An empty tensor goes before the one that begins where it lies.
-    let sorted = tensors.sorted { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }
+  /// The tensors' bytes must be `start..<end` without overlap or hole.
+  private static func checkCover(_ tensors: [Span], from start: Int, to end: Int) throws(Failure) {
     var covered = start
-    var previous: TensorDescription?
-    for tensor in sorted {
+    var previous: Span?
+    for tensor in tensors.sorted(by: { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }) {
       let begin = tensor.offset - start
       if tensor.offset < covered {
         throw Failure(
@@ -130,7 +145,6 @@ public struct SafetensorsHeader: Sendable {
         .malformed,
         "the data has \(end - start) bytes, but the tensors end at byte \(covered - start)")
     }
-    return sorted
   }
 }
 
@@ -140,11 +154,16 @@ private struct TensorEntryReader {
   let dataSize: Int
   let fileIndex: Int
 
-  func read(_ value: JSON, name: String) throws(Failure) -> TensorDescription {
+  enum Entry {
+    case known(TensorDescription)
+    case unread(UnreadTensor)
+  }
+
+  func read(_ value: JSON, name: String) throws(Failure) -> Entry {
     guard value.objectValue != nil else {
       throw Failure(.malformed, "expected an object with dtype, shape and data_offsets, found \(value.typeName)")
     }
-    let type = try readType(value["dtype"])
+    let typeName = try typeName(value["dtype"])
     let shape = try integers(value["shape"], "shape")
     let offsets = try integers(value["data_offsets"], "data_offsets")
     guard offsets.count == 2, let begin = offsets.first, let end = offsets.last else {
@@ -156,23 +175,38 @@ private struct TensorEntryReader {
         .malformed, "data_offsets end at byte \(end), but the file has only \(dataSize) bytes of data: it is truncated")
     }
     let elements = try CheckedSize.product(shape, of: "shape")
+    guard let type = TensorType(rawValue: typeName) else {
+      let tensor = UnreadTensor(
+        name: name, typeName: typeName, fileIndex: fileIndex, offset: dataOffset + begin, byteCount: end - begin)
+      if let bits = tensor.elementBitCount {
+        let bitCount = try CheckedSize.product(elements, bits, of: "shape x bits of \(typeName)")
+        try requireSize(CheckedSize.ceilingQuotient(bitCount, 8), shape, typeName, begin, end)
+      }
+      return .unread(tensor)
+    }
     let byteCount = try CheckedSize.product(elements, type.byteCount, of: "shape x bytes of \(type.rawValue)")
+    try requireSize(byteCount, shape, typeName, begin, end)
+    return .known(
+      TensorDescription(
+        name: name, type: type, shape: shape, fileIndex: fileIndex, offset: dataOffset + begin, byteCount: byteCount))
+  }
+
+  private func requireSize(
+    _ byteCount: Int, _ shape: [Int], _ type: String, _ begin: Int, _ end: Int
+  ) throws(Failure) {
     guard byteCount == end - begin else {
       throw Failure(
         .malformed,
-        "shape \(shape) of \(type.rawValue) needs \(byteCount) bytes, but data_offsets [\(begin), \(end)] hold "
-          + "\(end - begin)")
+        "shape \(shape) of \(type) needs \(byteCount) bytes, but data_offsets [\(begin), \(end)] hold \(end - begin)")
     }
-    return TensorDescription(
-      name: name, type: type, shape: shape, fileIndex: fileIndex, offset: dataOffset + begin, byteCount: byteCount)
   }
 
-  private func readType(_ value: JSON?) throws(Failure) -> TensorType {
+  private func typeName(_ value: JSON?) throws(Failure) -> String {
     guard let value else { throw Failure(.malformed, "dtype is missing") }
     guard let name = value.stringValue else {
       throw Failure(.malformed, "dtype is \(value.typeName), not a string")
     }
-    return try TensorType.named(name)
+    return name
   }
 
   private func integers(_ value: JSON?, _ field: String) throws(Failure) -> [Int] {

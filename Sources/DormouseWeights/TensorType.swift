@@ -31,19 +31,6 @@ public enum TensorType: String, Sendable, CaseIterable {
     }
   }
 
-  /// The type spelled `name` in a header.
-  /// - Throws: `Failure(.unsupported)` that tells a type of the format which Dormouse can't read from an unknown one.
-  static func named(_ name: String) throws(Failure) -> TensorType {
-    if let type = TensorType(rawValue: name) { return type }
-    if ["F4", "F6_E2M3", "F6_E3M2"].contains(name) {
-      throw Failure(.unsupported, "type \(name) has less than one byte an element, which is not supported")
-    }
-    if ["C64", "F8_E4M3FNUZ", "F8_E5M2FNUZ"].contains(name) {
-      throw Failure(.unsupported, "type \(name) is not supported")
-    }
-    let known = allCases.map(\.rawValue).joined(separator: ", ")
-    throw Failure(.unsupported, "unknown type \(Excerpt.name(name)); known are \(known)")
-  }
 }
 
 /// What a header says about one tensor.
@@ -58,4 +45,39 @@ public struct TensorDescription: Sendable, Equatable {
   public let offset: Int
   /// The product of `shape` and the bytes of an element.
   public let byteCount: Int
+}
+
+/// What a header says about a tensor of a type that Dormouse does not read. A model that does not use it may have it.
+public struct UnreadTensor: Sendable, Equatable {
+  public let name: String
+  /// As the header spells it.
+  public let typeName: String
+  /// The file in `Checkpoint.files`.
+  public let fileIndex: Int
+  /// Bytes from the start of the file.
+  public let offset: Int
+  /// By its place in the file.
+  public let byteCount: Int
+
+  /// Why it can't be used; tells a type of the format from an unknown one.
+  public var reason: String {
+    switch typeName {
+    case "F4", "F6_E2M3", "F6_E3M2": "type \(typeName) has less than one byte an element, which is not supported"
+    case "C64", "F8_E4M3FNUZ", "F8_E5M2FNUZ": "type \(typeName) is not supported"
+    default:
+      "unknown type \(Excerpt.name(typeName)); known are "
+        + TensorType.allCases.map(\.rawValue).joined(separator: ", ")
+    }
+  }
+
+  /// Bits of an element; nil where the type is unknown.
+  var elementBitCount: Int? {
+    switch typeName {
+    case "F4": 4
+    case "F6_E2M3", "F6_E3M2": 6
+    case "F8_E4M3FNUZ", "F8_E5M2FNUZ": 8
+    case "C64": 64
+    default: nil
+    }
+  }
 }

@@ -11,20 +11,24 @@ import Testing
     let path: String
 
     /// - Parameters:
-    ///   - header: replacements in the safetensors header, which keeps its length.
+    ///   - folder: which of the fixtures' folders has the model.
+    ///   - header: replacements in the safetensors header.
     ///   - configuration: replacements in `config.json`.
-    init(_ model: String, header: [(String, String)] = [], configuration: [(String, String)] = []) throws {
+    init(
+      _ model: String, folder: String = "models", header: [(String, String)] = [],
+      configuration: [(String, String)] = []
+    ) throws {
       var template = Array("/tmp/dormouse-binding-XXXXXX".utf8CString)
       path = String(cString: try #require(mkdtemp(&template)))
-      let source = Fixtures.path("models/\(model)")
+      let source = Fixtures.path("\(folder)/\(model)")
       let config = try File(path: "\(source)/config.json").readAll(limit: 1 << 20)
       try write(Array(Self.replace(configuration, in: config)), "config.json")
       var weights = try File(path: "\(source)/model.safetensors").readAll(limit: 1 << 24)
       let length = weights[..<8].reversed().reduce(0) { $0 << 8 | Int($1) }
       var text = Self.replace(header, in: Array(weights[8..<8 + length]))
-      #expect(text.count <= length)
-      text += [UInt8](repeating: UInt8(ascii: " "), count: length - text.count)
-      weights.replaceSubrange(8..<8 + length, with: text)
+      text += [UInt8](repeating: UInt8(ascii: " "), count: (8 - text.count % 8) % 8)
+      let prefix = (0..<8).map { UInt8(truncatingIfNeeded: text.count >> ($0 * 8)) }
+      weights.replaceSubrange(..<(8 + length), with: prefix + text)
       try write(weights, "model.safetensors")
     }
 
@@ -74,6 +78,17 @@ import Testing
     #expect(try Self.logits(copy.path) == Self.logits(Fixtures.path("models/good-tiny")))
   }
 
+  /// `save_pretrained` of transformers 5.23 writes the layers of kimi_k25's text model so.
+  @Test func layersThatAreCalledBlocks() throws {
+    let copy = try Copy(
+      "kimi_k25-tiny", folder: "models-media",
+      header: [("language_model.model.layers.", "language_model.model.blocks.")])
+    let lines = Lines()
+    #expect(
+      try Self.logits(copy.path, log: lines.log) == Self.logits(Fixtures.path("models-media/kimi_k25-tiny")))
+    #expect(lines.all.isEmpty, "\(lines.all)")
+  }
+
   /// ue8m0 scales written by a tool without the type's name.
   @Test func powerOfTwoScalesAsBytes() throws {
     let name = "good-v31-fp8-e8m0"
@@ -81,7 +96,7 @@ import Testing
     #expect(try Self.logits(copy.path) == Self.logits(Fixtures.path("models/\(name)")))
     let unclear = try Copy(name, header: [("F8_E8M0", "U8")], configuration: [("ue8m0", "float")])
     #expect { try Self.logits(unclear.path) } throws: {
-      "\($0)".contains("_scale_inv has type U8; expected F32 or F8_E8M0")
+      "\($0)".contains("_scale_inv has type U8; expected F32, BF16, F16 or F8_E8M0")
     }
   }
 

@@ -10,7 +10,7 @@ import Testing
     let checkpoint = try Checkpoint(folder: fixtures + "/" + name + "/")
     #expect(checkpoint.folder == fixtures + "/" + name)
     #expect(
-      checkpoint.files.map { $0.split(separator: "/").last.map { JSON.string(String($0)) } }
+      checkpoint.files.map { JSON.string(String($0.dropFirst("\(fixtures)/\(name)/".count))) }
         == golden["files"]?.arrayValue)
     let tensors = try #require(golden["tensors"]?.objectValue)
     #expect(Set(checkpoint.tensorNames.map(ExactString.init)) == Set(tensors.keys.map(ExactString.init)))
@@ -32,7 +32,7 @@ import Testing
 
   @Test func refusesEveryBadFolder() throws {
     let cases = try readFixture("expected.json")
-    #expect(cases.count >= 90)
+    #expect(cases.count >= 90, "\(cases.count)")
     for (name, expected) in cases {
       let found = failure { _ = try Checkpoint(folder: fixtures + "/" + name) }
       let error = try #require(found, "\(name) was accepted")
@@ -53,6 +53,42 @@ import Testing
     #expect(index.files.count == 3)
     let other = failure { _ = try Checkpoint(folder: fixtures + "/README.md") }
     #expect(other?.status == .unsupported)
+  }
+
+  @Test func namesWhatAnIndexListsAndNoShardHas() throws {
+    let folder = fixtures + "/good-index-absent-tensor"
+    let checkpoint = try Checkpoint(folder: folder)
+    #expect(checkpoint.missingTensorNames == ["gone"])
+    #expect(!checkpoint.has("gone") && checkpoint.has("moved"))
+    #expect(
+      checkpoint.absence(of: "gone", expected: [2, 3])
+        == Failure(
+          .malformed,
+          "\(folder): tensor gone is missing; expected shape [2, 3], and by the index it is in \(folder)/b.safetensors, "
+            + "which does not have it"))
+    #expect(
+      checkpoint.absence(of: "other", expected: [2])
+        == Failure(.malformed, "\(folder): tensor other is missing; expected shape [2]"))
+  }
+
+  /// A model that does not use them may have them; whoever asks for one gets the reason.
+  @Test func keepsTensorsOfOtherTypesApart() throws {
+    let folder = fixtures + "/good-unread-types"
+    let checkpoint = try Checkpoint(folder: folder)
+    let reasons = [
+      "F4": "type F4 has less than one byte an element, which is not supported",
+      "F6_E2M3": "type F6_E2M3 has less than one byte", "F6_E3M2": "type F6_E3M2 has less than one byte",
+      "C64": "type C64 is not supported", "F8_E4M3FNUZ": "type F8_E4M3FNUZ is not supported",
+      "F8_E5M2FNUZ": "type F8_E5M2FNUZ is not supported", "F33": "unknown type 'F33'; known are F64, F32",
+      "f32": "unknown type 'f32'",
+    ]
+    #expect(Set(checkpoint.unreadTensors.map(\.name)) == Set(reasons.keys.map { "of.\($0)" }))
+    for (type, reason) in reasons {
+      #expect(checkpoint.has("of.\(type)") && checkpoint.description(of: "of.\(type)") == nil)
+      let failure = checkpoint.absence(of: "of.\(type)", expected: [2])
+      #expect(failure.status == .unsupported)
+      #expect(failure.message.hasPrefix("\(folder)/model.safetensors: tensor 'of.\(type)': \(reason)"), "\(failure)")
+    }
   }
 
   @Test func tellsCanonicallyEquivalentNamesApart() throws {

@@ -17,18 +17,28 @@ public func fuzzSafetensors(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 
   } catch { checkSentence(error) }
   do throws(Failure) {
     let header = try SafetensorsHeader(json: json, fileSize: fileSize.partialValue, fileIndex: 0)
-    checkCover(header.tensors, from: 8 + json.count, to: fileSize.partialValue)
+    checkCover(header, from: 8 + json.count, to: fileSize.partialValue)
   } catch { checkSentence(error) }
   return 0
 }
 
-private func checkCover(_ tensors: [TensorDescription], from start: Int, to end: Int) {
-  var covered = start
+private func checkCover(_ header: SafetensorsHeader, from start: Int, to end: Int) {
+  var spans: [(offset: Int, byteCount: Int)] = []
   var names: Set<ExactString> = []
-  for tensor in tensors {
-    precondition(tensor.offset == covered && tensor.byteCount == tensor.shape.reduce(tensor.type.byteCount, *))
+  for tensor in header.tensors {
+    precondition(tensor.byteCount == tensor.shape.reduce(tensor.type.byteCount, *))
     precondition(names.insert(ExactString(tensor.name)).inserted)
-    covered += tensor.byteCount
+    spans.append((tensor.offset, tensor.byteCount))
+  }
+  for tensor in header.unread {
+    precondition(TensorType(rawValue: tensor.typeName) == nil && tensor.reason.utf8.count > 10)
+    precondition(names.insert(ExactString(tensor.name)).inserted)
+    spans.append((tensor.offset, tensor.byteCount))
+  }
+  var covered = start
+  for span in spans.sorted(by: { ($0.offset, $0.byteCount) < ($1.offset, $1.byteCount) }) {
+    precondition(span.offset == covered)
+    covered += span.byteCount
   }
   precondition(covered == end)
 }

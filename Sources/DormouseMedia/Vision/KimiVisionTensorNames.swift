@@ -14,9 +14,7 @@ struct KimiVisionTensorNames {
   init(_ checkpoint: Checkpoint) {
     let prefixes = ["", "model."]
     spellings = TensorSpellings(checkpoint: checkpoint, prefixes: prefixes)
-    isPublished = prefixes.contains {
-      checkpoint.description(of: "\($0)vision_tower.encoder.blocks.0.wqkv.weight") != nil
-    }
+    isPublished = prefixes.contains { checkpoint.has("\($0)vision_tower.encoder.blocks.0.wqkv.weight") }
   }
 
   var patchEmbedding: String {

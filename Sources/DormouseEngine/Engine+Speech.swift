@@ -20,7 +20,7 @@ extension Engine {
     besides towers: MediaFolder?, _ options: EngineOptions
   ) throws(Failure) -> WhisperFolder? {
     guard let folder = options.media.speechModel, towers?.modalities.contains(.audio) != true else { return nil }
-    return try withContext(speechContext) { () throws(Failure) in try WhisperFolder(folder) }
+    return try withContext(speechContext) { () throws(Failure) in try WhisperFolder(folder, log: options.log) }
   }
 
   static func openSpeech(

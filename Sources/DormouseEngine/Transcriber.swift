@@ -24,7 +24,8 @@ public final class Transcriber: Sendable {
     let kernels = try Kernels.selected()
     let pool = try Engine.makePool(threadCount: options.threadCount, pinsThreads: options.pinsThreads)
     model = try SpeechModel(
-      try WhisperFolder(try ModelPath.folder(of: path)), residency: options.residency, pool: pool, kernels: kernels,
+      try WhisperFolder(try ModelPath.folder(of: path), log: options.log), residency: options.residency, pool: pool,
+      kernels: kernels,
       budget: MemoryBudget(limit: options.memoryLimit, name: "memory_limit"), progress: options.progress)
   }
 

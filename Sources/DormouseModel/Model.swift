@@ -27,15 +27,21 @@ public struct ModelFolder: Sendable {
   /// Those of `tensorNames` that are loaded as the files have them.
   let loadedNames: [String]
 
-  /// - Parameter log: told about tensors that the model does not use.
+  /// - Parameter log: told about tensors that the model does not use, and a head that is not tied though it should be.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
   public init(
     _ path: String, precision: WeightPrecision = .native, log: Log = .silent
   ) throws(Failure) {
     self.path = path
     self.precision = precision
-    configuration = try ModelConfiguration.load(folder: path)
+    var configuration = try ModelConfiguration.load(folder: path)
     checkpoint = try Checkpoint(folder: path)
+    if configuration.tiesWordEmbeddings {
+      let names = TensorNames(checkpoint)
+      let hasOwnHead = try checkpoint.hasOwnHead(names.head, besides: names.embedding, log: log)
+      configuration.tiesWordEmbeddings = !hasOwnHead
+    }
+    self.configuration = configuration
     var binding = Binding(configuration, checkpoint, precision: precision)
     byteCountPerToken = try binding.weights().byteCountPerToken(configuration)
     binding.reportLeftovers(log)

@@ -5,6 +5,48 @@ import Testing
 
 /// What holds for any Whisper model: seeds, threads, progress, cancelling, memory.
 @Suite struct WhisperBehaviourTests {
+  /// The model's tokens for a sound, and what its opening says.
+  private func written(_ path: String) throws -> (tokens: [Int32], lines: [String]) {
+    let lines = Locked<[String]>([])
+    let log = Log { level, line in lines.withLock { $0.append("\(level): \(line)") } }
+    let folder = try WhisperFolder(path, log: log)
+    let model = try Whisper(folder, pool: ThreadPool(threadCount: 1), kernels: Kernels.selected())
+    let found = try WhisperTests.transcribe(
+      model, Sounds.voice(20000, seed: 3), WhisperOptions(language: "en", temperatures: [0], noSpeechThreshold: nil))
+    return (found.segments.flatMap(\.tokens), lines.withLock { $0 })
+  }
+
+  /// `tie_weights` of transformers 5.23 compares, warns and does not tie.
+  @Test func aHeadThatDiffersFromTheEmbeddingIsUsed() throws {
+    let path = Fixtures.path("whisper/good-multilingual")
+    var model = try EditedModel(path)
+    let embedding = try #require(model.tensors["model.decoder.embed_tokens.weight"])
+    func written(_ rows: [Int], tied: Bool) throws -> (tokens: [Int32], lines: [String]) {
+      let row = embedding.bytes.count / embedding.shape[0]
+      var head = embedding
+      head.bytes = rows.flatMap { embedding.bytes[$0 * row..<($0 + 1) * row] }
+      model.tensors["proj_out.weight"] = head
+      model.configuration["tie_word_embeddings"] = .bool(tied)
+      let folder = try TemporaryFolder()
+      for name in WhisperBadInputTests.files where name != "config.json" && name != "model.safetensors" {
+        try folder.write(name, File(path: "\(path)/\(name)").readAll(limit: 1 << 24))
+      }
+      try model.write(into: folder)
+      return try self.written(folder.path)
+    }
+    let count = embedding.shape[0]
+    // The rows of two ordinary tokens change places, and so do the tokens that are written.
+    let other = [1, 0] + Array(2..<17) + (17..<200).reversed() + Array(200..<count)
+    let (said, untied) = (try written(other, tied: true), try written(other, tied: false))
+    #expect(said.tokens == untied.tokens && untied.lines.isEmpty)
+    #expect(
+      said.lines.count == 1 && said.lines[0].contains("ties proj_out.weight to model.decoder.embed_tokens.weight"))
+    let original = try self.written(path)
+    #expect(said.tokens != original.tokens && original.lines.isEmpty)
+    let copy = try written(Array(0..<count), tied: true)
+    #expect(copy.tokens == original.tokens && copy.lines.isEmpty)
+  }
+
   static let options = WhisperOptions(temperatures: [0], compressionRatioThreshold: nil, noSpeechThreshold: nil)
   static let samples = Sounds.voice(100_000, seed: 5)
 

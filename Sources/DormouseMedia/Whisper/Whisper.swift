@@ -16,8 +16,9 @@ public struct WhisperFolder: Sendable {
   /// Bytes of the weights as the files have them.
   public var weightByteCount: Int { tensors.weightByteCount }
 
+  /// - Parameter log: told about a head that is not tied though it should be.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
-  public init(_ path: String) throws(Failure) {
+  public init(_ path: String, log: Log = .silent) throws(Failure) {
     let file = "\(path)/config.json"
     let fields = try JSONFields(File.readJSON(file), file: file)
     let generationFile = "\(path)/generation_config.json"
@@ -26,11 +27,18 @@ public struct WhisperFolder: Sendable {
       generationFields = try JSONFields(File.readJSON(generationFile), file: generationFile)
     }
     self.path = path
-    configuration = try WhisperConfiguration(fields)
+    var configuration = try WhisperConfiguration(fields)
     generation = try WhisperGenerationConfiguration(generationFields, fields, configuration)
     features = try LogMelConfiguration.load(folder: path)
     try fields.require(features, of: configuration.encoder)
-    tensors = try CheckedTensors(path, nil, of: "the weights") {
+    let checkpoint = try Checkpoint(folder: path)
+    if configuration.tiesWordEmbeddings {
+      let embedding = "\(WhisperWeights.decoderPrefix)embed_tokens.weight"
+      let hasOwnHead = try checkpoint.hasOwnHead(WhisperTensors.head, besides: embedding, log: log)
+      configuration.tiesWordEmbeddings = !hasOwnHead
+    }
+    self.configuration = configuration
+    tensors = try CheckedTensors(path, checkpoint, of: "the weights") {
       [configuration] (source) throws(Failure) in _ = try WhisperWeights(&source, configuration)
     }
   }
@@ -56,10 +64,12 @@ struct WhisperWeights: Sendable {
   let encoder: AudioEncoderWeights
   let decoder: WhisperDecoderWeights
 
+  static let decoderPrefix = "model.decoder."
+
   init(_ source: inout TensorSource, _ c: WhisperConfiguration) throws(Failure) {
     var tensors = WhisperTensors(source: source, hiddenSize: c.hiddenSize)
     encoder = try tensors.encoder(c.encoder, prefix: "model.encoder.")
-    decoder = try tensors.decoder(c, prefix: "model.decoder.")
+    decoder = try tensors.decoder(c, prefix: WhisperWeights.decoderPrefix)
     source = tensors.source
   }
 }

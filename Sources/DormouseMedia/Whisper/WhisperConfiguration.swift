@@ -9,6 +9,8 @@ public struct WhisperConfiguration: Sendable, Equatable {
   public let decoderIntermediateSize: Int
   /// max_target_positions: tokens of a window with its prompt at most.
   public let targetPositions: Int
+  /// The output head is the embedding table.
+  public internal(set) var tiesWordEmbeddings: Bool
 
   public var hiddenSize: Int { encoder.hiddenSize }
   public var decoderHeadDimension: Int { hiddenSize / decoderAttentionHeadCount }
@@ -29,8 +31,6 @@ public struct WhisperConfiguration: Sendable, Equatable {
     decoderIntermediateSize = try fields.integer("decoder_ffn_dim", 1...65536)
     // Half of it may be what was said before, and a few tokens say what is wanted.
     targetPositions = try fields.integer("max_target_positions", 16...65536)
-    if try fields.optionalBoolean("tie_word_embeddings") == false {
-      throw fields.unsupported("tie_word_embeddings", .bool(false), supported: "true")
-    }
+    tiesWordEmbeddings = try fields.optionalBoolean("tie_word_embeddings") ?? true
   }
 }

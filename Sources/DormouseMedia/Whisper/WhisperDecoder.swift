@@ -11,8 +11,10 @@ struct WhisperDecoderLayerWeights: Sendable {
 }
 
 struct WhisperDecoderWeights: Sendable {
-  /// [vocabulary, hidden]: the embedding, and the head.
+  /// [vocabulary, hidden].
   let embedding: WeightMatrix
+  /// [vocabulary, hidden]: `proj_out`, or the embedding.
+  let head: WeightMatrix
   /// [target positions, hidden].
   let positions: FloatVector
   let layers: [WhisperDecoderLayerWeights]
@@ -20,8 +22,13 @@ struct WhisperDecoderWeights: Sendable {
 }
 
 extension WhisperTensors {
+  static let head = "proj_out.weight"
+
   mutating func decoder(_ c: WhisperConfiguration, prefix: String) throws(Failure) -> WhisperDecoderWeights {
     let embedding = try source.matrix("\(prefix)embed_tokens.weight", rows: c.vocabularySize, columns: hiddenSize)
+    let head =
+      c.tiesWordEmbeddings
+      ? embedding : try source.matrix(WhisperTensors.head, rows: c.vocabularySize, columns: hiddenSize)
     let positions = try source.table("\(prefix)embed_positions.weight", shape: [c.targetPositions, hiddenSize])
     var layers: [WhisperDecoderLayerWeights] = []
     for index in 0..<c.decoderLayerCount {
@@ -35,7 +42,7 @@ extension WhisperTensors {
           feedForward: try feedForward(layer, width: c.decoderIntermediateSize)))
     }
     return WhisperDecoderWeights(
-      embedding: embedding, positions: positions, layers: layers, norm: try norm("\(prefix)layer_norm"))
+      embedding: embedding, head: head, positions: positions, layers: layers, norm: try norm("\(prefix)layer_norm"))
   }
 }
 
@@ -135,7 +142,7 @@ final class WhisperDecoder {
       blocks.feedForward(layer.feedForward, tokens.count)
     }
     blocks.normalize(weights.norm, tokens.count, into: blocks.normed)
-    let head = Linear(weight: .rows(weights.embedding), bias: nil)
+    let head = Linear(weight: .rows(weights.head), bias: nil)
     for (place, row) in rows.enumerated() {
       blocks.product(
         head, blocks.normed + row * hidden, 1, into: words + layout.logits + place * configuration.vocabularySize)

@@ -48,6 +48,7 @@ public final class Engine: Sendable {
       checkedFolder = Locked(nil)
     } else {
       let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
+      try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
       let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
       let speechFolder = try Engine.speechFolder(besides: towers, options)
       var progress = ProgressParts(

@@ -20,6 +20,26 @@ struct TextResources: Sendable {
     }
   }
 
+  /// Refuses a tokenizer whose ordinary tokens the model has no embeddings for: it belongs to another model. An added
+  /// token beyond them is only told of, since it may be one that no prompt keeps.
+  /// - Throws: `Failure(.malformed)` naming the tokenizer's file, the token and the size.
+  func requireTokens(within vocabularySize: Int, log: Log) throws(Failure) {
+    guard let tokenizer, tokenizer.vocabularySize > vocabularySize else { return }
+    let file = folder + (File.exists(folder + "/tokenizer.json") ? "/tokenizer.json" : "/tiktoken.model")
+    let last = max(tokenizer.ordinaryVocabularySize, 1) - 1
+    guard last < vocabularySize else {
+      let name = String(decoding: tokenizer.bytes(of: Int32(clamping: last)) ?? [], as: UTF8.self)
+      throw Failure(
+        .malformed,
+        "\(file): token \(Excerpt.name(name)) has id \(last), but config.json's vocab_size is \(vocabularySize): the"
+          + " tokenizer is not that of the model")
+    }
+    log(
+      .information,
+      "\(file): added tokens have ids up to \(tokenizer.vocabularySize - 1), but config.json's vocab_size is"
+        + " \(vocabularySize): those beyond it cannot be evaluated")
+  }
+
   func requireTokenizer() throws(Failure) -> Tokenizer {
     guard let tokenizer else {
       throw Failure(.notFound, "\(folder): the model has no tokenizer (tokenizer.json or tiktoken.model)")

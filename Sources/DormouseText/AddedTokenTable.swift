@@ -4,8 +4,19 @@ internal import DormouseSupport
 struct AddedTokenTable {
   private(set) var vocabulary: Vocabulary
   private var tokens: [Int32: AddedToken] = [:]
+  /// Of the vocabulary without what was added: one more than the largest id.
+  private let baseCount: Int
 
-  init(vocabulary: Vocabulary) { self.vocabulary = vocabulary }
+  init(vocabulary: Vocabulary) {
+    self.vocabulary = vocabulary
+    baseCount = vocabulary.count
+  }
+
+  /// One more than the largest id of a token that is no added one: any text may hold it.
+  var ordinaryCount: Int {
+    let last = (0..<baseCount).last { tokens[Int32($0)] == nil && vocabulary.contains(Int32($0)) }
+    return last.map { $0 + 1 } ?? 0
+  }
 
   var specialIds: Set<Int32> { Set(tokens.filter { $0.value.isSpecial }.keys) }
 

@@ -14,6 +14,8 @@ struct TokenizerParts: Sendable {
   var fusesUnknown: Bool
 
   var specialIds: Set<Int32>
+  /// One more than the largest id of a token that is no added one.
+  var ordinaryCount: Int
   /// Tokens found in the text as it is, and tokens found after the normalizer.
   var plainTokens: AddedTokenMatcher
   var normalizedTokens: AddedTokenMatcher

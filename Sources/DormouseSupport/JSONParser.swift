@@ -127,6 +127,8 @@ private struct Conversion {
   /// From the census: what stands in the text for each integer that json-c gives as its smallest or largest one.
   private let extremeIntegers: [JSON]
   private var extremesMet = 0
+  /// Characters of an integer at most, as in Python.
+  private static let digitLimit = 4300
   /// Where in the document the conversion stands, from the outside inwards.
   private var path: [Step] = []
 
@@ -159,7 +161,7 @@ private struct Conversion {
     guard let node else { return .null }
     switch json_object_get_type(node) {
     case json_type_boolean: return .bool(json_object_get_boolean(node) != 0)
-    case json_type_int: return integer(node)
+    case json_type_int: return try integer(node)
     case json_type_double: return try finite(json_object_get_double(node))
     case json_type_string: return .string(text(json_object_get_string(node), json_object_get_string_len(node)))
     case json_type_array:
@@ -188,13 +190,19 @@ private struct Conversion {
     }
   }
 
-  private mutating func integer(_ node: OpaquePointer) -> JSON {
+  private mutating func integer(_ node: OpaquePointer) throws(Failure) -> JSON {
     let value = json_object_get_int64(node)
     // Beyond Int64.max the signed getter clamps, and the unsigned one tells.
     let unsigned = value == .max ? json_object_get_uint64(node) : 0
     if value == .min || unsigned == .max, extremesMet < extremeIntegers.count {
       extremesMet += 1
-      return extremeIntegers[extremesMet - 1]
+      let meant = extremeIntegers[extremesMet - 1]
+      if case .largeInteger(let digits) = meant, digits.utf8.count > Conversion.digitLimit {
+        throw Failure(
+          .malformed, "the integer has \(digits.utf8.count) characters, more than the limit of \(Conversion.digitLimit)"
+        )
+      }
+      return meant
     }
     return unsigned > UInt64(Int64.max) ? .largeInteger(String(unsigned)) : .integer(value)
   }

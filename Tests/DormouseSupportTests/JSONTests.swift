@@ -42,6 +42,14 @@ import Testing
     #expect(JSON.largeInteger(String(repeating: "9", count: 400)).doubleValue == nil)
   }
 
+  @Test func theirDigitsAreLimited() throws {
+    let digits = String(repeating: "1", count: 4300)
+    #expect(try JSON.parse("[\(digits)]") == [.largeInteger(digits)])
+    #expect(throws: Failure(.malformed, "a[1]: the integer has 4301 characters, more than the limit of 4300")) {
+      try JSON.parse("{\"a\": [\(digits), 1\(digits)]}")
+    }
+  }
+
   @Test func fieldsRefuseThemShortly() throws {
     let digits = String(repeating: "7", count: 1000)
     let fields = try JSONFields(JSON.parse("{\"width\": \(digits)}"), file: "config.json")

@@ -10,7 +10,8 @@ import Testing
     "{{ [1]|batch(9223372036854775807, 0)|list }}", "{{ [1]|slice(9223372036854775807)|list }}",
     "{{ 'a' * 9223372036854775807 }}", "{{ 'a'|indent(9223372036854775807) }}",
     "{{ 'a'.center(9223372036854775807) }}", "{{ 'a'|center(9223372036854775807) }}",
-    "{{ [1]|tojson(indent=9223372036854775807) }}",
+    "{{ [1]|tojson(indent=9223372036854775807) }}", "{{ 'a\\tb'.expandtabs(9223372036854775807) }}",
+    "{{ ('a' * 1000).translate({97: 'b' * 100000}).translate({98: 'c' * 100000}) }}",
   ])
   func hugeCountsAreRefused(source: String) {
     #expect { try TemplateFixtures.render(source) } throws: { error in

@@ -61,6 +61,7 @@ final class HEIFPicture {
     let width = Int(library.heif_image_handle_get_width(handle))
     let height = Int(library.heif_image_handle_get_height(handle))
     try watch.checkSize(width: width, height: height)
+    try CodedSize.check(HEIFItems(stream.source, watch: watch), stream.source, watch)
     let options = library.heif_decoding_options_alloc()
     defer { library.heif_decoding_options_free(options) }
     options?.pointee.convert_hdr_to_8bit = 1

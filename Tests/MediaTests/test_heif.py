@@ -153,6 +153,41 @@ def test_limits(media, encoded, format):
     assert refusal(media, data, time_limit=1e-6).status == "TIMED_OUT"
 
 
+LIAR = """
+import resource, sys
+sys.path.insert(0, sys.argv[1])
+from media import Library, MediaError
+library, before = Library(sys.argv[2]), 0
+for path in sys.argv[3:]:
+    try:
+        with library.open(open(path, "rb").read(), pixel_limit=10000) as file:
+            outcome = str(file.picture().shape)
+    except MediaError as error:
+        outcome = str(error)
+    growth, before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, before
+    before += growth
+print(growth // 1024, outcome)
+"""
+
+
+@pytest.mark.parametrize("format", ["heic", "avif"])
+def test_a_size_that_is_not_the_codecs(media, encoded, format, tmp_path):
+    """Boxes that say 64 x 64 of a coded picture of millions: it is refused before it is decoded."""
+    options = ["-A", "-p", "speed=9"] if format == "avif" else ["-p", "preset=ultrafast"]
+    (tmp_path / "plain").write_bytes(encoded(Image.fromarray(smooth(64, 64)), format, *options))
+    data = bytearray(encoded(Image.new("RGB", (2304, 2304), (90, 20, 200)), format, *options))
+    at = data.index(b"ispe")
+    data[at + 8:at + 16] = (64).to_bytes(4, "big") * 2
+    (tmp_path / "liar").write_bytes(data)
+    folder = os.path.dirname(os.path.abspath(__file__))
+    output = subprocess.run(
+        [sys.executable, "-c", LIAR, folder, media.path, tmp_path / "plain", tmp_path / "liar"],
+        capture_output=True, text=True, check=True).stdout
+    megabytes, outcome = output.strip().split(" ", 1)
+    assert "UNSUPPORTED" in outcome and "a coded picture has 2304 x 2304 pixels" in outcome
+    assert int(megabytes) < 16
+
+
 @pytest.mark.parametrize("format", ["heic", "avif"])
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.95])
 def test_a_cut_picture_is_refused(media, encoded, format, share):

@@ -48,9 +48,15 @@ import Testing
         rows[position] = embedded.rows[embedded.firstRow + position - embedded.positions.lowerBound]
       }
     }
-    let wanted = places.map { if case .row(_, let index) = $0 { Float(index) } else { nil } }
+    let wanted: [Float?] = places.map { place in
+      if case .row(_, let index) = place { return Float(index) }
+      return nil
+    }
     #expect(rows == wanted, "\(what)")
-    let text = places.compactMap { if case .token(let token) = $0 { token } else { nil } }
+    let text: [Int32] = places.compactMap { place in
+      if case .token(let token) = place { return token }
+      return nil
+    }
     #expect(timeline.textTokens == text, "\(what)")
   }
 
@@ -94,7 +100,10 @@ import Testing
       spans.append(MediaSpan(content, rows: 0..<content.count, at: places.count))
       places += (0..<content.count).map { .row(content.hash, $0) }
     }
-    let tokens = places.map { if case .token(let token) = $0 { token } else { Int32(-5) } }
+    let tokens: [Int32] = places.map { place in
+      if case .token(let token) = place { return token }
+      return -5
+    }
     return (Timeline(tokens: tokens, spans: spans), places)
   }
 }

@@ -80,7 +80,7 @@ import Testing
 @Suite struct SourcePartsTests {
   @Test func everyRange() throws {
     let bytes = [UInt8](0..<40)
-    try bytes.withUnsafeBytes { memory in
+    try bytes.withUnsafeBytes { (memory) throws in
       let ranges = [2..<3, 5..<17, 30..<40]
       let expected = ranges.flatMap { bytes[$0] }
       let source = ByteSource.parts(SourceParts(.memory(memory), ranges))

@@ -297,20 +297,23 @@ import Testing
     let answered = try seconds()
     #expect(answered["prompt"] == read["prompt"] && answered["generation"] ?? 0 > 0 && answered["mixed"] == 0)
     let (threads, gate, begun) = (Threads(), Gate(), Gate())
+    let ended = Locked(false)
     try threads.start {
-      _ = try session.generate([1], configuration: #"{"max_tokens": 30, "ignore_eos": true}"#) { event in
+      _ = try session.generate([1], configuration: #"{"max_tokens": 200, "ignore_eos": true}"#) { event in
         if event.kind == .token, event.counts.generatedTokens == 2 { begun.open() }
         return 0
       }
+      ended.withLock { $0 = true }
       gate.open()
     }
     begun.wait()
-    while try seconds()["mixed"] == 0, try session.length() < 251 {
+    while try seconds()["mixed"] == 0, !ended.withLock({ $0 }) {
       try Runs.session(engine).prefill(Runs.tokens(30, seed: 7))
     }
     gate.wait()
     threads.join()
     let all = try seconds()
+    #expect(all["mixed"] ?? 0 > 0)
     let spent = ["prompt", "mixed", "generation"].reduce(0) { $0 + (all[$1] ?? .nan) }
     #expect(spent > 0 && spent <= Clock.now() - start)
   }

@@ -112,7 +112,7 @@ import Testing
     #expect(failure { _ = try Checkpoint(folder: folder.path) }?.message.contains("not a regular file") == true)
     #expect(unlink(path) == 0 && mkdir(path, 0o700) == 0)
     let found = failure { _ = try Checkpoint(folder: folder.path) }
-    #expect(found == Failure(.inputOutput, "\(path): not a regular file"))
+    #expect(found == Failure(.inputOutput, "\(path): this is a folder, not a regular file"))
   }
 
   @Test(.enabled(if: geteuid() != 0, "the superuser reads every file, so permissions cannot be tested as root"))

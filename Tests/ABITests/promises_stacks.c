@@ -1,5 +1,5 @@
 /* Every function, with what makes it go deep, on threads of 128 KB: half of what the header asks of callers.
-   usage: promises_stacks MODEL SPEECH_MODEL FOLDER MEDIA_FILE... -- HOSTILE_MODEL...
+   usage: promises_stacks MODEL SPEECH_MODEL SEEING_MODEL FOLDER MEDIA_FILE... -- HOSTILE_MODEL...
    A hostile model may be refused. */
 #define _GNU_SOURCE
 #include <pthread.h>
@@ -11,7 +11,7 @@
 
 enum { STACK = 128 << 10 };
 
-static const char *model, *speech_model, *folder, *media_file, *hostile;
+static const char *model, *speech_model, *seeing_model, *folder, *media_file, *hostile;
 static char messages[4096], configuration[4096], path[4096];
 static dormouse_engine *engine;
 
@@ -104,6 +104,34 @@ static void media(void) {
   }
 }
 
+static void open_seeing(void) { WORKS(dormouse_engine_open(&engine, seeing_model, NULL, &error)); }
+
+/* A part of each kind, from arrays. */
+static void seeing(void) {
+  static uint8_t pixels[4 * 32 * 32 * 3];
+  static float samples[16000];
+  dormouse_attachment *given[3] = {NULL, NULL, NULL}, *bytes = NULL;
+  const dormouse_attachment *attachments[3];
+  dormouse_session *session = NULL;
+  int32_t tokens[4096];
+  size_t size;
+  const char *chat =
+      "[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":{\"url\":\"attachment:0\"}},"
+      "{\"type\":\"video_url\",\"video_url\":{\"url\":\"attachment:1\"}},"
+      "{\"type\":\"input_audio\",\"input_audio\":{\"url\":\"attachment:2\"}}]}]";
+  WORKS(dormouse_attachment_create_image(&given[0], pixels, 32, 32, &error));
+  WORKS(dormouse_attachment_create_video(&given[1], pixels, 4, 32, 32, NULL, 2, &error));
+  WORKS(dormouse_attachment_create_audio(&given[2], samples, 8000, 2, 22050, &error));
+  WORKS(dormouse_attachment_append_audio(given[2], samples, 100, &error));
+  CHECK(dormouse_attachment_create_from_bytes(&bytes, DORMOUSE_ATTACHMENT_IMAGE, pixels, 64, &error) != DORMOUSE_OK);
+  memcpy(attachments, given, sizeof given);
+  WORKS(dormouse_engine_tokenize_messages_with_attachments(tokens, 4096, &size, engine, chat, attachments, 3, &error));
+  WORKS(dormouse_session_open(&session, engine, NULL, &error));
+  WORKS(dormouse_session_chat_with_attachments(session, chat, attachments, 3, "{\"max_tokens\":3}", on_event, NULL, &error));
+  dormouse_session_free(session);
+  for (int index = 0; index < 3; index++) dormouse_attachment_free(given[index]);
+}
+
 static void parts(void) {
   static float values[4096];
   dormouse_router *router = NULL;
@@ -156,17 +184,21 @@ static void hostile_model(void) {
 }
 
 int main(int argc, char **argv) {
-  int index = 4;
-  if (argc < 5) return 2;
+  int index = 5;
+  if (argc < 6) return 2;
   model = argv[1];
   speech_model = argv[2];
-  folder = argv[3];
+  seeing_model = argv[3];
+  folder = argv[4];
   nest(messages, "{\"messages\":[{\"role\":\"user\",\"content\":\"What is 7 plus 5?\"}],\"template_variables\":{\"deep\":", 58, "}}");
   nest(configuration, "{\"stop\":", 60, "}");
   on_small_stack(parts);
   on_small_stack(open_model);
   on_small_stack(texts);
   on_small_stack(sessions);
+  on_small_stack(close_model);
+  on_small_stack(open_seeing);
+  on_small_stack(seeing);
   on_small_stack(close_model);
   for (; index < argc && strcmp(argv[index], "--") != 0; index++) {
     media_file = argv[index];

@@ -128,7 +128,7 @@ def hostile_models(tmp_path_factory):
 def test_small_stacks(compile_c, hostile_models, tmp_path):
     program = compile_c(HERE / "promises_stacks.c", "-pthread")
     files = [MEDIA / name for name in ["shapes.png", "moving.mp4", "digits.mp3"]]
-    output = run(program, TINY, WHISPER, tmp_path, *files, "--", *hostile_models)
+    output = run(program, TINY, WHISPER, TINY.parent / "dormouse-omni", tmp_path, *files, "--", *hostile_models)
     assert all(name + ": OK" in output for name in ("pattern-groups", "template-conditions-110", "template-sums-110")), output
 
 

@@ -49,7 +49,8 @@ def test_byte_limit(media, film):
         assert file.info().frame_count == 50
 
 
-@pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "film", "animation", "lossless"])
+@pytest.mark.parametrize(
+    "format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "film", "animation", "lossless"])
 def test_pixel_limit(media, painting, film, format):
     if format == "film":
         source = film
@@ -163,6 +164,11 @@ def hostile():
 
     header = struct.pack(">IIBBBBB", 60000, 60000, 8, 2, 0, 0, 0)
     yield "a huge PNG", b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1 << 20)))
+    scan = b"\xff\xc0\0\x0b\x08\xff\xdc\xff\xdc\x01\x01\x11\0\xff\xda\0\x08\x01\x01\0\0\x3f\0"
+    yield "a huge JPEG", b"\xff\xd8" + scan + bytes(100)
+    entries = [(256, 4, 2**31), (257, 4, 2**31), (258, 3, 8), (262, 3, 1), (273, 4, 8), (278, 4, 2**31), (279, 4, 100)]
+    fields = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in entries)
+    yield "a huge TIFF", b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries)) + fields + bytes(100)
     bitmap = struct.pack("<IHHIIiiHHIIiiII", 100, 0, 0, 54, 40, 2**30, 2**30, 1, 24, 0, 0, 0, 0, 0, 0)
     yield "a huge BMP", b"BM" + bitmap
     frame = b",\0\0\0\0\xff\xff\xff\xff\0\x08\x01\0\0;"
@@ -220,10 +226,14 @@ def test_a_track_in_another_file(media):
 def seeds(ffmpeg, painting, folder):
     """A small file of each format."""
     picture = Image.fromarray(painting)
-    for format in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF"):
+    for format in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"):
         buffer = io.BytesIO()
         picture.save(buffer, format)
         yield format.lower(), buffer.getvalue()
+    for compression in ("jpeg", "tiff_lzw"):
+        buffer = io.BytesIO()
+        picture.save(buffer, "TIFF", compression=compression)
+        yield f"tiff with {compression}", buffer.getvalue()
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", save_all=True, append_images=[picture.rotate(9)])
     yield "animation", buffer.getvalue()

@@ -18,6 +18,7 @@ sound="-f lavfi -i sine=duration=0.1:sample_rate=16000"
 # shellcheck disable=SC2086
 {
   for name in rgb.png jpeg.jpg bmp.bmp tiff.tiff; do make "$name" $picture; done
+  make rgb.tiff $picture -pix_fmt rgb24
   make palette.png $picture -pix_fmt pal8
   make grey16.png $picture -pix_fmt gray16be
   make lossless.webp $picture -c:v libwebp -lossless 1
@@ -38,7 +39,7 @@ sound="-f lavfi -i sine=duration=0.1:sample_rate=16000"
 # What these commands write of a picture of FFmpeg's.
 make plain.ppm -f lavfi -i testsrc2=size=19x13:rate=10 -frames:v 1
 make plain.png -f lavfi -i testsrc2=size=19x13:rate=10 -frames:v 1
-plain="$folder/tiff.tiff"
+plain="$folder/rgb.tiff"
 tiffcp -t -w 16 -l 16 "$plain" "$folder/tiles.tiff"
 tiffcp -p separate -r 4 -c lzw:2 "$plain" "$folder/planes.tiff"
 tiffcp -8 -B -c zip "$plain" "$folder/big.tiff"

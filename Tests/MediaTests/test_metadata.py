@@ -195,3 +195,18 @@ def test_a_compressed_header(growth, media, ffmpeg, deflated, tmp_path, inside):
     data = box(b"ftyp", b"qt  \0\0\0\0qt  ") + box(inside, compressed) + plain[20:]
     megabytes, outcome = growth(data, plain)
     assert outcome.startswith("UNSUPPORTED") and "'cmov'" in outcome and megabytes < ALLOWED, (megabytes, outcome)
+
+
+@pytest.mark.parametrize("changes", [
+    {257: (4, 2**32 - 1), 278: (4, 1)}, {700: (1, 8, 2**31)}, {273: (4, 8, 2**28), 279: (4, 8, 2**28)},
+    {322: (4, 65536), 323: (4, 65536), 324: (4, 8), 325: (4, 100)}, {277: (3, 65535)},
+], ids=["strips", "a tag", "offsets", "a tile", "components"])
+def test_tables_of_tiff(growth, painting, changes):
+    """Numbers that would take gigabytes; kinds, values and counts by tag."""
+    fields = {256: (4, 10), 257: (4, 10), 258: (3, 8), 262: (3, 1), 273: (4, 8), 278: (4, 10), 279: (4, 100)}
+    entries = b""
+    for number, (kind, value, *count) in sorted({**fields, **changes}.items()):
+        entries += struct.pack("<HHII", number, kind, *(count or [1]), value)
+    data = b"II*\0\x08\0\0\0" + struct.pack("<H", len(entries) // 12) + entries + bytes(300)
+    megabytes, outcome = growth(data, saved(Image.fromarray(painting), "TIFF"))
+    assert outcome.startswith(("decoded", "UNSUPPORTED", "MALFORMED")) and megabytes < 16, (megabytes, outcome)

@@ -71,9 +71,14 @@ final class MediaFile {
       summary.frames = try Film(
         source, demuxer: demuxer, track: film, index: index, options: try decoderOptions(film.codec), watch: watch)
     }
-    if sound != nil {
-      summary.sound = try Sound(source, watch: watch).measured()
-      summary.soundSeconds = try soundSeconds(index, summary.sound)
+    guard sound != nil else { return summary }
+    do throws(Failure) {
+      let properties = try Sound(source, watch: watch).measured()
+      summary.soundSeconds = try soundSeconds(index, properties)
+      summary.sound = properties
+    } catch {
+      // Nor is a film lost whose sound cannot be heard; whoever asks for its samples is told why.
+      guard film != nil, [.malformed, .unsupported].contains(error.status) else { throw error }
     }
     return summary
   }

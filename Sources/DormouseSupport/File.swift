@@ -10,11 +10,12 @@ public final class File: Sendable {
   public let modificationTime: Int
   private let descriptor: Int32
 
-  /// - Parameter name: what sentences call the file, where its path would mean nothing to their reader.
   /// - Throws: `Failure(.notFound)` when nothing is there, `Failure(.inputOutput)` when it can't be read or is not a
   ///   regular file.
-  public init(path: String, name: String? = nil) throws(Failure) {
-    let shown = name ?? path
+  public convenience init(path: String) throws(Failure) { try self.init(path: path, name: path) }
+
+  /// - Parameter shown: what sentences call the file, where its path would mean nothing to their reader.
+  public init(path: String, name shown: String) throws(Failure) {
     guard !path.utf8.contains(0) else { throw Failure(.notFound, "a path with a NUL character names no file") }
     // Without O_NONBLOCK, opening a named pipe would wait for its other end.
     let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)
@@ -27,8 +28,8 @@ public final class File: Sendable {
     }
     guard information.st_mode & S_IFMT == S_IFREG else {
       close(descriptor)
-      let isFolder = information.st_mode & S_IFMT == S_IFDIR
-      throw Failure(.inputOutput, "\(shown): \(isFolder ? "this is a folder, not a regular file" : "not a regular file")")
+      let what = information.st_mode & S_IFMT == S_IFDIR ? "this is a folder, " : ""
+      throw Failure(.inputOutput, "\(shown): \(what)not a regular file")
     }
     self.path = shown
     self.size = Int(information.st_size)

@@ -55,7 +55,8 @@ import Testing
     #expect(failure { () throws(Failure) in try File(path: "/etc/passwd/x") }?.status == .notFound)
     #expect(failure { () throws(Failure) in try File(path: "") }?.status == .notFound)
     #expect(
-      failure { () throws(Failure) in try File(path: "/tmp") } == Failure(.inputOutput, "/tmp: this is a folder, not a regular file"))
+      failure { () throws(Failure) in try File(path: "/tmp") }
+        == Failure(.inputOutput, "/tmp: this is a folder, not a regular file"))
     #expect(failure { () throws(Failure) in try File(path: "/dev/null") }?.status == .inputOutput)
     let long = String(repeating: "x", count: 5000)
     #expect(failure { () throws(Failure) in try File(path: long) }?.status == .inputOutput)

@@ -1,18 +1,20 @@
 public import DormouseSupport
 
-/// Base64 as RFC 4648, section 4 has it, and nothing more lenient: the standard alphabet, whole groups with their
-/// padding, no spaces or line ends, and no bits behind the last byte.
+/// Base64 as RFC 4648, section 4 has it: the standard alphabet, whole groups with their padding, and no bits behind the
+/// last byte. Spaces, tabs and line ends may stand anywhere, as the tools write them that wrap their lines.
 public enum Base64 {
   /// - Parameters:
   ///   - name: what the text is part of, for sentences.
   ///   - limit: bytes that may come out; checked before memory is taken.
   /// - Throws: `Failure(.invalidArgument)` naming the offending position, `Failure(.outOfMemory)`.
-  public static func decode(_ text: some Collection<UInt8>, name: String, limit: Int) throws(Failure) -> AlignedBuffer {
-    let count = text.count
+  public static func decode(
+    _ text: some BidirectionalCollection<UInt8>, name: String, limit: Int, _ interruption: Interruption = .never
+  ) throws(Failure) -> AlignedBuffer {
+    let count = text.lazy.filter { !isSpace($0) }.count
     guard count % 4 == 0 else {
       throw Failure(.invalidArgument, "\(name): base64 has groups of four characters, but there are \(count)")
     }
-    let padding = text.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count
+    let padding = text.reversed().lazy.filter { !isSpace($0) }.prefix(2).prefix { $0 == UInt8(ascii: "=") }.count
     let byteCount = count / 4 * 3 - padding
     guard byteCount <= limit else {
       throw Failure(.invalidArgument, "\(name): the data have \(byteCount) bytes, more than the limit, \(limit)")
@@ -20,7 +22,12 @@ public enum Base64 {
     let buffer = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: name)
     var written = 0
     var (bits, bitCount): (UInt32, UInt32) = (0, 0)
-    for (position, character) in text.dropLast(padding).enumerated() {
+    var rest = count - padding
+    for (position, character) in text.enumerated() {
+      if position & 0xF_FFFF == 0 { try interruption.check() }
+      if rest == 0 { break }
+      if isSpace(character) { continue }
+      rest -= 1
       let value = values[Int(character)]
       guard value < 64 else {
         throw Failure(.invalidArgument, "\(name): the byte \(character) at position \(position) is not base64")
@@ -36,6 +43,8 @@ public enum Base64 {
     guard bits == 0 else { throw Failure(.invalidArgument, "\(name): base64 ends in the middle of a byte") }
     return buffer
   }
+
+  private static func isSpace(_ byte: UInt8) -> Bool { byte == 32 || (9...13).contains(byte) }
 
   /// The value of each character, 255 for those that have none.
   private static let values: [UInt8] = {

@@ -13,7 +13,9 @@ public enum DataURL {
   ///   - limit: bytes that may come out.
   /// - Throws: `Failure(.invalidArgument)` for a URL without a comma or with wrong base64, `Failure(.unsupported)` for
   ///   one whose data are percent-encoded.
-  public static func decode(_ text: String, name: String, limit: Int) throws(Failure) -> AlignedBuffer {
+  public static func decode(
+    _ text: String, name: String, limit: Int, _ interruption: Interruption = .never
+  ) throws(Failure) -> AlignedBuffer {
     guard isOne(text), let comma = text.utf8.firstIndex(of: UInt8(ascii: ",")) else {
       throw Failure(.invalidArgument, "\(name): a data URL has a comma in front of its data")
     }
@@ -21,6 +23,6 @@ public enum DataURL {
     guard head.reversed().starts(with: ";base64".utf8.map { $0 | 0x20 }.reversed()) else {
       throw Failure(.unsupported, "\(name): data URLs are read in base64 alone, 'data:...;base64,...'")
     }
-    return try Base64.decode(text.utf8[text.utf8.index(after: comma)...], name: name, limit: limit)
+    return try Base64.decode(text.utf8[text.utf8.index(after: comma)...], name: name, limit: limit, interruption)
   }
 }

@@ -26,6 +26,9 @@ public struct MediaRoots: Sendable, Equatable {
   }
 
   private static func resolved(_ folder: String) throws(Failure) -> String {
+    guard !folder.utf8.contains(0) else {
+      throw Failure(.notFound, "\(Excerpt.name(folder)): a path with a NUL character names no folder")
+    }
     guard let path = File.canonicalPath(folder), File.isFolder(path) else {
       throw Failure(.notFound, "\(Excerpt.name(folder)): no such folder for media files")
     }
@@ -43,10 +46,13 @@ public struct MediaRoots: Sendable, Equatable {
   /// Opens a file, whose links are followed first. What is opened is checked, too, so that nobody can put a link in its
   /// place meanwhile.
   /// - Throws: `Failure(.invalidArgument)` for a file outside of the folders, whether it is there or not;
-  ///   `Failure(.notFound)` or `.inputOutput` for one inside that is not there or can't be opened.
+  ///   `Failure(.notFound)` or `.inputOutput` for one inside that is not there, can't be opened, or is a folder.
   public func open(_ name: String) throws(Failure) -> RootedFile {
     let path = placed(name)
     let shown = Excerpt.name(path)
+    guard !path.utf8.contains(0) else {
+      throw Failure(.invalidArgument, "\(shown): a path with a NUL character names no file")
+    }
     guard !folders.isEmpty else {
       throw Failure(.invalidArgument, "\(shown): this host allows no media files; give their contents instead")
     }
@@ -56,6 +62,9 @@ public struct MediaRoots: Sendable, Equatable {
     guard descriptor >= 0 else { throw Failure(.inputOutput, "\(shown): \(String(cString: strerror(errno)))") }
     let file = RootedFile(descriptor: descriptor, name: path)
     guard let opened = File.canonicalPath(file.path), contain(opened) else { throw outside(shown) }
+    guard !File.isFolder(file.path) else {
+      throw Failure(.inputOutput, "\(shown): this is a folder, not a file")
+    }
     return file
   }
 

@@ -10,9 +10,11 @@ public enum MediaSource: Sendable {
   ///   - name: which medium of the messages it is, for sentences.
   ///   - byteLimit: bytes that a data URL may have.
   /// - Throws: `Failure(.unsupported)` for URLs of other schemes: nothing is fetched; else as `DataURL` and `MediaRoots`.
-  public init(reference: String, name: String, roots: MediaRoots, byteLimit: Int) throws(Failure) {
+  public init(reference: String, name: String, roots: MediaRoots, byteLimit: Int, _ interruption: Interruption = .never)
+    throws(Failure)
+  {
     if DataURL.isOne(reference) {
-      self = .bytes(try DataURL.decode(reference, name: name, limit: byteLimit))
+      self = .bytes(try DataURL.decode(reference, name: name, limit: byteLimit, interruption))
     } else if let path = try MediaSource.filePath(reference, name) {
       self = .file(try withContext(name) { () throws(Failure) in try roots.open(path) })
     } else {
@@ -57,9 +59,12 @@ public enum MediaSource: Sendable {
         continue
       }
       let digits = rest.prefix(2)
-      guard digits.count == 2, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16), value != 0,
+      guard digits.count == 2, let value = UInt8(String(decoding: digits, as: UTF8.self), radix: 16),
         digits.first != UInt8(ascii: "+")
       else { throw Failure(.invalidArgument, "\(name): a file URL has a '%' that begins no character") }
+      guard value != 0 else {
+        throw Failure(.invalidArgument, "\(name): a file URL with '%00': a path with a NUL character names no file")
+      }
       bytes.append(value)
       rest = rest.dropFirst(2)
     }

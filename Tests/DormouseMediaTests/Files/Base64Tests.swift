@@ -12,7 +12,7 @@ import Testing
   @Test(
     arguments: [
       ("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("Zm9vYg==", "foob"), ("Zm9vYmE=", "fooba"),
-      ("Zm9vYmFy", "foobar"),
+      ("Zm9vYmFy", "foobar"), ("Zg==\n", "f"), ("Zg=\r\n=", "f"), (" Zm9v\nYm\tFy\r\n", "foobar"), ("\n\n", ""),
     ])
   func published(text: String, bytes: String) throws { #expect(try decoded(text) == bytes) }
 
@@ -30,7 +30,8 @@ import Testing
 
   @Test(
     arguments: [
-      ("Zg=", "groups of four"), ("Zg", "groups of four"), ("Zg==\n", "groups of four"), ("Zm9v\n\n\n\n", "byte 10"),
+      ("Zg=", "groups of four"), ("Zg", "groups of four"), ("Zg\n\n", "groups of four"),
+      ("Zm9v\0\0\0\0", "byte 0 at position 4"),
       ("Z===", "byte 61 at position 1"), ("====", "byte 61 at position 0"), ("Zg==Zm9v", "byte 61 at position 2"),
       ("Zh==", "middle of a byte"), ("Zm9=", "middle of a byte"), ("Zm-v", "byte 45 at position 2"),
       ("Zm_v", "byte 95"), ("Zm\u{e9}", "byte 195"),
@@ -38,6 +39,13 @@ import Testing
   func refused(text: String, reason: String) {
     #expect { try decoded(text) } throws: {
       ($0 as? Failure)?.status == .invalidArgument && "\($0)".hasPrefix("x: ") && "\($0)".contains(reason)
+    }
+  }
+
+  @Test func decodingIsInterrupted() throws {
+    let text = [UInt8](repeating: UInt8(ascii: "A"), count: 4 << 20)
+    #expect(throws: Asked.failure) {
+      _ = try Base64.decode(text, name: "x", limit: 4 << 20, Asked().interruption(at: 4))
     }
   }
 

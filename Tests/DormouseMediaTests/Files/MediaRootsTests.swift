@@ -27,6 +27,12 @@ import Testing
     #expect(try contents(try roots.open(path + "/inside")) == Array("inside".utf8))
     #expect(try contents(try roots.open(path + "/../\(path.split(separator: "/").last ?? "")//inside")).count == 6)
     #expect(status(path + "/missing", roots) == .notFound)
+    #expect(mkdir(path + "/deeper", 0o700) == 0)
+    #expect { try roots.open(path + "/deeper") } throws: { "\($0)" == "'\(path)/deeper': this is a folder, not a file" }
+    // C would see 'inside'.
+    #expect { try roots.open(path + "/inside\0.txt") } throws: {
+      ($0 as? Failure)?.status == .invalidArgument && "\($0)".contains("a path with a NUL character names no file")
+    }
   }
 
   @Test func relativePathsBeginInTheBase() throws {
@@ -116,6 +122,7 @@ import Testing
     for url in ["file://host/x", "file:x", "file:////x", "file:///%", "file:///%2", "file:///%00", "file:///%+1"] {
       #expect(failure(url, roots)?.status == .invalidArgument, "\(url)")
     }
+    #expect(failure("file://\(folder.path)/a%00b", roots)?.message.contains("NUL") == true)
     #expect(failure("file:///etc/passwd", roots)?.message.contains("outside") == true)
   }
 

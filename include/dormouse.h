@@ -164,7 +164,8 @@ typedef struct dormouse_engine_options {
                                                          current one
                                       "max_bytes"        of a file; "max_pixels" of a picture or a frame; "max_frames"
                                       "max_seconds"      of a film or sound; "max_output_bytes" decoded in all
-                                      "time_limit"       seconds for one call of the decoder
+                                      "time_limit"       seconds for one call of the decoder. What is set here holds
+                                                         for attachments as well; "roots" does not
                                       "cache_bytes"      of what towers have made that are kept; default 268435456
                                       "speech_model"     a Whisper folder: where the model does not hear itself, it
                                                          writes down the sounds of messages, and its text takes their
@@ -299,7 +300,8 @@ DORMOUSE_API dormouse_status dormouse_attachment_create_audio(dormouse_attachmen
 
 /* A file, read by libdormouse_media, which is loaded at the first call: UNSUPPORTED where it is missing. kind is one of
    DORMOUSE_ATTACHMENT_...; a film or a sound is decoded when it is used. The host's own call: the roots of
-   dormouse_engine_options.media_config hold for messages alone. Thread: any. */
+   dormouse_engine_options.media_config hold for messages alone. Its limits hold where an engine uses the attachment; what
+   is read or decoded here keeps to their defaults. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_attachment_create_from_file(dormouse_attachment **out, int32_t kind,
                                                                   const char *path, dormouse_error *error);
 
@@ -568,6 +570,7 @@ typedef int32_t (*dormouse_segment_fn)(void *user_data, const dormouse_segment *
      "no_speech_threshold"          above it, and below the one before, a window is left out; default 0.6, null: off
      "condition_on_prev_tokens"     true: a window is told what was said before it; default false
      "seed"                         integer; default 0: same seed, same draws above temperature 0
+     "time_limit"                   seconds from the call, decoding included: then it answers TIMED_OUT
    An unknown member, and a language or task that the model does not know, are INVALID_ARGUMENT, and so is an attachment
    that is not a sound. Thread: one call at a time per transcriber. */
 DORMOUSE_API dormouse_status dormouse_transcriber_run(dormouse_transcriber *transcriber,

@@ -55,4 +55,9 @@ final class CallState: Sendable {
     }
     return nil
   }
+
+  /// The same for work that loops on its own.
+  func watch(deadline: Double = .infinity, timeLimit: Double = .infinity) -> Interruption {
+    Interruption { self.interruption(deadline: deadline, timeLimit: timeLimit) }
+  }
 }

@@ -5,26 +5,48 @@ import DormouseText
 /// Chats with pictures, clips and sounds.
 extension Engine {
   /// The timeline of a rendered chat; what a tower is to see is made ready, and not encoded yet.
-  /// - Parameter attachments: what parts name by number.
-  func prompt(_ request: ChatRequest, attachments: [MediaItem] = []) throws(Failure) -> Timeline {
+  /// - Parameters:
+  ///   - attachments: what parts name by number.
+  ///   - terms: on which its media become ready; `mediaTerms` has those of this engine.
+  func prompt(
+    _ request: ChatRequest, attachments: [MediaItem] = [], _ terms: MediaTerms
+  ) throws(Failure) -> Timeline {
     guard !request.mediaParts.isEmpty else { return Timeline(tokens: try text.tokenize(request)) }
-    let (tokens, spans) = try encode(request, attachments)
+    let (tokens, spans) = try encode(request, attachments, terms)
     return Timeline(tokens: tokens, spans: spans)
   }
 
   /// The tokens of a rendered chat, as the model's own processor has them.
-  func tokens(_ request: ChatRequest, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
-    request.mediaParts.isEmpty ? try text.tokenize(request) : try encode(request, attachments).tokens
+  func tokens(
+    _ request: ChatRequest, attachments: [MediaItem] = [], _ terms: MediaTerms
+  ) throws(Failure) -> [Int32] {
+    request.mediaParts.isEmpty ? try text.tokenize(request) : try encode(request, attachments, terms).tokens
+  }
+
+  /// The host's limits and this engine's memory.
+  /// - Parameters:
+  ///   - rowLimit: positions that media may take; nil: any number.
+  ///   - interruption: whether anybody still waits.
+  func mediaTerms(rowLimit: Int? = nil, _ interruption: Interruption = .never) -> MediaTerms {
+    var terms = MediaTerms()
+    terms.limits = options.media.file
+    terms.rowLimit = rowLimit
+    terms.budget = memoryBudget
+    terms.interruption = interruption
+    return terms
   }
 
   private func encode(
-    _ request: ChatRequest, _ attachments: [MediaItem]
+    _ request: ChatRequest, _ attachments: [MediaItem], _ terms: MediaTerms
   ) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
     let tokenizer = try text.requireTokenizer()
     let media = try requireMedia(for: request.mediaParts.first?.modality)
     var parts: [ChatPrompt.Part] = []
+    var terms = terms
     for part in request.mediaParts {
-      parts.append(try media.promptPart(part, attachments: attachments, tokenizer: tokenizer))
+      let made = try media.promptPart(part, attachments: attachments, tokenizer: tokenizer, terms)
+      terms.rowLimit = terms.rowLimit.map { max(0, $0 - made.content.count) }
+      parts.append(made)
     }
     return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(try text.render(request))
   }
@@ -47,7 +69,7 @@ private func speechHint(_ modality: Modality?) -> String {
 
 extension EngineMedia {
   fileprivate func promptPart(
-    _ part: MediaPart, attachments: [MediaItem], tokenizer: Tokenizer
+    _ part: MediaPart, attachments: [MediaItem], tokenizer: Tokenizer, _ terms: MediaTerms
   ) throws(Failure) -> ChatPrompt.Part {
     let modality = part.modality.rawValue
     guard let placeholder = encoder.placeholder(of: part.modality) else {
@@ -58,8 +80,8 @@ extension EngineMedia {
       let names = encoder.paddingTokens(of: part.modality).joined(separator: ", ")
       throw Failure(.malformed, "the tokenizer has none of the tokens that stand for \(modality): \(names)")
     }
-    let item = try options.item(part, attachments)
-    let prepared = try withContext(part.place) { () throws(Failure) in try encoder.prepare(item) }
+    let item = try options.item(part, attachments, terms.interruption)
+    let prepared = try part.within { () throws(Failure) in try encoder.prepare(item, terms) }
     return ChatPrompt.Part(
       content: content(prepared), placeholder: placeholder, replacement: prepared.replacement(padding: padding),
       padding: padding)
@@ -68,7 +90,10 @@ extension EngineMedia {
 
 extension MediaOptions {
   /// What a part stands for; a film or a sound is decoded when it is used.
-  func item(_ part: MediaPart, _ attachments: [MediaItem]) throws(Failure) -> MediaItem {
+  /// - Throws: a `Failure` that says where the part stands, and which file it is.
+  func item(
+    _ part: MediaPart, _ attachments: [MediaItem], _ interruption: Interruption
+  ) throws(Failure) -> MediaItem {
     switch part.source {
     case .attachment(let index):
       guard attachments.indices.contains(index) else {
@@ -81,20 +106,45 @@ extension MediaOptions {
           .invalidArgument,
           "\(part.place): attachment \(index) is of type \(item.modality.rawValue); expected \(part.modality.rawValue)")
       }
-      return item.sampled(part.framesPerSecond)
+      // What the host hands over keeps to the limits that it has set, wherever it comes from.
+      return try part.within { () throws(Failure) in
+        try item.limited(by: file, interruption).sampled(part.framesPerSecond)
+      }
     case .reference(let reference):
       let source = try MediaSource(
-        reference: reference, name: part.place, roots: roots, byteLimit: dataByteLimit)
-      return try item(part, source)
+        reference: reference, name: part.place, roots: roots, byteLimit: dataByteLimit, interruption)
+      return try item(part, source, interruption)
     case .base64(let text):
-      return try item(
-        part, .bytes(try Base64.decode(text.utf8, name: part.place, limit: dataByteLimit)))
+      let bytes = try Base64.decode(text.utf8, name: part.place, limit: dataByteLimit, interruption)
+      return try item(part, .bytes(bytes), interruption)
     }
   }
 
-  private func item(_ part: MediaPart, _ source: MediaSource) throws(Failure) -> MediaItem {
-    try MediaItem(
-      source, as: part.modality, name: part.place, options: file, framesPerSecond: part.framesPerSecond)
+  private func item(
+    _ part: MediaPart, _ source: MediaSource, _ interruption: Interruption
+  ) throws(Failure) -> MediaItem {
+    try part.within { () throws(Failure) in
+      try MediaItem(
+        source, as: part.modality, name: source.shownName, options: file, framesPerSecond: part.framesPerSecond,
+        interruption)
+    }
+  }
+}
+
+extension MediaPart {
+  /// Runs `body`, and says where the part stands if it fails; but not where somebody has stopped it.
+  func within<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    do { return try body() } catch { throw error.isInterruption ? error : error.prefixed(place) }
+  }
+}
+
+extension MediaSource {
+  /// What sentences call the file.
+  fileprivate var shownName: String {
+    switch self {
+    case .file(let file): Excerpt.name(file.name)
+    case .bytes: "the data"
+    }
   }
 }
 

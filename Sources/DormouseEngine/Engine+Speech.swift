@@ -45,20 +45,20 @@ extension Engine {
   }
 
   /// The chat with a text in place of each sound, where a speech model writes them; else as it was.
-  /// - Parameter isCancelled: asked once a layer of the encoder, and once a token.
-  /// - Throws: `Failure(.cancelled)`, or what is wrong with a sound, and where it stands.
+  /// - Parameter interruption: asked between packets and pieces of a sound, once a layer of the encoder, and once a token.
+  /// - Throws: what interrupts it, or what is wrong with a sound, and where it stands.
   func transcribed(
-    _ request: ChatRequest, attachments: [MediaItem], isCancelled: () -> Bool = { false }
+    _ request: ChatRequest, attachments: [MediaItem], _ interruption: Interruption = .never
   ) throws(Failure) -> (request: ChatRequest, counts: TranscriptionCounts) {
     var counts = TranscriptionCounts()
     guard let speech else { return (request, counts) }
     var texts: [String] = []
     for part in request.mediaParts where part.modality == .audio {
-      guard case .audio(let sound) = try options.media.item(part, attachments) else {
+      guard case .audio(let sound) = try options.media.item(part, attachments, interruption) else {
         throw Failure(.internalError, "\(part.place): a sound became something else")
       }
-      let (transcript, isNew) = try withContext(part.place) { () throws(Failure) in
-        try speech.transcript(of: sound, isCancelled: isCancelled)
+      let (transcript, isNew) = try part.within { () throws(Failure) in
+        try speech.transcript(of: sound, mediaTerms(interruption))
       }
       if isNew { counts.tokens += transcript.tokenCount }
       counts.seconds += transcript.seconds

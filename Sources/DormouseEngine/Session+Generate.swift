@@ -27,8 +27,11 @@ extension Session {
     request.terms.start = Clock.now()
     let chat = try ChatRequest(json: messages)
     return try state.exclusively { () throws(Failure) in
-      let (chat, transcribed) = try transcribed(chat, attachments, request.terms)
-      let prompt = try engine.prompt(chat, attachments: attachments)
+      let watch = state.watch(
+        deadline: request.terms.deadline(from: Clock.now()), timeLimit: request.terms.timeLimit ?? .infinity)
+      let (chat, transcribed) = try engine.transcribed(chat, attachments: attachments, watch)
+      let prompt = try engine.prompt(
+        chat, attachments: attachments, engine.mediaTerms(rowLimit: contextLength, watch))
       guard prompt.count <= contextLength else {
         throw Failure(
           .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")
@@ -37,22 +40,6 @@ extension Session {
       keep(held)
       changeContents { $0.adoptContents(of: prompt) }
       return try run(prompt, reused: held, transcribed: transcribed, request, onEvent)
-    }
-  }
-
-  /// A chat whose sounds a speech model has written down, if there is one, on the calling thread.
-  /// - Throws: `Failure(.cancelled)` or `.timedOut` within a layer's time.
-  private func transcribed(
-    _ chat: ChatRequest, _ attachments: [MediaItem], _ terms: WorkTerms
-  ) throws(Failure) -> (ChatRequest, TranscriptionCounts) {
-    let deadline = terms.deadline(from: Clock.now())
-    let state = state
-    func interruption() -> Failure? { state.interruption(deadline: deadline, timeLimit: terms.timeLimit ?? .infinity) }
-    do {
-      return try engine.transcribed(chat, attachments: attachments) { interruption() != nil }
-    } catch {
-      // The speech model was asked to stop, and does not know why.
-      throw error.status == .cancelled ? interruption() ?? error : error
     }
   }
 

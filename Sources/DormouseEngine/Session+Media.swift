@@ -26,7 +26,9 @@ extension Session {
     let rows = try media.makeRows(count: content.count, of: content.modality)
     let scratch = try media.reserveScratch(for: prepared)
     defer { withExtendedLifetime(scratch) {} }
-    let run = try media.encoder.begin(prepared, into: rows.memory.bound(to: Float.self))
+    let run = try media.encoder.begin(
+      prepared, into: rows.memory.bound(to: Float.self),
+      state.watch(deadline: request.deadline, timeLimit: request.timeLimit))
     try scheduler.encode(request, run, onPortion: onPortion)
     content.complete(rows)
   }

@@ -38,25 +38,31 @@ final class SpeechModel: Sendable {
   }
 
   /// What is said in a sound.
-  /// - Throws: `Failure(.cancelled)`, `.outOfMemory`, and what decoding and `Whisper.transcribe` say.
+  /// - Parameter terms: on which the sound is decoded; its samples count in the model's own budget.
+  /// - Throws: what interrupts it, `.outOfMemory`, and what decoding and `Whisper.transcribe` say.
   func transcribe(
-    _ sound: any Sound, options: WhisperOptions, isCancelled: () -> Bool, onSegment: (TranscriptSegment) -> Void
+    _ sound: any Sound, options: WhisperOptions, _ terms: MediaTerms, onSegment: (TranscriptSegment) -> Void
   ) throws(Failure) -> Transcript {
     let working = try budget.reserve(workingByteCount, for: "\(folder): a transcription's working memory")
     return try withExtendedLifetime(working) { () throws(Failure) in
-      let samples = try sound.samples(rate: LogMelConfiguration.samplingRate, kernels: whisper.kernels)
-      return try samples.withUnsafeBufferPointer { (samples) throws(Failure) in
-        try whisper.transcribe(samples, options: options, isCancelled: isCancelled, onSegment: onSegment)
+      var terms = terms
+      terms.budget = budget
+      let samples = try sound.samples(
+        rate: LogMelConfiguration.samplingRate, kernels: whisper.kernels, limit: nil, terms)
+      return try withExtendedLifetime(samples) { () throws(Failure) in
+        try samples.values.withUnsafeBufferPointer { (samples) throws(Failure) in
+          try whisper.transcribe(samples, options: options, interruption: terms.interruption, onSegment: onSegment)
+        }
       }
     }
   }
 
   /// The same for a part of a chat, by Whisper's own standards.
   /// - Returns: the transcript, and whether it had to be written.
-  func transcript(of sound: any Sound, isCancelled: () -> Bool) throws(Failure) -> (Transcript, isNew: Bool) {
-    let hash = try sound.contentHash()
+  func transcript(of sound: any Sound, _ terms: MediaTerms) throws(Failure) -> (Transcript, isNew: Bool) {
+    let hash = try sound.contentHash(terms.interruption)
     if let transcript = known.withLock({ $0.value(hash) }) { return (transcript, false) }
-    let transcript = try transcribe(sound, options: WhisperOptions(), isCancelled: isCancelled) { _ in }
+    let transcript = try transcribe(sound, options: WhisperOptions(), terms) { _ in }
     let byteCount = transcript.segments.reduce(0) { $0 + $1.text.utf8.count + 4 * $1.tokens.count + 256 }
     known.withLock { $0.insert(transcript, hash, byteCount: UInt64(clamping: byteCount)) }
     return (transcript, true)

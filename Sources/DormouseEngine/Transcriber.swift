@@ -34,7 +34,7 @@ public final class Transcriber: Sendable {
   ///   - configuration: the JSON that `dormouse_transcriber_run` describes, or nil.
   ///   - onSegment: gets each segment as soon as its window is written; a non-zero return stops the work.
   /// - Returns: 0, or the value with which `onSegment` stopped the work.
-  /// - Throws: `Failure(.cancelled)`, and what is wrong with the sound or the options.
+  /// - Throws: `Failure(.cancelled)` or `.timedOut`, and what is wrong with the sound or the options.
   public func run(
     _ item: MediaItem, configuration: String?, onSegment: (TranscriptSegment) -> Int32
   ) throws(Failure) -> Int32 {
@@ -42,18 +42,26 @@ public final class Transcriber: Sendable {
       throw Failure(.invalidArgument, "attachment is of type \(item.modality.rawValue); expected audio")
     }
     let options = if let configuration { try WhisperOptions(json: configuration) } else { WhisperOptions() }
+    let timeLimit = options.timeLimit ?? .infinity
+    let watch = state.watch(deadline: Clock.now() + timeLimit, timeLimit: timeLimit)
     return try state.exclusively { () throws(Failure) in
-      var stop: Int32 = 0
+      let stop = Locked<Int32>(0)
+      var terms = MediaTerms()
+      terms.interruption = Interruption {
+        let answer = stop.withLock { $0 }
+        return answer == 0 ? watch.failure : Failure(.cancelled, "on_segment returned \(answer)")
+      }
       do throws(Failure) {
-        _ = try model.transcribe(sound, options: options, isCancelled: { stop != 0 || state.isCancelling }) { segment in
+        _ = try model.transcribe(sound, options: options, terms) { segment in
           // The rest of a window comes at once.
-          if stop == 0 { stop = state.callback.run { onSegment(segment) } }
+          guard stop.withLock({ $0 }) == 0 else { return }
+          let answer = state.callback.run { onSegment(segment) }
+          stop.withLock { $0 = answer }
         }
       } catch {
-        guard error.status == .cancelled else { throw error }
-        if stop == 0 { throw state.interruption() ?? error }
+        guard error.status == .cancelled, stop.withLock({ $0 }) != 0 else { throw error }
       }
-      return stop
+      return stop.withLock { $0 }
     }
   }
 

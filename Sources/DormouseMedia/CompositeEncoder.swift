@@ -15,12 +15,14 @@ struct CompositeEncoder: MediaEncoder {
 
   func paddingTokens(of modality: Modality) -> [String] { encoders[modality]?.paddingTokens(of: modality) ?? [] }
 
-  func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia { try encoder(item.modality).prepare(item) }
+  func prepare(_ item: MediaItem, _ terms: MediaTerms) throws(Failure) -> any PreparedMedia {
+    try encoder(item.modality).prepare(item, terms)
+  }
 
   func begin(
-    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
+    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption
   ) throws(Failure) -> any EncodingRun {
-    try encoder(prepared.modality).begin(prepared, into: rows)
+    try encoder(prepared.modality).begin(prepared, into: rows, interruption)
   }
 
   private func encoder(_ modality: Modality) throws(Failure) -> any MediaEncoder {

@@ -55,7 +55,7 @@ public struct HeldFilm: Film {
   public var width: Int { images.first?.width ?? 0 }
   public var height: Int { images.first?.height ?? 0 }
 
-  public func frames(_ numbers: [Int]) throws(Failure) -> [RGBImage] {
+  public func frames(_ numbers: [Int], _ interruption: Interruption) throws(Failure) -> [RGBImage] {
     var frames: [RGBImage] = []
     for number in numbers {
       guard images.indices.contains(number) else {
@@ -66,11 +66,12 @@ public struct HeldFilm: Film {
     return frames
   }
 
-  public func contentHash() throws(Failure) -> ContentHash {
+  public func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash {
     var hash = BLAKE2b()
     withUnsafeBytes(of: (width, height)) { hash.update($0) }
     for time in timestamps ?? [framesPerSecond] { withUnsafeBytes(of: time) { hash.update($0) } }
     for image in images {
+      try interruption.check()
       try image.withBytes { bytes in hash.update(UnsafeRawBufferPointer(start: bytes, count: image.byteCount)) }
     }
     return ContentHash(hash.finish())

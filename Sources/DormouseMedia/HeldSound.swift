@@ -44,17 +44,32 @@ public struct HeldSound: Sound {
     }
   }
 
-  public func samples(rate wanted: Int, kernels: Kernels) throws(Failure) -> [Float] {
-    guard wanted != rate else { return mono }
+  public var seconds: Double { Double(mono.count) / Double(rate) }
+
+  public func exactSampleCount(rate wanted: Int, kernels: Kernels) throws(Failure) -> Int? {
+    guard wanted != rate else { return mono.count }
+    return try Resampler(from: rate, to: wanted, kernels: kernels).totalCount(mono.count)
+  }
+
+  public func samples(
+    rate wanted: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms
+  ) throws(Failure) -> SoundSamples {
+    guard wanted != rate else { return SoundSamples(mono) }
     var resampler = try Resampler(from: rate, to: wanted, kernels: kernels)
-    return try resampler.all(mono)
+    return try resampler.all(mono, terms)
   }
 
   /// Of the rate and the samples.
-  public func contentHash() -> ContentHash {
+  public func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash {
     var hash = BLAKE2b()
     withUnsafeBytes(of: rate) { hash.update($0) }
-    mono.withUnsafeBytes { hash.update($0) }
+    for start in stride(from: 0, to: mono.count, by: Self.hashedCount) {
+      try interruption.check()
+      mono[start..<min(start + Self.hashedCount, mono.count)].withUnsafeBytes { hash.update($0) }
+    }
     return ContentHash(hash.finish())
   }
+
+  /// Samples that are hashed without a look at whether anybody waits.
+  private static let hashedCount = 1 << 20
 }

@@ -15,16 +15,20 @@ public protocol MediaEncoder: Sendable {
   /// Tokens that may stand for a row in a prompt, the one that the family uses first: a tokenizer may not have it.
   func paddingTokens(of modality: Modality) -> [String]
 
-  /// Makes an item ready, on the calling thread.
-  /// - Throws: `Failure(.invalidArgument)` for one that the model does not take, `.unsupported` for a modality.
-  func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia
+  /// Makes an item ready, on the calling thread. One for which the terms have no room is refused as early as its length
+  /// or size is known.
+  /// - Throws: `Failure(.invalidArgument)` for one that the model does not take, `.unsupported` for a modality or beyond
+  ///   a limit, `.contextFull` for too many rows, and what interrupts it.
+  func prepare(_ item: MediaItem, _ terms: MediaTerms) throws(Failure) -> any PreparedMedia
 
   /// Begins to encode.
   ///
-  /// - Parameter rows: [rowCount, hidden_size]; the caller keeps them until the run is over.
-  /// - Throws: `Failure(.outOfMemory)`.
+  /// - Parameters:
+  ///   - rows: [rowCount, hidden_size]; the caller keeps them until the run is over.
+  ///   - interruption: asked while the run makes portions ready.
+  /// - Throws: `Failure(.outOfMemory)`, and what interrupts it.
   func begin(
-    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
+    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption
   ) throws(Failure) -> any EncodingRun
 }
 

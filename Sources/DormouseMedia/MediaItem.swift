@@ -28,17 +28,31 @@ public protocol Film: Sendable {
   var height: Int { get }
 
   /// - Parameter numbers: of frames, ascending.
-  func frames(_ numbers: [Int]) throws(Failure) -> [RGBImage]
+  func frames(_ numbers: [Int], _ interruption: Interruption) throws(Failure) -> [RGBImage]
 
   /// A hash of everything that its frames depend on.
-  func contentHash() throws(Failure) -> ContentHash
+  func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash
+
+  /// The same under tighter limits; see `MediaItem.limited`.
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Film
 }
 
 /// Samples, decoded when they are asked for. Thread: one call at a time.
 public protocol Sound: Sendable {
+  /// Seconds that it lasts: exactly where its samples are there, else about as long as its file tells; 0: unknown.
+  var seconds: Double { get }
+
+  /// Samples of one channel at `rate` samples a second, where their number is known before they are made.
+  func exactSampleCount(rate: Int, kernels: Kernels) throws(Failure) -> Int?
+
   /// One channel at `rate` samples a second.
-  func samples(rate: Int, kernels: Kernels) throws(Failure) -> [Float]
+  /// - Parameter limit: samples that are wanted at most: a longer sound may end anywhere behind them.
+  /// - Throws: `Failure(.outOfMemory)` where the terms' budget has no room for them, and what interrupts it.
+  func samples(rate: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms) throws(Failure) -> SoundSamples
 
   /// A hash of everything that its samples depend on.
-  func contentHash() throws(Failure) -> ContentHash
+  func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash
+
+  /// The same under tighter limits; see `MediaItem.limited`.
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Sound
 }

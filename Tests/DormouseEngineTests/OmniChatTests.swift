@@ -74,7 +74,7 @@ import Testing
     /// The largest number of frames in memory at a time.
     let largestCount = Locked(0)
 
-    func frames(_ numbers: [Int]) throws(Failure) -> [RGBImage] {
+    func frames(_ numbers: [Int], _ interruption: Interruption) throws(Failure) -> [RGBImage] {
       largestCount.withLock { $0 = max($0, numbers.count) }
       var images: [RGBImage] = []
       for number in numbers {
@@ -84,7 +84,9 @@ import Testing
       return images
     }
 
-    func contentHash() throws(Failure) -> ContentHash { ContentHash([UInt8(truncatingIfNeeded: frameCount), 1, 2, 3]) }
+    func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash {
+      ContentHash([UInt8(truncatingIfNeeded: frameCount), 1, 2, 3])
+    }
   }
 
   /// Half a minute is sampled, scaled and encoded chunk by chunk: an event after each, and no more memory than the plan,

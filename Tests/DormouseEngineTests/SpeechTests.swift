@@ -1,4 +1,5 @@
 @testable import DormouseEngine
+import DormouseKernels
 import DormouseMedia
 import DormouseSupport
 import Testing
@@ -262,6 +263,34 @@ import Testing
     #expect(failure?.status == .cancelled && failure?.message == "the transcriber was cancelled")
   }
 
+  @Test func timeLimitsCountFromTheCall() throws {
+    let transcriber = try Self.open()
+    let failure = #expect(throws: Failure.self) {
+      _ = try transcriber.run(try Self.voice(16000 * 600, seed: 5), configuration: #"{"time_limit": 0.01}"#) { _ in 0 }
+    }
+    #expect(failure == Failure(.timedOut, "time_limit of 0.01 s passed before the work was done"))
+    #expect(try transcriber.run(try Self.voice(16000, seed: 4), configuration: #"{"time_limit": 600}"#) { _ in 0 } == 0)
+  }
+
+  /// Samples that are made for a transcription count beside its working memory.
+  @Test func samplesKeepToTheMemoryLimit() throws {
+    let path = Fixtures.path("Fixtures/whisper/good-multilingual")
+    var options = EngineOptions()
+    options.threadCount = 2
+    let plan = try WhisperFolder(path).plan(threadCount: 2, kernels: Kernels.selected())
+    options.memoryLimit = UInt64(plan.totalByteCount) + 200_000
+    let transcriber = try Transcriber(path: path, options: options)
+    func run(_ count: Int) throws {
+      var sound = try HeldSound(channelCount: 1, rate: 48000)
+      try Sounds.voice(count, seed: 1).withUnsafeBufferPointer { try sound.append($0) }
+      _ = try transcriber.run(.audio(sound), configuration: nil) { _ in 0 }
+    }
+    try run(140_000)
+    let failure = #expect(throws: Failure.self) { try run(160_000) }
+    #expect(failure?.status == .outOfMemory && failure?.message.hasPrefix("the samples of a sound: ") == true)
+    try run(140_000)
+  }
+
   @Test(arguments: [
     (#"{"language": "xx"}"#, #"language "xx" is unknown"#),
     (#"{"task": "sing"}"#, #"task is "sing"; expected transcribe or translate"#),
@@ -269,6 +298,7 @@ import Testing
     (#"{"temperature": []}"#, "0 temperatures"), (#"{"beams": 5}"#, "beams is not a known member"),
     (#"{"logprob_threshold": null}"#, "needs one for the mean log probability"), ("[]", "config_json"),
     (#"{"seed": 0.5}"#, "seed is 0.5"), (#"{"timestamps": 1}"#, "timestamps is 1"),
+    (#"{"time_limit": 0}"#, "time_limit is 0"),
   ])
   func badConfigurations(json: String, fragment: String) throws {
     let item = try Self.voice(16000, seed: 1)

@@ -49,7 +49,7 @@ import Testing
     #expect(encoder.placeholder(of: .image) == "<|media_pad|>")
     #expect(encoder.placeholder(of: .video) == "<|kimi_k25_video_placeholder|>")
     #expect(encoder.placeholder(of: .audio) == "<sound>" && encoder.paddingTokens(of: .audio) == ["<sound>"])
-    let picture = try encoder.prepare(.image(try Pictures.image(50, 37, seed: 1)))
+    let picture = try encoder.prepare(.image(try Pictures.image(50, 37, seed: 1)), MediaTerms())
     #expect(picture.modality == .image && picture.rowCount == 12)
     // One running total over both towers.
     let found = reports.withLock { $0 }

@@ -110,9 +110,9 @@ import Testing
   // MARK: - Sounds and options
 
   static func message(
-    _ model: Whisper, _ samples: [Float], _ options: WhisperOptions, isCancelled: () -> Bool = { false }
+    _ model: Whisper, _ samples: [Float], _ options: WhisperOptions, interruption: Interruption = .never
   ) -> String {
-    AudioFeatureTests.message { _ = try WhisperTests.transcribe(model, samples, options, isCancelled: isCancelled) }
+    AudioFeatureTests.message { _ = try WhisperTests.transcribe(model, samples, options, interruption: interruption) }
   }
 
   @Test func sounds() throws {

@@ -120,21 +120,16 @@ import Testing
 
   @Test func cancelsAnywhere() throws {
     let model = try WhisperTests.open("good-multilingual")
-    var calls = 0
-    _ = try WhisperTests.transcribe(model, Self.samples, Self.options) {
-      calls += 1
-      return false
-    }
-    #expect(calls > 50)
-    for limit in [1, 2, 3, 4, 6, 20, calls] {
-      var asked = 0
+    let counter = Asked()
+    _ = try WhisperTests.transcribe(model, Self.samples, Self.options, interruption: counter.interruption())
+    #expect(counter.count > 50)
+    for limit in [1, 2, 3, 4, 6, 20, counter.count] {
+      let asked = Asked()
       let message = AudioFeatureTests.message {
-        _ = try WhisperTests.transcribe(model, Self.samples, Self.options) {
-          asked += 1
-          return asked == limit
-        }
+        _ = try WhisperTests.transcribe(
+          model, Self.samples, Self.options, interruption: asked.interruption(at: limit))
       }
-      #expect(message.hasSuffix("was cancelled") && asked == limit, "\(limit): \(message)")
+      #expect(message == "too late" && asked.count == limit, "\(limit): \(message)")
     }
   }
 

@@ -14,9 +14,11 @@ import Testing
     let count = model.configuration.encoder.windowFrameCount * model.configuration.encoder.melBinCount
     var features = [Float](repeating: .nan, count: count)
     try Sounds.voice(chunk - 4321, seed: 9).withUnsafeBufferPointer { samples in
-      try features.withUnsafeMutableBufferPointer { try WhisperSound(samples, model).features(from: 0, into: $0) }
+      try features.withUnsafeMutableBufferPointer {
+        try WhisperSound(samples, model, .never).features(from: 0, into: $0)
+      }
     }
-    try encoder.run(features, count: model.configuration.encoder.sourcePositions, isCancelled: { false })
+    try encoder.run(features, count: model.configuration.encoder.sourcePositions, interruption: .never)
     encoder.finish(model.configuration.encoder.sourcePositions)
     return encoder
   }
@@ -41,7 +43,7 @@ import Testing
     let decoder = try WhisperDecoder(
       model.configuration, model.weights.decoder, pool: model.pool, kernels: model.kernels)
     let encoder = try Self.hear(model)
-    try decoder.listen(to: encoder.blocks, isCancelled: { false })
+    try decoder.listen(to: encoder.blocks, interruption: .never)
     let ids = try golden.integers("input_ids")
     let expected = try golden.floats("logits")
     let vocabulary = model.configuration.vocabularySize

@@ -71,11 +71,11 @@ import Testing
   }
 
   static func transcribe(
-    _ model: Whisper, _ samples: [Float], _ options: WhisperOptions, isCancelled: () -> Bool = { false },
+    _ model: Whisper, _ samples: [Float], _ options: WhisperOptions, interruption: Interruption = .never,
     onSegment: (TranscriptSegment) -> Void = { _ in }
   ) throws -> Transcript {
     try samples.withUnsafeBufferPointer {
-      try model.transcribe($0, options: options, isCancelled: isCancelled, onSegment: onSegment)
+      try model.transcribe($0, options: options, interruption: interruption, onSegment: onSegment)
     }
   }
 

@@ -73,7 +73,9 @@ public final class LogMelSpectrogram: Sendable {
   }
 
   /// The greatest energy of a signal, found a block of frames at a time.
-  public func maximum(of signal: PaddedSignal, pool: ThreadPool) throws(Failure) -> Float {
+  public func maximum(
+    of signal: PaddedSignal, pool: ThreadPool, _ interruption: Interruption = .never
+  ) throws(Failure) -> Float {
     let size = configuration.featureSize
     let frameCount = configuration.frameCount(sampleCount: signal.count)
     let block = min(frameCount, Self.blockFrames * 32)
@@ -82,6 +84,7 @@ public final class LogMelSpectrogram: Sendable {
     let rows = buffer.bound(to: Float.self)
     var top = -Float.infinity
     for first in stride(from: 0, to: frameCount, by: max(block, 1)) {
+      try interruption.check()
       let frames = first..<min(first + block, frameCount)
       try energies(of: signal, frames: frames, pool: pool, into: rows)
       top = max(top, Self.maximum(UnsafeBufferPointer(rebasing: rows[..<(frames.count * size)])))

@@ -18,9 +18,7 @@ public struct Resampler {
   private let outputStep: Int
   /// Input samples on either side of the output's place that may count.
   private let reach: Int
-  /// [outputStep, tapCount]: the weights of each phase.
-  private let table: AlignedBuffer
-  private let weights: UnsafePointer<Float>
+  private let weights: ResamplerWeights
   /// Input samples from the first one on that the next output needs.
   private var pending: [Float]
   /// The next output's place: `position + phase / outputStep` input samples.
@@ -31,17 +29,11 @@ public struct Resampler {
   private var outputCount = 0
 
   public static let rateRange = 1000...768_000
-  /// Zeroes of the sinc on either side.
-  private static let zeroCount = 64.0
   private static let rolloff = 0.9475937167399596
-  private static let beta = 14.769656459379492
-  /// Weights of all phases at most: 32 MiB.
-  private static let tableLimit = 1 << 23
 
   private var tapCount: Int { 2 * reach + 2 }
 
-  /// - Throws: `Failure(.invalidArgument)` for a rate out of range, `Failure(.unsupported)` for two rates whose ratio
-  ///   has too many phases, `Failure(.outOfMemory)`.
+  /// - Throws: `Failure(.invalidArgument)` for a rate out of range, `Failure(.outOfMemory)`.
   public init(from inputRate: Int, to outputRate: Int, kernels: Kernels) throws(Failure) {
     for rate in [inputRate, outputRate] where !Self.rateRange.contains(rate) {
       throw Failure(
@@ -55,22 +47,9 @@ public struct Resampler {
     self.kernels = kernels
     inputStep = inputRate / common
     outputStep = outputRate / common
-    reach = Int((Self.zeroCount / cutoff).rounded(.up)) + 1
-    let count = outputStep * (2 * reach + 2)
-    guard count <= Self.tableLimit else {
-      throw Failure(
-        .unsupported, "resampling from \(inputRate) to \(outputRate) Hz: \(outputStep) phases are too many")
-    }
-    table = try AlignedBuffer(byteCount: count * MemoryLayout<Float>.stride, for: "a resampler's weights")
-    let values = table.bound(to: Float.self)
-    guard let base = values.baseAddress else { throw Failure(.internalError, "a resampler's weights: no memory") }
-    weights = UnsafePointer(base)
+    reach = Int((ResamplerKernel.zeroCount / cutoff).rounded(.up)) + 1
+    weights = try ResamplerWeights(reach: reach, phaseCount: outputStep, cutoff: cutoff)
     pending = [Float](repeating: 0, count: reach)
-    for index in 0..<count {
-      let (phase, tap) = index.quotientAndRemainder(dividingBy: 2 * reach + 2)
-      let distance = (Double(tap - reach) - Double(phase) / Double(outputStep)) * cutoff
-      values[index] = Float(Self.weight(distance) * cutoff)
-    }
   }
 
   /// Outputs of a whole sound of `count` samples: its length at the other rate, rounded up.
@@ -132,7 +111,7 @@ public struct Resampler {
     pending.withUnsafeBufferPointer { samples in
       guard let base = samples.baseAddress else { return }
       while done < limit, position - start + tapCount <= samples.count {
-        output[written + done] = kernels.dot(base + (position - start), weights + phase * tapCount, count: tapCount)
+        output[written + done] = kernels.dot(base + (position - start), weights.row(phase), count: tapCount)
         let next = phase + inputStep
         position += next / outputStep
         phase = next % outputStep
@@ -144,42 +123,46 @@ public struct Resampler {
     return done
   }
 
-  private static func weight(_ distance: Double) -> Double {
-    guard abs(distance) < zeroCount else { return 0 }
-    let place = distance / zeroCount
-    let window = besselI0(beta * (1 - place * place).squareRoot()) / besselI0(beta)
-    return distance == 0 ? window : sin(Double.pi * distance) / (Double.pi * distance) * window
-  }
-
-  /// The modified Bessel function of the first kind and order 0, by its power series.
-  private static func besselI0(_ x: Double) -> Double {
-    var (sum, term) = (1.0, 1.0)
-    for k in 1...200 {
-      term *= (x / Double(2 * k)) * (x / Double(2 * k))
-      sum += term
-      if term < sum * 1e-17 { break }
-    }
-    return sum
-  }
-
   private static func greatestCommonDivisor(_ a: Int, _ b: Int) -> Int {
     b == 0 ? a : greatestCommonDivisor(b, a % b)
   }
 }
 
 extension Resampler {
+  /// Outputs that are made without a look at whether anybody waits.
+  private static let outputsBetweenLooks = 1 << 16
+
   /// A whole sound at the other rate.
-  mutating func all(_ samples: [Float]) throws(Failure) -> [Float] {
-    var output = [Float](repeating: 0, count: try totalCount(samples.count))
+  mutating func all(_ samples: [Float], _ terms: MediaTerms) throws(Failure) -> SoundSamples {
+    var result = try SoundSamples(expecting: try totalCount(samples.count), budget: terms.budget)
+    let pieceCount = max(1, min(Self.pieceCount, Self.outputsBetweenLooks / max(1, outputRate / inputRate)))
+    var output: [Float] = []
+    for start in stride(from: 0, to: samples.count, by: pieceCount) {
+      try terms.interruption.check()
+      let piece = samples[start..<min(start + pieceCount, samples.count)]
+      try write(&output, count: try outputCount(appending: piece.count), to: &result) {
+        (resampler, output) throws(Failure) in
+        try piece.withUnsafeBufferPointer { (piece) throws(Failure) in try resampler.append(piece, into: output) }
+      }
+    }
+    try write(&output, count: try finalCount(), to: &result) { (resampler, output) throws(Failure) in
+      try resampler.finish(into: output)
+    }
+    return result
+  }
+
+  /// Appends what `make` writes, `count` outputs, by way of `output`.
+  private mutating func write(
+    _ output: inout [Float], count: Int, to result: inout SoundSamples,
+    _ make: (inout Resampler, UnsafeMutableBufferPointer<Float>) throws(Failure) -> Int
+  ) throws(Failure) {
+    if output.count < count { output = [Float](repeating: 0, count: count) }
     let outcome: Result<Void, Failure> = output.withUnsafeMutableBufferPointer { output in
       Result { () throws(Failure) in
-        let written = try samples.withUnsafeBufferPointer { (samples) throws(Failure) in
-          try append(samples, into: output)
-        }
-        _ = try finish(into: UnsafeMutableBufferPointer(rebasing: output[written...]))
+        let written = try make(&self, output)
+        try result.append(UnsafeBufferPointer(rebasing: output[..<written]))
       }
     }
     try outcome.get()
-    return output
   }
 }

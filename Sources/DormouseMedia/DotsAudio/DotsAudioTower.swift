@@ -35,8 +35,16 @@ public final class DotsAudioTower: SoundTower {
 
   public func tokenCount(sampleCount: Int) throws(Failure) -> Int { try folder.tokenCount(sampleCount: sampleCount) }
 
+  var windowSampleCount: Int { folder.features.chunkSampleCount }
+
+  func windowRowCount(sampleCount: Int) -> Int {
+    CheckedSize.ceilingQuotient(sampleCount, configuration.samplesPerRow)
+  }
+
+  var maximumSampleCount: Int? { nil }
+
   func begin(
-    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>
+    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption = .never
   ) throws(Failure) -> any EncodingRun {
     try DotsAudioRun(self, samples, into: rows)
   }

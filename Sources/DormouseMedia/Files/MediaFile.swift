@@ -10,12 +10,18 @@ public final class MediaFile {
   private let stop: Stop
   private var handle: OpaquePointer?
 
-  /// - Parameter name: what sentences call the file.
+  /// - Parameters:
+  ///   - name: what sentences call the file.
+  ///   - interruption: asked between packets and while bytes are read, on the calling thread, as long as no call has one
+  ///     of its own.
   /// - Throws: `Failure(.unsupported)` where the media library is missing, and beyond a limit.
-  public init(_ source: MediaSource, name: String, options: MediaFileOptions = MediaFileOptions()) throws(Failure) {
+  public init(
+    _ source: MediaSource, name: String, options: MediaFileOptions = MediaFileOptions(),
+    _ interruption: Interruption = .never
+  ) throws(Failure) {
     library = try MediaLibrary.loaded()
     self.source = source
-    stop = Stop(options.isCancelled)
+    stop = Stop(interruption)
     try open(name, options.inC)
   }
 
@@ -37,6 +43,9 @@ public final class MediaFile {
       }
     }
   }
+
+  /// Asks for another caller from here on.
+  public func watch(_ interruption: Interruption) { stop.interruption = interruption }
 
   /// What the file is; reads the packets of a film, and decodes a picture.
   public func probe() throws(Failure) -> MediaDescription {
@@ -122,17 +131,18 @@ public final class MediaFile {
     error.struct_size = UInt32(MemoryLayout<dormouse_error>.size)
     let status = call(&error)
     guard status < 0 else { return }
+    if status == Status.cancelled.rawValue, let failure = stop.interruption.failure { throw failure }
     let message = withUnsafeBytes(of: &error.message) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     throw Failure(Status(rawValue: status) ?? .internalError, message)
   }
 }
 
 /// Whether somebody wants the work to stop, for a function of C to ask.
-private final class Stop: Sendable {
-  private let ask: (@Sendable () -> Bool)?
-  var isWanted: Bool { ask?() ?? false }
+private final class Stop {
+  var interruption: Interruption
+  var isWanted: Bool { interruption.failure != nil }
 
-  init(_ ask: (@Sendable () -> Bool)?) { self.ask = ask }
+  init(_ interruption: Interruption) { self.interruption = interruption }
 }
 
 /// A closure that takes pieces, for functions of C to call, and what it has thrown.

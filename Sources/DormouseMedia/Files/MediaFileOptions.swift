@@ -1,6 +1,6 @@
 import CDormouseMedia
 
-/// What a media file may cost, and who may stop the work; 0 is the media library's default (dormouse_media.h).
+/// What a media file may cost; 0 is the media library's default (dormouse_media.h).
 public struct MediaFileOptions: Sendable {
   /// Threads of a decoder.
   public var threadCount: UInt32 = 0
@@ -16,8 +16,6 @@ public struct MediaFileOptions: Sendable {
   public var secondLimit = 0.0
   /// Seconds that one call may take.
   public var timeLimit = 0.0
-  /// Whether to stop; asked between packets, on the calling thread.
-  public var isCancelled: (@Sendable () -> Bool)?
 
   public init() {}
 

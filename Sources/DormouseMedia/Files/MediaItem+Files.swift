@@ -9,6 +9,8 @@ final class FileFilm: Film {
   let width: Int
   let height: Int
   private let source: MediaSource
+  private let name: String
+  private let options: MediaFileOptions
   private let file: Locked<Opened>
 
   /// A decoder has one caller at a time.
@@ -16,12 +18,13 @@ final class FileFilm: Film {
     let file: MediaFile
   }
 
-  init(_ source: MediaSource, name: String, options: MediaFileOptions) throws(Failure) {
-    let file = try MediaFile(source, name: name, options: options)
+  init(
+    _ source: MediaSource, name: String, options: MediaFileOptions, _ interruption: Interruption
+  ) throws(Failure) {
+    let file = try MediaFile(source, name: name, options: options, interruption)
     let description = try file.probe()
-    guard description.width > 0, description.frameCount > 0 else {
-      throw Failure(.invalidArgument, "\(name): a file of format \(description.format) has no frames")
-    }
+    // Where there are none, the library says why.
+    if description.frameCount == 0 { try file.frames([0]) { _ in false } }
     let times = try file.timestamps()
     frameCount = times.count
     timestamps = times
@@ -30,12 +33,15 @@ final class FileFilm: Film {
     width = description.width
     height = description.height
     self.source = source
+    self.name = name
+    self.options = options
     self.file = Locked(Opened(file: file))
   }
 
-  func frames(_ numbers: [Int]) throws(Failure) -> [RGBImage] {
+  func frames(_ numbers: [Int], _ interruption: Interruption) throws(Failure) -> [RGBImage] {
     let outcome: Result<[RGBImage], Failure> = file.withLock { opened in
-      Result { () throws(Failure) in
+      opened.file.watch(interruption)
+      return Result { () throws(Failure) in
         var images: [RGBImage] = []
         try opened.file.frames(numbers) { (frame) throws(Failure) in
           images.append(try RGBImage(width: frame.width, height: frame.height, bytes: Array(frame.bytes)))
@@ -48,55 +54,80 @@ final class FileFilm: Film {
   }
 
   /// Of the file's bytes.
-  func contentHash() throws(Failure) -> ContentHash { try source.contentHash() }
+  func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash {
+    try source.contentHash(name, interruption)
+  }
+
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Film {
+    try FileFilm(source, name: name, options: options.tightened(by: limits), interruption)
+  }
 }
 
 /// A sound in a file, decoded when it is asked for.
 final class FileSound: Sound {
+  let seconds: Double
   private let source: MediaSource
   private let name: String
   private let options: MediaFileOptions
 
-  init(_ source: MediaSource, name: String, options: MediaFileOptions) throws(Failure) {
-    let description = try MediaFile(source, name: name, options: options).probe()
+  init(
+    _ source: MediaSource, name: String, options: MediaFileOptions, _ interruption: Interruption
+  ) throws(Failure) {
+    let description = try MediaFile(source, name: name, options: options, interruption).probe()
     guard description.channelCount > 0 else {
-      throw Failure(.invalidArgument, "\(name): a file of format \(description.format) has no sound")
+      throw Failure(.invalidArgument, "\(name): the file has no sound that can be heard")
     }
+    seconds = description.soundDuration
     self.source = source
     self.name = name
     self.options = options
   }
 
-  func samples(rate: Int, kernels: Kernels) throws(Failure) -> [Float] {
-    var samples: [Float] = []
-    try MediaFile(source, name: name, options: options).samples(rate: UInt32(clamping: rate)) { piece in
-      samples.append(contentsOf: piece)
-      return true
+  func exactSampleCount(rate: Int, kernels: Kernels) throws(Failure) -> Int? { nil }
+
+  func samples(
+    rate: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms
+  ) throws(Failure) -> SoundSamples {
+    // What the file tells may be off by what its coder adds at both ends.
+    let told = Int(clamping: Int64(min(seconds + 1, 1e9) * Double(rate)))
+    var samples = try SoundSamples(expecting: limit.map { min(told, $0) } ?? told, budget: terms.budget)
+    let file = try MediaFile(source, name: name, options: options, terms.interruption)
+    try file.samples(rate: UInt32(clamping: rate)) { (piece) throws(Failure) in
+      try samples.append(piece)
+      return limit.map { samples.values.count <= $0 } ?? true
     }
     return samples
   }
 
   /// Of the file's bytes.
-  func contentHash() throws(Failure) -> ContentHash { try source.contentHash() }
+  func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash {
+    try source.contentHash(name, interruption)
+  }
+
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Sound {
+    try FileSound(source, name: name, options: options.tightened(by: limits), interruption)
+  }
 }
 
 extension MediaItem {
   /// Reads a file: a picture is decoded, a film or a sound is opened.
-  /// - Parameter name: what sentences call the file.
+  /// - Parameters:
+  ///   - name: what sentences call the file.
+  ///   - interruption: asked while the file is read and its picture decoded.
   /// - Throws: `Failure(.unsupported)` where the media library is missing, what it says of the file, and
   ///   `.invalidArgument` for a file that has nothing of the modality.
   public init(
     _ source: MediaSource, as modality: Modality, name: String, options: MediaFileOptions = MediaFileOptions(),
-    framesPerSecond: Double? = nil
+    framesPerSecond: Double? = nil, _ interruption: Interruption = .never
   ) throws(Failure) {
     switch modality {
     case .image:
-      let picture = try MediaFile(source, name: name, options: options).picture()
+      let picture = try MediaFile(source, name: name, options: options, interruption).picture()
       self = .image(try RGBImage(width: picture.width, height: picture.height, bytes: picture.bytes))
     case .video:
-      self = .video(try FileFilm(source, name: name, options: options), framesPerSecond: framesPerSecond)
+      self = .video(try FileFilm(source, name: name, options: options, interruption), framesPerSecond: framesPerSecond)
     case .audio:
-      self = .audio(try FileSound(source, name: name, options: options))
+      self = .audio(try FileSound(source, name: name, options: options, interruption))
     }
   }
 }
@@ -104,13 +135,19 @@ extension MediaItem {
 extension MediaSource {
   private static let pieceByteCount = 1 << 20
 
-  fileprivate func contentHash() throws(Failure) -> ContentHash {
+  fileprivate func contentHash(_ name: String, _ interruption: Interruption) throws(Failure) -> ContentHash {
     var hash = BLAKE2b()
     switch self {
-    case .bytes(let buffer): hash.update(UnsafeRawBufferPointer(buffer.bytes))
+    case .bytes(let buffer):
+      let bytes = UnsafeRawBufferPointer(buffer.bytes)
+      for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
+        try interruption.check()
+        hash.update(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + Self.pieceByteCount, bytes.count)]))
+      }
     case .file(let rooted):
-      let file = try File(path: rooted.path)
+      let file = try File(path: rooted.path, name: name)
       for start in stride(from: 0, to: file.size, by: Self.pieceByteCount) {
+        try interruption.check()
         hash.update(try file.read(at: start, count: min(Self.pieceByteCount, file.size - start)))
       }
     }

@@ -26,16 +26,18 @@ public struct ImageProcessor: Sendable {
   /// - Throws: `Failure(.invalidArgument)` for a picture that the model refuses or a buffer of another size,
   ///   `.outOfMemory`.
   public func process(
-    _ image: RGBImage, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool
+    _ image: RGBImage, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool,
+    _ interruption: Interruption = .never
   ) throws(Failure) {
-    try process([image], into: patches, pool: pool)
+    try process([image], into: patches, pool: pool, interruption)
   }
 
   /// Writes the patches of frames of one size, one frame after another: [frames, grid.height * grid.width, 3,
   /// patchSize, patchSize].
   /// - Throws: as `process(_:into:pool:)` of one picture; `.invalidArgument` also for frames of several sizes.
   func process(
-    _ frames: [RGBImage], rule: ResizeRule? = nil, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool
+    _ frames: [RGBImage], rule: ResizeRule? = nil, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool,
+    _ interruption: Interruption = .never
   ) throws(Failure) {
     guard let first = frames.first else { return }
     let plan = try (rule ?? configuration.rule).plan(
@@ -59,7 +61,9 @@ public struct ImageProcessor: Sendable {
           .invalidArgument,
           "frame \(index) has \(frame.width) x \(frame.height) pixels and the first \(first.width) x \(first.height)")
       }
-      try frame.withBytes { (bytes) throws(Failure) in try resampler.run(bytes, into: pixels, pool: pool) }
+      try frame.withBytes { (bytes) throws(Failure) in
+        try resampler.run(bytes, into: pixels, pool: pool, interruption)
+      }
       cut(pixels, plan, grid, into: target + index * (expected / frames.count), pool)
     }
     withExtendedLifetime(scaled) {}

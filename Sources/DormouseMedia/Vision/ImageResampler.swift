@@ -11,6 +11,8 @@ struct ImageResampler {
 
   /// Rows of a task.
   private static let rowBlock = 16
+  /// Pixels that are scaled without a look at whether anybody waits.
+  private static let stripePixels = 1 << 22
 
   /// - Parameters:
   ///   - source, result: sides from 1 to `RGBImage.maximumSide`. An axis that keeps its length is not touched.
@@ -44,26 +46,30 @@ struct ImageResampler {
   ///   - pixels: [source.height, source.width, 3].
   ///   - output: [result.height, result.width, 3].
   /// - Throws: `Failure(.outOfMemory)`.
-  func run(_ pixels: UnsafePointer<UInt8>, into output: UnsafeMutablePointer<UInt8>, pool: ThreadPool) throws(Failure) {
+  func run(
+    _ pixels: UnsafePointer<UInt8>, into output: UnsafeMutablePointer<UInt8>, pool: ThreadPool,
+    _ interruption: Interruption = .never
+  ) throws(Failure) {
     switch (horizontal, vertical) {
     case (nil, nil): output.update(from: pixels, count: source.width * source.height * 3)
-    case (let axis?, nil): scaleRows(pixels, axis, into: output, pool)
-    case (nil, let axis?): try scaleColumns(pixels, axis, into: output, pool)
+    case (let axis?, nil): try scaleRows(pixels, axis, into: output, pool, interruption)
+    case (nil, let axis?): try scaleColumns(pixels, axis, into: output, pool, interruption)
     case (let first?, let second?):
       let between = try AlignedBuffer(
         byteCount: source.height * result.width * 3, isZeroed: false, for: "a picture scaled along its rows")
       guard let memory = between.bound(to: UInt8.self).baseAddress else { return }
-      scaleRows(pixels, first, into: memory, pool)
-      try scaleColumns(memory, second, into: output, pool)
+      try scaleRows(pixels, first, into: memory, pool, interruption)
+      try scaleColumns(memory, second, into: output, pool, interruption)
       withExtendedLifetime(between) {}
     }
   }
 
   /// [source.height, source.width, 3] to [source.height, result.width, 3].
   private func scaleRows(
-    _ pixels: UnsafePointer<UInt8>, _ axis: ResampleAxis, into output: UnsafeMutablePointer<UInt8>, _ pool: ThreadPool
-  ) {
-    forEachRow(source.height, pool) { row, _ in
+    _ pixels: UnsafePointer<UInt8>, _ axis: ResampleAxis, into output: UnsafeMutablePointer<UInt8>, _ pool: ThreadPool,
+    _ interruption: Interruption
+  ) throws(Failure) {
+    try forEachRow(source.height, width: source.width, pool, interruption) { row, _ in
       axis.weights.withUnsafeBufferPointer { weights in
         guard let weights = weights.baseAddress else { return }
         scaleRow(pixels + row * source.width * 3, axis, weights, output + row * result.width * 3)
@@ -94,14 +100,16 @@ struct ImageResampler {
 
   /// [source.height, result.width, 3] to [result.height, result.width, 3].
   private func scaleColumns(
-    _ pixels: UnsafePointer<UInt8>, _ axis: ResampleAxis, into output: UnsafeMutablePointer<UInt8>, _ pool: ThreadPool
+    _ pixels: UnsafePointer<UInt8>, _ axis: ResampleAxis, into output: UnsafeMutablePointer<UInt8>, _ pool: ThreadPool,
+    _ interruption: Interruption
   ) throws(Failure) {
     let width = result.width * 3
     let sums = try AlignedBuffer(
       byteCount: CheckedSize.product(pool.threadCount, width, 4, of: "the memory to scale a picture"),
       isZeroed: false, for: "the sums of a picture's columns")
     guard let memory = sums.bound(to: Int32.self).baseAddress else { return }
-    forEachRow(result.height, pool) { row, worker in
+    let reached = source.height / max(result.height, 1) + 1
+    try forEachRow(result.height, width: result.width * reached, pool, interruption) { row, worker in
       let own = memory + worker * width
       own.update(repeating: Int32(1) &<< (axis.precision &- 1), count: width)
       for k in 0..<axis.counts[row] {
@@ -115,9 +123,20 @@ struct ImageResampler {
     withExtendedLifetime(sums) {}
   }
 
-  private func forEachRow(_ count: Int, _ pool: ThreadPool, _ body: (_ row: Int, _ worker: Int) -> Void) {
-    pool.run(CheckedSize.ceilingQuotient(count, Self.rowBlock)) { task, worker in
-      for row in task * Self.rowBlock..<min((task + 1) * Self.rowBlock, count) { body(row, worker) }
+  /// Asks between stripes of rows, each of about as many pixels.
+  /// - Parameter width: pixels that a row is made of.
+  private func forEachRow(
+    _ count: Int, width: Int, _ pool: ThreadPool, _ interruption: Interruption,
+    _ body: (_ row: Int, _ worker: Int) -> Void
+  ) throws(Failure) {
+    let stripe = max(1, Self.stripePixels / max(width, 1) / Self.rowBlock) * Self.rowBlock
+    for first in stride(from: 0, to: count, by: stripe) {
+      try interruption.check()
+      let rows = first..<min(first + stripe, count)
+      pool.run(CheckedSize.ceilingQuotient(rows.count, Self.rowBlock)) { task, worker in
+        let start = rows.lowerBound + task * Self.rowBlock
+        for row in start..<min(start + Self.rowBlock, rows.upperBound) { body(row, worker) }
+      }
     }
   }
 

@@ -29,11 +29,12 @@ public struct VideoProcessor: Sendable {
   /// - Throws: `Failure(.invalidArgument)` for another number of frames, frames of other sizes, or a buffer of another
   ///   size; `.outOfMemory`.
   public func process(
-    _ images: [RGBImage], of chunk: VideoPlan.Chunk, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool
+    _ images: [RGBImage], of chunk: VideoPlan.Chunk, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool,
+    _ interruption: Interruption = .never
   ) throws(Failure) {
     guard images.count == chunk.frames.count else {
       throw Failure(.invalidArgument, "a chunk of \(chunk.frames.count) frames was given \(images.count)")
     }
-    try frames.process(images, rule: chunk.rule, into: patches, pool: pool)
+    try frames.process(images, rule: chunk.rule, into: patches, pool: pool, interruption)
   }
 }

@@ -34,23 +34,23 @@ public final class VisionEncoder: MediaEncoder {
     modality == .video ? names.videoPaddings : [names.image]
   }
 
-  public func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia {
+  public func prepare(_ item: MediaItem, _ terms: MediaTerms) throws(Failure) -> any PreparedMedia {
     switch (item, videos) {
-    case (.image(let image), _): return try prepare(image)
-    case (.video(let film, let rate), let videos?): return try prepare(film, videos.sampled(rate))
+    case (.image(let image), _): return try prepare(image, terms)
+    case (.video(let film, let rate), let videos?): return try prepare(film, videos.sampled(rate), terms)
     default: throw Failure(.unsupported, "this model takes no parts of type \(item.modality.rawValue)")
     }
   }
 
   public func begin(
-    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
+    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption
   ) throws(Failure) -> any EncodingRun {
     switch prepared {
     case let picture as PreparedPicture:
       return VisionRun(tower: tower, rows: rows) { (index) throws(Failure) in index == 0 ? picture.portion : nil }
     case let film as PreparedFilm:
       return VisionRun(tower: tower, rows: rows) { [pool = tower.pool] (index) throws(Failure) in
-        try film.portion(index, pool)
+        try film.portion(index, pool, interruption)
       }
     default: throw Failure(.internalError, "a tower for pictures was given something else")
     }
@@ -58,31 +58,39 @@ public final class VisionEncoder: MediaEncoder {
 
   // MARK: - Preparing
 
-  private func prepare(_ image: RGBImage) throws(Failure) -> PreparedPicture {
+  private func prepare(_ image: RGBImage, _ terms: MediaTerms) throws(Failure) -> PreparedPicture {
     let grid = try images.configuration.grid(width: image.width, height: image.height)
+    let tokenCount = try tower.tokenCount([grid])
+    try terms.checkRows(tokenCount)
     let byteCount = try CheckedSize.product(
       grid.patchCount(), images.patchWidth, MemoryLayout<Float>.stride, of: "the size of a picture's patches")
     let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of a picture")
-    try images.process(image, into: patches.bound(to: Float.self), pool: tower.pool)
+    try images.process(image, into: patches.bound(to: Float.self), pool: tower.pool, terms.interruption)
     var hash = BLAKE2b()
     withUnsafeBytes(of: (grid.height, grid.width)) { hash.update($0) }
     hash.update(UnsafeRawBufferPointer(patches.bytes))
     return PreparedPicture(
-      portion: VisionPortion(patches: patches, grid: grid, tokenCount: try tower.tokenCount([grid])),
+      portion: VisionPortion(patches: patches, grid: grid, tokenCount: tokenCount),
       contentHash: ContentHash(hash.finish()), scratchByteCount: try scratchByteCount(of: grid))
   }
 
-  private func prepare(_ film: any Film, _ videos: VideoProcessor) throws(Failure) -> PreparedFilm {
+  private func prepare(
+    _ film: any Film, _ videos: VideoProcessor, _ terms: MediaTerms
+  ) throws(Failure) -> PreparedFilm {
     let plan = try VideoPlan(
       videos.configuration, frameCount: film.frameCount, framesPerSecond: film.framesPerSecond, width: film.width,
       height: film.height, timestamps: film.timestamps)
     var (rows, scratch) = (0, 0)
+    let seen = plan.chunks.reduce(0) { $0 + $1.frames.count }
+    try terms.limits.checkOutput(
+      CheckedSize.product(seen, film.width, film.height, 3, of: "the pixels of a film's frames"))
     for chunk in plan.chunks {
       rows += try tower.tokenCount([chunk.grid])
       scratch = max(scratch, try scratchByteCount(of: chunk.grid))
     }
+    try terms.checkRows(rows)
     var hash = BLAKE2b()
-    withUnsafeBytes(of: try film.contentHash().value) { hash.update($0) }
+    withUnsafeBytes(of: try film.contentHash(terms.interruption).value) { hash.update($0) }
     for chunk in plan.chunks { withUnsafeBytes(of: chunk.grid) { hash.update($0) } }
     for chunk in plan.chunks { chunk.frames.withUnsafeBytes { hash.update($0) } }
     return PreparedFilm(
@@ -144,13 +152,17 @@ private struct PreparedFilm: PreparedMedia {
 
   func replacement(padding: String) -> String { plan.prompt(placeholder: padding) }
 
-  func portion(_ index: Int, _ pool: ThreadPool) throws(Failure) -> VisionPortion? {
+  func portion(
+    _ index: Int, _ pool: ThreadPool, _ interruption: Interruption
+  ) throws(Failure) -> VisionPortion? {
     guard plan.chunks.indices.contains(index) else { return nil }
     let chunk = plan.chunks[index]
     let byteCount = try CheckedSize.product(
       chunk.grid.patchCount(), videos.patchWidth, MemoryLayout<Float>.stride, of: "the size of a chunk's patches")
     let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of a film's chunk")
-    try videos.process(try film.frames(chunk.frames), of: chunk, into: patches.bound(to: Float.self), pool: pool)
+    try videos.process(
+      try film.frames(chunk.frames, interruption), of: chunk, into: patches.bound(to: Float.self), pool: pool,
+      interruption)
     return VisionPortion(patches: patches, grid: chunk.grid, tokenCount: chunk.tokenCount)
   }
 }

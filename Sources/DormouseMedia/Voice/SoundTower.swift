@@ -9,8 +9,35 @@ protocol SoundTower: Sendable {
   /// - Throws: `Failure(.invalidArgument)` for a sound that the tower does not take.
   func tokenCount(sampleCount: Int) throws(Failure) -> Int
 
+  /// Samples of a window, of which a sound is made up, and rows of one that has `sampleCount` of them: 0 for too few.
+  var windowSampleCount: Int { get }
+  func windowRowCount(sampleCount: Int) -> Int
+
+  /// Samples of a sound at most; nil: any number.
+  var maximumSampleCount: Int? { get }
+
   /// - Parameters:
   ///   - samples: mono, 16,000 a second, of finite numbers.
   ///   - rows: [tokenCount(sampleCount: samples.count), text hidden size]; the caller keeps them until the run is over.
-  func begin(_ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>) throws(Failure) -> any EncodingRun
+  ///   - interruption: asked while the whole sound is looked at.
+  func begin(
+    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption
+  ) throws(Failure) -> any EncodingRun
+}
+
+extension SoundTower {
+  /// Samples of the longest sound that makes `rows` rows at most.
+  func sampleCount(rows: Int) -> Int {
+    let size = windowSampleCount
+    let whole = windowRowCount(sampleCount: size)
+    guard whole > 0 else { return .max }
+    // Fewer samples never make more rows.
+    var (low, high) = (0, size)
+    while high - low > 1 {
+      let middle = low + (high - low) / 2
+      if windowRowCount(sampleCount: middle) <= rows % whole { low = middle } else { high = middle }
+    }
+    let (windows, isBeyond) = (rows / whole).multipliedReportingOverflow(by: size)
+    return isBeyond || windows > Int.max - low ? .max : windows + low
+  }
 }

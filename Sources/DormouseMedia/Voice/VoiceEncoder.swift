@@ -23,38 +23,78 @@ final class VoiceEncoder: MediaEncoder {
 
   func paddingTokens(of modality: Modality) -> [String] { [padding] }
 
-  func prepare(_ item: MediaItem) throws(Failure) -> any PreparedMedia {
+  func prepare(_ item: MediaItem, _ terms: MediaTerms) throws(Failure) -> any PreparedMedia {
     guard case .audio(let sound) = item else {
       throw Failure(.unsupported, "this model takes no parts of type \(item.modality.rawValue)")
     }
-    let samples = try sound.samples(rate: LogMelConfiguration.samplingRate, kernels: tower.kernels)
-    let rowCount = try tower.tokenCount(sampleCount: samples.count)
-    try Waveform.requireFinite(samples)
+    let limit = sampleLimit(terms)
+    try checkLength(of: sound, limit, terms)
+    let samples = try sound.samples(
+      rate: LogMelConfiguration.samplingRate, kernels: tower.kernels, limit: limit, terms)
+    if let limit, samples.values.count > limit { throw tooLong(nil, limit, terms) }
+    try terms.limits.checkOutput(samples.values.count * MemoryLayout<Float>.stride)
+    let rowCount = try tower.tokenCount(sampleCount: samples.values.count)
+    try terms.checkRows(rowCount)
+    try Waveform.requireFinite(samples.values)
     var hash = BLAKE2b()
-    samples.withUnsafeBytes { hash.update($0) }
+    samples.values.withUnsafeBytes { hash.update($0) }
     return PreparedSound(
       samples: samples, rowCount: rowCount, contentHash: ContentHash(hash.finish()), scratchByteCount: scratchByteCount)
   }
 
   func begin(
-    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>
+    _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption
   ) throws(Failure) -> any EncodingRun {
     guard let sound = prepared as? PreparedSound else {
       throw Failure(.internalError, "a tower for sounds was given something else")
     }
-    return try tower.begin(sound.samples, into: rows)
+    return try tower.begin(sound.samples.values, into: rows, interruption)
+  }
+
+  // MARK: - Length
+
+  /// Samples for which model and context have room; nil: any number.
+  private func sampleLimit(_ terms: MediaTerms) -> Int? {
+    [tower.maximumSampleCount, terms.rowLimit.map { tower.sampleCount(rows: $0) }].compactMap { $0 }.min()
+  }
+
+  /// Refuses a sound before it is decoded or brought to another rate.
+  private func checkLength(of sound: any Sound, _ limit: Int?, _ terms: MediaTerms) throws(Failure) {
+    guard let limit, limit < .max else { return }
+    let rate = LogMelConfiguration.samplingRate
+    if let count = try sound.exactSampleCount(rate: rate, kernels: tower.kernels) {
+      if count > limit { throw tooLong(Double(count) / Double(rate), limit, terms) }
+    } else if sound.seconds > Double(limit) / Double(rate) + Self.toldTolerance {
+      throw tooLong(sound.seconds, limit, terms)
+    }
+  }
+
+  /// Seconds by which a file may tell more than it has: what its coder adds at both ends.
+  private static let toldTolerance = 1.0
+
+  /// - Parameter seconds: of the sound, as far as they are known.
+  private func tooLong(_ seconds: Double?, _ limit: Int, _ terms: MediaTerms) -> Failure {
+    let rate = Double(LogMelConfiguration.samplingRate)
+    let found = seconds.map { "a sound of \($0) s" } ?? "a sound of more than \(Double(limit) / rate) s"
+    if let maximum = tower.maximumSampleCount, limit == maximum {
+      let most = maximum / LogMelConfiguration.samplingRate
+      return Failure(.invalidArgument, "\(found); the model takes \(most) s at most")
+    }
+    return Failure(
+      .contextFull,
+      "\(found); the session's context has room for \(terms.rowLimit ?? 0) tokens, \(Double(limit) / rate) s of sound")
   }
 }
 
 private struct PreparedSound: PreparedMedia {
   let modality = Modality.audio
   /// 16,000 a second.
-  let samples: [Float]
+  let samples: SoundSamples
   let rowCount: Int
   let contentHash: ContentHash
   let scratchByteCount: Int
 
-  var byteCount: Int { samples.count * MemoryLayout<Float>.stride }
+  var byteCount: Int { samples.values.count * MemoryLayout<Float>.stride }
 
   /// Templates write what stands around it.
   func replacement(padding: String) -> String { String(repeating: padding, count: rowCount) }

@@ -13,7 +13,10 @@ struct VoiceFeatures {
 
   /// - Parameter samples: 16,000 a second; at least one.
   /// - Throws: `Failure(.outOfMemory)`.
-  init(_ samples: [Float], _ spectrogram: LogMelSpectrogram, isWhole: Bool, pool: ThreadPool) throws(Failure) {
+  init(
+    _ samples: [Float], _ spectrogram: LogMelSpectrogram, isWhole: Bool, pool: ThreadPool,
+    _ interruption: Interruption = .never
+  ) throws(Failure) {
     self.samples = samples
     self.spectrogram = spectrogram
     self.pool = pool
@@ -27,7 +30,9 @@ struct VoiceFeatures {
     let count = try CheckedSize.product(
       CheckedSize.ceilingQuotient(samples.count, size), size, of: "a sound's samples")
     let outcome: Result<Float, Failure> = samples.withUnsafeBufferPointer { samples in
-      Result { () throws(Failure) in try spectrogram.maximum(of: PaddedSignal(samples, paddedTo: count), pool: pool) }
+      Result { () throws(Failure) in
+        try spectrogram.maximum(of: PaddedSignal(samples, paddedTo: count), pool: pool, interruption)
+      }
     }
     whole = (count, try outcome.get())
   }

@@ -20,7 +20,10 @@ struct VoiceRun: EncodingRun {
   ///   - rows: [rows of the sound, text hidden size]; the caller keeps them as long as the run.
   /// - Throws: `Failure(.invalidArgument)` for a sound that the tower does not take or a buffer too small,
   ///   `Failure(.outOfMemory)`.
-  init(_ tower: VoiceTower, _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>) throws(Failure) {
+  init(
+    _ tower: VoiceTower, _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>,
+    _ interruption: Interruption = .never
+  ) throws(Failure) {
     let c = tower.configuration
     self.tower = tower
     self.rows = try SoundRows(
@@ -30,7 +33,7 @@ struct VoiceRun: EncodingRun {
     encoder = try AudioEncoder(c.encoder, tower.weights.encoder, pool: tower.pool, kernels: tower.kernels)
     projector = try VoiceProjector(tower.weights.projector, c)
     features = try VoiceFeatures(
-      samples, tower.spectrogram, isWhole: c.architecture == .voxtral, pool: tower.pool)
+      samples, tower.spectrogram, isWhole: c.architecture == .voxtral, pool: tower.pool, interruption)
   }
 
   /// Seconds of the sound before the window that is next or at work.

@@ -64,6 +64,14 @@ public final class VoiceTower: SoundTower {
   /// - Throws: `Failure(.invalidArgument)` for a sound that is too short or too long.
   public func tokenCount(sampleCount: Int) throws(Failure) -> Int { try folder.tokenCount(sampleCount: sampleCount) }
 
+  var windowSampleCount: Int { folder.features.chunkSampleCount }
+
+  func windowRowCount(sampleCount: Int) -> Int {
+    configuration.windowPositions(sampleCount: sampleCount, features: folder.features) / configuration.positionsPerRow
+  }
+
+  var maximumSampleCount: Int? { folder.maximumSeconds.map { $0 * LogMelConfiguration.samplingRate } }
+
   /// - Parameters:
   ///   - samples: mono, 16,000 a second, of finite numbers; at least one.
   ///   - rows: [tokenCount(sampleCount: samples.count), text hidden size].
@@ -88,9 +96,9 @@ public final class VoiceTower: SoundTower {
   }
 
   func begin(
-    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>
+    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption = .never
   ) throws(Failure) -> any EncodingRun {
-    try VoiceRun(self, samples, into: rows)
+    try VoiceRun(self, samples, into: rows, interruption)
   }
 
   /// Bytes that a thread keeps for the kernels.

@@ -125,16 +125,19 @@ extension VoiceTowerConfiguration {
     let size = features.chunkSampleCount
     let windows = stride(from: 0, to: sampleCount, by: size).map { start in
       let end = start + min(size, sampleCount - start)
-      var positions = encoder.sourcePositions
-      if architecture == .audioFlamingo3 {
-        let frames = CheckedSize.ceilingQuotient(end - start, features.hopLength)
-        positions = CheckedSize.ceilingQuotient(frames, AudioEncoderConfiguration.framesPerPosition)
-      }
+      let positions = windowPositions(sampleCount: end - start, features: features)
       return Window(samples: start..<end, positions: positions, rows: positions / positionsPerRow)
     }
     guard windows.contains(where: { $0.rows > 0 }) else {
       throw Failure(.invalidArgument, "a sound of \(sampleCount) samples is too short for the model to hear")
     }
     return windows
+  }
+
+  /// The encoder's positions that count of a window of so many samples.
+  func windowPositions(sampleCount: Int, features: LogMelConfiguration) -> Int {
+    guard architecture == .audioFlamingo3 else { return sampleCount > 0 ? encoder.sourcePositions : 0 }
+    let frames = CheckedSize.ceilingQuotient(sampleCount, features.hopLength)
+    return CheckedSize.ceilingQuotient(frames, AudioEncoderConfiguration.framesPerPosition)
   }
 }

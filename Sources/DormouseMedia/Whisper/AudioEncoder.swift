@@ -70,14 +70,14 @@ final class AudioEncoder {
   ///
   /// - Parameters:
   ///   - features: [2 * positions, mel bins], a whole window.
-  ///   - isCancelled: asked before every layer.
+  ///   - interruption: asked before every layer.
   /// - Throws: `Failure(.cancelled)`.
   func run(
-    _ features: UnsafePointer<Float>, count: Int, isCancelled: () -> Bool
+    _ features: UnsafePointer<Float>, count: Int, interruption: Interruption
   ) throws(Failure) {
     begin(features, count: count)
     for layer in 0..<layerCount {
-      if isCancelled() { throw Failure(.cancelled, "the encoding of a sound was cancelled") }
+      try interruption.check()
       run(layer: layer)
     }
   }

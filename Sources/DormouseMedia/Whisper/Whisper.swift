@@ -119,26 +119,26 @@ public final class Whisper: Sendable {
   ///
   /// - Parameters:
   ///   - samples: mono, 16,000 a second, of finite numbers; at least one.
-  ///   - isCancelled: asked once a layer of the encoder, and once a token.
+  ///   - interruption: asked once a layer of the encoder, and once a token.
   ///   - onProgress: seconds of the sound that are done, and all.
   ///   - onSegment: called with every segment as soon as its window is written.
   /// - Throws: `Failure(.invalidArgument)` for samples or options that make no sense, `.cancelled`, `.outOfMemory`,
   ///   `.numerical` when the model gives no numbers.
   public func transcribe(
     _ samples: UnsafeBufferPointer<Float>, options: WhisperOptions = WhisperOptions(),
-    isCancelled: () -> Bool = { false }, onProgress: (_ done: Double, _ all: Double) -> Void = { _, _ in },
+    interruption: Interruption = .never, onProgress: (_ done: Double, _ all: Double) -> Void = { _, _ in },
     onSegment: (TranscriptSegment) -> Void = { _ in }
   ) throws(Failure) -> Transcript {
     try options.check(generation)
-    let transcription = try WhisperTranscription(self, samples, options)
-    return try transcription.run(isCancelled: isCancelled, onProgress: onProgress, onSegment: onSegment)
+    let transcription = try WhisperTranscription(self, samples, options, interruption)
+    return try transcription.run(interruption: interruption, onProgress: onProgress, onSegment: onSegment)
   }
 
   /// The code of the language that a sound's first window is in; nil for a model of one language.
   public func detectLanguage(
-    _ samples: UnsafeBufferPointer<Float>, isCancelled: () -> Bool = { false }
+    _ samples: UnsafeBufferPointer<Float>, interruption: Interruption = .never
   ) throws(Failure) -> String? {
-    let transcription = try WhisperTranscription(self, samples, WhisperOptions())
-    return try transcription.detectLanguage(isCancelled: isCancelled)?.code
+    let transcription = try WhisperTranscription(self, samples, WhisperOptions(), interruption)
+    return try transcription.detectLanguage(interruption: interruption)?.code
   }
 }

@@ -111,10 +111,10 @@ final class WhisperDecoder {
 
   /// Takes a window's rows, normalised, from the encoder, whose other rows it overwrites.
   /// - Throws: `Failure(.cancelled)`.
-  func listen(to heard: WhisperBlocks, isCancelled: () -> Bool) throws(Failure) {
+  func listen(to heard: WhisperBlocks, interruption: Interruption) throws(Failure) {
     let count = configuration.encoder.sourcePositions
     for (index, layer) in weights.layers.enumerated() {
-      if isCancelled() { throw Failure(.cancelled, "the transcription was cancelled") }
+      try interruption.check()
       heard.products(
         [(layer.crossAttention.key, heard.key), (layer.crossAttention.value, heard.value)], heard.normed, count)
       layout.attention.store(

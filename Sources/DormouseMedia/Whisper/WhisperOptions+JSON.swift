@@ -8,7 +8,7 @@ extension WhisperOptions {
     let fields = try JSONFields(argument: json, name: "config_json")
     try fields.refuseMembers(besides: [
       "language", "task", "timestamps", "temperature", "compression_ratio_threshold", "logprob_threshold",
-      "no_speech_threshold", "condition_on_prev_tokens", "seed",
+      "no_speech_threshold", "condition_on_prev_tokens", "seed", "time_limit",
     ])
     language = try fields.optionalString("language")
     if let name = try fields.optionalString("task") {
@@ -24,6 +24,7 @@ extension WhisperOptions {
     noSpeechThreshold = try fields.threshold("no_speech_threshold", noSpeechThreshold)
     conditionsOnPrevious = try fields.optionalBoolean("condition_on_prev_tokens") ?? conditionsOnPrevious
     seed = try fields.optionalInteger("seed", .min ... .max).map { UInt64(bitPattern: Int64($0)) } ?? seed
+    timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0)
   }
 
   /// A number, or an array of those that are tried in turn.

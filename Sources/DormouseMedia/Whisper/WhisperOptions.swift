@@ -25,6 +25,8 @@ public struct WhisperOptions: Sendable {
   public var conditionsOnPrevious: Bool
   /// Of draws at temperatures above 0: the same seed gives the same transcript.
   public var seed: UInt64
+  /// Seconds that a call may take; nil: any number. Whoever calls keeps them.
+  public var timeLimit: Double?
 
   public init(
     language: String? = nil, task: Task = .transcribe, hasTimestamps: Bool = true,

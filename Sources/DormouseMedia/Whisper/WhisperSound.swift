@@ -13,8 +13,10 @@ struct WhisperSound {
   private let windowFrameCount: Int
   private let maximum: Float
 
-  /// - Throws: `Failure(.invalidArgument)` for no samples, or one that is not finite.
-  init(_ samples: UnsafeBufferPointer<Float>, _ model: Whisper) throws(Failure) {
+  /// - Throws: `Failure(.invalidArgument)` for no samples, or one that is not finite, and what interrupts it.
+  init(
+    _ samples: UnsafeBufferPointer<Float>, _ model: Whisper, _ interruption: Interruption
+  ) throws(Failure) {
     guard !samples.isEmpty else { throw Failure(.invalidArgument, "a sound without samples") }
     try Waveform.requireFinite(samples)
     spectrogram = model.spectrogram
@@ -24,7 +26,7 @@ struct WhisperSound {
     signal = PaddedSignal(samples, paddedTo: c.chunkSampleCount)
     frameCount = c.frameCount(sampleCount: signal.count)
     seconds = Double(samples.count) / Double(LogMelConfiguration.samplingRate)
-    maximum = try spectrogram.maximum(of: signal, pool: pool)
+    maximum = try spectrogram.maximum(of: signal, pool: pool, interruption)
   }
 
   /// The features of the window from `frame` on: [window frames, mel bins], zero behind the sound's end.

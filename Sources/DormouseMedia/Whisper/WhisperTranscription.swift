@@ -19,11 +19,11 @@ final class WhisperTranscription {
 
   /// - Throws: `Failure(.invalidArgument)` for samples that make no sense, `Failure(.outOfMemory)`.
   init(
-    _ model: Whisper, _ samples: UnsafeBufferPointer<Float>, _ options: WhisperOptions
+    _ model: Whisper, _ samples: UnsafeBufferPointer<Float>, _ options: WhisperOptions, _ interruption: Interruption
   ) throws(Failure) {
     self.model = model
     self.options = options
-    sound = try WhisperSound(samples, model)
+    sound = try WhisperSound(samples, model, interruption)
     if !options.hasTimestamps, sound.frameCount > model.configuration.encoder.windowFrameCount {
       throw Failure(
         .invalidArgument,
@@ -39,19 +39,19 @@ final class WhisperTranscription {
   }
 
   func run(
-    isCancelled: () -> Bool, onProgress: (Double, Double) -> Void, onSegment: (TranscriptSegment) -> Void
+    interruption: Interruption, onProgress: (Double, Double) -> Void, onSegment: (TranscriptSegment) -> Void
   ) throws(Failure) -> Transcript {
     var language = givenLanguage()
-    if language == nil { language = try detectLanguage(isCancelled: isCancelled) }
+    if language == nil { language = try detectLanguage(interruption: interruption) }
     let beginning = beginning(language)
     let window = model.configuration.encoder.windowFrameCount
     var frame = 0
     while frame < sound.frameCount {
       onProgress(min(Double(frame) * WhisperSegments.framePrecision, sound.seconds), sound.seconds)
       let frames = min(sound.frameCount - frame, window)
-      try listen(from: frame, isCancelled: isCancelled)
+      try listen(from: frame, interruption: interruption)
       let prompt = writer.conditions ? prompt(beginning) : beginning
-      let written = try writer.write(after: prompt, start: prompt.count - beginning.count, isCancelled: isCancelled)
+      let written = try writer.write(after: prompt, start: prompt.count - beginning.count, interruption: interruption)
       guard let written else {
         frame += frames
         continue
@@ -74,9 +74,9 @@ final class WhisperTranscription {
   }
 
   /// The likeliest of the model's languages after `<|startoftranscript|>`.
-  func detectLanguage(isCancelled: () -> Bool) throws(Failure) -> WhisperGenerationConfiguration.Language? {
+  func detectLanguage(interruption: Interruption) throws(Failure) -> WhisperGenerationConfiguration.Language? {
     guard let first = model.generation.languages.first else { return nil }
-    try listen(from: 0, isCancelled: isCancelled)
+    try listen(from: 0, interruption: interruption)
     let logits = try writer.logits(after: [model.generation.start])
     return model.generation.languages.reduce(first) { logits[Int($1.token)] > logits[Int($0.token)] ? $1 : $0 }
   }
@@ -84,15 +84,15 @@ final class WhisperTranscription {
   // MARK: - Windows
 
   /// Lets the decoder hear the window from `frame` on, filled up with zeroes.
-  private func listen(from frame: Int, isCancelled: () -> Bool) throws(Failure) {
+  private func listen(from frame: Int, interruption: Interruption) throws(Failure) {
     guard heardFrame != frame else { return }
     let rows = features.bound(to: Float.self)
     try sound.features(from: frame, into: rows)
     guard let base = rows.baseAddress else { return }
     let count = model.configuration.encoder.sourcePositions
-    try encoder.run(base, count: count, isCancelled: isCancelled)
+    try encoder.run(base, count: count, interruption: interruption)
     encoder.finish(count)
-    try writer.decoder.listen(to: encoder.blocks, isCancelled: isCancelled)
+    try writer.decoder.listen(to: encoder.blocks, interruption: interruption)
     heardFrame = frame
   }
 

@@ -47,11 +47,11 @@ final class WhisperWriter {
   ///   - prompt: what the window is told, at position `start` of it `<|startoftranscript|>`.
   /// - Returns: nil for a window that holds no speech.
   /// - Throws: `Failure(.cancelled)`, `Failure(.numerical)`.
-  func write(after prompt: [Int32], start: Int, isCancelled: () -> Bool) throws(Failure) -> Window? {
+  func write(after prompt: [Int32], start: Int, interruption: Interruption) throws(Failure) -> Window? {
     let half = configuration.targetPositions / 2 - 1
     maximumLength = min(maximumLength + min(half, prompt.count), configuration.targetPositions)
     for (attempt, temperature) in options.temperatures.enumerated() {
-      let window = try self.attempt(prompt, start, temperature, isCancelled)
+      let window = try self.attempt(prompt, start, temperature, interruption)
       conditions = options.conditionsOnPrevious && temperature < 0.5
       let isUnlikely = options.logProbabilityThreshold.map { window.measures.averageLogProbability < $0 } ?? false
       if isUnlikely, let threshold = options.noSpeechThreshold, window.measures.noSpeechProbability > threshold {
@@ -64,14 +64,14 @@ final class WhisperWriter {
   }
 
   private func attempt(
-    _ prompt: [Int32], _ start: Int, _ temperature: Float, _ isCancelled: () -> Bool
+    _ prompt: [Int32], _ start: Int, _ temperature: Float, _ interruption: Interruption
   ) throws(Failure) -> Window {
     var tokens: [Int32] = []
     var sum = 0.0
     try begin(prompt, start: start)
     let noSpeech = exp(WhisperLogitRules.logProbability(decoder.logits(1), of: Int(generation.noTimestamps) - 1))
     while prompt.count + tokens.count < maximumLength {
-      if isCancelled() { throw Failure(.cancelled, "the transcription was cancelled") }
+      try interruption.check()
       if let last = tokens.last {
         decoder.forward([last], at: prompt.count + tokens.count - 1, logitsOf: [0])
         try requireNumbers()

@@ -29,10 +29,12 @@ import Testing
       + Array("data".utf8) + number(data.count, 4) + data
   }()
 
-  private func open(_ bytes: [UInt8], _ options: MediaFileOptions = MediaFileOptions()) throws -> MediaFile {
+  private func open(
+    _ bytes: [UInt8], _ options: MediaFileOptions = MediaFileOptions(), _ interruption: Interruption = .never
+  ) throws -> MediaFile {
     let buffer = try AlignedBuffer(byteCount: bytes.count, for: "a test")
     buffer.bytes.copyBytes(from: bytes)
-    return try MediaFile(.bytes(buffer), name: "image 1", options: options)
+    return try MediaFile(.bytes(buffer), name: "image 1", options: options, interruption)
   }
 
   @Test func picture() throws {
@@ -106,9 +108,9 @@ import Testing
     #expect { try open(Self.bmp, options).picture() } throws: {
       ($0 as? Failure)?.status == .unsupported && "\($0)".hasPrefix("image 1: the picture has 3 x 2 pixels")
     }
-    options = MediaFileOptions()
-    options.isCancelled = { true }
-    #expect { try open(Self.gif, options).probe() } throws: { ($0 as? Failure)?.status == .cancelled }
+    // Whoever stops the work says why.
+    let reason = Failure(.timedOut, "too late")
+    #expect(throws: reason) { try open(Self.gif, MediaFileOptions(), Interruption { reason }).probe() }
     #expect { try open(Self.gif).frames([2, 1]) { (_) in true } } throws: {
       ($0 as? Failure)?.status == .invalidArgument
     }

@@ -312,5 +312,5 @@ def test_media_config(tmp_path):
     media_goldens.write_png(path, np.zeros((100, 100, 3), np.uint8))
     with dormouse.Engine(media_goldens.FOLDER, media={"roots": [tmp_path], "max_pixels": 9999}) as engine:
         chat = [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": str(path)}}]}]
-        with pytest.raises(dormouse.DormouseError, match="100 x 100 pixels, more than pixel_limit, 9999"):
+        with pytest.raises(dormouse.DormouseError, match="100 x 100 pixels, more than max_pixels, 9999"):
             engine.tokenize_messages(chat)

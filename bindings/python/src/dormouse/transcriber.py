@@ -135,7 +135,7 @@ class Transcriber:
 
         on_segment: told each segment when its window of 30 s is done; what it raises stops the work and comes out here.
         config: language, task ("transcribe" or "translate"), timestamps, temperature, compression_ratio_threshold,
-        logprob_threshold, no_speech_threshold, condition_on_prev_tokens, seed, as dormouse.h describes them.
+        logprob_threshold, no_speech_threshold, condition_on_prev_tokens, seed, time_limit, as dormouse.h describes them.
         """
         if isinstance(sound, Audio):
             if rate is not None:

@@ -1,0 +1,152 @@
+import DormouseKernels
+import DormouseSupport
+import Testing
+
+@testable import DormouseMedia
+
+/// What may stop media from becoming ready: somebody who no longer waits, a budget, limits, and room for rows.
+@Suite struct MediaTermsTests {
+  private static func sound(_ count: Int, rate: Int) throws -> HeldSound {
+    var sound = try HeldSound(channelCount: 1, rate: rate)
+    try Sounds.voice(count, seed: 3).withUnsafeBufferPointer { try sound.append($0) }
+    return sound
+  }
+
+  private static func failure(_ body: () throws -> Void) -> Failure? { #expect(throws: Failure.self, performing: body) }
+
+  /// Pieces are small enough to look up often, whatever the rates are.
+  @Test(arguments: [1000, 8000, 44101, 192_000]) func resamplingIsInterrupted(_ rate: Int) throws {
+    let kernels = try Kernels.selected()
+    let sound = try Self.sound(100_000, rate: rate)
+    let whole = try sound.samples(rate: 16000, kernels: kernels, limit: nil, MediaTerms()).values
+    #expect(whole.count == (try sound.exactSampleCount(rate: 16000, kernels: kernels)))
+    let counter = Asked()
+    var terms = MediaTerms()
+    terms.interruption = counter.interruption()
+    #expect(try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms).values == whole)
+    #expect(counter.count >= max(100_000 / 4096, whole.count >> 16))
+    for limit in [1, counter.count / 2, counter.count] {
+      let asked = Asked()
+      terms.interruption = asked.interruption(at: limit)
+      #expect(throws: Asked.failure) { _ = try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms) }
+      #expect(asked.count == limit)
+    }
+  }
+
+  @Test func samplesCountInTheBudget() throws {
+    let kernels = try Kernels.selected()
+    let sound = try Self.sound(48000, rate: 48000)
+    let budget = MemoryBudget(limit: 64000, name: "memory_limit")
+    var terms = MediaTerms()
+    terms.budget = budget
+    var samples: SoundSamples? = try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms)
+    #expect(samples?.values.count == 16000 && budget.usedByteCount == 64000)
+    samples = nil
+    #expect(budget.usedByteCount == 0)
+    terms.budget = MemoryBudget(limit: 63999, name: "memory_limit")
+    let failure = Self.failure { _ = try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms) }
+    #expect(failure?.status == .outOfMemory && failure?.message.hasPrefix("the samples of a sound: ") == true)
+    // What the host holds already is not taken again.
+    #expect(try sound.samples(rate: 48000, kernels: kernels, limit: nil, terms).values.count == 48000)
+  }
+
+  /// Samples that come in pieces of unknown number: while they move to a larger place, both count.
+  @Test func growingSamplesCountInTheBudget() throws {
+    let budget = MemoryBudget(limit: nil, name: "memory_limit")
+    var samples = try SoundSamples(expecting: 10, budget: budget)
+    let piece = [Float](repeating: 1, count: 70_000)
+    try piece.withUnsafeBufferPointer { piece in for _ in 0..<3 { try samples.append(piece) } }
+    #expect(samples.values.count == 210_000)
+    #expect(budget.usedByteCount >= 840_000 && budget.usedByteCount < 1_300_000)
+    #expect(budget.peakByteCount > budget.usedByteCount)
+    withExtendedLifetime(samples) {}
+  }
+
+  @Test func hashesAreInterrupted() throws {
+    let sound = try Self.sound(3 << 20, rate: 16000)
+    let asked = Asked()
+    #expect(throws: Asked.failure) { _ = try sound.contentHash(asked.interruption(at: 3)) }
+    let film = try HeldFilm((0..<4).map { try Pictures.image(9, 7, seed: $0) }, framesPerSecond: 1)
+    #expect(throws: Asked.failure) { _ = try film.contentHash(Asked().interruption(at: 4)) }
+  }
+
+  /// A stripe of a large picture at a time.
+  @Test func scalingIsInterrupted() throws {
+    let (width, height) = (6000, 3000)
+    let image = try RGBImage(
+      width: width, height: height, bytes: [UInt8](repeating: 90, count: width * height * 3))
+    let resampler = ImageResampler(
+      source: (width, height), result: (60, 30), filter: .bicubic, arithmetic: .pillow)
+    let pool = try ThreadPool(threadCount: 2)
+    func scale(_ interruption: Interruption) throws -> [UInt8] {
+      var result = [UInt8](repeating: 0, count: 60 * 30 * 3)
+      try result.withUnsafeMutableBufferPointer { result in
+        let target = try #require(result.baseAddress)
+        try image.withBytes { (bytes) throws(Failure) in
+          try resampler.run(bytes, into: target, pool: pool, interruption)
+        }
+      }
+      return result
+    }
+    let counter = Asked()
+    #expect(try scale(counter.interruption()).allSatisfy { $0 == 90 })
+    #expect(counter.count > 4)
+    for limit in 1...counter.count {
+      #expect(throws: Asked.failure) { _ = try scale(Asked().interruption(at: limit)) }
+    }
+  }
+
+  // MARK: - Limits of what is held
+
+  @Test func heldMediaKeepToLimits() throws {
+    let picture = MediaItem.image(try Pictures.image(20, 10, seed: 1))
+    let frames = try (0..<8).map { try Pictures.image(20, 10, seed: $0) }
+    let film = MediaItem.video(try HeldFilm(frames, framesPerSecond: 2), framesPerSecond: nil)
+    let sound = MediaItem.audio(try Self.sound(8000, rate: 4000))
+    func limits(_ change: (inout MediaFileOptions) -> Void) -> MediaFileOptions {
+      var limits = MediaFileOptions()
+      change(&limits)
+      return limits
+    }
+    for (item, limits, name) in [
+      (picture, limits { $0.pixelLimit = 199 }, "max_pixels, 199"),
+      (film, limits { $0.pixelLimit = 199 }, "max_pixels"),
+      (picture, limits { $0.outputLimit = 599 }, "max_output_bytes, 599"),
+      (film, limits { $0.frameLimit = 7 }, "max_frames, 7"),
+      (film, limits { $0.secondLimit = 3.4 }, "max_seconds, 3.4"),
+      (sound, limits { $0.secondLimit = 1.9 }, "max_seconds, 1.9"),
+    ] {
+      let failure = Self.failure { _ = try item.limited(by: limits) }
+      #expect(failure?.status == .unsupported && failure?.message.contains(name) == true, "\(name)")
+    }
+    let fitting = limits {
+      $0.pixelLimit = 200
+      $0.outputLimit = 600
+      $0.frameLimit = 8
+      $0.secondLimit = 3.5
+    }
+    for item in [picture, film, sound] { _ = try item.limited(by: fitting) }
+  }
+
+  @Test func limitsTightenOneAnother() {
+    var (a, b) = (MediaFileOptions(), MediaFileOptions())
+    #expect(!a.isLimited)
+    (a.pixelLimit, a.secondLimit) = (10, 3)
+    (b.pixelLimit, b.secondLimit, b.byteLimit) = (20, 2, 5)
+    let both = a.tightened(by: b)
+    #expect(both.isLimited && (both.pixelLimit, both.secondLimit, both.byteLimit) == (10, 2, 5))
+  }
+
+  // MARK: - Room for rows
+
+  /// The longest sound for some rows, by the towers' own count.
+  @Test(arguments: VoiceTowerTests.models) func longestSounds(_ name: String) throws {
+    let tower = try VoiceTowerTests.open(name)
+    let window = tower.windowRowCount(sampleCount: tower.windowSampleCount)
+    for rows in Array(window - 1...window + 2) + [3 * window, 3 * window + 5] {
+      let count = tower.sampleCount(rows: rows)
+      #expect(try count == 0 || tower.tokenCount(sampleCount: count) <= rows)
+      #expect(try tower.tokenCount(sampleCount: count + 1) > rows, "\(name): \(rows)")
+    }
+  }
+}

@@ -55,7 +55,7 @@ struct AddedTokenTable {
   func matchers(normalizer: [NormalizerStep]) throws(Failure) -> (AddedTokenMatcher, AddedTokenMatcher) {
     var plain: [(pattern: [UInt8], id: Int32, token: AddedToken)] = []
     var normalized: [(pattern: [UInt8], id: Int32, token: AddedToken)] = []
-    let scratch = try PatternScratch()
+    let work = try TextWork(byteCount: tokens.reduce(0) { $0 + $1.value.content.utf8.count })
     for (id, token) in tokens {
       var text = NormalizerStep.Text(bytes: Array(token.content.utf8), isMarkup: [])
       guard token.isNormalized else {
@@ -63,7 +63,7 @@ struct AddedTokenTable {
         continue
       }
       text.isMarkup = [Bool](repeating: true, count: text.bytes.count)
-      try NormalizerStep.apply(normalizer, to: &text, scratch: scratch)
+      try NormalizerStep.apply(normalizer, to: &text, work: work)
       guard text.bytes.count <= 4 * AddedToken.contentLimit else {
         throw Failure(.malformed, "added token \(Excerpt.name(token.content)) becomes too long in the normalizer")
       }

@@ -65,6 +65,10 @@ struct AddedTokenMatcher: Sendable {
   private let entries: [Entry]
   private let firstBytes: [Bool]
   private let wordCharacter: TextPattern?
+  /// Bytes of the longest token that is looked for.
+  let longest: Int
+  /// Whether a token takes white space with it.
+  let stripsSpace: Bool
 
   /// - Parameter tokens: what to look for, the id, and the token's wishes.
   init(_ tokens: [(pattern: [UInt8], id: Int32, token: AddedToken)]) throws(Failure) {
@@ -74,13 +78,15 @@ struct AddedTokenMatcher: Sendable {
     var firstBytes = [Bool](repeating: false, count: 256)
     for entry in entries { firstBytes[Int(entry.pattern[0])] = true }
     self.firstBytes = firstBytes
+    longest = entries.map(\.pattern.count).max() ?? 0
+    stripsSpace = entries.contains { $0.token.stripsLeft || $0.token.stripsRight }
     let hasSingleWord = entries.contains { $0.token.isSingleWord }
     wordCharacter = hasSingleWord ? try TextPattern(.expression(#"[\w\p{Alphabetic}\u200C\u200D]"#)) : nil
   }
 
   /// Cuts the added tokens out of every text piece of `list`.
   /// - Parameter markup: where a match may stand: it must lie inside one of these ranges, which are in order and apart.
-  func split(_ list: inout PieceList, markup: [Range<Int>], scratch: PatternScratch) throws(Failure) {
+  func split(_ list: inout PieceList, markup: [Range<Int>], work: TextWork) throws(Failure) {
     if entries.isEmpty || markup.isEmpty { return }
     var result: [Piece] = []
     var next = 0
@@ -94,7 +100,7 @@ struct AddedTokenMatcher: Sendable {
       var index = next
       while index < markup.count, markup[index].lowerBound < piece.end {
         let span = markup[index].clamped(to: piece.range)
-        try split(list.bytes, span: span, piece: piece, end: &end, into: &result, scratch: scratch)
+        try split(list.bytes, span: span, piece: piece, end: &end, into: &result, work: work)
         index += 1
       }
       if end < piece.end { result.append(Piece(start: end, end: piece.end)) }
@@ -104,21 +110,25 @@ struct AddedTokenMatcher: Sendable {
 
   /// - Parameter end: where the last piece in `result` ends.
   private func split(
-    _ bytes: [UInt8], span: Range<Int>, piece: Piece, end: inout Int, into result: inout [Piece],
-    scratch: PatternScratch
+    _ bytes: [UInt8], span: Range<Int>, piece: Piece, end: inout Int, into result: inout [Piece], work: TextWork
   ) throws(Failure) {
     var position = span.lowerBound
+    try work.spend(4 * span.count)
     while position < span.upperBound {
-      guard firstBytes[Int(bytes[position])], let entry = longestMatch(bytes, at: position, end: span.upperBound) else {
+      guard firstBytes[Int(bytes[position])],
+        let entry = try longestMatch(bytes, at: position, end: span.upperBound, work: work)
+      else {
         position += 1
         continue
       }
       var match = position..<position + entry.pattern.count
       position = match.upperBound
-      if entry.token.isSingleWord, try touchesWord(bytes, match, piece: piece, scratch: scratch) { continue }
+      if entry.token.isSingleWord, try touchesWord(bytes, match, piece: piece, work: work) { continue }
       if entry.token.stripsLeft {
         var start = match.lowerBound
-        while start > piece.start, let length = WhiteSpace.length(in: bytes, before: start) { start -= length }
+        // No further than to what is taken already: each character is looked at once.
+        let first = max(piece.start, end)
+        while start > first, let length = WhiteSpace.length(in: bytes, before: start) { start -= length }
         // White space that the token before has stripped is gone, and a token of nothing else with it.
         guard end < match.upperBound else { continue }
         match = max(start, end)..<match.upperBound
@@ -126,6 +136,7 @@ struct AddedTokenMatcher: Sendable {
       if entry.token.stripsRight {
         var stop = match.upperBound
         while stop < piece.end, let length = WhiteSpace.length(in: bytes, at: stop) { stop += length }
+        try work.spend(4 * (stop - match.upperBound))
         match = match.lowerBound..<stop
       }
       if end < match.lowerBound { result.append(Piece(start: end, end: match.lowerBound)) }
@@ -134,7 +145,9 @@ struct AddedTokenMatcher: Sendable {
     }
   }
 
-  private func longestMatch(_ bytes: [UInt8], at start: Int, end: Int) -> Entry? {
+  private func longestMatch(
+    _ bytes: [UInt8], at start: Int, end: Int, work: TextWork
+  ) throws(Failure) -> Entry? {
     var low = 0
     var high = entries.count
     var best: Entry?
@@ -152,6 +165,7 @@ struct AddedTokenMatcher: Sendable {
       high = firstIndex(from: low, to: high) { $0.pattern[depth] > byte }
       depth += 1
     }
+    try work.spend(64 * (depth + 1))
     return best
   }
 
@@ -166,7 +180,7 @@ struct AddedTokenMatcher: Sendable {
   }
 
   private func touchesWord(
-    _ bytes: [UInt8], _ match: Range<Int>, piece: Piece, scratch: PatternScratch
+    _ bytes: [UInt8], _ match: Range<Int>, piece: Piece, work: TextWork
   ) throws(Failure) -> Bool {
     var before = match.lowerBound
     while before > piece.start {
@@ -178,20 +192,15 @@ struct AddedTokenMatcher: Sendable {
       after += 1
       if after == piece.end || bytes[after] & 0xC0 != 0x80 { break }
     }
-    if try isWord(bytes[before..<match.lowerBound], scratch: scratch) { return true }
-    return try isWord(bytes[match.upperBound..<after], scratch: scratch)
+    if try isWord(bytes[before..<match.lowerBound], work: work) { return true }
+    return try isWord(bytes[match.upperBound..<after], work: work)
   }
 
-  private func isWord(_ character: ArraySlice<UInt8>, scratch: PatternScratch) throws(Failure) -> Bool {
+  private func isWord(_ character: ArraySlice<UInt8>, work: TextWork) throws(Failure) -> Bool {
     guard let wordCharacter, !character.isEmpty else { return false }
-    var matches: [Range<Int>] = []
-    var failure: Failure?
-    Array(character).withUnsafeBytes { text in
-      do throws(Failure) { try wordCharacter.appendMatches(in: text, scratch: scratch, to: &matches) } catch {
-        failure = error
-      }
+    return try Array(character).withUnsafeBufferPointer { (character) throws(Failure) in
+      var search = MatchSearch()
+      return try search.next(of: wordCharacter, in: UnsafeRawBufferPointer(character), work: work) != nil
     }
-    if let failure { throw failure }
-    return !matches.isEmpty
   }
 }

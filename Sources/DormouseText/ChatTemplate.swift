@@ -56,18 +56,25 @@ public final class ChatTemplate: Sendable {
   ///   - messages: an array of objects in the chat format; the template's variable `messages`.
   ///   - variables: `tools`, `add_generation_prompt` and whatever else the template reads.
   ///   - markupVariables: `bos_token` and other strings the model's own files vouch for.
+  ///   - interruption: asked between short pieces of the work.
   /// - Returns: the prompt in runs; adjacent runs differ in origin and none is empty.
   /// - Throws: `Failure(.invalidArgument)` when the template refuses the messages (`raise_exception`) or cannot work
   ///   with them, `Failure(.malformed)` when it breaks a limit, `Failure(.unsupported)` when it needs what this
-  ///   subset lacks; the sentence names the file and the line.
+  ///   subset lacks; the sentence names the file and the line. And what `interruption` says.
   public func render(
-    messages: JSON, variables: JSONObject = JSONObject(), markupVariables: JSONObject = JSONObject()
+    messages: JSON, variables: JSONObject = JSONObject(), markupVariables: JSONObject = JSONObject(),
+    interruption: Interruption = .never
   ) throws(Failure) -> [PromptRun] {
-    try text(messages: messages, variables: variables, markupVariables: markupVariables).promptRuns
+    try text(
+      messages: messages, variables: variables, markupVariables: markupVariables, interruption: interruption
+    ).promptRuns
   }
 
   /// The same before it is cut into runs.
-  func text(messages: JSON, variables: JSONObject, markupVariables: JSONObject) throws(Failure) -> TemplateText {
+  func text(
+    messages: JSON, variables: JSONObject, markupVariables: JSONObject, interruption: Interruption = .never
+  ) throws(Failure) -> TemplateText {
+    try interruption.check()
     var inputLength = 0
     var context: [TemplateValue?] = []
     for name in program.names {
@@ -80,12 +87,13 @@ public final class ChatTemplate: Sendable {
           }
         })
     }
-    let budget = TemplateBudget(limits: limits, inputLength: inputLength)
+    let budget = TemplateBudget(limits: limits, inputLength: inputLength, interruption: interruption)
     let evaluator = TemplateEvaluator(program: program, context: context, budget: budget)
     do {
       return try DeepStack.run { () throws(Failure) in try evaluator.run() }
     } catch {
-      throw evaluator.isRaised ? error : error.prefixed("\(file): line \(evaluator.line)")
+      let isNamed = evaluator.isRaised || error.status == .cancelled || error.status == .timedOut
+      throw isNamed ? error : error.prefixed("\(file): line \(evaluator.line)")
     }
   }
 }

@@ -15,18 +15,25 @@ enum NormalizerStep: Sendable {
 
   /// Runs all `steps`, which may make a text 16 times as long at most: a few replacements that each double it would
   /// otherwise fill any memory.
-  static func apply(_ steps: [NormalizerStep], to text: inout Text, scratch: PatternScratch) throws(Failure) {
-    let limit = 4096 + 16 * text.bytes.count
-    for step in steps { try step.apply(to: &text, limit: limit, scratch: scratch) }
+  static func apply(_ steps: [NormalizerStep], to text: inout Text, work: TextWork) throws(Failure) {
+    let limit = limit(text.bytes.count)
+    for step in steps {
+      try work.spend(text.bytes.count)
+      try step.apply(to: &text, limit: limit, work: work)
+    }
   }
 
-  private static func check(_ count: Int, limit: Int) throws(Failure) {
+  /// Bytes at most that a text of `count` bytes may become.
+  static func limit(_ count: Int) -> Int { 4096 + 16 * count }
+
+  /// Refuses a text of `count` bytes that is longer than the normalizer may make it.
+  static func check(_ count: Int, limit: Int) throws(Failure) {
     guard count <= limit else {
       throw Failure(.malformed, "the normalizer makes a text \(count) bytes long, more than the limit of \(limit)")
     }
   }
 
-  private func apply(to text: inout Text, limit: Int, scratch: PatternScratch) throws(Failure) {
+  private func apply(to text: inout Text, limit: Int, work: TextWork) throws(Failure) {
     switch self {
     case .prepend(let prefix):
       guard let first = text.isMarkup.first else { return }
@@ -34,7 +41,7 @@ enum NormalizerStep: Sendable {
       text.bytes.insert(contentsOf: prefix, at: 0)
       text.isMarkup.insert(contentsOf: [Bool](repeating: first, count: prefix.count), at: 0)
     case .replace(let pattern, let replacement):
-      try NormalizerStep.replace(pattern, with: replacement, in: &text, limit: limit, scratch: scratch)
+      try NormalizerStep.replace(pattern, with: replacement, in: &text, limit: limit, work: work)
     case .strip(let left, let right):
       let range = WhiteSpace.stripped(text.bytes, left: left, right: right)
       text.bytes = Array(text.bytes[range])
@@ -43,16 +50,9 @@ enum NormalizerStep: Sendable {
   }
 
   private static func replace(
-    _ pattern: TextPattern, with replacement: [UInt8], in text: inout Text, limit: Int, scratch: PatternScratch
+    _ pattern: TextPattern, with replacement: [UInt8], in text: inout Text, limit: Int, work: TextWork
   ) throws(Failure) {
-    var matches: [Range<Int>] = []
-    var failure: Failure?
-    text.bytes.withUnsafeBytes { bytes in
-      do throws(Failure) { try pattern.appendMatches(in: bytes, scratch: scratch, to: &matches) } catch {
-        failure = error
-      }
-    }
-    if let failure { throw failure }
+    let matches = try matches(of: pattern, in: text.bytes, work: work)
     let added = matches.count.multipliedReportingOverflow(by: replacement.count)
     let removed = matches.reduce(0) { $0 + $1.count }
     try check(added.overflow ? .max : added.partialValue + (text.bytes.count - removed), limit: limit)
@@ -69,6 +69,30 @@ enum NormalizerStep: Sendable {
     result.bytes += text.bytes[end...]
     result.isMarkup += text.isMarkup[end...]
     text = result
+  }
+}
+
+extension NormalizerStep {
+  private static func matches(
+    of pattern: TextPattern, in bytes: [UInt8], work: TextWork
+  ) throws(Failure) -> [Range<Int>] {
+    try bytes.withUnsafeBufferPointer { (bytes) throws(Failure) in
+      var matches: [Range<Int>] = []
+      var search = MatchSearch()
+      while let match = try search.next(of: pattern, in: UnsafeRawBufferPointer(bytes), work: work) {
+        matches.append(match)
+      }
+      return matches
+    }
+  }
+
+  /// Whether it can't make a text shorter.
+  var keepsLength: Bool {
+    switch self {
+    case .prepend: true
+    case .replace(let pattern, let replacement): pattern.literal.map { $0.count <= replacement.count } ?? false
+    case .strip: false
+    }
   }
 }
 

@@ -1,9 +1,13 @@
 internal import CPCRE2
 internal import DormouseSupport
+import Glibc
 
-/// A compiled regular expression over UTF-8 text, matched as the reference tokenizers match.
+/// A regular expression, or a text to look for, over UTF-8 text, matched as the reference tokenizers match.
 ///
-/// Work is bounded: a pattern that backtracks without end fails instead of hanging.
+/// Work is bounded: a pattern that backtracks without end, or takes too long over a whole text, fails instead of hanging
+/// (`TextWork`). So that there is something to look at between, an expression sees a text in views: PCRE2 is called for a
+/// few places to begin at and some bytes from there on, and says by a partial match when it needs more of them. That
+/// gives the matches that the whole text has.
 final class TextPattern: @unchecked Sendable {
   /// How a pattern was written.
   enum Source {
@@ -13,43 +17,67 @@ final class TextPattern: @unchecked Sendable {
     case literal(String)
   }
 
-  private let code: OpaquePointer
+  private enum Form {
+    case expression(OpaquePointer)
+    /// Not empty.
+    case literal(LiteralSearch)
+  }
+
+  private let form: Form
   /// As in the file, for messages.
   private let source: String
+  /// The member of the file that holds it; nil for a pattern of our own.
+  private let field: String?
 
   /// - Throws: `Failure(.malformed)` when the pattern does not compile, `Failure(.unsupported)` when it uses syntax that
   ///   would mean something else here.
-  init(_ source: Source) throws(Failure) {
-    var options = PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NO_AUTO_CAPTURE | PCRE2_NEVER_BACKSLASH_C
-    let text: String
+  init(_ source: Source, field: String? = nil) throws(Failure) {
+    self.field = field
     switch source {
     case .expression(let expression):
       self.source = expression
-      text = try PatternTranslation.translate(expression)
+      let options =
+        PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NO_AUTO_CAPTURE | PCRE2_NEVER_BACKSLASH_C
+        | PCRE2_USE_OFFSET_LIMIT
+      let text = try PatternTranslation.translate(expression)
+      // Groups inside one another are compiled by recursion.
+      let code = try DeepStack.run { () throws(Failure) in
+        let code = try TextPattern.compile(text, options: options, source: expression)
+        // Without executable memory the call fails, and matching is interpreted.
+        pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE | PCRE2_JIT_PARTIAL_HARD)
+        return code
+      }
+      form = .expression(code)
     case .literal(let literal):
       self.source = literal
-      text = literal
-      options = PCRE2_UTF | PCRE2_LITERAL
-    }
-    // Groups inside one another are compiled by recursion.
-    let (flags, name) = (options, self.source)
-    code = try DeepStack.run { () throws(Failure) in
-      let code = try TextPattern.compile(text, options: flags, source: name)
-      // Without executable memory the call fails, and matching is interpreted.
-      pcre2_jit_compile_8(code, PCRE2_JIT_COMPLETE)
-      return code
+      try TextPattern.checkLength(literal)
+      guard literal.isEmpty else {
+        form = .literal(LiteralSearch(Array(literal.utf8)))
+        return
+      }
+      form = .expression(try TextPattern.compile("", options: PCRE2_UTF | PCRE2_USE_OFFSET_LIMIT, source: ""))
     }
   }
 
-  deinit { pcre2_code_free_8(code) }
+  deinit { if case .expression(let code) = form { pcre2_code_free_8(code) } }
 
   /// Bytes of a pattern at most; the published ones have up to about 900.
   static let lengthLimit = 1 << 15
 
-  private static func compile(_ text: String, options: UInt32, source: String) throws(Failure) -> OpaquePointer {
+  /// The text that it looks for; nil for an expression.
+  var literal: [UInt8]? { if case .literal(let search) = form { search.wanted } else { nil } }
+
+  /// For sentences.
+  private var name: String { (field.map { "\($0): " } ?? "") + "pattern \(Excerpt.name(source))" }
+
+  private static func checkLength(_ text: String) throws(Failure) {
     guard text.utf8.count <= lengthLimit else {
       throw Failure(.malformed, "the pattern has \(text.utf8.count) bytes, more than the limit of \(lengthLimit)")
     }
+  }
+
+  private static func compile(_ text: String, options: UInt32, source: String) throws(Failure) -> OpaquePointer {
+    try checkLength(text)
     guard let context = pcre2_compile_context_create_8(nil) else {
       throw Failure(.outOfMemory, "no memory for a pattern")
     }
@@ -65,52 +93,13 @@ final class TextPattern: @unchecked Sendable {
     return code
   }
 
-  /// The ranges of all matches in `text`, from left to right, as Oniguruma's search loop gives them: an empty match
-  /// is kept unless it stands where the match before it ended.
-  /// - Parameter text: valid UTF-8.
-  func appendMatches(
-    in text: UnsafeRawBufferPointer, scratch: PatternScratch, to matches: inout [Range<Int>]
-  ) throws(Failure) {
-    guard let base = text.baseAddress else { return }
-    let subject = base.assumingMemoryBound(to: UInt8.self)
-    var start = 0
-    var lastEnd = -1
-    while start <= text.count {
-      guard let match = try match(subject, count: text.count, from: start, scratch: scratch) else { return }
-      if match.isEmpty && match.upperBound == lastEnd {
-        start = TextPattern.nextCharacter(after: start, in: text)
-      } else {
-        matches.append(match)
-        start = match.upperBound
-        lastEnd = match.upperBound
-      }
-    }
-  }
-
-  private func match(
-    _ subject: UnsafePointer<UInt8>, count: Int, from start: Int, scratch: PatternScratch
-  ) throws(Failure) -> Range<Int>? {
-    // A linear pattern needs a few steps a byte; a runaway one is stopped soon even when the text is short.
-    pcre2_set_match_limit_8(scratch.context, UInt32(clamping: 200_000 + 64 * (count - start)))
-    var result = pcre2_match_8(code, subject, count, start, PCRE2_NO_UTF_CHECK, scratch.data, scratch.context)
-    if result == PCRE2_ERROR_JIT_STACKLIMIT {
-      let options = PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT
-      result = pcre2_match_8(code, subject, count, start, options, scratch.data, scratch.context)
-    }
-    if result == PCRE2_ERROR_NOMATCH { return nil }
-    guard result >= 0, let vector = pcre2_get_ovector_pointer_8(scratch.data) else { throw failure(result) }
-    guard vector[0] <= vector[1], vector[1] <= count, vector[0] >= start else { throw failure(PCRE2_ERROR_INTERNAL) }
-    return vector[0]..<vector[1]
-  }
-
   private func failure(_ number: Int32) -> Failure {
     if number == PCRE2_ERROR_NOMEMORY { return Failure(.outOfMemory, "no memory for matching") }
     let limits = [PCRE2_ERROR_MATCHLIMIT, PCRE2_ERROR_DEPTHLIMIT, PCRE2_ERROR_HEAPLIMIT]
     guard limits.contains(number) else {
-      return Failure(
-        .internalError, "pattern \(Excerpt.name(source)) cannot be matched: \(TextPattern.message(for: number))")
+      return Failure(.internalError, "\(name) cannot be matched: \(TextPattern.message(for: number))")
     }
-    return Failure(.malformed, "pattern \(Excerpt.name(source)) needs too many steps on this text")
+    return Failure(.malformed, "\(name) needs too many steps on this text")
   }
 
   private static func message(for number: Int32) -> String {
@@ -118,41 +107,168 @@ final class TextPattern: @unchecked Sendable {
     let length = pcre2_get_error_message_8(number, &buffer, buffer.count)
     return length > 0 ? String(decoding: buffer.prefix(Int(length)), as: UTF8.self) : "error \(number)"
   }
+}
 
-  private static func nextCharacter(after start: Int, in text: UnsafeRawBufferPointer) -> Int {
-    var next = start + 1
-    while next < text.count, text[next] & 0xC0 == 0x80 { next += 1 }
-    return next
+// MARK: - Matching
+
+extension TextPattern {
+  /// The first match in `text` that begins at `start` or later; nil when there is none.
+  /// - Parameters:
+  ///   - text: valid UTF-8.
+  ///   - start: the beginning of a character, or the end of the text.
+  ///   - firstView: bytes that PCRE2 is shown at first.
+  fileprivate func match(
+    in text: UnsafeRawBufferPointer, from start: Int, work: TextWork, firstView: Int
+  ) throws(Failure) -> Range<Int>? {
+    switch form {
+    case .literal(let search):
+      let found = search.first(in: text, from: start)
+      try work.spend(4 * ((found?.upperBound ?? text.count) - start), by: name)
+      return found
+    case .expression(let code):
+      return try match(code, in: text, from: start, work: work, firstView: firstView)
+    }
+  }
+
+  /// Places to begin at in one call.
+  private static let mostStarts = 64
+  /// Places times bytes that one call looks at, where the view is not longer than this.
+  private static let area = mostStarts * MatchSearch.view
+  /// Steps from one place, as PCRE2 counts them: at first, and times what when they do not suffice.
+  private static let firstLimit = 64
+  private static let limitGrowth = 8
+
+  private func match(
+    _ code: OpaquePointer, in text: UnsafeRawBufferPointer, from first: Int, work: TextWork, firstView: Int
+  ) throws(Failure) -> Range<Int>? {
+    var start = first
+    var view = firstView
+    var limit = TextPattern.firstLimit
+    while true {
+      let end = TextPattern.characterBorder(start + min(view, text.count - start), in: text)
+      // No match begins at the end of a view, where the pattern would see nothing.
+      let border = end < text.count ? end - 1 : end
+      let last = min(start + min(max(TextPattern.area / view, 1), TextPattern.mostStarts) - 1, border)
+      let result = call(code, text, start...last, end: end, limit: limit, work.matching)
+      try work.spend((last - start + 1) * (end - start + 1) * limit, by: name)
+      switch result {
+      case PCRE2_ERROR_NOMATCH:
+        guard last < text.count else { return nil }
+        start = TextPattern.characterBorder(last + 1, in: text)
+        view = firstView
+        limit = TextPattern.firstLimit
+      case PCRE2_ERROR_PARTIAL: view *= 2
+      case PCRE2_ERROR_MATCHLIMIT:
+        // A linear pattern needs a few steps a byte; a runaway one is stopped soon even when the text is short.
+        let mostSteps = min(200_000 + 64 * (text.count - start), Int(UInt32.max))
+        guard limit < mostSteps else { throw failure(result) }
+        limit = min(limit * TextPattern.limitGrowth, mostSteps)
+      default: return try found(result, from: start, end: end, work.matching)
+      }
+    }
+  }
+
+  /// Has PCRE2 look for a match that begins at one of `starts`.
+  /// - Parameter end: as far as it sees the text.
+  private func call(
+    _ code: OpaquePointer, _ text: UnsafeRawBufferPointer, _ starts: ClosedRange<Int>, end: Int, limit: Int,
+    _ memory: MatchingMemory
+  ) -> Int32 {
+    guard let subject = text.baseAddress?.assumingMemoryBound(to: UInt8.self) else { return PCRE2_ERROR_NOMATCH }
+    pcre2_set_match_limit_8(memory.context, UInt32(clamping: limit))
+    pcre2_set_offset_limit_8(memory.context, starts.upperBound)
+    let options = PCRE2_NO_UTF_CHECK | (end < text.count ? PCRE2_PARTIAL_HARD : 0)
+    let result = pcre2_match_8(code, subject, end, starts.lowerBound, options, memory.data, memory.context)
+    guard result == PCRE2_ERROR_JIT_STACKLIMIT else { return result }
+    return pcre2_match_8(
+      code, subject, end, starts.lowerBound, options | PCRE2_NO_JIT, memory.data, memory.context)
+  }
+
+  /// The match, which may begin beyond the last place that was asked for where the compiled pattern has skipped places
+  /// at which none can begin.
+  private func found(
+    _ result: Int32, from start: Int, end: Int, _ memory: MatchingMemory
+  ) throws(Failure) -> Range<Int> {
+    guard result >= 0, let vector = pcre2_get_ovector_pointer_8(memory.data) else { throw failure(result) }
+    guard start <= vector[0], vector[0] <= vector[1], vector[1] <= end else {
+      throw failure(PCRE2_ERROR_INTERNAL)
+    }
+    return vector[0]..<vector[1]
+  }
+
+  /// The beginning of the next character from `position` on, or the end of the text.
+  fileprivate static func characterBorder(_ position: Int, in text: UnsafeRawBufferPointer) -> Int {
+    var position = position
+    while position < text.count, text[position] & 0xC0 == 0x80 { position += 1 }
+    return position
   }
 }
 
-/// What one thread needs while it matches patterns.
-final class PatternScratch {
-  fileprivate let data: OpaquePointer
-  fileprivate let context: OpaquePointer
-  private let stack: OpaquePointer?
+/// A text to look for, in time linear in what is searched (Knuth, Morris and Pratt).
+private struct LiteralSearch {
+  /// Not empty.
+  let wanted: [UInt8]
+  /// For each prefix, the length of its longest proper prefix that is a suffix too.
+  private var borders: [Int]
 
-  /// KiB that interpreted matching may take.
-  private static let heapLimit: UInt32 = 256 << 10
-  /// Bytes of stack for compiled matching, taken only as far as they are needed.
-  private static let stackLimit = 16 << 20
-
-  init() throws(Failure) {
-    guard let data = pcre2_match_data_create_8(1, nil) else { throw Failure(.outOfMemory, "no memory for matching") }
-    guard let context = pcre2_match_context_create_8(nil) else {
-      pcre2_match_data_free_8(data)
-      throw Failure(.outOfMemory, "no memory for matching")
+  init(_ wanted: [UInt8]) {
+    self.wanted = wanted
+    borders = [Int](repeating: 0, count: wanted.count)
+    var length = 0
+    for index in wanted.indices.dropFirst() {
+      while length > 0, wanted[index] != wanted[length] { length = borders[length - 1] }
+      if wanted[index] == wanted[length] { length += 1 }
+      borders[index] = length
     }
-    pcre2_set_heap_limit_8(context, PatternScratch.heapLimit)
-    self.data = data
-    self.context = context
-    stack = pcre2_jit_stack_create_8(32 << 10, PatternScratch.stackLimit, nil)
-    pcre2_jit_stack_assign_8(context, nil, stack.map { UnsafeMutableRawPointer($0) })
   }
 
-  deinit {
-    pcre2_match_data_free_8(data)
-    pcre2_match_context_free_8(context)
-    if let stack { pcre2_jit_stack_free_8(stack) }
+  func first(in text: UnsafeRawBufferPointer, from start: Int) -> Range<Int>? {
+    guard let head = wanted.first, let base = text.baseAddress else { return nil }
+    var length = 0
+    var index = start
+    while index < text.count {
+      if length == 0 {
+        // Most of the time nothing matches.
+        guard let found = memchr(base + index, Int32(head), text.count - index) else { return nil }
+        index = UnsafeRawPointer(found) - base
+      }
+      while length > 0, text[index] != wanted[length] { length = borders[length - 1] }
+      if text[index] == wanted[length] { length += 1 }
+      index += 1
+      if length == wanted.count { return index - length..<index }
+    }
+    return nil
+  }
+}
+
+/// All matches of a pattern in a text, from left to right, as Oniguruma's search loop gives them: an empty match is kept
+/// unless it stands where the match before it ended.
+struct MatchSearch {
+  /// Bytes that PCRE2 is shown at first: words are shorter.
+  static let view = 128
+
+  private let firstView: Int
+  private var start = 0
+  private var lastEnd = -1
+
+  /// - Parameter firstView: for tests; what is found does not depend on it.
+  init(firstView: Int = MatchSearch.view) { self.firstView = max(firstView, 1) }
+
+  /// - Parameter text: valid UTF-8, the same in every call.
+  mutating func next(
+    of pattern: TextPattern, in text: UnsafeRawBufferPointer, work: TextWork
+  ) throws(Failure) -> Range<Int>? {
+    while start <= text.count {
+      guard let match = try pattern.match(in: text, from: start, work: work, firstView: firstView) else { break }
+      if match.isEmpty && match.upperBound == lastEnd {
+        start = TextPattern.characterBorder(start + 1, in: text)
+      } else {
+        start = match.upperBound
+        lastEnd = match.upperBound
+        return match
+      }
+    }
+    start = text.count + 1
+    return nil
   }
 }

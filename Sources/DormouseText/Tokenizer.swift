@@ -12,8 +12,13 @@ public import DormouseSupport
 /// later count as unassigned there, so the few that the reference calls letters or symbols may give other ids.
 public final class Tokenizer: Sendable {
   let parts: TokenizerParts
+  /// Where it was read, for sentences.
+  private let file: String
 
-  init(parts: TokenizerParts) { self.parts = parts }
+  init(parts: TokenizerParts, file: String) {
+    self.parts = parts
+    self.file = file
+  }
 
   /// One more than the largest token id.
   public var vocabularySize: Int { parts.vocabulary.count }
@@ -56,29 +61,34 @@ extension Tokenizer {
   ///   - parseSpecial: whether added tokens ("<｜User｜>") in the text become their ids. Without it they are ordinary
   ///     text, so that nobody can forge them.
   ///   - addSpecialTokens: whether to add what the tokenizer puts around a text, such as the token that begins it.
+  ///   - interruption: asked between short pieces of the work.
   /// - Throws: `Failure(.invalidArgument)` for a text over `textLimit`; `Failure(.malformed)` when a pattern of the tokenizer
-  ///   runs away on this text.
+  ///   runs away on this text; what `interruption` says.
   public func encode(
-    _ text: UnsafeRawBufferPointer, parseSpecial: Bool, addSpecialTokens: Bool
+    _ text: UnsafeRawBufferPointer, parseSpecial: Bool, addSpecialTokens: Bool, interruption: Interruption = .never
   ) throws(Failure) -> [Int32] {
     try Tokenizer.checkLength(text.count)
     let bytes = UTF8Repair.repaired(text)
     let markup = parseSpecial ? [0..<bytes.count] : []
-    let ids = try parts.encode(bytes, markup: markup)
+    let ids = try encode(bytes, markup: markup, interruption)
     return addSpecialTokens ? parts.prefix + ids + parts.suffix : ids
   }
 
-  public func encode(_ text: [UInt8], parseSpecial: Bool, addSpecialTokens: Bool) throws(Failure) -> [Int32] {
-    let outcome: Result<[Int32], Failure> = text.withUnsafeBytes { bytes in
-      do throws(Failure) {
-        return .success(try encode(bytes, parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens))
-      } catch { return .failure(error) }
+  public func encode(
+    _ text: [UInt8], parseSpecial: Bool, addSpecialTokens: Bool, interruption: Interruption = .never
+  ) throws(Failure) -> [Int32] {
+    try text.withUnsafeBufferPointer { (bytes) throws(Failure) in
+      try encode(
+        UnsafeRawBufferPointer(bytes), parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens,
+        interruption: interruption)
     }
-    return try outcome.get()
   }
 
-  public func encode(_ text: String, parseSpecial: Bool, addSpecialTokens: Bool) throws(Failure) -> [Int32] {
-    try encode(Array(text.utf8), parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens)
+  public func encode(
+    _ text: String, parseSpecial: Bool, addSpecialTokens: Bool, interruption: Interruption = .never
+  ) throws(Failure) -> [Int32] {
+    try encode(
+      Array(text.utf8), parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens, interruption: interruption)
   }
 
   /// The ids of a rendered prompt.
@@ -86,13 +96,14 @@ extension Tokenizer {
   /// The runs are one text: words and merges cross their borders as in the reference, which encodes the whole string.
   /// Added tokens, though, are found only where they lie wholly inside markup, so content can't forge them. Nothing is
   /// put around the text: the template has written it.
-  public func encode(_ runs: [PromptRun]) throws(Failure) -> [Int32] {
+  public func encode(_ runs: [PromptRun], interruption: Interruption = .never) throws(Failure) -> [Int32] {
     var bytes: [UInt8] = []
+    bytes.reserveCapacity(min(Tokenizer.byteCount(of: runs), Tokenizer.textLimit))
     var markup: [Range<Int>] = []
     for run in runs where !run.text.isEmpty {
       let start = bytes.count
+      try Tokenizer.checkLength(start + run.text.utf8.count)
       bytes += run.text.utf8
-      try Tokenizer.checkLength(bytes.count)
       guard run.isMarkup else { continue }
       if let last = markup.last, last.upperBound == start {
         markup[markup.count - 1] = last.lowerBound..<bytes.count
@@ -100,7 +111,25 @@ extension Tokenizer {
         markup.append(start..<bytes.count)
       }
     }
-    return try parts.encode(bytes, markup: markup)
+    return try encode(bytes, markup: markup, interruption)
+  }
+
+  /// Fewer ids than these `runs` can't have: by their bytes and the longest token. 0 where they might become shorter.
+  public func leastCount(of runs: [PromptRun]) -> Int {
+    guard let most = parts.mostBytesPerId else { return 0 }
+    return (Tokenizer.byteCount(of: runs) + most - 1) / most
+  }
+
+  private static func byteCount(of runs: [PromptRun]) -> Int { runs.reduce(0) { $0 + $1.text.utf8.count } }
+
+  /// - Parameter bytes: valid UTF-8.
+  private func encode(
+    _ bytes: [UInt8], markup: [Range<Int>], _ interruption: Interruption
+  ) throws(Failure) -> [Int32] {
+    let work = try TextWork(byteCount: bytes.count, interruption: interruption)
+    do { return try parts.encode(bytes, markup: markup, work: work) } catch {
+      throw error.status == .malformed ? error.prefixed(file) : error
+    }
   }
 
   private static func checkLength(_ count: Int) throws(Failure) {

@@ -55,10 +55,10 @@ enum TokenizerComponents {
   private static func pattern(_ json: JSON, _ field: String) throws(Failure) -> TextPattern {
     let field = "\(field).pattern"
     if let expression = json["pattern"]?["Regex"]?.stringValue {
-      return try withContext(field) { () throws(Failure) in try TextPattern(.expression(expression)) }
+      return try withContext(field) { () throws(Failure) in try TextPattern(.expression(expression), field: field) }
     }
     if let literal = json["pattern"]?["String"]?.stringValue {
-      return try withContext(field) { () throws(Failure) in try TextPattern(.literal(literal)) }
+      return try withContext(field) { () throws(Failure) in try TextPattern(.literal(literal), field: field) }
     }
     throw Failure(.malformed, "\(field): expected an object with 'Regex' or 'String'")
   }

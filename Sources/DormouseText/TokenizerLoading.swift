@@ -34,7 +34,7 @@ extension Tokenizer {
       let document = try JSON.parse(json, limits: JSON.Limits(bytes: Tokenizer.fileLimit))
       return try TokenizerFile.parts(document, configuration: configuration)
     }
-    self.init(parts: parts)
+    self.init(parts: parts, file: file)
   }
 
   /// Reads the bytes of a `tiktoken.model`; the parameters are those of `init(json:configuration:file:)`.
@@ -43,7 +43,7 @@ extension Tokenizer {
     let parts = try withContext(file) { () throws(Failure) in
       try TiktokenFile.parts(tiktoken, configuration: configuration)
     }
-    self.init(parts: parts)
+    self.init(parts: parts, file: file)
   }
 
   private static func read(_ configuration: JSON?) throws(Failure) -> TokenizerConfiguration {

@@ -27,22 +27,30 @@ struct TokenizerParts: Sendable {
   var suffix: [Int32]
   var configuration: TokenizerConfiguration
 
+  /// Bytes of text that one id stands for at most; nil where a text may become shorter on its way, by what the
+  /// normalizer, a split or an added token drops, or by several unknown bytes that are one id.
+  var mostBytesPerId: Int? {
+    let hasIdsForAll = !byteIds.contains(-1) || (unknownId != nil && !fusesUnknown)
+    guard hasIdsForAll, normalizer.allSatisfy(\.keepsLength), !plainTokens.stripsSpace,
+      !normalizedTokens.stripsSpace, preTokenizer.allSatisfy({ $0.split?.behavior != .removed })
+    else { return nil }
+    return max(vocabulary.longestToken, plainTokens.longest, normalizedTokens.longest, 1)
+  }
+
   /// The ids of `bytes`, valid UTF-8, with added tokens only inside `markup`.
-  func encode(_ bytes: [UInt8], markup: [Range<Int>]) throws(Failure) -> [Int32] {
+  func encode(_ bytes: [UInt8], markup: [Range<Int>], work: TextWork) throws(Failure) -> [Int32] {
     if bytes.isEmpty { return [] }
-    let scratch = try PatternScratch()
     var list = PieceList(bytes: bytes, pieces: [Piece(start: 0, end: bytes.count)])
-    try plainTokens.split(&list, markup: markup, scratch: scratch)
-    let markup = try normalize(&list, markup: markup, scratch: scratch)
-    try normalizedTokens.split(&list, markup: markup, scratch: scratch)
-    for step in preTokenizer { try step.apply(to: &list, scratch: scratch) }
-    return ids(of: list)
+    try plainTokens.split(&list, markup: markup, work: work)
+    let markup = try normalize(&list, markup: markup, work: work)
+    try normalizedTokens.split(&list, markup: markup, work: work)
+    return try ids(of: list, work: work)
   }
 
   /// Runs the normalizer over every text piece.
   /// - Returns: where the markup is now.
   private func normalize(
-    _ list: inout PieceList, markup: [Range<Int>], scratch: PatternScratch
+    _ list: inout PieceList, markup: [Range<Int>], work: TextWork
   ) throws(Failure) -> [Range<Int>] {
     if normalizer.isEmpty { return markup }
     var isMarkup = [Bool](repeating: false, count: list.bytes.count)
@@ -51,8 +59,9 @@ struct TokenizerParts: Sendable {
     var pieces: [Piece] = []
     for piece in list.pieces {
       var text = NormalizerStep.Text(bytes: Array(list.bytes[piece.range]), isMarkup: Array(isMarkup[piece.range]))
-      if piece.token < 0 { try NormalizerStep.apply(normalizer, to: &text, scratch: scratch) }
+      if piece.token < 0 { try NormalizerStep.apply(normalizer, to: &text, work: work) }
       let start = result.bytes.count
+      try NormalizerStep.check(start + text.bytes.count, limit: NormalizerStep.limit(list.bytes.count))
       result.bytes += text.bytes
       result.isMarkup += text.isMarkup
       if start < result.bytes.count {
@@ -75,28 +84,34 @@ struct TokenizerParts: Sendable {
     return ranges
   }
 
-  private func ids(of list: PieceList) -> [Int32] {
-    var ids: [Int32] = []
-    ids.reserveCapacity(list.bytes.count / 3)
-    var merger = BytePairMerger()
-    list.bytes.withUnsafeBytes { bytes in
+  private func ids(of list: PieceList, work: TextWork) throws(Failure) -> [Int32] {
+    try list.bytes.withUnsafeBufferPointer { (bytes) throws(Failure) in
+      var ids: [Int32] = []
+      ids.reserveCapacity(bytes.count / 3)
+      var merger = BytePairMerger()
+      let cutter = WordCutter(preTokenizer)
       for piece in list.pieces {
         if piece.token >= 0 {
           ids.append(piece.token)
-        } else {
-          appendIds(ofWord: UnsafeRawBufferPointer(rebasing: bytes[piece.range]), merger: &merger, to: &ids)
+          continue
+        }
+        let text = UnsafeRawBufferPointer(UnsafeBufferPointer(rebasing: bytes[piece.range]))
+        try cutter.forEachWord(of: text, work: work) { (word) throws(Failure) in
+          try appendIds(ofWord: word, merger: &merger, work: work, to: &ids)
         }
       }
+      return ids
     }
-    return ids
   }
 
-  private func appendIds(ofWord word: UnsafeRawBufferPointer, merger: inout BytePairMerger, to ids: inout [Int32]) {
+  private func appendIds(
+    ofWord word: UnsafeRawBufferPointer, merger: inout BytePairMerger, work: TextWork, to ids: inout [Int32]
+  ) throws(Failure) {
     if prefersWholeWords, let id = vocabulary.id(ofBytes: word) {
       ids.append(id)
       return
     }
-    merger.begin()
+    merger.begin(word.count)
     var unknownStart: Int?
     for (index, byte) in word.enumerated() {
       let id = byteIds[Int(byte)]
@@ -112,6 +127,6 @@ struct TokenizerParts: Sendable {
       }
     }
     if let start = unknownStart, let unknownId { merger.add(unknownId, start: start, length: word.count - start) }
-    merger.finish(word: word, rules: rules, vocabulary: vocabulary, into: &ids)
+    try merger.finish(word: word, rules: rules, vocabulary: vocabulary, work: work, into: &ids)
   }
 }

@@ -3,6 +3,9 @@ import Glibc
 
 /// The host's clock, for `strftime_now`.
 enum TemplateClock {
+  /// Of a look, in the budget's units.
+  static let cost = 1024
+
   /// The local time now in the format of `strftime`.
   static func now(_ format: String) throws(Failure) -> String {
     guard format.utf8.count <= 256, !format.utf8.contains(0) else {

@@ -93,7 +93,7 @@ extension TemplateEvaluator {
   /// Appends the text as a Python string literal.
   private func describe(_ text: TemplateText, into builder: inout TemplateTextBuilder) throws(Failure) {
     try budget.checkLength(builder.count + text.count)
-    try budget.spend(text.count)
+    try budget.spend(text.count * TemplateBudget.wanted)
     let quote: Unicode.Scalar = text.scalars.contains("'") && !text.scalars.contains("\"") ? "\"" : "'"
     builder.append(quote, isMarkup: false)
     text.forEachRun { range, isMarkup in

@@ -9,7 +9,7 @@ final class TemplateEvaluator {
   /// The host's variables by name number; names without one fall back to the functions of every template.
   private let context: [TemplateValue?]
   private(set) var objects: [TemplateObject] = []
-  private var output = TemplateTextBuilder()
+  private var output = TemplateOutput()
   /// What the innermost filter or set block has captured.
   var captured = TemplateValue.emptyText
   /// The line of the source that runs.
@@ -26,9 +26,9 @@ final class TemplateEvaluator {
   }
 
   /// The rendered prompt.
-  func run() throws(Failure) -> TemplateText {
+  func run() throws(Failure) -> [PromptRun] {
     _ = try execute(program.body, TemplateScope(parent: nil))
-    return output.text
+    return output.promptRuns
   }
 
   // MARK: Shared with the extensions
@@ -53,8 +53,11 @@ final class TemplateEvaluator {
     return try body()
   }
 
-  func lookUp(_ name: Int, _ scope: TemplateScope) -> TemplateValue {
-    if let value = scope.value(name) { return value }
+  func lookUp(_ name: Int, _ scope: TemplateScope) throws(Failure) -> TemplateValue {
+    var cost = TemplateBudget.element
+    let found = scope.value(name, cost: &cost)
+    try budget.spend(cost)
+    if let found { return found }
     if name < context.count, let value = context[name] { return value }
     guard let function = TemplateFunction(rawValue: program.names[name]) else {
       return .undefined(named: program.names[name])
@@ -64,10 +67,11 @@ final class TemplateEvaluator {
 
   /// What `body` prints, instead of printing it.
   func capture(_ body: () throws(Failure) -> Void) throws(Failure) -> TemplateText {
-    var outer = TemplateTextBuilder()
+    var outer = TemplateOutput()
     swap(&outer, &output)
     defer { swap(&outer, &output) }
     try body()
+    try budget.spend(output.count)
     return output.text
   }
 
@@ -84,6 +88,7 @@ final class TemplateEvaluator {
     try nested { () throws(Failure) in
       for node in nodes {
         line = node.line
+        try budget.spend(TemplateBudget.element)
         let flow = try execute(node.statement, scope)
         if flow != .normal { return flow }
       }
@@ -115,7 +120,10 @@ final class TemplateEvaluator {
   private func executeCondition(
     _ branches: [TemplateBranch], _ otherwise: [TemplateNode], _ scope: TemplateScope
   ) throws(Failure) -> Flow {
-    for branch in branches where isTrue(try evaluate(branch.test, scope)) { return try execute(branch.body, scope) }
+    for branch in branches {
+      try budget.spend(TemplateBudget.element)
+      if isTrue(try evaluate(branch.test, scope)) { return try execute(branch.body, scope) }
+    }
     return try execute(otherwise, scope)
   }
 
@@ -169,7 +177,8 @@ final class TemplateEvaluator {
     switch target {
     case .name(let name): scope.set(name, value)
     case .attribute(let name, let attribute):
-      guard case .object(let number) = lookUp(name, scope), case .namespace(let namespace) = objects[number] else {
+      try budget.spendKey(.text(attribute))
+      guard case .object(let number) = try lookUp(name, scope), case .namespace(let namespace) = objects[number] else {
         throw failure("cannot assign attribute '\(attribute.string)' on a non-namespace object")
       }
       try namespace.set(attribute, value)
@@ -219,6 +228,7 @@ final class TemplateEvaluator {
       let item = state.items[state.position]
       state.position += 1
       guard let filter = state.loop.filter else { return item }
+      try budget.spend(TemplateBudget.step)
       let scope = TemplateScope(parent: state.scope)
       try assign(state.loop.target, item, scope)
       if isTrue(try evaluate(filter, scope)) { return item }
@@ -262,6 +272,10 @@ final class TemplateEvaluator {
     _ macro: TemplateMacro, _ arguments: TemplateCallArguments, _ scope: TemplateScope
   ) throws(Failure) {
     var keywords = arguments.keywords
+    try budget.spend((macro.parameters.count + 1) * (keywords.count + 1) * TemplateBudget.element)
+    if macro.special.usesCaller || macro.special.usesKeywords || macro.special.usesArguments {
+      try budget.spend(program.names.count * TemplateBudget.wanted)
+    }
     var hasCaller = false
     for (index, parameter) in macro.parameters.enumerated() {
       let name = program.names[parameter.name]

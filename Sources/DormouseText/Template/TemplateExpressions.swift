@@ -9,7 +9,7 @@ extension TemplateEvaluator {
     case .integer(let value): .integer(value)
     case .float(let value): .float(value)
     case .text(let text): .text(text)
-    case .name(let name): lookUp(name, scope)
+    case .name(let name): try lookUp(name, scope)
     case .captured: captured
     default: try nested { () throws(Failure) in try evaluateInner(expression, scope) }
     }
@@ -74,6 +74,7 @@ extension TemplateEvaluator {
   private func evaluate(
     _ expressions: [TemplateExpression], _ scope: TemplateScope
   ) throws(Failure) -> [TemplateValue] {
+    if !expressions.isEmpty { try budget.spend(expressions.count * TemplateBudget.element) }
     var result: [TemplateValue] = []
     result.reserveCapacity(expressions.count)
     for expression in expressions { result.append(try evaluate(expression, scope)) }
@@ -84,7 +85,11 @@ extension TemplateEvaluator {
     _ members: [(key: TemplateExpression, value: TemplateExpression)], _ scope: TemplateScope
   ) throws(Failure) -> TemplateValue {
     var result: [(key: TemplateValue, value: TemplateValue)] = []
-    for (key, value) in members { result.append((try evaluate(key, scope), try evaluate(value, scope))) }
+    for (key, value) in members {
+      try budget.spend(TemplateBudget.step)
+      result.append((try evaluate(key, scope), try evaluate(value, scope)))
+      try budget.spendKey(result[result.count - 1].key)
+    }
     return .dictionary(try .make(result))
   }
 
@@ -117,13 +122,19 @@ extension TemplateEvaluator {
   func evaluate(_ arguments: TemplateArguments, _ scope: TemplateScope) throws(Failure) -> TemplateCallArguments {
     var result = TemplateCallArguments(positional: try evaluate(arguments.positional, scope))
     for (name, value) in arguments.keywords { result.keywords.append((name, try evaluate(value, scope))) }
-    if let spread = arguments.spread { result.positional += try items(of: try evaluate(spread, scope)) }
+    if let spread = arguments.spread {
+      let items = try items(of: try evaluate(spread, scope))
+      try budget.spendProduct(items.count, 1, isText: false)
+      result.positional += items
+    }
     guard let keywordSpread = arguments.keywordSpread else { return result }
     guard case .dictionary(let dictionary) = try evaluate(keywordSpread, scope) else {
       throw failure("the argument after ** must be a mapping")
     }
     for (key, value) in dictionary.members {
       guard case .text(let name) = key else { throw failure("keywords must be strings") }
+      try budget.spendKey(key)
+      try budget.spend(result.keywords.count * TemplateBudget.wanted)
       guard !result.keywords.contains(where: { name.equals($0.name) }) else {
         throw failure("the keyword argument '\(name.string)' is repeated")
       }
@@ -192,6 +203,7 @@ extension TemplateEvaluator {
         return .text(part.marked(safe: text.isSafe))
       }
       try budget.spendText(positions.count)
+      try budget.spend(positions.count * TemplateBudget.examined)
       var builder = TemplateTextBuilder()
       for index in 0..<positions.count {
         let position = positions.first + index * positions.step

@@ -76,12 +76,15 @@ extension TemplateEvaluator {
       let padded = TemplateCallArguments(positional: [.integer(width)])
       return try callText(text, "center", padded)
     case .truncate: return .text(try truncate(text, arguments))
-    case .wordcount: return .integer(wordCount(text))
+    case .wordcount:
+      try budget.spend(text.count * TemplateBudget.examined)
+      return .integer(wordCount(text))
     case .format: return .text(try formatFilter(text, arguments))
     case .e, .escape: return .text(try escaped(text))
     case .forceescape: return .text(try escaped(text.marked(safe: false)))
     default:
       _ = try arguments.bind([], of: filter.rawValue)
+      if filter != .string, filter != .safe { try budget.spend(text.count * TemplateBudget.mapped) }
       return .text(changeCase(filter, text))
     }
   }
@@ -180,6 +183,7 @@ extension TemplateEvaluator {
       let missing = try arguments.bind(["default"], of: "float")[0] ?? .float(0)
       if case .undefined(let undefined) = value { throw failure(undefined.message) }
       if let number = value.number { return .float(number) }
+      try budget.spend((value.textValue?.count ?? 0) * TemplateBudget.examined)
       return value.textValue.flatMap { TemplateEvaluator.parseFloat($0.string) }.map { .float($0) } ?? missing
     default: return try round(value, arguments)
     }
@@ -196,6 +200,7 @@ extension TemplateEvaluator {
       guard number.isFinite else { return missing }
       return try truncated(number)
     case .text(let text):
+      try budget.spend(text.count * TemplateBudget.examined)
       let string = text.string
       if let number = TemplateEvaluator.parseInteger(string, base: try integer(values[1], "base") ?? 10) {
         return .integer(number)

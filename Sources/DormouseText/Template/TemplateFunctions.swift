@@ -21,6 +21,7 @@ extension TemplateEvaluator {
       guard case .text(let format)? = try arguments.bind(["format"], of: "strftime_now")[0] else {
         throw failure("strftime_now() needs a format")
       }
+      try budget.spend(TemplateClock.cost)
       return .text(TemplateText(try TemplateClock.now(format.string), isMarkup: format.isMarkup(at: 0)))
     }
   }
@@ -73,6 +74,7 @@ extension TemplateEvaluator {
       }
     }
     try budget.spendProduct(result.count, 4, isText: false)
+    for (key, _) in result { try budget.spendKey(key) }
     return result + arguments.keywords.map { (key: .markup($0.name), value: $0.value) }
   }
 

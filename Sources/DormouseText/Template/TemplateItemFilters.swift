@@ -63,6 +63,7 @@ extension TemplateEvaluator {
       return generator(items.reversed())
     }
     try budget.spendText(text.count)
+    try budget.spend(text.count * TemplateBudget.examined)
     var builder = TemplateTextBuilder()
     for position in stride(from: text.count - 1, through: 0, by: -1) {
       builder.append(text[position], isMarkup: text.isMarkup(at: position))
@@ -164,6 +165,7 @@ extension TemplateEvaluator {
         continue
       }
       try budget.spendText(text.count)
+      try budget.spend(text.count * TemplateBudget.mapped)
       result.append(.text(text.lowercased()))
     }
     return result
@@ -233,6 +235,7 @@ extension TemplateEvaluator {
 
   private func unique(_ items: [TemplateValue], _ keys: [TemplateValue]) throws(Failure) -> TemplateValue {
     try charge(items)
+    for key in keys { try budget.spendKey(key) }
     var seen: Set<TemplateKey> = []
     var result: [TemplateValue] = []
     for (item, key) in zip(items, keys) where seen.insert(try TemplateKey(key)).inserted { result.append(item) }

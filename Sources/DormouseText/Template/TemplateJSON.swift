@@ -134,6 +134,10 @@ struct TemplateJSONWriter {
 
   private mutating func write(_ dictionary: TemplateDictionary, level: Int) throws(Failure) {
     var order = Array(dictionary.keys.indices.map { TemplateValue.integer($0) })
+    if sortsKeys {
+      let rounds = Int.bitWidth - dictionary.count.leadingZeroBitCount + 1
+      try evaluator.budget.spend(dictionary.weight * rounds)
+    }
     if sortsKeys { order = try order.sorted(by: dictionary.keys, descending: false) }
     builder.append("{", isMarkup: false)
     for (index, position) in order.enumerated() {
@@ -174,7 +178,7 @@ struct TemplateJSONWriter {
 
   private mutating func write(_ text: TemplateText) throws(Failure) {
     try evaluator.budget.checkLength(builder.count + text.count)
-    try evaluator.budget.spend(text.count)
+    try evaluator.budget.spend(text.count * TemplateBudget.wanted)
     builder.append("\"", isMarkup: false)
     text.forEachRun { range, isMarkup in
       for position in range { write(text[position], isMarkup: isMarkup) }

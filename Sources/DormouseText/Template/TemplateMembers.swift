@@ -19,6 +19,7 @@ extension TemplateEvaluator {
 
   /// `value.name`: a method first, then a member.
   func attribute(_ name: TemplateText, of value: TemplateValue) throws(Failure) -> TemplateValue {
+    try budget.spendKey(.text(name))
     if let found = try ownAttribute(name.string, of: value) { return found }
     switch value {
     case .undefined(let undefined): throw failure(undefined.message)
@@ -30,6 +31,7 @@ extension TemplateEvaluator {
 
   /// `value[key]`: a member first, then a method.
   func item(_ key: TemplateValue, of value: TemplateValue) throws(Failure) -> TemplateValue {
+    try budget.spendKey(key)
     switch value {
     case .undefined(let undefined): throw failure(undefined.message)
     case .dictionary(let dictionary):
@@ -183,8 +185,10 @@ extension TemplateEvaluator {
     if name == "get" {
       let values = try arguments.bind(["key", "default"], of: "get")
       guard let key = values[0], arguments.keywords.isEmpty else { throw failure("get() needs a key by position") }
+      try budget.spendKey(key)
       return try dictionary.value(for: key) ?? values[1] ?? .none
     }
+    if name != "copy" { try budget.spendProduct(dictionary.count, 1, isText: false) }
     _ = try arguments.bind([], of: name)
     switch name {
     case "keys": return .sequence(try TemplateSequence(dictionary.keys, .keys))

@@ -195,9 +195,11 @@ extension TemplateEvaluator {
       guard case .text(let part) = value else {
         throw failure("'in <string>' requires string as left operand, not \(typeName(of: value))")
       }
-      try budget.spend(text.count / 8)
+      try budget.spend(text.count + part.count * TemplateBudget.wanted)
       return text.firstIndex(of: part, from: 0) != nil
-    case .dictionary(let dictionary): return try dictionary.value(for: value) != nil
+    case .dictionary(let dictionary):
+      try budget.spendKey(value)
+      return try dictionary.value(for: value) != nil
     default:
       for item in try items(of: container) where try equal(item, value) { return true }
       return false

@@ -8,9 +8,11 @@ final class TemplateScope {
 
   init(parent: TemplateScope?) { self.parent = parent }
 
-  func value(_ name: Int) -> TemplateValue? {
+  /// - Parameter cost: grows by what looking costs, in the budget's units.
+  func value(_ name: Int, cost: inout Int) -> TemplateValue? {
     var scope: TemplateScope? = self
     while let current = scope {
+      cost += TemplateBudget.wanted + current.names.count / 4
       if let index = current.names.firstIndex(of: name) { return current.values[index] }
       scope = current.parent
     }

@@ -69,13 +69,22 @@ extension TemplateEvaluator {
     case .callable: return isCallable(value)
     case .odd, .even:
       return try equal(try calculate(.remainder, value, .integer(2)), .integer(test == .odd ? 1 : 0))
-    case .upper: return try text(of: value).isUppercase
-    case .lower: return try text(of: value).isLowercase
-    case .filter: return value.textValue.map { TemplateFilter(rawValue: $0.string) != nil } ?? false
-    case .test: return value.textValue.map { TemplateTest(rawValue: $0.string) != nil } ?? false
+    case .upper, .lower:
+      let text = try text(of: value)
+      try budget.spend(text.count * TemplateBudget.mapped)
+      return test == .upper ? text.isUppercase : text.isLowercase
+    case .filter, .test:
+      try budget.spendKey(value)
+      return isKnown(test, value)
     default: return false
     }
     return false
+  }
+
+  /// Whether `value` is the name of a filter or a test.
+  private func isKnown(_ test: TemplateTest, _ value: TemplateValue) -> Bool {
+    guard let name = value.textValue?.string else { return false }
+    return test == .filter ? TemplateFilter(rawValue: name) != nil : TemplateTest(rawValue: name) != nil
   }
 
   private func isSequence(_ value: TemplateValue) -> Bool {

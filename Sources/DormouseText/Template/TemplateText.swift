@@ -30,7 +30,12 @@ struct TemplateText: Sendable, Hashable {
 
   static let empty = TemplateText(scalars: [], isMarkup: false)
 
-  init(_ string: String, isMarkup: Bool) { self.init(scalars: Array(string.unicodeScalars), isMarkup: isMarkup) }
+  init(_ string: String, isMarkup: Bool) {
+    var scalars: [Unicode.Scalar] = []
+    scalars.reserveCapacity(string.unicodeScalars.count)
+    scalars.append(contentsOf: string.unicodeScalars)
+    self.init(scalars: scalars, isMarkup: isMarkup)
+  }
 
   init(scalars: [Unicode.Scalar], isMarkup: Bool) {
     self.init(scalars: scalars, runs: [TemplateTextRun(end: scalars.count, isMarkup: isMarkup)])
@@ -57,6 +62,8 @@ struct TemplateText: Sendable, Hashable {
 
   var count: Int { end - start }
   var isEmpty: Bool { end == start }
+  /// Whether keeping it keeps little else.
+  var isMostOfItsStorage: Bool { count >= storage.scalars.count / 2 }
 
   /// The characters; its indices do not begin at 0.
   var scalars: ArraySlice<Unicode.Scalar> { storage.scalars[start..<end] }
@@ -105,7 +112,12 @@ struct TemplateText: Sendable, Hashable {
 
   static func string(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
     var utf8: [UInt8] = []
-    utf8.reserveCapacity(scalars.count)
+    append(scalars, to: &utf8)
+    return String(decoding: utf8, as: UTF8.self)
+  }
+
+  private static func append(_ scalars: ArraySlice<Unicode.Scalar>, to utf8: inout [UInt8]) {
+    utf8.reserveCapacity(utf8.count + scalars.count)
     for scalar in scalars {
       if scalar.isASCII {
         utf8.append(UInt8(truncatingIfNeeded: scalar.value))
@@ -113,17 +125,11 @@ struct TemplateText: Sendable, Hashable {
         utf8.append(contentsOf: UTF8.encode(scalar) ?? UTF8.encodedReplacementCharacter)
       }
     }
-    return String(decoding: utf8, as: UTF8.self)
   }
 
-  /// The text as runs of a prompt; adjacent runs differ in origin.
-  var promptRuns: [PromptRun] {
-    var result: [PromptRun] = []
-    forEachRun { range, isMarkup in
-      let slice = storage.scalars[start + range.lowerBound..<start + range.upperBound]
-      result.append(PromptRun(text: TemplateText.string(slice), isMarkup: isMarkup))
-    }
-    return result
+  /// Appends the characters of `range`, which lies inside.
+  func appendUTF8(of range: Range<Int>, to utf8: inout [UInt8]) {
+    TemplateText.append(storage.scalars[start + range.lowerBound..<start + range.upperBound], to: &utf8)
   }
 
   static func == (left: TemplateText, right: TemplateText) -> Bool { left.scalars.elementsEqual(right.scalars) }

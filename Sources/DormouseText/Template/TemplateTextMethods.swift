@@ -33,6 +33,7 @@ extension TemplateEvaluator {
     case "encode", "isidentifier": throw Failure(.unsupported, "the method str.\(name) is not supported")
     default:
       _ = try arguments.bind([], of: name)
+      try budget.spend(text.count * TemplateBudget.mapped)
       return try callCase(text, name)
     }
   }
@@ -80,7 +81,9 @@ extension TemplateEvaluator {
     guard let characters, !characters.isNone else {
       return text.stripped(left: left, right: right) { $0.isPythonSpace }
     }
-    let dropped = Set(try requireText(characters, "strip").scalars)
+    let given = try requireText(characters, "strip")
+    try budget.spend(given.count * TemplateBudget.mapped + text.count * TemplateBudget.examined)
+    let dropped = Set(given.scalars)
     return text.stripped(left: left, right: right) { dropped.contains($0) }
   }
 
@@ -95,8 +98,14 @@ extension TemplateEvaluator {
     }
     let part = try requireText(separator, "split")
     guard !part.isEmpty else { throw failure("empty separator") }
+    try spendSearch(text, part)
     let positions = fromEnd ? text.positionsFromEnd(of: part, limit: limit) : text.positions(of: part, limit: limit)
     return try list(text.pieces(at: positions, length: part.count))
+  }
+
+  /// The cost of looking for `part`.
+  private func spendSearch(_ text: TemplateText, _ part: TemplateText) throws(Failure) {
+    try budget.spend(text.count + part.count * TemplateBudget.wanted)
   }
 
   /// An integer argument; nil when it was not given.
@@ -130,6 +139,7 @@ extension TemplateEvaluator {
     let values = try arguments.bind(["prefix", "start", "end"], of: name)
     var choices: [TemplateText] = []
     if case .sequence(let sequence)? = values[0], sequence.kind == .tuple {
+      try budget.spend(sequence.weight)
       for item in sequence.items { choices.append(try requireText(item, name)) }
     } else {
       choices = [try requireText(values[0], name)]
@@ -143,6 +153,7 @@ extension TemplateEvaluator {
   ) throws(Failure) -> TemplateValue {
     let values = try arguments.bind(["sub", "start", "end"], of: name)
     let part = try requireText(values[0], name)
+    try spendSearch(text, part)
     guard let (inside, offset) = try window(text, values[1], values[2]) else {
       if name == "count" { return .integer(0) }
       if name.hasSuffix("index") { throw failure("substring not found") }
@@ -169,12 +180,14 @@ extension TemplateEvaluator {
     _ text: TemplateText, _ old: TemplateText, _ new: TemplateText, limit: Int
   ) throws(Failure) -> TemplateText {
     let limit = limit < 0 ? Int.max : limit
+    try spendSearch(text, old)
     let positions =
       old.isEmpty
       ? Array((0...text.count).prefix(limit)) : text.positions(of: old, limit: limit)
     guard !positions.isEmpty else { return text }
     try budget.spendProduct(positions.count, new.count, isText: true)
     try budget.spendText(text.count + positions.count)
+    try budget.spend(positions.count * TemplateBudget.element)
     var builder = TemplateTextBuilder()
     var start = 0
     for position in positions {
@@ -198,7 +211,7 @@ extension TemplateEvaluator {
       }
       let text = try text(of: item)
       try budget.checkLength(builder.count + text.count + separator.count)
-      try budget.spend(text.count + separator.count + 1)
+      try budget.spend(text.count + separator.count + TemplateBudget.step)
       builder.append(text)
     }
     return builder.text
@@ -208,6 +221,7 @@ extension TemplateEvaluator {
     _ text: TemplateText, _ name: String, _ arguments: TemplateCallArguments
   ) throws(Failure) -> TemplateValue {
     let part = try requireText(try arguments.bind(["part"], of: name)[0], name)
+    try spendSearch(text, part)
     switch name {
     case "removeprefix": return .text(text.hasPrefix(part) ? text.dropFirst(part.count) : text)
     case "removesuffix":

@@ -75,8 +75,8 @@ enum TemplateValue: Sendable {
   /// would take forever to walk; hence the weight of parts is summed when a value is made, and saturates.
   var weight: Int {
     switch self {
-    case .text(let text): TemplateBudget.element + text.count / 8
-    case .largeInteger(let value): TemplateBudget.element + value.digits.utf8.count / 8
+    case .text(let text): TemplateBudget.element + text.count / 2
+    case .largeInteger(let value): TemplateBudget.element + value.digits.utf8.count / 2
     case .sequence(let sequence): sequence.weight
     case .dictionary(let dictionary): dictionary.weight
     default: TemplateBudget.element

@@ -9,7 +9,7 @@ import Testing
     // A sixteenth of the usual work, so that the slowest ones end soon in a debug build too.
     var limits = TemplateLimits()
     limits.work /= 16
-    limits.textLength /= 8
+    limits.textLength /= 16
     let expected = try #require(try TemplateFixtures.json("expected.json").objectValue)
     for (name, outcome) in expected {
       let source = try TemplateFixtures.text(name)

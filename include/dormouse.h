@@ -222,7 +222,9 @@ enum { /* flags of detokenize */
   DORMOUSE_DETOKENIZE_SKIP_SPECIAL = 1 /* leave control tokens out */
 };
 
-/* Bytes that are not UTF-8 are read as U+FFFD, one for each maximal invalid part. Thread: any. */
+/* Bytes that are not UTF-8 are read as U+FFFD, one for each maximal invalid part. A text has 64 MiB at most, and a
+   tokenizer whose patterns take longer over it than some seconds of processor time for each megabyte is MALFORMED, by
+   name; so is a chat template that does too much below. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_tokenize(int32_t *tokens, size_t capacity, size_t *count,
                                                       const dormouse_engine *engine, const char *text,
                                                       size_t text_length, uint32_t flags, dormouse_error *error);
@@ -386,8 +388,9 @@ DORMOUSE_API dormouse_status dormouse_session_open(dormouse_session **out, dormo
 /* The session must not be at work; one that a callback has lost may be freed. Thread: one call at a time per session. */
 DORMOUSE_API void dormouse_session_free(dormouse_session *session);
 
-/* Stops the call that the session is in, waiting and prefill included, within one layer's time; that call answers
-   CANCELLED and the tokens it had completed stay. Without a call under way it does nothing. NULL does nothing.
+/* Stops the call that the session is in, rendering, tokenizing, waiting and prefill included, within one layer's time;
+   that call answers CANCELLED and the tokens it had completed stay. Without a call under way it does nothing. NULL does
+   nothing.
    Thread: any. */
 DORMOUSE_API void dormouse_session_cancel(dormouse_session *session);
 
@@ -496,8 +499,9 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
      "logprobs"            0 (off) to 20 alternatives a token; -1: the chosen token's alone
      "ignore_eos"          true: end tokens do not end the text
      "priority"            -100 to 100, default 0: larger ones are let in and computed first
-     "time_limit"          seconds from the call: waiting or still in the prompt it answers TIMED_OUT, with what is
-                           completed kept, and later the answer ends with FINISH_TIME
+     "time_limit"          seconds from the call: waiting or still in the prompt (rendering and tokenizing a chat among
+                           it) it answers TIMED_OUT, with what is completed kept, and later the answer ends with
+                           FINISH_TIME
    An unknown member is INVALID_ARGUMENT. on_event may be NULL.
    Generated tokens, an end token included, stay in the session. Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_generate(dormouse_session *session, const int32_t *tokens,
@@ -507,7 +511,8 @@ DORMOUSE_API dormouse_status dormouse_session_generate(dormouse_session *session
 
 /* Answers a chat (messages_json as for dormouse_engine_render_messages). The session keeps whatever prefix of the
    rendered prompt it already holds, drops the rest, and computes only what is new; so the same session can be given
-   the growing list of messages turn by turn. Thread: one call at a time per session. */
+   the growing list of messages turn by turn. A chat that does not fit is CONTEXT_FULL, which its bytes alone may say
+   before anything is tokenized. Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_chat(dormouse_session *session, const char *messages_json,
                                                    const char *config_json, dormouse_event_fn on_event,
                                                    void *user_data, dormouse_error *error);

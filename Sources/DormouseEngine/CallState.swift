@@ -56,7 +56,7 @@ final class CallState: Sendable {
     return nil
   }
 
-  /// The same for work that loops on its own.
+  /// The same, for work to ask.
   func watch(deadline: Double = .infinity, timeLimit: Double = .infinity) -> Interruption {
     Interruption { self.interruption(deadline: deadline, timeLimit: timeLimit) }
   }

@@ -27,8 +27,10 @@ struct ChatPrompt {
 
   /// The tokens of a rendered chat, and where in it what stands.
   /// - Throws: `Failure(.unsupported)` for a template that does not show every part.
-  func encode(_ runs: [PromptRun]) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
-    let tokens = try tokenizer.encode(try replaced(runs))
+  func encode(
+    _ runs: [PromptRun], within limits: PromptLimits
+  ) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
+    let tokens = try tokenizer.encode(try replaced(runs), within: limits)
     var rest = positions(of: tokens)[...]
     var spans: [MediaSpan] = []
     for part in parts {

@@ -5,50 +5,44 @@ import DormouseText
 /// Chats with pictures, clips and sounds.
 extension Engine {
   /// The timeline of a rendered chat; what a tower is to see is made ready, and not encoded yet.
-  /// - Parameters:
-  ///   - attachments: what parts name by number.
-  ///   - terms: on which its media become ready; `mediaTerms` has those of this engine.
+  /// - Parameter attachments: what parts name by number.
   func prompt(
-    _ request: ChatRequest, attachments: [MediaItem] = [], _ terms: MediaTerms
+    _ request: ChatRequest, attachments: [MediaItem] = [], limits: PromptLimits = PromptLimits()
   ) throws(Failure) -> Timeline {
-    guard !request.mediaParts.isEmpty else { return Timeline(tokens: try text.tokenize(request)) }
-    let (tokens, spans) = try encode(request, attachments, terms)
+    guard !request.mediaParts.isEmpty else { return Timeline(tokens: try text.tokenize(request, limits)) }
+    let (tokens, spans) = try encode(request, attachments, limits)
     return Timeline(tokens: tokens, spans: spans)
   }
 
   /// The tokens of a rendered chat, as the model's own processor has them.
-  func tokens(
-    _ request: ChatRequest, attachments: [MediaItem] = [], _ terms: MediaTerms
-  ) throws(Failure) -> [Int32] {
-    request.mediaParts.isEmpty ? try text.tokenize(request) : try encode(request, attachments, terms).tokens
+  func tokens(_ request: ChatRequest, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
+    request.mediaParts.isEmpty ? try text.tokenize(request) : try encode(request, attachments, PromptLimits()).tokens
   }
 
-  /// The host's limits and this engine's memory.
-  /// - Parameters:
-  ///   - rowLimit: positions that media may take; nil: any number.
-  ///   - interruption: whether anybody still waits.
-  func mediaTerms(rowLimit: Int? = nil, _ interruption: Interruption = .never) -> MediaTerms {
+  /// The host's limits and this engine's memory, for media that become ready.
+  func mediaTerms(_ limits: PromptLimits = PromptLimits()) -> MediaTerms {
     var terms = MediaTerms()
     terms.limits = options.media.file
-    terms.rowLimit = rowLimit
+    terms.rowLimit = limits.contextLength
     terms.budget = memoryBudget
-    terms.interruption = interruption
+    terms.interruption = limits.interruption
     return terms
   }
 
   private func encode(
-    _ request: ChatRequest, _ attachments: [MediaItem], _ terms: MediaTerms
+    _ request: ChatRequest, _ attachments: [MediaItem], _ limits: PromptLimits
   ) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
     let tokenizer = try text.requireTokenizer()
     let media = try requireMedia(for: request.mediaParts.first?.modality)
     var parts: [ChatPrompt.Part] = []
-    var terms = terms
+    var terms = mediaTerms(limits)
     for part in request.mediaParts {
       let made = try media.promptPart(part, attachments: attachments, tokenizer: tokenizer, terms)
       terms.rowLimit = terms.rowLimit.map { max(0, $0 - made.content.count) }
       parts.append(made)
     }
-    return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(try text.render(request))
+    let runs = try text.render(request, interruption: limits.interruption)
+    return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(runs, within: limits)
   }
 
   /// - Parameter modality: what it is wanted for, for the sentence.

@@ -58,7 +58,7 @@ extension Engine {
         throw Failure(.internalError, "\(part.place): a sound became something else")
       }
       let (transcript, isNew) = try part.within { () throws(Failure) in
-        try speech.transcript(of: sound, mediaTerms(interruption))
+        try speech.transcript(of: sound, mediaTerms(PromptLimits(interruption: interruption)))
       }
       if isNew { counts.tokens += transcript.tokenCount }
       counts.seconds += transcript.seconds

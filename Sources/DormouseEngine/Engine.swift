@@ -158,6 +158,6 @@ extension Engine {
   /// The tokens of that prompt; control tokens come from the template alone.
   public func tokenize(messages: String, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
     let request = try transcribed(try ChatRequest(json: messages), attachments: attachments).request
-    return try tokens(request, attachments: attachments, mediaTerms())
+    return try tokens(request, attachments: attachments)
   }
 }

@@ -29,9 +29,9 @@ extension Session {
     return try state.exclusively { () throws(Failure) in
       let watch = state.watch(
         deadline: request.terms.deadline(from: Clock.now()), timeLimit: request.terms.timeLimit ?? .infinity)
+      let limits = PromptLimits(contextLength: contextLength, interruption: watch)
       let (chat, transcribed) = try engine.transcribed(chat, attachments: attachments, watch)
-      let prompt = try engine.prompt(
-        chat, attachments: attachments, engine.mediaTerms(rowLimit: contextLength, watch))
+      let prompt = try engine.prompt(chat, attachments: attachments, limits: limits)
       guard prompt.count <= contextLength else {
         throw Failure(
           .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")

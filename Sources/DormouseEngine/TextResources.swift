@@ -48,7 +48,7 @@ struct TextResources: Sendable {
   }
 
   /// The prompt that the model's own template makes of a chat.
-  func render(_ request: ChatRequest) throws(Failure) -> [PromptRun] {
+  func render(_ request: ChatRequest, interruption: Interruption = .never) throws(Failure) -> [PromptRun] {
     guard let chatTemplates else {
       throw Failure(
         .notFound, "\(folder): the model has no chat template (chat_template.jinja, or in tokenizer_config.json)")
@@ -56,10 +56,30 @@ struct TextResources: Sendable {
     return try chatTemplates.render(
       TemplateChat(
         messages: request.messages.arrayValue ?? [], variables: request.variables, templateName: request.templateName,
-        continuedField: request.continuedField))
+        continuedField: request.continuedField), interruption: interruption)
   }
 
-  func tokenize(_ request: ChatRequest) throws(Failure) -> [Int32] {
-    try requireTokenizer().encode(try render(request))
+  func tokenize(_ request: ChatRequest, _ limits: PromptLimits = PromptLimits()) throws(Failure) -> [Int32] {
+    try requireTokenizer().encode(try render(request, interruption: limits.interruption), within: limits)
+  }
+}
+
+/// What bounds the making of a prompt.
+struct PromptLimits: Sendable {
+  /// Tokens that the session holds; nil where there is none.
+  var contextLength: Int?
+  /// Asked between short pieces of rendering and tokenizing.
+  var interruption = Interruption.never
+}
+
+extension Tokenizer {
+  /// The ids of a rendered prompt.
+  /// - Throws: `Failure(.contextFull)` for a text whose bytes alone say that it is too long for the session, before any
+  ///   work is done on it.
+  func encode(_ runs: [PromptRun], within limits: PromptLimits) throws(Failure) -> [Int32] {
+    if let most = limits.contextLength, case let least = leastCount(of: runs), least > most {
+      throw Failure(.contextFull, "the chat has at least \(least) tokens, more than the session's \(most)")
+    }
+    return try encode(runs, interruption: limits.interruption)
   }
 }

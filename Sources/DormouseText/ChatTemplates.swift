@@ -72,7 +72,7 @@ public struct ChatTemplates: Sendable {
   /// reasoning has all the names that templates know, and a message to be continued stays open.
   /// - Throws: what `ChatTemplate.render` throws; `Failure(.invalidArgument)` for a name that no template has, or a
   ///   message that cannot be continued.
-  public func render(_ chat: TemplateChat) throws(Failure) -> [PromptRun] {
+  public func render(_ chat: TemplateChat, interruption: Interruption = .never) throws(Failure) -> [PromptRun] {
     let tools = chat.variables["tools"] ?? .null
     let template = try choose(chat.templateName, hasTools: !tools.isNull)
     var variables = chat.variables
@@ -82,11 +82,12 @@ public struct ChatTemplates: Sendable {
     if template.readsReasoning { messages = messages.map(Reasoning.splitContent) }
     messages = messages.map(Reasoning.fillFields)
     guard let field = chat.continuedField else {
-      return try template.render(messages: .array(messages), variables: variables, markupVariables: tokens)
+      return try template.render(
+        messages: .array(messages), variables: variables, markupVariables: tokens, interruption: interruption)
     }
     let continuation = try ContinuedMessage(field, of: messages, template: template)
     let text = try template.text(
-      messages: .array(continuation.messages), variables: variables, markupVariables: tokens)
+      messages: .array(continuation.messages), variables: variables, markupVariables: tokens, interruption: interruption)
     return try continuation.cut(text).promptRuns
   }
 }

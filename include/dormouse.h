@@ -445,7 +445,7 @@ enum { /* dormouse_event.kind */
   DORMOUSE_EVENT_END = 3     /* the last event; text holds what was withheld; counts and times are final */
 };
 enum { /* dormouse_event.finish_reason, 0 before the end */
-  DORMOUSE_FINISH_STOP = 1,    /* an end token, or a stop string */
+  DORMOUSE_FINISH_STOP = 1,    /* an end token, one of stop_token_ids, or a stop string */
   DORMOUSE_FINISH_LENGTH = 2,  /* max_tokens */
   DORMOUSE_FINISH_CONTEXT = 3, /* the context is full */
   DORMOUSE_FINISH_TIME = 4     /* time_limit */
@@ -495,7 +495,10 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
      "logit_bias"          object: token id as a string -> -100 to 100
      "seed"                integer; default 0: same seed and same logits, same text (when logits are equal to the bit:
                            DORMOUSE_SESSION_REPRODUCIBLE)
-     "stop"                a string or an array of up to 16; the text ends before the first that occurs
+     "stop"                a string or an array of up to 16; the text ends before the first that occurs. Control tokens
+                           are not shown, but a string that names one is found where it is chosen
+     "stop_token_ids"      an array of up to 1024 ids: the text ends where one of them is chosen, as it does at an end
+                           token, and with ignore_eos too
      "logprobs"            0 (off) to 20 alternatives a token; -1: the chosen token's alone
      "ignore_eos"          true: end tokens do not end the text
      "priority"            -100 to 100, default 0: larger ones are let in and computed first

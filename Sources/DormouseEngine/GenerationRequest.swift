@@ -6,6 +6,8 @@ struct GenerationRequest: Sendable, Equatable {
   /// Tokens at most; nil: until the context is full.
   var maxTokens: Int?
   var stop: [String] = []
+  /// Tokens that end the text, whatever `ignoresEndTokens` says.
+  var stopTokens: Set<Int32> = []
   /// Alternatives for each token; nil: no log-probabilities at all.
   var logProbabilityAlternatives: Int?
   var ignoresEndTokens = false
@@ -13,15 +15,17 @@ struct GenerationRequest: Sendable, Equatable {
 
   private static let knownMembers = [
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logit_bias", "seed", "stop", "logprobs", "ignore_eos", "priority", "time_limit",
+    "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "ignore_eos", "priority",
+    "time_limit",
   ]
   static let maximumStopStrings = 16
+  static let maximumStopTokens = 1024
   static let maximumAlternatives = 20
 
   /// - Parameters:
   ///   - json: an object as `dormouse_session_generate` describes it, or nil.
   ///   - defaults: from the model's generation_config.json.
-  ///   - vocabularySize: the ids that `logit_bias` may name are below it.
+  ///   - vocabularySize: the ids that `logit_bias` and `stop_token_ids` may name are below it.
   static func read(_ json: String?, defaults: SamplingParameters, vocabularySize: Int) throws(Failure)
     -> GenerationRequest
   {
@@ -34,6 +38,7 @@ struct GenerationRequest: Sendable, Equatable {
     request.sampling.logitBias = try readLogitBias(fields, vocabularySize: vocabularySize)
     request.maxTokens = try fields.optionalInteger("max_tokens", 1...Int(Int32.max))
     request.stop = try readStop(fields)
+    request.stopTokens = try readStopTokens(fields, vocabularySize: vocabularySize)
     if let count = try fields.optionalInteger("logprobs", -1...maximumAlternatives), count != 0 {
       request.logProbabilityAlternatives = max(0, count)
     }
@@ -53,6 +58,23 @@ struct GenerationRequest: Sendable, Equatable {
       throw Failure(.invalidArgument, "config_json: stop holds an empty string")
     }
     return stop
+  }
+
+  private static func readStopTokens(_ fields: JSONFields, vocabularySize: Int) throws(Failure) -> Set<Int32> {
+    guard let values = try fields.optionalArray("stop_token_ids") else { return [] }
+    guard values.count <= maximumStopTokens else {
+      throw Failure(
+        .invalidArgument,
+        "config_json: stop_token_ids holds \(values.count) ids; expected at most \(maximumStopTokens)")
+    }
+    var tokens: Set<Int32> = []
+    for (index, value) in values.enumerated() {
+      guard let token = value.integerValue.flatMap({ Int32(exactly: $0) }), token >= 0, token < vocabularySize else {
+        throw fields.wrong("stop_token_ids[\(index)]", value, expected: "a token id below \(vocabularySize)")
+      }
+      tokens.insert(token)
+    }
+    return tokens
   }
 
   private static func readLogitBias(_ fields: JSONFields, vocabularySize: Int) throws(Failure) -> [Int32: Float] {

@@ -112,7 +112,7 @@ private struct Generation {
       try session.append(token)
       counts.generatedTokens += 1
       counts.generationSeconds = Clock.now() - startOfPhase
-      let isEnd = !request.ignoresEndTokens && session.engine.text.generation.endTokens.contains(token)
+      let isEnd = isEnd(token)
       output.clear()
       let isStopped = isEnd ? false : output.append(token)
       stop = onEvent(tokenEvent(token, logProbabilities))
@@ -144,6 +144,12 @@ private struct Generation {
       if stop == 0 { throw error }
     }
     return stop
+  }
+
+  /// Whether the token ends the text, and is none of it.
+  private func isEnd(_ token: Int32) -> Bool {
+    if request.stopTokens.contains(token) { return true }
+    return !request.ignoresEndTokens && session.engine.text.generation.endTokens.contains(token)
   }
 
   private func finishReason(isEnd: Bool, isStopped: Bool) -> GenerationEvent.FinishReason? {

@@ -1,52 +1,103 @@
 /// Finds stop strings in a text that arrives in pieces, however they fall across the pieces.
 ///
 /// Text that might yet turn out to be the beginning of a stop string is withheld; everything else passes at once.
+///
+/// Control tokens are not part of the text that passes. A stop string that names one is looked for where they stand in the
+/// text too; any other one is looked for in the text as it is shown.
 struct StopStrings {
-  private let stops: [[UInt8]]
+  private struct Stop {
+    let bytes: [UInt8]
+    /// Whether it holds the text of a control token.
+    let namesControl: Bool
+  }
+
+  private let stops: [Stop]
   /// Bytes of the longest of them.
   private let longest: Int
   private var withheld: [UInt8] = []
+  /// For each byte of `withheld`, whether it belongs to a control token, which is not shown.
+  private var isControl: [Bool] = []
 
-  /// - Parameter stops: not empty strings.
-  init(_ stops: [String]) {
+  /// Whether control tokens matter.
+  let namesControl: Bool
+
+  /// - Parameters:
+  ///   - stops: not empty strings.
+  ///   - namesControl: whether a text holds that of a control token.
+  init(_ stops: [String], namesControl: ([UInt8]) -> Bool = { _ in false }) {
     self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
-    longest = self.stops.map(\.count).max() ?? 0
+      .map { Stop(bytes: $0, namesControl: namesControl($0)) }
+    longest = self.stops.map(\.bytes.count).max() ?? 0
+    self.namesControl = self.stops.contains { $0.namesControl }
   }
 
   /// Takes the next piece of whole characters, and adds what is safe to pass on to `text`.
+  /// - Parameter isControl: whether the piece is a control token's text, which does not pass.
   /// - Returns: whether a stop string was found right behind it.
-  mutating func append(_ piece: [UInt8], to text: inout [UInt8]) -> Bool {
+  mutating func append(_ piece: [UInt8], isControl: Bool = false, to text: inout [UInt8]) -> Bool {
     guard !stops.isEmpty else {
-      text += piece
+      if !isControl { text += piece }
       return false
     }
     withheld += piece
+    for _ in piece { self.isControl.append(isControl) }
     let start = firstStop()
-    let passed = start ?? withheld.count - longestOpenSuffix()
-    text += withheld[..<passed]
-    withheld.removeFirst(start == nil ? passed : withheld.count)
+    let passed = start ?? firstOpen()
+    pass(passed, to: &text)
+    if start != nil { clear() }
     return start != nil
   }
 
   /// What was withheld, when no more text comes.
   mutating func finish() -> [UInt8] {
-    defer { withheld = [] }
-    return withheld
+    defer { clear() }
+    var text: [UInt8] = []
+    pass(withheld.count, to: &text)
+    return text
+  }
+
+  private mutating func clear() {
+    withheld.removeAll(keepingCapacity: true)
+    isControl.removeAll(keepingCapacity: true)
+  }
+
+  /// Lets the first `count` bytes go.
+  private mutating func pass(_ count: Int, to text: inout [UInt8]) {
+    for index in 0..<count where !isControl[index] { text.append(withheld[index]) }
+    withheld.removeFirst(count)
+    isControl.removeFirst(count)
   }
 
   /// Where the earliest stop string begins.
   private func firstStop() -> Int? {
-    withheld.indices.first { start in stops.contains { withheld[start...].starts(with: $0) } }
+    withheld.indices.first { start in
+      stops.contains { stop in
+        // A stop string of the shown text begins with a byte that is shown.
+        stop.namesControl || !isControl[start] ? compare(stop, from: start) == .whole : false
+      }
+    }
   }
 
-  /// The length of the longest end of the text that a stop string begins with.
-  private func longestOpenSuffix() -> Int {
-    let longest = min(withheld.count, longest - 1)
-    guard longest > 0 else { return 0 }
-    for length in stride(from: longest, through: 1, by: -1) {
-      let suffix = withheld[(withheld.count - length)...]
-      if stops.contains(where: { $0.count > length && $0.starts(with: suffix) }) { return length }
+  /// Where the longest end of the text begins that a stop string begins with; the end of the text when there is none.
+  private func firstOpen() -> Int {
+    withheld.indices.first { start in
+      stops.contains { stop in
+        stop.namesControl || !isControl[start] ? compare(stop, from: start) == .beginning : false
+      }
+    } ?? withheld.count
+  }
+
+  private enum Comparison { case whole, beginning, different }
+
+  /// Compares the text from `start` on with a stop string: all of it, its beginning up to the end of the text, or neither.
+  private func compare(_ stop: Stop, from start: Int) -> Comparison {
+    var matched = 0
+    for index in start..<withheld.count {
+      if isControl[index], !stop.namesControl { continue }
+      guard withheld[index] == stop.bytes[matched] else { return .different }
+      matched += 1
+      if matched == stop.bytes.count { return .whole }
     }
-    return 0
+    return .beginning
   }
 }

@@ -3,6 +3,7 @@ import DormouseText
 
 /// Turns the tokens of an answer into text that is safe to pass on: whole characters, nothing of a stop string.
 struct TextOutput {
+  private let tokenizer: Tokenizer?
   private var stream: TokenStream?
   private var stops: StopStrings
   /// What the last call found; its memory is used again, so an answer allocates only while its pieces grow.
@@ -11,14 +12,18 @@ struct TextOutput {
 
   /// - Parameter tokenizer: nil for a model without one; then there is no text.
   init(tokenizer: Tokenizer?, stop: [String]) {
+    self.tokenizer = tokenizer
     stream = tokenizer.map { TokenStream(tokenizer: $0, skipSpecial: true) }
-    stops = StopStrings(stop)
+    stops = StopStrings(stop) { text in tokenizer?.namesSpecial(in: text) ?? false }
   }
 
   /// Leaves in `text` what `token` completes.
   /// - Returns: whether a stop string ends the answer.
   mutating func append(_ token: Int32) -> Bool {
     clear()
+    if stops.namesControl, let tokenizer, tokenizer.isSpecial(token) {
+      return stops.append(tokenizer.bytes(of: token) ?? [], isControl: true, to: &text)
+    }
     stream?.append(token, to: &piece)
     return stops.append(piece, to: &text)
   }

@@ -47,6 +47,18 @@ public final class Tokenizer: Sendable {
 
   /// Whether `id` is a control token that `decode(_:skipSpecial:)` can leave out.
   public func isSpecial(_ id: Int32) -> Bool { parts.specialIds.contains(id) }
+
+  /// Whether the text of a control token lies in `text`.
+  public func namesSpecial(in text: [UInt8]) -> Bool {
+    parts.specialIds.contains { id in
+      parts.vocabulary.withBytes(of: id) { token in
+        guard let first = token.first, token.count <= text.count else { return false }
+        return (0...text.count - token.count).contains { start in
+          text[start] == first && text[start..<start + token.count].elementsEqual(token)
+        }
+      } ?? false
+    }
+  }
 }
 
 // MARK: - Encoding

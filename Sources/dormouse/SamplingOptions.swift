@@ -25,6 +25,11 @@ struct SamplingOptions: ParsableArguments {
     help: ArgumentHelp("End before this text; may be given several times.", valueName: "text"))
   var stop: [String] = []
 
+  @Option(
+    parsing: .unconditionalSingleValue,
+    help: ArgumentHelp("End at this token; may be given several times.", valueName: "id"))
+  var stopTokenId: [UInt32] = []
+
   func validate() throws {
     if maxTokens == 0 { throw ValidationError("--max-tokens must be at least 1.") }
     try check("--temperature", temperature, 0...100)
@@ -44,7 +49,8 @@ struct SamplingOptions: ParsableArguments {
     try JSONDocument.line(
       Configuration(
         max_tokens: maxTokens, temperature: temperature, top_p: topP, top_k: topK, min_p: minP, seed: seed,
-        stop: stop.isEmpty ? nil : stop, time_limit: timeLimit))
+        stop: stop.isEmpty ? nil : stop, stop_token_ids: stopTokenId.isEmpty ? nil : stopTokenId,
+        time_limit: timeLimit))
   }
 
   /// The members have the names of the document.
@@ -56,6 +62,7 @@ struct SamplingOptions: ParsableArguments {
     var min_p: Double?
     var seed: Int?
     var stop: [String]?
+    var stop_token_ids: [UInt32]?
     var time_limit: Double?
   }
 }

@@ -87,6 +87,13 @@ def test_stop(dormouse, tiny):
     assert (end["finish_reason"], end["answer"]) == ("stop", "7 pl")
 
 
+def test_stop_at_a_token(dormouse, tiny):
+    end = dormouse("run", tiny, "-p", QUESTION, "--json", "--stop-token-id", "77", "--stop-token-id", "1").lines[-1]
+    assert (end["finish_reason"], end["answer"]) == ("stop", ANSWER)
+    failed = dormouse("run", tiny, "-p", QUESTION, "--stop-token-id", "99999")
+    assert failed.status == 1 and "stop_token_ids[0] is 99999" in failed.error
+
+
 def test_seed(dormouse, tiny):
     options = ["--temperature", "5", "--top-k", "100", "--max-tokens", "12"]
 

@@ -13,7 +13,7 @@ import Testing
       """
       {"max_tokens": 5, "temperature": 0.7, "top_k": 3, "top_p": 0.9, "min_p": 0.1, "repetition_penalty": 1.1,
        "presence_penalty": -1, "frequency_penalty": 2, "logit_bias": {"7": -100, "99": 0.5}, "seed": -1,
-       "stop": ["a", "b"], "logprobs": 3, "ignore_eos": true}
+       "stop": ["a", "b"], "logprobs": 3, "ignore_eos": true, "stop_token_ids": [0, 99, 0]}
       """)
     #expect(request.maxTokens == 5)
     #expect(request.sampling.temperature == 0.7)
@@ -28,6 +28,7 @@ import Testing
     #expect(request.stop == ["a", "b"])
     #expect(request.logProbabilityAlternatives == 3)
     #expect(request.ignoresEndTokens)
+    #expect(request.stopTokens == [0, 99])
   }
 
   @Test func whatIsMissingOrNullComesFromTheModel() throws {
@@ -48,6 +49,9 @@ import Testing
     (#"{"logit_bias": [1]}"#, "logit_bias is"), (#"{"stop": [1]}"#, "stop is"), (#"{"stop": ""}"#, "empty string"),
     (#"{"stop": ["1","2","3","4","5","6","7","8","9","10","11","12","13","14","15","16","17"]}"#, "at most 16"),
     (#"{"logprobs": 21}"#, "logprobs is"), (#"{"ignore_eos": 1}"#, "ignore_eos is"), (#"{"seed": 1.5}"#, "seed is"),
+    (#"{"stop_token_ids": 5}"#, "stop_token_ids is 5; expected an array"),
+    (#"{"stop_token_ids": [1, 100]}"#, "stop_token_ids[1] is 100; expected a token id below 100"),
+    (#"{"stop_token_ids": [-1]}"#, "stop_token_ids[0] is -1"), (#"{"stop_token_ids": ["a"]}"#, "stop_token_ids[0] is"),
     (#"{"temprature": 1}"#, "temprature is not a known member"),
   ])
   func namesTheMemberAtFault(json: String, fragment: String) {

@@ -43,4 +43,25 @@ import Testing
   func theEarliestOfSeveralCounts(_ stops: [String]) {
     #expect(run("a STOP b END c", stops: stops, pieces: [100]) == ("a ", true))
   }
+
+  /// Control tokens are between the pieces, and not in the text: a stop string that names one is found with it.
+  @Test func controlTokensCountForThoseThatNameThem() {
+    func run(_ stops: [String], _ pieces: [String]) -> (text: String, isFound: Bool) {
+      var matcher = StopStrings(stops) { $0.contains(UInt8(ascii: "<")) }
+      var output: [UInt8] = []
+      for piece in pieces where matcher.append(Array(piece.utf8), isControl: piece.hasPrefix("<"), to: &output) {
+        return (String(decoding: output, as: UTF8.self), true)
+      }
+      return (String(decoding: output + matcher.finish(), as: UTF8.self), false)
+    }
+    #expect(run(["<e>"], ["ab", "<e>", "c"]) == ("ab", true))
+    #expect(run(["b<e>c"], ["ab", "<e>", "c"]) == ("a", true))
+    #expect(run(["b<e>c"], ["ab", "<e>", "d"]) == ("abd", false))
+    // Written in ordinary characters, too.
+    #expect(run(["<e>"], ["a", "b<", "e>c"]) == ("ab", true))
+    // One that names none sees the text as it is shown.
+    #expect(run(["bc", "<x>"], ["ab", "<e>", "c"]) == ("a", true))
+    #expect(run(["<f>", "bd"], ["ab", "<e>", "c"]) == ("abc", false))
+    #expect(run(["<e>c"], ["a", "<e>", "<e>"]) == ("a", false))
+  }
 }

@@ -1,0 +1,49 @@
+import DormouseSupport
+import Testing
+
+@testable import DormouseEngine
+
+/// What ends an answer: the folder's end tokens, wherever they stand, and what the caller names.
+@Suite struct EndTokenTests {
+  private static let question = "What is 7 plus 5?"
+  private static let answer = "7 plus 5 is 12."
+  private static let endName = "<｜end▁of▁sentence｜>"
+
+  private static func configuration(_ more: String) -> String { #"{"max_tokens": 20, "ignore_eos": true, \#(more)}"# }
+
+  /// Control tokens are not shown, and end the text where a stop string names them.
+  @Test(arguments: [
+    (endName, answer), ("12.\(endName)", "7 plus 5 is "), ("5 is", "7 plus "), ("\(endName)never", nil),
+  ])
+  func aStopStringMayNameAControlToken(stop: String, expected: String?) throws {
+    let engine = try Engine(path: Fixtures.shippedModel, options: EngineOptions())
+    let session = try Session(engine: engine, options: SessionOptions())
+    let stops = JSON.array([.string(stop)]).text()
+    let found = try ShippedCopy.answer(session, Self.question, Self.configuration(#""stop": \#(stops)"#))
+    if let expected {
+      #expect(found.text == expected)
+      #expect(found.end?.finishReason == .stop)
+    } else {
+      #expect(found.text.hasPrefix(Self.answer) && !found.text.contains(Self.endName))
+      #expect(found.end?.finishReason == .length)
+    }
+    if stop == Self.endName { #expect(found.tokens.last == 1) }
+  }
+
+  @Test func stopTokensEndTheTextWhateverElseIsSaid() throws {
+    let engine = try Engine(path: Fixtures.shippedModel, options: EngineOptions())
+    func answer(_ more: String) throws -> (text: String, tokens: [Int32], end: GenerationEvent?) {
+      let session = try Session(engine: engine, options: SessionOptions())
+      return try ShippedCopy.answer(session, Self.question, Self.configuration(more))
+    }
+    let whole = try answer(#""stop_token_ids": [1, 7]"#)
+    #expect(whole.text == Self.answer && whole.tokens.last == 1)
+    #expect(whole.end?.finishReason == .stop && whole.end?.counts.generatedTokens == whole.tokens.count)
+    // An ordinary token ends the text as an end token does: it is made, and not shown.
+    let third = whole.tokens[2]
+    let cut = try answer(#""stop_token_ids": [\#(third)]"#)
+    #expect(cut.tokens == Array(whole.tokens[..<3]))
+    let shown = try engine.detokenize(Array(whole.tokens[..<2]), skipSpecial: true)
+    #expect(cut.text == String(decoding: shown, as: UTF8.self))
+  }
+}

@@ -1,14 +1,20 @@
 import DormouseSupport
+import DormouseText
 
-/// What a model's folder says about generation: `generation_config.json`, and the end token of `config.json` for
-/// folders without one.
+/// What a model's folder says about generation: `generation_config.json`, and for folders whose file names no end token
+/// that of `config.json`, or of its `text_config` where the model is a composite, or of the tokenizer.
 struct GenerationDefaults: Sendable {
   var sampling = SamplingParameters()
   /// Tokens that end an answer.
   var endTokens: Set<Int32> = []
 
   /// Reads the folder. Both files may be missing here: `ModelConfiguration` asks for config.json where it is needed.
-  static func load(folder: String) throws(Failure) -> GenerationDefaults {
+  /// - Parameters:
+  ///   - tokenizer: of the same folder, where it has one.
+  ///   - log: hears where the end token was guessed, or that there is none.
+  static func load(
+    folder: String, tokenizer: Tokenizer? = nil, log: Log = .silent
+  ) throws(Failure) -> GenerationDefaults {
     var defaults = GenerationDefaults()
     let path = folder + "/generation_config.json"
     if File.exists(path) {
@@ -17,10 +23,37 @@ struct GenerationDefaults: Sendable {
       defaults.endTokens = try readEndTokens(fields)
     }
     let modelPath = folder + "/config.json"
-    if defaults.endTokens.isEmpty, File.exists(modelPath) {
-      defaults.endTokens = try readEndTokens(try JSONFields(try File.readJSON(modelPath), file: modelPath))
+    guard File.exists(modelPath) else { return defaults }
+    if defaults.endTokens.isEmpty {
+      defaults.endTokens = try readModelEndTokens(try JSONFields(try File.readJSON(modelPath), file: modelPath))
+    }
+    if defaults.endTokens.isEmpty, let tokenizer {
+      defaults.endTokens = guessEndTokens(of: folder, tokenizer, log)
     }
     return defaults
+  }
+
+  /// As transformers' `GenerationConfig.from_model_config` has them: a composite's own, else those of its text model.
+  private static func readModelEndTokens(_ fields: JSONFields) throws(Failure) -> Set<Int32> {
+    let own = try readEndTokens(fields)
+    guard own.isEmpty, let text = try fields.fields("text_config") else { return own }
+    return try readEndTokens(text)
+  }
+
+  /// What the tokenizer calls the end of a sequence, where no file says what ends an answer.
+  private static func guessEndTokens(of folder: String, _ tokenizer: Tokenizer, _ log: Log) -> Set<Int32> {
+    guard let name = tokenizer.endOfSequenceToken, let id = tokenizer.id(of: name) else {
+      log(
+        .warning,
+        "\(folder): neither generation_config.json nor config.json has an eos_token_id, and the tokenizer has no"
+          + " eos_token: answers end at max_tokens")
+      return []
+    }
+    log(
+      .warning,
+      "\(folder): neither generation_config.json nor config.json has an eos_token_id; answers end at the tokenizer's"
+        + " eos_token \(Excerpt.name(name)), id \(id)")
+    return [id]
   }
 
   /// `do_sample` false means greedy; true without a temperature means 1, as in transformers. Other members of the

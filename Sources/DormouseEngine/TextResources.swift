@@ -8,13 +8,14 @@ struct TextResources: Sendable {
   let chatTemplates: ChatTemplates?
   let generation: GenerationDefaults
 
-  /// - Parameter log: learns of chat templates that cannot be read; only chats that need them fail.
-  init(folder: String, log: Log) throws(Failure) {
+  /// - Parameter log: learns of chat templates that cannot be read, which fail only chats that need them, and of what was
+  ///   missing and is guessed.
+  init(folder: String, log: Log = .silent) throws(Failure) {
     self.folder = folder
     let hasTokenizer = ["tokenizer.json", "tiktoken.model"].contains { File.exists(folder + "/" + $0) }
     tokenizer = hasTokenizer ? try Tokenizer(folder: folder) : nil
     chatTemplates = try ChatTemplates.load(folder: folder)
-    generation = try GenerationDefaults.load(folder: folder)
+    generation = try GenerationDefaults.load(folder: folder, tokenizer: tokenizer, log: log)
     for failure in chatTemplates?.failures ?? [] {
       log(.warning, "\(failure.message); chats that need it are refused")
     }

@@ -1,154 +1,212 @@
-public import DormouseSupport
+internal import DormouseSupport
 
-/// Turns text into token ids and back, exactly as the published tokenizer of a model does.
-///
-/// It reads byte-level BPE from `tokenizer.json` (as the `tokenizers` package) or from `tiktoken.model` (as Kimi's own
-/// code). Immutable after loading: any thread may use it.
-///
-/// Input that is not valid UTF-8: each maximal invalid subpart is encoded as U+FFFD, as Python's
-/// `bytes.decode(errors="replace")` would hand it to the reference.
-///
-/// Unicode classes in patterns are those of the PCRE2 that is linked: Unicode 14 with Debian 12's. Characters assigned
-/// later count as unassigned there, so the few that the reference calls letters or symbols may give other ids.
-public final class Tokenizer: Sendable {
-  let parts: TokenizerParts
-  /// Where it was read, for sentences.
-  private let file: String
+/// A stretch of the text being encoded: text, or an added token that stands there.
+struct Piece {
+  /// Texts are shorter than 4 GiB, and there may be a piece for every few bytes.
+  private let startOffset: UInt32
+  private let endOffset: UInt32
+  /// The id of the added token, or -1 for text.
+  let token: Int32
 
-  init(parts: TokenizerParts, file: String) {
-    self.parts = parts
-    self.file = file
+  init(start: Int, end: Int, token: Int32 = -1) {
+    startOffset = UInt32(truncatingIfNeeded: start)
+    endOffset = UInt32(truncatingIfNeeded: end)
+    self.token = token
   }
 
-  /// One more than the largest token id.
-  public var vocabularySize: Int { parts.vocabulary.count }
-
-  /// From `tokenizer_config.json`, for templates; nil where it names none.
-  public var beginningOfSequenceToken: String? { parts.configuration.beginningOfSequence?.content }
-  public var endOfSequenceToken: String? { parts.configuration.endOfSequence?.content }
-  /// What `add_bos_token` says; nil where the file does not. Beside a `tokenizer.json` it changes nothing here: there
-  /// the post-processor decides what `addSpecialTokens` adds, as in transformers 5 (older versions obeyed the flag).
-  public var addsBeginningOfSequence: Bool? { parts.configuration.addsBeginningOfSequence }
-  public var paddingToken: String? { parts.configuration.padding?.content }
-
-  /// The id of the token that the tokenizer's files call `token`: a control token's text, or an ordinary token in the
-  /// byte alphabet of byte-level BPE ("Ġthe").
-  public func id(of token: String) -> Int32? { parts.vocabulary.id(ofName: token) }
-
-  /// The bytes that token `id` stands for, which may be part of a character; nil for an id without a token.
-  public func bytes(of id: Int32) -> [UInt8]? { parts.vocabulary.withBytes(of: id) { Array($0) } }
-
-  /// Adds them to `output`; nothing for an id without a token.
-  func appendBytes(of id: Int32, to output: inout [UInt8]) { _ = parts.vocabulary.withBytes(of: id) { output += $0 } }
-
-  /// Whether `id` is a control token that `decode(_:skipSpecial:)` can leave out.
-  public func isSpecial(_ id: Int32) -> Bool { parts.specialIds.contains(id) }
+  var start: Int { Int(startOffset) }
+  var end: Int { Int(endOffset) }
+  var range: Range<Int> { start..<end }
 }
 
-// MARK: - Encoding
+/// The text while added tokens are cut out of it. The normalizer rewrites the text too.
+struct PieceList {
+  /// Valid UTF-8.
+  var bytes: [UInt8]
+  var pieces: [Piece]
+}
 
-extension Tokenizer {
-  /// Bytes of a text at most: a text without any place to split costs about forty bytes of memory for each.
-  static let textLimit = 64 << 20
+/// One step of a pre-tokenizer.
+enum PreTokenizerStep: Sendable {
+  case split(SplitStep)
+  /// Puts a space in front of every piece that does not begin with one (`add_prefix_space`). Comes once at most.
+  case prefixSpace
 
-  /// The ids of `text`.
+  var split: SplitStep? { if case .split(let split) = self { split } else { nil } }
+}
+
+/// Cuts pieces where a pattern matches.
+struct SplitStep: Sendable {
+  /// What becomes of a match; the names are those of `tokenizer.json`.
+  enum Behavior: String, Sendable {
+    case removed = "Removed"
+    case isolated = "Isolated"
+    case mergedWithPrevious = "MergedWithPrevious"
+    case mergedWithNext = "MergedWithNext"
+    case contiguous = "Contiguous"
+  }
+
+  var pattern: TextPattern
+  var behavior: Behavior
+  /// Whether the text between the matches counts as the match.
+  var isInverted: Bool
+}
+
+/// Cuts a text by the steps of a pre-tokenizer, and hands out one word after the other: what it holds at a time is a
+/// piece a step.
+struct WordCutter {
+  private let splits: [SplitStep]
+  private let addsSpace: Bool
+  private let rest: ArraySlice<PreTokenizerStep>
+
+  init(_ steps: some Collection<PreTokenizerStep>) {
+    let before = steps.prefix { $0.split != nil }
+    splits = before.compactMap(\.split)
+    addsSpace = before.count < steps.count
+    rest = Array(steps.dropFirst(before.count + 1))[...]
+  }
+
   /// - Parameters:
-  ///   - text: UTF-8; see the type for what becomes of invalid bytes.
-  ///   - parseSpecial: whether added tokens ("<｜User｜>") in the text become their ids. Without it they are ordinary
-  ///     text, so that nobody can forge them.
-  ///   - addSpecialTokens: whether to add what the tokenizer puts around a text, such as the token that begins it.
-  ///   - interruption: asked between short pieces of the work.
-  /// - Throws: `Failure(.invalidArgument)` for a text over 64 MiB; `Failure(.malformed)` when a pattern of the tokenizer
-  ///   runs away on this text; what `interruption` says.
-  public func encode(
-    _ text: UnsafeRawBufferPointer, parseSpecial: Bool, addSpecialTokens: Bool, interruption: Interruption = .never
-  ) throws(Failure) -> [Int32] {
-    try Tokenizer.checkLength(text.count)
-    let bytes = UTF8Repair.repaired(text)
-    let markup = parseSpecial ? [0..<bytes.count] : []
-    let ids = try encode(bytes, markup: markup, interruption)
-    return addSpecialTokens ? parts.prefix + ids + parts.suffix : ids
-  }
-
-  public func encode(
-    _ text: [UInt8], parseSpecial: Bool, addSpecialTokens: Bool, interruption: Interruption = .never
-  ) throws(Failure) -> [Int32] {
-    try text.withUnsafeBufferPointer { (bytes) throws(Failure) in
-      try encode(
-        UnsafeRawBufferPointer(bytes), parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens,
-        interruption: interruption)
-    }
-  }
-
-  public func encode(
-    _ text: String, parseSpecial: Bool, addSpecialTokens: Bool, interruption: Interruption = .never
-  ) throws(Failure) -> [Int32] {
-    try encode(
-      Array(text.utf8), parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens, interruption: interruption)
-  }
-
-  /// The ids of a rendered prompt.
-  ///
-  /// The runs are one text: words and merges cross their borders as in the reference, which encodes the whole string.
-  /// Added tokens, though, are found only where they lie wholly inside markup, so content can't forge them. Nothing is
-  /// put around the text: the template has written it.
-  public func encode(_ runs: [PromptRun], interruption: Interruption = .never) throws(Failure) -> [Int32] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(min(Tokenizer.byteCount(of: runs), Tokenizer.textLimit))
-    var markup: [Range<Int>] = []
-    for run in runs where !run.text.isEmpty {
-      let start = bytes.count
-      try Tokenizer.checkLength(start + run.text.utf8.count)
-      bytes += run.text.utf8
-      guard run.isMarkup else { continue }
-      if let last = markup.last, last.upperBound == start {
-        markup[markup.count - 1] = last.lowerBound..<bytes.count
-      } else {
-        markup.append(start..<bytes.count)
+  ///   - text: valid UTF-8, not empty.
+  ///   - body: gets each word, which is not empty.
+  func forEachWord(
+    of text: UnsafeRawBufferPointer, work: TextWork, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    guard addsSpace else { return try forEachPart(of: text, work: work, body) }
+    let after = WordCutter(rest)
+    try forEachPart(of: text, work: work) { (part) throws(Failure) in
+      guard part.first != UInt8(ascii: " ") else { return try after.forEachWord(of: part, work: work, body) }
+      let spaced = [UInt8(ascii: " ")] + part
+      try spaced.withUnsafeBufferPointer { (spaced) throws(Failure) in
+        try after.forEachWord(of: UnsafeRawBufferPointer(spaced), work: work, body)
       }
     }
-    return try encode(bytes, markup: markup, interruption)
   }
 
-  /// Fewer ids than these `runs` can't have: by their bytes and the longest token. 0 where they might become shorter.
-  public func leastCount(of runs: [PromptRun]) -> Int {
-    guard let most = parts.mostBytesPerId else { return 0 }
-    return (Tokenizer.byteCount(of: runs) + most - 1) / most
-  }
-
-  private static func byteCount(of runs: [PromptRun]) -> Int { runs.reduce(0) { $0 + $1.text.utf8.count } }
-
-  /// - Parameter bytes: valid UTF-8.
-  private func encode(
-    _ bytes: [UInt8], markup: [Range<Int>], _ interruption: Interruption
-  ) throws(Failure) -> [Int32] {
-    let work = try TextWork(byteCount: bytes.count, interruption: interruption)
-    do { return try parts.encode(bytes, markup: markup, work: work) } catch {
-      throw error.status == .malformed ? error.prefixed(file) : error
-    }
-  }
-
-  private static func checkLength(_ count: Int) throws(Failure) {
-    guard count <= textLimit else {
-      throw Failure(.invalidArgument, "the text has \(count) bytes, more than the limit of \(textLimit)")
+  /// The parts that the splits leave, of which each cuts what the one before it has left.
+  private func forEachPart(
+    of text: UnsafeRawBufferPointer, work: TextWork, _ body: (UnsafeRawBufferPointer) throws(Failure) -> Void
+  ) throws(Failure) {
+    guard let first = splits.first else { return try body(text) }
+    var open = [try SplitParts(first, text, work)]
+    while !open.isEmpty {
+      guard let part = try open[open.count - 1].next(work) else {
+        open.removeLast()
+        continue
+      }
+      if open.count == splits.count {
+        try body(part)
+      } else {
+        open.append(try SplitParts(splits[open.count], part, work))
+      }
     }
   }
 }
 
-// MARK: - Decoding
+/// The parts into which a step cuts a piece of text, one after the other; none is empty.
+private struct SplitParts {
+  private let split: SplitStep
+  private let text: UnsafeRawBufferPointer
+  private let keepsMatches: Bool
+  private let keepsRest: Bool
+  private var search = MatchSearch()
+  /// Where the last match ended.
+  private var end = 0
+  /// Found, and handed out after the text before it.
+  private var match: Range<Int>?
+  private var isSearched = false
+  /// What is left of the parts where some are joined, last first.
+  private var joined: [Range<Int>]?
 
-extension Tokenizer {
-  /// The text of `ids`, always valid UTF-8: each maximal invalid subpart becomes U+FFFD.
-  /// - Parameter skipSpecial: whether to leave control tokens out.
-  /// - Throws: `Failure(.invalidArgument)` naming an id that no token has.
-  public func decode(_ ids: [Int32], skipSpecial: Bool) throws(Failure) -> [UInt8] {
-    var bytes: [UInt8] = []
-    for (index, id) in ids.enumerated() {
-      if skipSpecial, isSpecial(id) { continue }
-      guard parts.vocabulary.withBytes(of: id, { bytes += $0 }) != nil else {
-        throw Failure(.invalidArgument, "id \(id) at index \(index) is no token; ids are below \(vocabularySize)")
-      }
+  init(_ split: SplitStep, _ text: UnsafeRawBufferPointer, _ work: TextWork) throws(Failure) {
+    self.split = split
+    self.text = text
+    keepsMatches = split.behavior != .removed || split.isInverted
+    keepsRest = split.behavior != .removed || !split.isInverted
+    switch split.behavior {
+    case .removed, .isolated: break
+    case .contiguous, .mergedWithPrevious, .mergedWithNext:
+      joined = try JoinedParts.ranges(split, text, work).reversed()
     }
-    return bytes.withUnsafeBytes { UTF8Repair.repaired($0) }
+  }
+
+  mutating func next(_ work: TextWork) throws(Failure) -> UnsafeRawBufferPointer? {
+    guard let range = joined == nil ? try cut(work) : joined?.popLast() else { return nil }
+    return UnsafeRawBufferPointer(rebasing: text[range])
+  }
+
+  private mutating func cut(_ work: TextWork) throws(Failure) -> Range<Int>? {
+    while true {
+      if let found = match {
+        match = nil
+        end = found.upperBound
+        if keepsMatches, !found.isEmpty { return found }
+      }
+      guard !isSearched else { return nil }
+      match = try search.next(of: split.pattern, in: text, work: work)
+      isSearched = match == nil
+      let before = end..<(match?.lowerBound ?? text.count)
+      if keepsRest, !before.isEmpty { return before }
+    }
+  }
+}
+
+/// The parts of steps that join matches with what is beside them.
+private enum JoinedParts {
+  private struct Part {
+    var start: Int
+    var end: Int
+    var isMatch: Bool
+  }
+
+  static func ranges(
+    _ split: SplitStep, _ text: UnsafeRawBufferPointer, _ work: TextWork
+  ) throws(Failure) -> [Range<Int>] {
+    let parts = try parts(split, text, work)
+    return join(parts, split.behavior).filter { $0.start < $0.end }.map { $0.start..<$0.end }
+  }
+
+  /// Matches and what is between them, in order, covering the whole text.
+  private static func parts(
+    _ split: SplitStep, _ text: UnsafeRawBufferPointer, _ work: TextWork
+  ) throws(Failure) -> [Part] {
+    var parts: [Part] = []
+    var search = MatchSearch()
+    var end = 0
+    while let match = try search.next(of: split.pattern, in: text, work: work) {
+      if end != match.lowerBound { parts.append(Part(start: end, end: match.lowerBound, isMatch: split.isInverted)) }
+      parts.append(Part(start: match.lowerBound, end: match.upperBound, isMatch: !split.isInverted))
+      end = match.upperBound
+    }
+    if end != text.count { parts.append(Part(start: end, end: text.count, isMatch: split.isInverted)) }
+    return parts
+  }
+
+  private static func join(_ parts: [Part], _ behavior: SplitStep.Behavior) -> [Part] {
+    switch behavior {
+    case .isolated: return parts
+    case .removed: return parts.filter { !$0.isMatch }
+    case .contiguous: return joined(parts) { previous, isMatch in previous == isMatch }
+    case .mergedWithPrevious: return joined(parts) { previous, isMatch in isMatch && !previous }
+    case .mergedWithNext:
+      let reversed = parts.reversed().map { Part(start: -$0.end, end: -$0.start, isMatch: $0.isMatch) }
+      let result = joined(reversed) { previous, isMatch in isMatch && !previous }
+      return result.reversed().map { Part(start: -$0.end, end: -$0.start, isMatch: $0.isMatch) }
+    }
+  }
+
+  /// Joins a part with the one before it where `isJoined(previous is a match, this is a match)` says so.
+  private static func joined(_ parts: [Part], _ isJoined: (Bool, Bool) -> Bool) -> [Part] {
+    var result: [Part] = []
+    var previous = false
+    for part in parts {
+      if isJoined(previous, part.isMatch), !result.isEmpty {
+        result[result.count - 1].end = part.end
+      } else {
+        result.append(part)
+      }
+      previous = part.isMatch
+    }
+    return result
   }
 }

@@ -46,4 +46,40 @@ import Testing
     let shown = try engine.detokenize(Array(whole.tokens[..<2]), skipSpecial: true)
     #expect(cut.text == String(decoding: shown, as: UTF8.self))
   }
+
+  // MARK: The folder's
+
+  @Test func theTokenizersEndTokenStandsInAndIsWarnedOf() throws {
+    let lines = Locked<[String]>([])
+    let copy = try ShippedCopy(["config.json": { $0["eos_token_id"] = nil }], missing: ["generation_config.json"])
+    let engine = try copy.engine {
+      $0.log = Log { level, line in if level == .warning { lines.withLock { $0.append(line) } } }
+    }
+    #expect(engine.text.generation.endTokens == [1])
+    let found = lines.withLock { $0 }.filter { $0.contains("eos_token") }
+    #expect(found.count == 1)
+    #expect(found.first?.hasSuffix("answers end at the tokenizer's eos_token '\(Self.endName)', id 1") == true)
+    let session = try Session(engine: engine, options: SessionOptions())
+    let answer = try ShippedCopy.answer(session, Self.question, #"{"max_tokens": 20, "temperature": 0}"#)
+    #expect(answer.text == Self.answer && answer.end?.finishReason == .stop)
+  }
+
+  @Test func aFolderThatNamesItsEndTokenIsNotWarnedOf() throws {
+    let lines = Locked(0)
+    _ = try ShippedCopy().engine {
+      $0.log = Log { level, line in if level == .warning { lines.withLock { $0 += 1 } } }
+    }
+    #expect(lines.withLock { $0 } == 0)
+  }
+
+  @Test(arguments: [
+    (#"{"eos_token_id": 3, "text_config": {"eos_token_id": 4}}"#, [Int32(3)]),
+    (#"{"eos_token_id": null, "text_config": {"eos_token_id": [4, 5]}}"#, [4, 5]),
+    (#"{"text_config": {"eos_token_id": 4}}"#, [4]), (#"{"text_config": {}}"#, []), (#"{"text_config": null}"#, []),
+  ])
+  func aCompositesEndTokensAreThoseOfItsTextModel(config: String, expected: [Int32]) throws {
+    let folder = try TemporaryFolder()
+    try folder.write("config.json", Array(config.utf8))
+    #expect(try GenerationDefaults.load(folder: folder.path).endTokens == Set(expected))
+  }
 }

@@ -65,15 +65,15 @@ public final class ChatTemplate: Sendable {
     messages: JSON, variables: JSONObject = JSONObject(), markupVariables: JSONObject = JSONObject(),
     interruption: Interruption = .never
   ) throws(Failure) -> [PromptRun] {
-    try text(
+    try output(
       messages: messages, variables: variables, markupVariables: markupVariables, interruption: interruption
     ).promptRuns
   }
 
   /// The same before it is cut into runs.
-  func text(
-    messages: JSON, variables: JSONObject, markupVariables: JSONObject, interruption: Interruption = .never
-  ) throws(Failure) -> TemplateText {
+  func output(
+    messages: JSON, variables: JSONObject, markupVariables: JSONObject, interruption: Interruption
+  ) throws(Failure) -> TemplateOutput {
     try interruption.check()
     var inputLength = 0
     var context: [TemplateValue?] = []

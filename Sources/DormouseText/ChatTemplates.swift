@@ -86,9 +86,9 @@ public struct ChatTemplates: Sendable {
         messages: .array(messages), variables: variables, markupVariables: tokens, interruption: interruption)
     }
     let continuation = try ContinuedMessage(field, of: messages, template: template)
-    let text = try template.text(
+    let output = try template.output(
       messages: .array(continuation.messages), variables: variables, markupVariables: tokens, interruption: interruption)
-    return try continuation.cut(text).promptRuns
+    return TemplateOutput(try continuation.cut(output.text)).promptRuns
   }
 }
 

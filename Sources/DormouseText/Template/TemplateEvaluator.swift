@@ -26,9 +26,9 @@ final class TemplateEvaluator {
   }
 
   /// The rendered prompt.
-  func run() throws(Failure) -> [PromptRun] {
+  func run() throws(Failure) -> TemplateOutput {
     _ = try execute(program.body, TemplateScope(parent: nil))
-    return output.promptRuns
+    return output
   }
 
   // MARK: Shared with the extensions

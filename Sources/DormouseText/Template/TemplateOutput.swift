@@ -8,6 +8,10 @@ struct TemplateOutput {
   /// Characters from which a text is a piece of its own.
   private static let longPiece = 1024
 
+  init() {}
+
+  init(_ text: TemplateText) { append(text) }
+
   mutating func append(_ text: TemplateText) {
     count += text.count
     guard text.count >= TemplateOutput.longPiece, text.isMostOfItsStorage else { return tail.append(text) }

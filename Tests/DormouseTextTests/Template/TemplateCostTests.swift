@@ -19,7 +19,7 @@ import Testing
     var limits = TemplateLimits()
     limits.work /= 64
     #expect {
-      try ChatTemplate(source: source, file: "t", toolSource: nil, limits: limits).render(messages: [])
+      try ChatTemplate(source: source, file: "t", limits: limits).render(messages: [])
     } throws: { error in
       (error as? Failure)?.status == .malformed && "\(error)".contains("too much work")
     }
@@ -32,7 +32,7 @@ import Testing
     var limits = TemplateLimits()
     limits.work /= 2
     #expect {
-      try ChatTemplate(source: source, file: "t", toolSource: nil, limits: limits).render(messages: [])
+      try ChatTemplate(source: source, file: "t", limits: limits).render(messages: [])
     } throws: { error in
       (error as? Failure)?.status == .malformed && "\(error)".contains("too much work")
     }

@@ -80,24 +80,28 @@ import Testing
 @Suite struct SourcePartsTests {
   @Test func everyRange() throws {
     let bytes = [UInt8](0..<40)
-    try bytes.withUnsafeBytes { (memory) throws in
-      let ranges = [2..<3, 5..<17, 30..<40]
-      let expected = ranges.flatMap { bytes[$0] }
-      let source = ByteSource.parts(SourceParts(.memory(memory), ranges))
-      #expect(source.count == expected.count)
-      for start in 0...expected.count {
-        for end in start...expected.count {
-          #expect(try source.prefix(end - start, from: start) == Array(expected[start..<end]))
-        }
-      }
-      let one = [UInt8](repeating: 0, count: 1)
-      for offset in [-1, expected.count, Int.max] {
-        var buffer = one
-        #expect(throws: Failure.self) { try buffer.withUnsafeMutableBytes { try source.read(into: $0, at: offset) } }
-      }
-      let nothing = ByteSource.parts(SourceParts(.memory(memory), []))
-      #expect(nothing.count == 0)
-      #expect(try nothing.prefix(10).isEmpty)
+    let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: 40, alignment: 1)
+    let one = UnsafeMutableRawBufferPointer.allocate(byteCount: 1, alignment: 1)
+    defer {
+      memory.deallocate()
+      one.deallocate()
     }
+    memory.copyBytes(from: bytes)
+    let ranges = [2..<3, 5..<17, 30..<40]
+    let expected = ranges.flatMap { bytes[$0] }
+    let source = ByteSource.parts(SourceParts(.memory(UnsafeRawBufferPointer(memory)), ranges))
+    #expect(source.count == expected.count)
+    for start in 0...expected.count {
+      for end in start...expected.count {
+        let found = try source.prefix(end - start, from: start)
+        #expect(found == Array(expected[start..<end]))
+      }
+    }
+    for offset in [-1, expected.count, Int.max] {
+      #expect(throws: Failure.self) { try source.read(into: one, at: offset) }
+    }
+    let nothing = ByteSource.parts(SourceParts(.memory(UnsafeRawBufferPointer(memory)), []))
+    let none = try nothing.prefix(10)
+    #expect(nothing.count == 0 && none.isEmpty)
   }
 }

@@ -9,11 +9,11 @@ GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test install uninstall manual bench turns sanitize accuracy service greedy format lint fuzz
+.PHONY: help demo build test real-models install uninstall manual bench turns sanitize accuracy service greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
-	@sed -n 's/^\([a-z]*\):.*## /  make \1	/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1	/p' Makefile | expand -t 20
 
 demo: ## install what is missing, build, and answer a question
 	@Tests/steps/requirements.sh build
@@ -37,6 +37,11 @@ uninstall: ## remove what `make install` has put into PREFIX, under DESTDIR
 manual: ## write the manual page, docs/dormouse.1, from the command's own description of itself
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@python3 Tests/steps/manual.py .build/release/dormouse docs/dormouse.1
+
+real-models: ## compare with others on published weights and tokenizers, as far as they can be had
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
+	@Tests/steps/real-models.sh
 
 sanitize: ## run the tests of sessions and of the cache under ThreadSanitizer and AddressSanitizer
 	@Tests/steps/requirements.sh test

@@ -14,6 +14,8 @@ if [ "${1:-test}" = test ]; then
   packages="$packages libedit2"
   # What writes the pictures of the tests.
   packages="$packages libheif-examples libjpeg-turbo-progs libtiff-tools"
+  # It speaks what real Whisper models hear (real-models.sh).
+  packages="$packages espeak-ng"
   # To run the kernels for Arm; an Arm machine runs them in the Swift tests.
   [ "$(uname -m)" != x86_64 ] || packages="$packages qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross"
 fi

@@ -34,9 +34,9 @@ typedef struct dormouse_media_file dormouse_media_file;
    blocks, and while bytes are read, on the calling thread. */
 typedef int32_t (*dormouse_media_cancel_fn)(void *user_data);
 
-/* Limits are checked before memory is taken for what they limit; passing one is UNSUPPORTED and the sentence names it, as
-   media_config of dormouse.h calls it (max_bytes, max_pixels, max_frames, max_output_bytes, max_seconds), except time_limit,
-   which is TIMED_OUT. */
+/* Limits are checked before memory is taken for what they limit; passing one is UNSUPPORTED and the sentence names it,
+   as media_config of dormouse.h calls it (max_bytes, max_pixels, max_frames, max_output_bytes, max_seconds), except
+   time_limit, which is TIMED_OUT. */
 typedef struct dormouse_media_options {
   uint32_t struct_size;  /* sizeof(dormouse_media_options) */
   uint32_t thread_count; /* threads of a decoder, the calling one included; at most 64; 0: 1 */
@@ -82,8 +82,9 @@ typedef struct dormouse_media_info {
   char format[32];        /* such as "jpeg" or "matroska,webm" */
 } dormouse_media_info;
 
-/* Reads a film's packets, and decodes a picture's header or its whole. A film that cannot be seen, or is beyond a limit, but
-   has sound, is told as sound alone; what is wrong with it is said where its frames are asked for. Thread: one call at a time per file. */
+/* Reads a film's packets, and decodes a picture's header or its whole. A film that cannot be seen, or is beyond a limit,
+   but has sound, is told as sound alone; what is wrong with it is said where its frames are asked for.
+   Thread: one call at a time per file. */
 DORMOUSE_API dormouse_status dormouse_media_describe(dormouse_media_info *info, dormouse_media_file *file,
                                                      dormouse_error *error);
 

@@ -171,6 +171,9 @@ def test_bad_files(dormouse, tmp_path, option):
     result = dormouse("run", MODEL, "-p", "x", option, broken)
     assert (result.status, result.out) == (1, "")
     assert "message 0, part 0" in result.error
+    result = dormouse("run", MODEL, "-p", "x", option, tmp_path)
+    assert (result.status, result.out) == (1, "")
+    assert f"'{tmp_path}': this is a folder, not a file" in result.error
 
 
 def test_text_models_refuse_pictures(dormouse, tiny, tmp_path):

@@ -76,7 +76,8 @@ final class VoiceEncoder: MediaEncoder {
   private func tooLong(_ seconds: Double?, _ limit: Int, _ terms: MediaTerms) -> Failure {
     let rate = Double(LogMelConfiguration.samplingRate)
     let found = seconds.map { "a sound of \($0) s" } ?? "a sound of more than \(Double(limit) / rate) s"
-    if let maximum = tower.maximumSampleCount, limit == maximum {
+    // Where a larger context would not help, the model is the reason.
+    if let maximum = tower.maximumSampleCount, limit == maximum || (seconds ?? 0) * rate > Double(maximum) {
       let most = maximum / LogMelConfiguration.samplingRate
       return Failure(.invalidArgument, "\(found); the model takes \(most) s at most")
     }

@@ -112,12 +112,12 @@ struct TemplateText: Sendable, Hashable {
 
   static func string(_ scalars: ArraySlice<Unicode.Scalar>) -> String {
     var utf8: [UInt8] = []
+    utf8.reserveCapacity(scalars.count)
     append(scalars, to: &utf8)
     return String(decoding: utf8, as: UTF8.self)
   }
 
   private static func append(_ scalars: ArraySlice<Unicode.Scalar>, to utf8: inout [UInt8]) {
-    utf8.reserveCapacity(utf8.count + scalars.count)
     for scalar in scalars {
       if scalar.isASCII {
         utf8.append(UInt8(truncatingIfNeeded: scalar.value))

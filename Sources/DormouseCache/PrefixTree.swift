@@ -43,10 +43,14 @@ public final class PrefixTree: Sendable {
   public func extend(
     _ cache: LatentCache, keys: ArraySlice<PositionKey>, form: RowForm? = nil
   ) throws(Failure) -> Int {
-    let forms = form.map { cache.forms.all + repeatElement($0, count: max(0, keys.count - cache.length)) }
-    let outcome: Result<Int, Failure> = state.withLock { nodes in
+    var forms: RowForms?
+    if let form {
+      forms = cache.forms
+      forms?.append(form, count: keys.count - cache.length)
+    }
+    let outcome: Result<Int, Failure> = state.withLock { [forms] nodes in
       nodes.statistics.tokensAsked += max(0, keys.count - cache.length)
-      if let forms, forms.contains(.unknown) { return .success(0) }
+      if let forms, forms.hasUnknown { return .success(0) }
       let match = nodes.match(keys, forms)
       let gain = match.length - cache.length
       guard gain > 0 else { return .success(0) }
@@ -67,7 +71,7 @@ public final class PrefixTree: Sendable {
   public func insert(_ cache: LatentCache, keys: ArraySlice<PositionKey>, includesLast: Bool) {
     let pages = cache.heldPages
     let length = min(keys.count, cache.length)
-    let forms = cache.forms.all
+    let forms = cache.forms
     state.withLock { nodes in
       nodes.insert(
         pages, keys.prefix(includesLast ? length : length / PageLayout.tokenCount * PageLayout.tokenCount), forms)
@@ -89,7 +93,7 @@ private struct PrefixNodes: ~Copyable {
   private struct Node {
     var keys: ArraySlice<PositionKey>
     /// How the rows of these positions were computed.
-    var forms: ArraySlice<RowForm>
+    var forms: [RowForm]
     var page: Page?
     var parent: Int
     /// By their first key.
@@ -108,13 +112,13 @@ private struct PrefixNodes: ~Copyable {
   /// The pages of the longest known prefix, whose path counts as used.
   /// - Parameter forms: of all `keys`, where rows of other forms don't match.
   mutating func match(
-    _ keys: ArraySlice<PositionKey>, _ forms: [RowForm]?
+    _ keys: ArraySlice<PositionKey>, _ forms: RowForms?
   ) -> (pages: [Page], length: Int, forms: RowForms) {
     var pages: [Page] = []
     var found = RowForms()
     var length = 0
     var node = PrefixNodes.root
-    while let (child, common) = best(of: node, keys.dropFirst(length), forms?.dropFirst(length)) {
+    while let (child, common) = best(of: node, keys.dropFirst(length), forms, from: length) {
       if let page = nodes[child].page { pages.append(page) }
       found.append(contentsOf: nodes[child].forms.prefix(common))
       length += common
@@ -126,22 +130,24 @@ private struct PrefixNodes: ~Copyable {
   }
 
   /// Adds the pages of `keys` where they are not known yet; the path counts as used.
-  /// - Parameter forms: at least as many as `keys`.
-  mutating func insert(_ pages: ArraySlice<Page>, _ keys: ArraySlice<PositionKey>, _ forms: [RowForm]) {
-    var (restOfKeys, restOfForms) = (keys, forms[...])
+  /// - Parameter forms: of at least as many rows as there are keys.
+  mutating func insert(_ pages: ArraySlice<Page>, _ keys: ArraySlice<PositionKey>, _ forms: RowForms) {
+    var rest = keys
     var node = PrefixNodes.root
     for page in pages {
-      let edge = restOfKeys.prefix(PageLayout.tokenCount)
+      let edge = rest.prefix(PageLayout.tokenCount)
       guard !edge.isEmpty else { break }
-      let edgeForms = restOfForms.prefix(edge.count)
-      restOfKeys = restOfKeys.dropFirst(edge.count)
-      restOfForms = restOfForms.dropFirst(edge.count)
-      if let (child, common) = best(of: node, edge, edgeForms), common == min(edge.count, nodes[child].keys.count) {
+      let start = keys.count - rest.count
+      rest = rest.dropFirst(edge.count)
+      if let (child, common) = best(of: node, edge, forms, from: start), common == min(edge.count, nodes[child].keys.count)
+      {
         // The same, or one a beginning of the other: the longer stays.
-        if nodes[child].keys.count < edge.count { setPage(child, page, edge, edgeForms) }
+        if nodes[child].keys.count < edge.count {
+          setPage(child, page, edge, forms.forms(from: start, count: edge.count))
+        }
         node = child
       } else {
-        node = add(page, edge, edgeForms, to: node)
+        node = add(page, edge, forms.forms(from: start, count: edge.count), to: node)
       }
     }
     use(node)
@@ -172,25 +178,25 @@ private struct PrefixNodes: ~Copyable {
 
   /// The child with most keys, and forms where they matter, in common, and how many these are: at least one.
   private func best(
-    of node: Int, _ keys: ArraySlice<PositionKey>, _ forms: ArraySlice<RowForm>?
+    of node: Int, _ keys: ArraySlice<PositionKey>, _ forms: RowForms?, from start: Int
   ) -> (child: Int, common: Int)? {
     guard let first = keys.first, let candidates = nodes[node].children[first] else { return nil }
     var best: (child: Int, common: Int)?
     for child in candidates {
       var common = zip(nodes[child].keys, keys).prefix { $0 == $1 }.count
-      if let forms { common = zip(nodes[child].forms.prefix(common), forms).prefix { $0 == $1 }.count }
+      if let forms { common = min(common, forms.commonCount(with: nodes[child].forms, from: start)) }
       if common > best?.common ?? 0 { best = (child, common) }
     }
     return best
   }
 
   private mutating func add(
-    _ page: Page, _ keys: ArraySlice<PositionKey>, _ forms: ArraySlice<RowForm>, to parent: Int
+    _ page: Page, _ keys: ArraySlice<PositionKey>, _ forms: [RowForm], to parent: Int
   ) -> Int {
     let index = free.popLast() ?? nodes.count
-    // Copies, so that the node does not keep a whole timeline's keys.
+    // A copy, so that the node does not keep a whole timeline's keys.
     let node = Node(
-      keys: Array(keys)[...], forms: Array(forms)[...], page: page, parent: parent, older: index, newer: index)
+      keys: Array(keys)[...], forms: forms, page: page, parent: parent, older: index, newer: index)
     if index < nodes.count { nodes[index] = node } else { nodes.append(node) }
     page.hold()
     if let first = keys.first { nodes[parent].children[first, default: []].append(index) }
@@ -199,13 +205,13 @@ private struct PrefixNodes: ~Copyable {
   }
 
   private mutating func setPage(
-    _ index: Int, _ page: Page, _ keys: ArraySlice<PositionKey>, _ forms: ArraySlice<RowForm>
+    _ index: Int, _ page: Page, _ keys: ArraySlice<PositionKey>, _ forms: [RowForm]
   ) {
     page.hold()
     nodes[index].page?.drop()
     nodes[index].page = page
     nodes[index].keys = Array(keys)[...]
-    nodes[index].forms = Array(forms)[...]
+    nodes[index].forms = forms
   }
 
   /// Takes out a leaf.

@@ -30,7 +30,7 @@ struct RowForms: Sendable, Equatable {
     if runs.last?.form == form { runs[runs.count - 1].end = end } else { runs.append(Run(end: end, form: form)) }
   }
 
-  mutating func append(contentsOf forms: ArraySlice<RowForm>) { for form in forms { append(form, count: 1) } }
+  mutating func append(contentsOf forms: some Sequence<RowForm>) { for form in forms { append(form, count: 1) } }
 
   /// Forgets all from position `length` on.
   mutating func truncate(to length: Int) {
@@ -41,11 +41,34 @@ struct RowForms: Sendable, Equatable {
     }
   }
 
-  /// The forms one by one.
-  var all: [RowForm] {
+  /// The forms of the `count` rows from `start` on; fewer where fewer are told.
+  func forms(from start: Int, count: Int) -> [RowForm] {
     var forms: [RowForm] = []
     forms.reserveCapacity(count)
-    for run in runs { forms.append(contentsOf: repeatElement(run.form, count: run.end - forms.count)) }
+    forEach(from: start) { form, more in
+      forms.append(contentsOf: repeatElement(form, count: min(more, count - forms.count)))
+      return forms.count < count
+    }
     return forms
+  }
+
+  /// How many of `others` are the forms from row `start` on. Allocates nothing.
+  func commonCount(with others: [RowForm], from start: Int) -> Int {
+    var common = 0
+    forEach(from: start) { form, more in
+      let end = min(common + more, others.count)
+      while common < end, others[common] == form { common += 1 }
+      return common == end && common < others.count
+    }
+    return common
+  }
+
+  /// The runs from row `start` on, until `body` has enough.
+  private func forEach(from start: Int, _ body: (_ form: RowForm, _ count: Int) -> Bool) {
+    var position = start
+    for run in runs where run.end > position {
+      guard body(run.form, run.end - position) else { return }
+      position = run.end
+    }
   }
 }

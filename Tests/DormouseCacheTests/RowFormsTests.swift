@@ -19,7 +19,14 @@ import Testing
         runs.truncate(to: length)
         forms = Array(forms.prefix(length))
       }
-      #expect(runs.all == forms && runs.count == forms.count)
+      #expect(runs.forms(from: 0, count: forms.count) == forms && runs.count == forms.count)
+      let start = Int.random(in: 0...forms.count, using: &random)
+      let others = (0..<6).map { index in
+        let place = start + index
+        return place < forms.count && index < 3 ? forms[place] : RowForm(bits: .random(in: 0...2, using: &random))
+      }
+      let common = zip(others, forms[start...]).prefix { $0 == $1 }.count
+      #expect(runs.commonCount(with: others, from: start) == common)
       #expect(zip(runs.runs, runs.runs.dropFirst()).allSatisfy { $0.form != $1.form && $0.end < $1.end })
     }
   }

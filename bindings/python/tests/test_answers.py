@@ -106,3 +106,21 @@ def test_greedy_continuations_are_those_of_transformers(tiny, tiny_path):
             count = len(case["continuation_ids"])
             answer = session.generate(case["prompt_ids"], stream=False, temperature=0, max_tokens=count)
             assert answer.tokens == case["continuation_ids"], case["prompt"]
+
+
+def test_reproducible_sessions(tiny_path):
+    """With packed weights a shared beginning changes no bit of what follows."""
+    question = [{"role": "user", "content": "What is 12 + 30?"}]
+    options = {"max_tokens": 60, "ignore_eos": True, "temperature": 1.0, "seed": 42, "logprobs": -1, "stream": False}
+
+    def answer(engine, **kind):
+        with engine.session(**kind) as session:
+            found = session.chat(question, **options)
+            return found.tokens, found.log_probabilities, found.end
+
+    with dormouse.Engine(tiny_path, weights="int8", threads=1) as engine:
+        alone = answer(engine, private=True)
+        first = answer(engine, reproducible=True)
+        second = answer(engine, reproducible=True)
+        assert first[:2] == alone[:2] and second[:2] == alone[:2]
+        assert second[2].prompt_shared > 0

@@ -206,6 +206,7 @@ class Engine:
         cache: Optional[CacheType] = None,
         attention: Optional[Attention] = None,
         private: bool = False,
+        reproducible: bool = False,
         overflow: Optional[Overflow] = None,
         keep_tokens: int = 0,
     ) -> Session:
@@ -214,11 +215,12 @@ class Engine:
         context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32", "bf16" or "int8"
         (None: f32, and bf16 where the engine packs weights);
         attention: "expanded" or "absorbed" (None: as fits); private: neither uses what other sessions computed nor
-        leaves them anything; overflow: "stop", or "slide" to drop the oldest tokens behind the first `keep_tokens`.
+        leaves them anything; reproducible: uses of it only what it would have computed itself, bit for bit (with int8 and
+        int4 weights the results are then those of a private session); overflow: "stop", or "slide" to drop the oldest tokens behind the first `keep_tokens`.
         """
         options = _session_options(
-            context_length=context_length, cache=cache, attention=attention, private=private, overflow=overflow,
-            keep_tokens=keep_tokens,
+            context_length=context_length, cache=cache, attention=attention, private=private,
+            reproducible=reproducible, overflow=overflow, keep_tokens=keep_tokens,
         )
         opened = ctypes.c_void_p()
         with self._handle as pointer:
@@ -250,6 +252,7 @@ def _session_options(
     cache: Optional[str] = None,
     attention: Optional[str] = None,
     private: bool = False,
+    reproducible: bool = False,
     overflow: Optional[str] = None,
     keep_tokens: int = 0,
 ) -> _abi.session_options:
@@ -258,7 +261,7 @@ def _session_options(
         context_length=unsigned("context_length", context_length, 32),
         cache=choice("cache", cache, _CACHE),
         attention=choice("attention", attention, _ATTENTION),
-        flags=_abi.SESSION_PRIVATE if private else 0,
+        flags=(_abi.SESSION_PRIVATE if private else 0) | (_abi.SESSION_REPRODUCIBLE if reproducible else 0),
         overflow=choice("overflow", overflow, _OVERFLOW),
         keep_tokens=unsigned("keep_tokens", keep_tokens, 32),
     )

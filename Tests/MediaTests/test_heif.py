@@ -146,7 +146,7 @@ def refusal(media, data, action=lambda file: file.picture(), **options):
 def test_limits(media, encoded, format):
     data = encoded(Image.fromarray(smooth()), format, *(["-A"] if format == "avif" else []))
     error = refusal(media, data, pixel_limit=96 * 64 - 1)
-    assert error.status == "UNSUPPORTED" and "96 x 64 pixels, more than pixel_limit, 6143" in error.message
+    assert error.status == "UNSUPPORTED" and "96 x 64 pixels, more than max_pixels, 6143" in error.message
     with media.open(data, pixel_limit=96 * 64) as file:
         file.picture()
     assert refusal(media, data, is_cancelled=lambda _: 1).status == "CANCELLED"

@@ -271,8 +271,9 @@ def _media_config(media: Mapping[str, Any]) -> bytes:
     config = dict(media)
     if isinstance(config.get("roots"), (list, tuple)):
         config["roots"] = [path_text(folder) for folder in config["roots"]]
-    if config.get("speech_model") is not None:
-        config["speech_model"] = path_text(config["speech_model"])
+    for name in ("base", "speech_model"):
+        if config.get(name) is not None:
+            config[name] = path_text(config[name])
     return document(config)
 
 

@@ -68,6 +68,7 @@ class MediaOptions(TypedDict, total=False):
     """Of `Engine`'s `media`: the members of dormouse_engine_options.media_config."""
 
     roots: Sequence[Union[str, "os.PathLike[str]"]]
+    base: Union[str, "os.PathLike[str]"]
     max_bytes: int
     max_pixels: int
     max_frames: int
@@ -90,3 +91,4 @@ class TranscriptionOptions(TypedDict, total=False):
     no_speech_threshold: Optional[float]
     condition_on_prev_tokens: bool
     seed: int
+    time_limit: float

@@ -56,9 +56,12 @@ private func check(_ bytes: [UInt8]) {
 private func checkSize(_ bytes: [UInt8], _ snapshot: Snapshot, _ cache: LatentCache) {
   let texts = identity.bytes.count + number(bytes, 80)
   let keys = snapshot.keys.count * (bytes[20] == 0 ? 4 : 8)
-  let front = texts + keys + 4 * (snapshot.logits?.count ?? 0) + 16 * ((cache.length + 63) / 64)
+  let front = texts + keys + 4 * (snapshot.logits?.count ?? 0) + formsSize(bytes) + 16 * ((cache.length + 63) / 64)
   precondition(bytes.count == 104 + front + cache.length * cache.layout.positionByteCount)
 }
+
+/// Bytes of the runs of forms that the header tells of.
+private func formsSize(_ bytes: [UInt8]) -> Int { 16 * (Int(bytes[22]) | Int(bytes[23]) << 8) }
 
 private func attend(_ cache: LatentCache) throws(Failure) {
   guard cache.length > 0 else { return }
@@ -73,7 +76,7 @@ private func repairChecksums(_ bytes: inout [UInt8]) {
   guard bytes.count >= 104 else { return }
   let (rows, rowSize) = (number(bytes, 56), [20, 10, 11][Int(bytes[16] % 3)])
   let pages = min((rows + 63) / 64, 4)
-  let checksums = 104 + number(bytes, 72) + number(bytes, 80) + 4 * (number(bytes, 48) + number(bytes, 64))
+  let checksums = 104 + number(bytes, 72) + number(bytes, 80) + 4 * (number(bytes, 48) + number(bytes, 64)) + formsSize(bytes)
   var start = checksums + 16 * pages
   let end = start
   for block in 0..<2 * pages {

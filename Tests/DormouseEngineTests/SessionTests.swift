@@ -103,6 +103,14 @@ import Testing
     #expect(try session.length() == 10)
   }
 
+  /// The last token that was asked for may be the last that fits: the answer is as long as it was to be.
+  @Test func lengthComesBeforeTheContext() throws {
+    let session = try session(context: 10)
+    let events = try generate(session, Self.prompt, #"{"max_tokens": 3, "ignore_eos": true}"#).events
+    #expect(events.last?.finishReason == .length)
+    #expect(try session.length() == 10)
+  }
+
   @Test func aPromptThatDoesNotFitLeavesTheSessionAlone() throws {
     let session = try session(context: 10)
     try session.prefill([1, 2, 3])

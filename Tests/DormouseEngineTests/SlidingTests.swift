@@ -44,6 +44,14 @@ import Testing
     #expect(Runs.status { try session.prefill(Runs.tokens(61, seed: 6)) } == .contextFull)
   }
 
+  /// A prompt may take all that is not kept.
+  @Test func aPromptMayTakeAllButWhatIsKept() throws {
+    let session = try sliding(try Runs.engine(), context: 64, keeping: 4)
+    let (first, second) = (Runs.tokens(60, seed: 4), Runs.tokens(60, seed: 5))
+    try session.prefill(first)
+    #expect(try Runs.generate(session, second, 1).tokens == (try Runs.alone(Array(first[..<4]) + second, 1)))
+  }
+
   @Test func keepingTheWholeContextIsRefused() throws {
     let engine = try Runs.engine()
     #expect(Runs.status { _ = try sliding(engine, context: 64, keeping: 64) } == .invalidArgument)

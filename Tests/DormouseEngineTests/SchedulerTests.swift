@@ -91,6 +91,23 @@ import Testing
     #expect(try engine.statistics()["sessions"]?["refused"]?.integerValue == 1)
   }
 
+  /// Nobody may wait, but whoever finds a place need not.
+  @Test func aQueueOfNoneTakesWhoeverFindsAPlace() throws {
+    let engine = try Runs.engine {
+      $0.batchLimit = 1
+      $0.queueLimit = 0
+    }
+    let other = try Runs.session(engine)
+    try other.prefill([4, 5])
+    let (threads, gate) = (Threads(), Gate())
+    try occupy(try Runs.session(engine), threads, until: gate)
+    #expect(Runs.status { try other.prefill([6]) } == .overloaded)
+    gate.open()
+    threads.join()
+    try other.prefill([6])
+    #expect(try other.length() == 3)
+  }
+
   @Test func waitingCanBeCancelledAndTimesOut() throws {
     let engine = try Runs.engine { $0.batchLimit = 1 }
     let (threads, gate) = (Threads(), Gate())
@@ -108,6 +125,8 @@ import Testing
     let status = Runs.status { _ = try Runs.generate(second, [4, 5], more: #", "time_limit": 0.05"#) }
     #expect(status == .timedOut)
     #expect(try second.length() == 0)
+    let sessions = try engine.statistics()["sessions"]
+    #expect(sessions?["cancelled"]?.integerValue == 1 && sessions?["failed"]?.integerValue == 1)
     gate.open()
     threads.join()
     #expect(try Runs.generate(second, [4, 5], 3).tokens.count == 3)
@@ -272,10 +291,15 @@ import Testing
     }
     begun.wait()
     let events = try Runs.generate(Runs.session(engine), Runs.tokens(100, seed: 4), 1).events
+    let second = try Runs.session(engine)
+    try second.prefill(Runs.tokens(90, seed: 6))
+    let more = try Runs.generate(second, Runs.tokens(50, seed: 7), 1).events
     gate.open()
     threads.join()
     let done = events.filter { $0.kind == .prompt }.map(\.counts.promptDone)
     #expect(zip([0] + done, done).allSatisfy { $1 - $0 <= 13 } && done.last == 100)
+    // What a session held before is no part of its prompt's progress.
+    #expect(more.filter { $0.kind == .prompt }.map(\.counts.promptDone) == [13, 26, 39, 50])
     // Alone it is read at once.
     let alone = try Runs.generate(Runs.session(engine), Runs.tokens(100, seed: 5), 1).events
     #expect(alone.filter { $0.kind == .prompt }.map(\.counts.promptDone) == [100])

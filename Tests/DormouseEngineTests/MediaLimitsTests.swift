@@ -16,6 +16,8 @@ import Testing
     let count: Int
     /// What was asked for.
     let limits = Locked<[Int?]>([])
+    /// Microseconds that it takes to decode.
+    var pause: UInt32 = 0
 
     func exactSampleCount(rate: Int, kernels: Kernels) throws(Failure) -> Int? { nil }
 
@@ -23,6 +25,7 @@ import Testing
       rate: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms
     ) throws(Failure) -> SoundSamples {
       limits.withLock { $0.append(limit) }
+      usleep(pause)
       return SoundSamples([Float](repeating: 0.1, count: min(count, limit.map { $0 + 1 } ?? count)))
     }
 
@@ -163,6 +166,24 @@ import Testing
     }
     #expect(failure == Failure(.timedOut, "time_limit of 1e-06 s passed before the work was done"))
     #expect(try session.length() == 0)
+  }
+
+  /// What it takes to make media ready counts against the answer's time, too.
+  @Test func timeForMediaIsTimeOfTheAnswer() throws {
+    let slow = MadeSound(seconds: 1, count: 16000, pause: 500_000)
+    let session = try Self.session(try Self.engine(), contextLength: 1024)
+    var reason: GenerationEvent.FinishReason?
+    let status = Runs.status {
+      _ = try session.chat(
+        messages: Self.sounds(1), attachments: [.audio(slow)],
+        configuration: #"{"time_limit": 0.8, "max_tokens": 2, "ignore_eos": true}"#
+      ) { event in
+        if event.kind == .token { usleep(500_000) }
+        if event.kind == .end { reason = event.finishReason }
+        return 0
+      }
+    }
+    #expect(status == .timedOut || reason == .time)
   }
 
   // MARK: - Limits

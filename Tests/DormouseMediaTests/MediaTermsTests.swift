@@ -103,6 +103,8 @@ import Testing
     let picture = MediaItem.image(try Pictures.image(20, 10, seed: 1))
     let frames = try (0..<8).map { try Pictures.image(20, 10, seed: $0) }
     let film = MediaItem.video(try HeldFilm(frames, framesPerSecond: 2), framesPerSecond: nil)
+    let timed = MediaItem.video(
+      try HeldFilm(frames, timestamps: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 3.5]), framesPerSecond: nil)
     let sound = MediaItem.audio(try Self.sound(8000, rate: 4000))
     func limits(_ change: (inout MediaFileOptions) -> Void) -> MediaFileOptions {
       var limits = MediaFileOptions()
@@ -115,6 +117,7 @@ import Testing
       (picture, limits { $0.outputLimit = 599 }, "max_output_bytes, 599"),
       (film, limits { $0.frameLimit = 7 }, "max_frames, 7"),
       (film, limits { $0.secondLimit = 3.4 }, "max_seconds, 3.4"),
+      (timed, limits { $0.secondLimit = 3.4 }, "max_seconds, 3.4"),
       (sound, limits { $0.secondLimit = 1.9 }, "max_seconds, 1.9"),
     ] {
       let failure = Self.failure { _ = try item.limited(by: limits) }
@@ -126,7 +129,7 @@ import Testing
       $0.frameLimit = 8
       $0.secondLimit = 3.5
     }
-    for item in [picture, film, sound] { _ = try item.limited(by: fitting) }
+    for item in [picture, film, timed, sound] { _ = try item.limited(by: fitting) }
   }
 
   @Test func limitsTightenOneAnother() {
@@ -136,6 +139,46 @@ import Testing
     (b.pixelLimit, b.secondLimit, b.byteLimit) = (20, 2, 5)
     let both = a.tightened(by: b)
     #expect(both.isLimited && (both.pixelLimit, both.secondLimit, both.byteLimit) == (10, 2, 5))
+  }
+
+  /// Each of them by itself: the smaller of two, or the only one.
+  @Test func everyLimitTightens() {
+    func check<Limit: Equatable>(_ limit: WritableKeyPath<MediaFileOptions, Limit>, _ none: Limit, _ values: [Limit]) {
+      for (a, b, expected) in [
+        (values[0], values[1], values[0]), (values[1], values[0], values[0]), (none, values[1], values[1]),
+        (values[1], none, values[1]), (none, none, none),
+      ] {
+        var (first, second) = (MediaFileOptions(), MediaFileOptions())
+        first[keyPath: limit] = a
+        second[keyPath: limit] = b
+        let both = first.tightened(by: second)
+        #expect(both[keyPath: limit] == expected && both.isLimited == (expected != none), "\(limit)")
+      }
+    }
+    for limit in [\MediaFileOptions.byteLimit, \.pixelLimit, \.frameLimit, \.outputLimit] { check(limit, 0, [5, 8]) }
+    for limit in [\MediaFileOptions.secondLimit, \.timeLimit] { check(limit, 0, [0.5, 8]) }
+  }
+
+  // MARK: - What is held
+
+  /// Equal bytes in another shape, or at another rate, are another content.
+  @Test func hashesTellShapesAndRates() throws {
+    let bytes = (0..<24).map { UInt8($0) }
+    func film(_ width: Int, _ height: Int, _ times: [Double]?) throws -> ContentHash {
+      let image = try RGBImage(width: width, height: height, bytes: bytes)
+      let film = try times.map { try HeldFilm([image, image], timestamps: $0) }
+      return try (try film ?? HeldFilm([image, image], framesPerSecond: 2)).contentHash(.never)
+    }
+    let films = try [film(4, 2, nil), film(2, 4, nil), film(8, 1, nil), film(4, 2, [0, 1]), film(4, 2, [0, 2])]
+    let sounds = try [8000, 16000].map { try Self.sound(100, rate: $0).contentHash(.never) }
+    #expect(Set(films).count == films.count && Set(sounds).count == sounds.count)
+    #expect(try film(4, 2, nil) == films[0])
+  }
+
+  /// Frames a second of a film that tells its times: as many steps as there are from the first frame to the last.
+  @Test func timesTellTheRate() throws {
+    let frames = try (0..<5).map { try Pictures.image(4, 2, seed: $0) }
+    #expect(try HeldFilm(frames, timestamps: [1, 1.5, 2, 2.5, 3]).framesPerSecond == 2)
   }
 
   // MARK: - Room for rows

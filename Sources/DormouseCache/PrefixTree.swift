@@ -139,8 +139,8 @@ private struct PrefixNodes: ~Copyable {
       guard !edge.isEmpty else { break }
       let start = keys.count - rest.count
       rest = rest.dropFirst(edge.count)
-      if let (child, common) = best(of: node, edge, forms, from: start), common == min(edge.count, nodes[child].keys.count)
-      {
+      let known = best(of: node, edge, forms, from: start)
+      if let (child, common) = known, common == min(edge.count, nodes[child].keys.count) {
         // The same, or one a beginning of the other: the longer stays.
         if nodes[child].keys.count < edge.count {
           setPage(child, page, edge, forms.forms(from: start, count: edge.count))

@@ -87,7 +87,8 @@ public struct ChatTemplates: Sendable {
     }
     let continuation = try ContinuedMessage(field, of: messages, template: template)
     let output = try template.output(
-      messages: .array(continuation.messages), variables: variables, markupVariables: tokens, interruption: interruption)
+      messages: .array(continuation.messages), variables: variables, markupVariables: tokens, interruption: interruption
+    )
     return TemplateOutput(try continuation.cut(output.text)).promptRuns
   }
 }

@@ -95,7 +95,8 @@ import Testing
     func logits(_ attachments: [MediaItem]) throws -> [Float] {
       let session = try Self.session(prompt)
       _ = try session.chat(
-        messages: prompt.messages, attachments: attachments, configuration: #"{"max_tokens": 1}"#) { _ in 0 }
+        messages: prompt.messages, attachments: attachments, configuration: #"{"max_tokens": 1}"#
+      ) { _ in 0 }
       var logits = [Float](repeating: .nan, count: session.vocabularySize)
       try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
       return logits

@@ -12,7 +12,8 @@ import Testing
     var (members, data): ([String], [UInt8]) = ([], [])
     for (name, type, shape, bytes) in tensors {
       members.append(
-        "\"\(name)\":{\"dtype\":\"\(type)\",\"shape\":\(shape),\"data_offsets\":[\(data.count),\(data.count + bytes.count)]}")
+        "\"\(name)\":{\"dtype\":\"\(type)\",\"shape\":\(shape),\"data_offsets\":[\(data.count),\(data.count + bytes.count)]}"
+      )
       data += bytes
     }
     let header = Array("{\(members.joined(separator: ","))}".utf8)
@@ -48,7 +49,8 @@ import Testing
       for row in 0..<rows {
         var values = [Float](repeating: 0, count: columns)
         kernels.dequantize(matrix, row: row, into: &values)
-        #expect(values == Array(repeating: scales[2 * index + row / 128], count: columns), "expert \(index), row \(row)")
+        #expect(
+          values == Array(repeating: scales[2 * index + row / 128], count: columns), "expert \(index), row \(row)")
       }
     }
   }
@@ -59,7 +61,12 @@ import Testing
     let all = (0...UInt16.max).map { $0 }
     let (checkpoint, store) = try checkpoint(
       folder,
-      [("norm", "F16", [all.count], all.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] })])
+      [
+        (
+          "norm", "F16", [all.count],
+          all.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }
+        )
+      ])
     var source = TensorSource(checkpoint, store: store, panels: nil, nil)
     let vector = try source.vector("norm", count: all.count)
     for bits in all {

@@ -76,7 +76,8 @@ private func repairChecksums(_ bytes: inout [UInt8]) {
   guard bytes.count >= 104 else { return }
   let (rows, rowSize) = (number(bytes, 56), [20, 10, 11][Int(bytes[16] % 3)])
   let pages = min((rows + 63) / 64, 4)
-  let checksums = 104 + number(bytes, 72) + number(bytes, 80) + 4 * (number(bytes, 48) + number(bytes, 64)) + formsSize(bytes)
+  let checksums =
+    104 + number(bytes, 72) + number(bytes, 80) + 4 * (number(bytes, 48) + number(bytes, 64)) + formsSize(bytes)
   var start = checksums + 16 * pages
   let end = start
   for block in 0..<2 * pages {

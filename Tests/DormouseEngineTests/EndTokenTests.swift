@@ -82,4 +82,48 @@ import Testing
     try folder.write("config.json", Array(config.utf8))
     #expect(try GenerationDefaults.load(folder: folder.path).endTokens == Set(expected))
   }
+
+  /// An unfinished character at the end of an answer is U+FFFD, which may complete a stop string.
+  @Test func aReplacementCharacterMayCompleteAStopString() throws {
+    var options = EngineOptions()
+    options.withoutWeights = true
+    let tokenizer = try Engine(path: Fixtures.shippedModel, options: options).text.requireTokenizer()
+    let tokens = try tokenizer.encode("ab🙂", parseSpecial: false, addSpecialTokens: false)
+    let unfinished = Array(tokens.dropLast())
+    try #require(tokenizer.decode(unfinished, skipSpecial: true).last ?? 0 >= 0x80)
+    func text(_ stop: [String]) -> (text: String, isStopped: Bool) {
+      var output = TextOutput(tokenizer: tokenizer, stop: stop)
+      var text: [UInt8] = []
+      for token in unfinished {
+        let isStopped = output.append(token)
+        #expect(!isStopped)
+        text += output.text
+      }
+      let isStopped = output.finish()
+      return (String(decoding: text + output.text, as: UTF8.self), isStopped)
+    }
+    #expect(text(["b\u{FFFD}"]) == ("a", true))
+    #expect(text(["b!"]) == ("ab\u{FFFD}", false))
+  }
+
+  /// Of an end token that is the last one allowed, it is the end token that counts.
+  @Test func anEndTokenAsTheLastOneAllowedIsAStop() throws {
+    let engine = try Engine(path: Fixtures.shippedModel, options: EngineOptions())
+    func end(_ count: Int) throws -> GenerationEvent? {
+      var last: GenerationEvent?
+      _ = try Session(engine: engine, options: SessionOptions()).chat(
+        messages: #"[{"role": "user", "content": "What is 7 plus 5?"}]"#,
+        configuration: #"{"temperature": 0, "max_tokens": \#(count)}"#
+      ) {
+        last = $0
+        return 0
+      }
+      return last
+    }
+    let whole = try #require(try end(100))
+    #expect(whole.finishReason == .stop)
+    let count = whole.counts.generatedTokens
+    #expect(try end(count)?.finishReason == .stop)
+    #expect(try end(count - 1)?.finishReason == .length)
+  }
 }

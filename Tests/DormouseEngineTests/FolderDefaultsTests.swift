@@ -47,6 +47,17 @@ import Testing
     #expect(throws: Failure.self) { try defaults(#"{"eos_token_id": -2}"#) }
   }
 
+  /// Without `do_sample` an answer is greedy, whatever temperature stands there; with it the temperature is 1 by itself.
+  @Test func samplingIsAskedFor() throws {
+    #expect(try defaults(#"{"temperature": 0.7}"#).sampling.temperature == 0)
+    #expect(try defaults(#"{"do_sample": false, "temperature": 0.7}"#).sampling.temperature == 0)
+    #expect(try defaults(#"{"do_sample": true, "temperature": 0.7}"#).sampling.temperature == 0.7)
+    #expect(try defaults(#"{"do_sample": true}"#).sampling.temperature == 1)
+    // The end token of config.json, where this file names none.
+    #expect(try defaults(#"{"do_sample": true}"#).endTokens == [7])
+    #expect(try defaults(#"{"eos_token_id": 3}"#).endTokens == [3])
+  }
+
   // MARK: - Tokenizers of another model
 
   /// The shipped model's folder with another tokenizer.json.

@@ -26,8 +26,8 @@ public struct MediaOptions: Sendable {
       "roots", "base", "max_bytes", "max_pixels", "max_frames", "max_seconds", "max_output_bytes", "time_limit",
       "cache_bytes", "speech_model",
     ])
+    let base = try fields.optionalString("base")
     if let folders = try fields.optionalStrings("roots") {
-      let base = try fields.optionalString("base")
       roots = try withContext("media_config: roots and base") { () throws(Failure) in
         try MediaRoots(folders, base: base)
       }

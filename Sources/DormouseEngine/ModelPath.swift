@@ -1,5 +1,4 @@
 import DormouseSupport
-import Glibc
 
 /// What a caller gives for a model: its folder, or a file in it. What people give instead now and then is named.
 enum ModelPath {
@@ -73,18 +72,8 @@ enum ModelPath {
     "which is another format; Dormouse reads the folder as it was published (config.json, safetensors, tokenizer): "
     + "download the original model in place of its conversion"
 
-  /// What lies in a folder, in alphabetical order; nothing where it can't be read.
+  /// What lies in a folder, in order, but for hidden files; nothing where it can't be read.
   private static func names(in path: String) -> [String] {
-    guard let folder = opendir(path) else { return [] }
-    defer { closedir(folder) }
-    var names: [String] = []
-    while let entry = readdir(folder) {
-      // The name is longer than its field says where the system wants it.
-      let offset = MemoryLayout<dirent>.offset(of: \.d_name) ?? 0
-      let start = (UnsafeRawPointer(entry) + offset).assumingMemoryBound(to: CChar.self)
-      let name = String(cString: start)
-      if !name.hasPrefix(".") { names.append(name) }
-    }
-    return names.sorted()
+    ((try? File.names(in: path)) ?? []).filter { !$0.hasPrefix(".") }
   }
 }

@@ -154,10 +154,10 @@ public final class MappedFile: @unchecked Sendable {
 }
 
 extension File {
-  /// The names in a folder that end in `ending`, in the order of their bytes.
+  /// The names in a folder that end in `ending`, in the order of their bytes; all of them by default.
   /// - Throws: `Failure(.malformed)` for more than `limit` of them, `Failure(.notFound)` or `.inputOutput` when the
   ///   folder can't be read.
-  public static func names(in folder: String, ending: String, limit: Int) throws(Failure) -> [String] {
+  public static func names(in folder: String, ending: String = "", limit: Int = .max) throws(Failure) -> [String] {
     guard !folder.utf8.contains(0), let stream = opendir(folder) else {
       throw failure("cannot read the folder", folder)
     }

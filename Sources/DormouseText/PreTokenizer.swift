@@ -184,8 +184,8 @@ private enum JoinedParts {
 
   private static func join(_ parts: [Part], _ behavior: SplitStep.Behavior) -> [Part] {
     switch behavior {
-    case .isolated: return parts
-    case .removed: return parts.filter { !$0.isMatch }
+    // Nothing is joined: `SplitParts` cuts these as they come.
+    case .isolated, .removed: return parts
     case .contiguous: return joined(parts) { previous, isMatch in previous == isMatch }
     case .mergedWithPrevious: return joined(parts) { previous, isMatch in isMatch && !previous }
     case .mergedWithNext:

@@ -1,6 +1,5 @@
 internal import CPCRE2
 internal import DormouseSupport
-import Glibc
 
 /// A regular expression, or a text to look for, over UTF-8 text, matched as the reference tokenizers match.
 ///
@@ -20,7 +19,7 @@ final class TextPattern: @unchecked Sendable {
   private enum Form {
     case expression(OpaquePointer)
     /// Not empty.
-    case literal(LiteralSearch)
+    case literal(SequenceSearch<UInt8>)
   }
 
   private let form: Form
@@ -52,7 +51,7 @@ final class TextPattern: @unchecked Sendable {
       self.source = literal
       try TextPattern.checkLength(literal)
       guard literal.isEmpty else {
-        form = .literal(LiteralSearch(Array(literal.utf8)))
+        form = .literal(SequenceSearch(Array(literal.utf8)))
         return
       }
       form = .expression(try TextPattern.compile("", options: PCRE2_UTF | PCRE2_USE_OFFSET_LIMIT, source: ""))
@@ -122,9 +121,10 @@ extension TextPattern {
   ) throws(Failure) -> Range<Int>? {
     switch form {
     case .literal(let search):
-      let found = search.first(in: text, from: start)
-      try work.spend(4 * ((found?.upperBound ?? text.count) - start), by: name)
-      return found
+      let found = search.first(in: text.assumingMemoryBound(to: UInt8.self), from: start)
+      let end = found.map { $0 + search.wanted.count }
+      try work.spend(4 * ((end ?? text.count) - start), by: name)
+      return found.flatMap { start in end.map { start..<$0 } }
     case .expression(let code):
       return try match(code, in: text, from: start, work: work, firstView: firstView)
     }
@@ -201,43 +201,6 @@ extension TextPattern {
     var position = position
     while position < text.count, text[position] & 0xC0 == 0x80 { position += 1 }
     return position
-  }
-}
-
-/// A text to look for, in time linear in what is searched (Knuth, Morris and Pratt).
-private struct LiteralSearch {
-  /// Not empty.
-  let wanted: [UInt8]
-  /// For each prefix, the length of its longest proper prefix that is a suffix too.
-  private var borders: [Int]
-
-  init(_ wanted: [UInt8]) {
-    self.wanted = wanted
-    borders = [Int](repeating: 0, count: wanted.count)
-    var length = 0
-    for index in wanted.indices.dropFirst() {
-      while length > 0, wanted[index] != wanted[length] { length = borders[length - 1] }
-      if wanted[index] == wanted[length] { length += 1 }
-      borders[index] = length
-    }
-  }
-
-  func first(in text: UnsafeRawBufferPointer, from start: Int) -> Range<Int>? {
-    guard let head = wanted.first, let base = text.baseAddress else { return nil }
-    var length = 0
-    var index = start
-    while index < text.count {
-      if length == 0 {
-        // Most of the time nothing matches.
-        guard let found = memchr(base + index, Int32(head), text.count - index) else { return nil }
-        index = UnsafeRawPointer(found) - base
-      }
-      while length > 0, text[index] != wanted[length] { length = borders[length - 1] }
-      if text[index] == wanted[length] { length += 1 }
-      index += 1
-      if length == wanted.count { return index - length..<index }
-    }
-    return nil
   }
 }
 

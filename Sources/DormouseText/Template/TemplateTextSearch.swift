@@ -1,39 +1,14 @@
-/// A text to look for, in time linear in what is searched (Knuth, Morris and Pratt).
+/// A text to look for.
 struct TemplatePattern {
-  let scalars: [Unicode.Scalar]
-  /// For each prefix, the length of its longest proper prefix that is a suffix too.
-  private var borders: [Int]
+  private let search: SequenceSearch<Unicode.Scalar>
 
   init(_ text: TemplateText, isReversed: Bool = false) {
-    scalars = isReversed ? text.scalars.reversed() : Array(text.scalars)
-    borders = [Int](repeating: 0, count: scalars.count)
-    var length = 0
-    for index in scalars.indices.dropFirst() {
-      while length > 0, scalars[index] != scalars[length] { length = borders[length - 1] }
-      if scalars[index] == scalars[length] { length += 1 }
-      borders[index] = length
-    }
+    search = SequenceSearch(isReversed ? text.scalars.reversed() : Array(text.scalars))
   }
 
   /// The first offset in `text`, from `start` on, where the pattern (which is not empty) begins.
   func first(in text: ArraySlice<Unicode.Scalar>, from start: Int) -> Int? {
-    guard let head = scalars.first else { return nil }
-    return text.withUnsafeBufferPointer { buffer in
-      var length = 0
-      var index = start
-      while index < buffer.count {
-        if length == 0 {
-          // Most of the time nothing matches: a tight loop for that.
-          while index < buffer.count, buffer[index] != head { index += 1 }
-          guard index < buffer.count else { return nil }
-        }
-        while length > 0, buffer[index] != scalars[length] { length = borders[length - 1] }
-        if buffer[index] == scalars[length] { length += 1 }
-        index += 1
-        if length == scalars.count { return index - length }
-      }
-      return nil
-    }
+    text.withUnsafeBufferPointer { search.first(in: $0, from: start) }
   }
 }
 

@@ -63,13 +63,9 @@ public struct HeldSound: Sound {
   public func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash {
     var hash = BLAKE2b()
     withUnsafeBytes(of: rate) { hash.update($0) }
-    for start in stride(from: 0, to: mono.count, by: Self.hashedCount) {
-      try interruption.check()
-      mono[start..<min(start + Self.hashedCount, mono.count)].withUnsafeBytes { hash.update($0) }
+    try mono.withUnsafeBufferPointer { (mono) throws(Failure) in
+      try hash.update(UnsafeRawBufferPointer(mono), interruption)
     }
     return ContentHash(hash.finish())
   }
-
-  /// Samples that are hashed without a look at whether anybody waits.
-  private static let hashedCount = 1 << 20
 }

@@ -45,6 +45,17 @@ public struct BLAKE2b {
     }
   }
 
+  /// The same of many bytes, with a look at whether anybody waits between each megabyte.
+  public mutating func update(_ bytes: UnsafeRawBufferPointer, _ interruption: Interruption) throws(Failure) {
+    for start in stride(from: 0, to: bytes.count, by: BLAKE2b.pieceByteCount) {
+      try interruption.check()
+      update(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + BLAKE2b.pieceByteCount, bytes.count)]))
+    }
+  }
+
+  /// Bytes that are hashed, or read to be hashed, at a time.
+  public static let pieceByteCount = 1 << 20
+
   public mutating func update(_ bytes: [UInt8]) { bytes.withUnsafeBytes { update($0) } }
 
   /// The digest; the hash takes no more bytes.

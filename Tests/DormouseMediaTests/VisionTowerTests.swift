@@ -72,25 +72,24 @@ import Testing
     let grids = [PatchGrid(height: 4, width: 4)]
     let patches = try Tower.patches(grids, tower.configuration)
     var layers = 0
-    var asked = 0
-    _ = try Tower.encode(
-      tower, patches, grids,
-      isCancelled: {
-        asked += 1; return false
+    let asked = Locked(0)
+    /// Goes on until it was asked more than `limit` times.
+    func stopping(after limit: Int) -> Interruption {
+      asked.withLock { $0 = 0 }
+      return Interruption {
+        asked.withLock { $0 += 1 }
+        return asked.withLock { $0 } > limit ? Failure(.cancelled, "enough") : nil
       }
-    ) { done, total in
+    }
+    _ = try Tower.encode(tower, patches, grids, stopping(after: .max)) { done, total in
       layers = done
       #expect(total == 3)
     }
-    #expect(layers == 3 && asked >= 3 * 4)
-    for limit in 0..<asked {
-      var count = 0
+    let count = asked.withLock { $0 }
+    #expect(layers == 3 && count >= 3 * 4)
+    for limit in 0..<count {
       let failure = #expect(throws: Failure.self) {
-        _ = try Tower.encode(
-          tower, patches, grids,
-          isCancelled: {
-            count += 1; return count > limit
-          })
+        _ = try Tower.encode(tower, patches, grids, stopping(after: limit))
       }
       #expect(failure?.status == .cancelled)
     }
@@ -125,7 +124,7 @@ import Testing
     let pool = try ThreadPool(threadCount: 2)
     for kernels in Kernels.usable().compactMap({ try? Kernels.make($0) }) {
       try VisionAttention(configuration).run(
-        rows, scratch: scratch, kernels: kernels, pool: pool, cancellation: Cancellation(isCancelled: nil))
+        rows, scratch: scratch, kernels: kernels, pool: pool, .never)
       for query in [rows.lowerBound, rows.lowerBound + count / 2, rows.upperBound - 1] {
         for head in 0..<heads {
           let expected = Self.attend(scratch, query, head, rows, width: width, hidden: hidden)
@@ -179,14 +178,14 @@ enum Tower {
   }
 
   static func encode(
-    _ tower: VisionTower, _ patches: [Float], _ grids: [PatchGrid], isCancelled: (() -> Bool)? = nil,
+    _ tower: VisionTower, _ patches: [Float], _ grids: [PatchGrid], _ interruption: Interruption = .never,
     progress: ((Int, Int) -> Void)? = nil
   ) throws -> [Float] {
     let count = try tower.tokenCount(grids) * tower.configuration.textHiddenSize
     var rows = [Float](repeating: .nan, count: count)
     try patches.withUnsafeBufferPointer { patches in
       try rows.withUnsafeMutableBufferPointer { rows in
-        try tower.encode(patches, grids: grids, into: rows, isCancelled: isCancelled, progress: progress)
+        try tower.encode(patches, grids: grids, into: rows, interruption, progress: progress)
       }
     }
     return rows

@@ -16,10 +16,10 @@ import Testing
       kernels: Kernels.selected())
   }
 
-  static func rows(_ tower: VoiceTower, _ samples: [Float], isCancelled: () -> Bool = { false }) throws -> [Float] {
+  static func rows(_ tower: VoiceTower, _ samples: [Float], _ interruption: Interruption = .never) throws -> [Float] {
     let count = try tower.tokenCount(sampleCount: samples.count) * tower.configuration.textHiddenSize
     var rows = [Float](repeating: .nan, count: count)
-    try rows.withUnsafeMutableBufferPointer { try tower.encode(samples, into: $0, isCancelled: isCancelled) }
+    try rows.withUnsafeMutableBufferPointer { try tower.encode(samples, into: $0, interruption) }
     return rows
   }
 
@@ -93,14 +93,15 @@ import Testing
 
   @Test func cancelsOnceALayer() throws {
     let tower = try Self.open("good-voxtral")
-    var asked = 0
+    let asked = Locked(0)
     let message = AudioFeatureTests.message {
-      _ = try Self.rows(tower, Sounds.voice(64000, seed: 1)) {
-        asked += 1
-        return asked == 5
+      let interruption = Interruption {
+        asked.withLock { $0 += 1 }
+        return asked.withLock { $0 } == 5 ? Failure(.cancelled, "the encoding of a sound was cancelled") : nil
       }
+      _ = try Self.rows(tower, Sounds.voice(64000, seed: 1), interruption)
     }
     #expect(message == "the encoding of a sound was cancelled")
-    #expect(asked == 5)
+    #expect(asked.withLock { $0 } == 5)
   }
 }

@@ -133,22 +133,15 @@ extension MediaItem {
 }
 
 extension MediaSource {
-  private static let pieceByteCount = 1 << 20
-
   fileprivate func contentHash(_ name: String, _ interruption: Interruption) throws(Failure) -> ContentHash {
     var hash = BLAKE2b()
     switch self {
-    case .bytes(let buffer):
-      let bytes = UnsafeRawBufferPointer(buffer.bytes)
-      for start in stride(from: 0, to: bytes.count, by: Self.pieceByteCount) {
-        try interruption.check()
-        hash.update(UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + Self.pieceByteCount, bytes.count)]))
-      }
+    case .bytes(let buffer): try hash.update(UnsafeRawBufferPointer(buffer.bytes), interruption)
     case .file(let rooted):
       let file = try File(path: rooted.path, name: name)
-      for start in stride(from: 0, to: file.size, by: Self.pieceByteCount) {
+      for start in stride(from: 0, to: file.size, by: BLAKE2b.pieceByteCount) {
         try interruption.check()
-        hash.update(try file.read(at: start, count: min(Self.pieceByteCount, file.size - start)))
+        hash.update(try file.read(at: start, count: min(BLAKE2b.pieceByteCount, file.size - start)))
       }
     }
     return ContentHash(hash.finish())

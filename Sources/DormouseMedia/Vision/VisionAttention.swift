@@ -54,15 +54,15 @@ struct VisionAttention {
   private var paddedWidth: Int { ScratchLayout.wholeLines(width) }
 
   /// From `query`, `key` and `value` to `normed`, for the rows of one picture: queries scaled, both rotated.
-  /// - Throws: `Failure(.cancelled)`.
+  /// - Throws: what `interruption` says.
   func run(
-    _ rows: Range<Int>, scratch: VisionScratch, kernels: Kernels, pool: ThreadPool, cancellation: Cancellation
+    _ rows: Range<Int>, scratch: VisionScratch, kernels: Kernels, pool: ThreadPool, _ interruption: Interruption
   ) throws(Failure) {
     let blocks = CheckedSize.ceilingQuotient(rows.count, Self.queryBlock)
     let tasks = heads * blocks
     let step = pool.threadCount * Self.tasksPerThread
     for first in stride(from: 0, to: tasks, by: step) {
-      try cancellation.check()
+      try interruption.check()
       pool.run(min(step, tasks - first)) { task, worker in
         let (head, block) = ((first + task) / blocks, (first + task) % blocks)
         let start = rows.lowerBound + block * Self.queryBlock
@@ -111,15 +111,5 @@ struct VisionAttention {
       target.update(from: scratch.value + offset + index * hidden, count: width)
       (target + width).update(repeating: 0, count: paddedWidth - width)
     }
-  }
-}
-
-/// Asks the caller whether to go on.
-struct Cancellation {
-  let isCancelled: (() -> Bool)?
-
-  /// - Throws: `Failure(.cancelled)`.
-  func check() throws(Failure) {
-    if let isCancelled, isCancelled() { throw Failure(.cancelled, "the encoding was cancelled") }
   }
 }

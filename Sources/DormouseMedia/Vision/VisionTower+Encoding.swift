@@ -9,15 +9,15 @@ extension VisionTower {
   ///   - patches: [patches of all grids, 3, patchSize, patchSize], from `ImageProcessor` or `VideoProcessor`.
   ///   - grids: one for each picture or chunk; they don't see each other.
   ///   - rows: [tokenCount(grids), textHiddenSize].
-  ///   - isCancelled: asked on this thread several times a layer; `true` ends the work.
+  ///   - interruption: asked on this thread several times a layer.
   ///   - progress: told layers done and layers in all.
   /// - Throws: `Failure(.invalidArgument)` for a grid that the tower does not take or a buffer of another size,
-  ///   `.cancelled`, `.outOfMemory` when `scratchByteCount` is not to be had.
+  ///   `.outOfMemory` when `scratchByteCount` is not to be had, and what `interruption` says.
   public func encode(
     _ patches: UnsafeBufferPointer<Float>, grids: [PatchGrid], into rows: UnsafeMutableBufferPointer<Float>,
-    isCancelled: (() -> Bool)? = nil, progress: ((_ done: Int, _ total: Int) -> Void)? = nil
+    _ interruption: Interruption = .never, progress: ((_ done: Int, _ total: Int) -> Void)? = nil
   ) throws(Failure) {
-    guard let pass = try pass(grids, patches: patches.count, rows: rows.count, isCancelled: isCancelled),
+    guard let pass = try pass(grids, patches: patches.count, rows: rows.count, interruption),
       let pixels = patches.baseAddress, let target = rows.baseAddress
     else { return }
     try pass.run(pixels, progress: progress)
@@ -29,7 +29,7 @@ extension VisionTower {
   ///   - patches: numbers of the patches that it will get.
   ///   - rows: numbers that it will have room for.
   func pass(
-    _ grids: [PatchGrid], patches: Int, rows: Int, isCancelled: (() -> Bool)? = nil
+    _ grids: [PatchGrid], patches: Int, rows: Int, _ interruption: Interruption = .never
   ) throws(Failure) -> EncodingPass? {
     let segments = try segments(grids, patches: patches, rows: rows)
     guard let last = segments.last else { return nil }
@@ -39,7 +39,7 @@ extension VisionTower {
       scratch: try VisionScratch(
         VisionScratchLayout(configuration, patches: count, threads: pool.threadCount)),
       queue: ProductQueue(kernels: kernels, pool: pool, capacity: weights.widestBatch),
-      cancellation: Cancellation(isCancelled: isCancelled))
+      interruption: interruption)
   }
 
   /// Where each picture's patches and tokens lie, after checking all sizes.
@@ -83,7 +83,7 @@ struct EncodingPass {
   let count: Int
   let scratch: VisionScratch
   let queue: ProductQueue
-  let cancellation: Cancellation
+  let interruption: Interruption
 
   private var hidden: Int { tower.configuration.hiddenSize }
   private var kernels: Kernels { queue.kernels }
@@ -104,7 +104,7 @@ struct EncodingPass {
 
   /// Patches to the residual stream: [count, hidden], with positions.
   func embed(_ pixels: UnsafePointer<Float>) throws(Failure) {
-    try cancellation.check()
+    try interruption.check()
     let x = Activations(floats: pixels, stride: tower.configuration.patchWidth)
     queue.run(tower.weights.patchEmbedding, x: x, count: count, y: scratch.hidden)
     if let norm = tower.weights.embeddingNorm { normalize(scratch.hidden, norm, into: scratch.hidden) }
@@ -117,14 +117,14 @@ struct EncodingPass {
   }
 
   func run(_ layer: VisionLayerWeights) throws(Failure) {
-    try cancellation.check()
+    try interruption.check()
     normalize(scratch.hidden, layer.attentionNorm, into: scratch.normed)
     attendInputs(layer)
     for segment in segments {
       try tower.attention.run(
-        segment.rows, scratch: scratch, kernels: kernels, pool: pool, cancellation: cancellation)
+        segment.rows, scratch: scratch, kernels: kernels, pool: pool, interruption)
     }
-    try cancellation.check()
+    try interruption.check()
     queue.run(layer.output, x: rows(scratch.normed, width: hidden), count: count, y: scratch.query)
     addUpdate(0..<count)
     normalize(scratch.hidden, layer.networkNorm, into: scratch.normed)
@@ -159,7 +159,7 @@ struct EncodingPass {
   private func feedForward(_ network: VisionNetworkWeights) throws(Failure) {
     let networks = VisionNetworks(scratch: scratch, hidden: hidden, queue: queue)
     for start in stride(from: 0, to: count, by: scratch.layout.wideRows) {
-      try cancellation.check()
+      try interruption.check()
       let block = start..<min(start + scratch.layout.wideRows, count)
       networks.run(network, scratch.normed + start * hidden, count: block.count, into: scratch.query + start * hidden)
       addUpdate(block)
@@ -189,7 +189,7 @@ struct EncodingPass {
     for segment in segments {
       let tokens = segment.grid.height / c.mergeHeight * (segment.grid.width / c.mergeWidth)
       for start in stride(from: 0, to: tokens, by: VisionScratchLayout.projectorTokens) {
-        try cancellation.check()
+        try interruption.check()
         let block = start..<min(start + VisionScratchLayout.projectorTokens, tokens)
         let out = target + (segment.firstToken + start) * c.textHiddenSize
         project(segment, block, into: out)

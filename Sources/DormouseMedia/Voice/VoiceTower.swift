@@ -75,12 +75,12 @@ public final class VoiceTower: SoundTower {
   /// - Parameters:
   ///   - samples: mono, 16,000 a second, of finite numbers; at least one.
   ///   - rows: [tokenCount(sampleCount: samples.count), text hidden size].
-  ///   - isCancelled: asked once a layer of every window.
+  ///   - interruption: asked once a layer of every window.
   ///   - onProgress: seconds of the sound that are done, and all.
-  /// - Throws: `Failure(.invalidArgument)` for samples that make no sense or a buffer too small, `.cancelled`,
-  ///   `.outOfMemory`.
+  /// - Throws: `Failure(.invalidArgument)` for samples that make no sense or a buffer too small,
+  ///   `.outOfMemory`, and what `interruption` says.
   public func encode(
-    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, isCancelled: () -> Bool = { false },
+    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption = .never,
     onProgress: (_ done: Double, _ all: Double) -> Void = { _, _ in }
   ) throws(Failure) {
     try Waveform.requireFinite(samples)
@@ -89,7 +89,7 @@ public final class VoiceTower: SoundTower {
     while try run.prepareNext() {
       onProgress(run.seconds, seconds)
       repeat {
-        if isCancelled() { throw Failure(.cancelled, "the encoding of a sound was cancelled") }
+        try interruption.check()
       } while try !run.advance()
     }
     onProgress(seconds, seconds)

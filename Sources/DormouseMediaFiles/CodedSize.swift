@@ -52,7 +52,7 @@ enum CodedSize {
     guard width <= (watch.limits.pixelLimit + Decoder.alignmentPixels) / height else {
       throw watch.failure(
         .unsupported,
-        "a coded picture has \(width) x \(height) pixels, more than pixel_limit, \(watch.limits.pixelLimit)")
+        "a coded picture has \(width) x \(height) pixels, more than max_pixels, \(watch.limits.pixelLimit)")
     }
   }
 }

@@ -10,7 +10,7 @@ enum PictureFormat: String, CaseIterable {
     func begins(_ signature: [UInt8], at offset: Int = 0) -> Bool { bytes.dropFirst(offset).starts(with: signature) }
     if begins([0xFF, 0xD8, 0xFF]) {
       self = .jpeg
-    } else if begins([0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {
+    } else if begins(PictureMetadata.pngSignature) {
       self = .png
     } else if begins(Array("RIFF".utf8)) && begins(Array("WEBP".utf8), at: 8) {
       self = .webp

@@ -11,7 +11,7 @@ final class TIFFFile {
 
   /// What libtiff may take at once beside the file's own bytes: pixels of the widest kind, and its tables.
   private static func largestBlock(_ source: ByteSource, _ watch: MediaWatch) throws(Failure) -> Int {
-    let pixels = try CheckedSize.product(TIFFLayout.mostSamples * 2, watch.limits.pixelLimit, of: "pixel_limit")
+    let pixels = try CheckedSize.product(TIFFLayout.mostSamples * 2, watch.limits.pixelLimit, of: "max_pixels")
     return try CheckedSize.sum(pixels, source.count, 16 << 20, of: "the file's size")
   }
 

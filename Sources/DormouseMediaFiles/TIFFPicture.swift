@@ -43,7 +43,7 @@ struct TIFFPicture {
     let mostPixels = watch.limits.pixelLimit + Decoder.alignmentPixels
     guard blocks.width > 0, blocks.height > 0, blocks.width <= mostPixels / blocks.height else {
       throw watch.failure(
-        .unsupported, "the TIFF picture's blocks of \(blocks.width) x \(blocks.height) pixels are beyond pixel_limit")
+        .unsupported, "the TIFF picture's blocks of \(blocks.width) x \(blocks.height) pixels are beyond max_pixels")
     }
     let values = try CheckedSize.product(
       blocks.width, layout.isSeparate ? 1 : layout.samples, layout.bits, of: "a row of a block")

@@ -1,4 +1,4 @@
-"""Values of Python's as the library takes them: JSON documents, paths, whole numbers."""
+"""Values as the library takes them (JSON documents, paths, whole numbers), and texts as they are shown."""
 
 from __future__ import annotations
 
@@ -69,3 +69,8 @@ def unsigned(name: str, value: int, bits: int) -> int:
     if not 0 <= number < 1 << bits:
         raise ValueError(f"{name} is {value}, not 0 to 2^{bits} - 1")
     return number
+
+
+def shortened(text: str) -> str:
+    """A text as a representation shows it."""
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import sys
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
@@ -20,12 +19,7 @@ from .options import Attention, CacheType, MediaOptions, Messages, Overflow, Res
 from .session import Session
 
 if TYPE_CHECKING:
-    if sys.version_info >= (3, 11):
-        from typing import Unpack
-    else:
-        from typing_extensions import Unpack
-
-    from .options import SessionOptions, TemplateOptions
+    from .options import SessionOptions, TemplateOptions, Unpack
 
 _WEIGHTS = {
     None: _abi.WEIGHTS_DEFAULT, "native": _abi.WEIGHTS_NATIVE, "int8": _abi.WEIGHTS_INT8, "int4": _abi.WEIGHTS_INT4,
@@ -46,8 +40,8 @@ class Engine:
 
     `packed_cache` is where int8 and int4 weights are kept packed for the next start: a folder's path, "model"
     (.dormouse in the model's folder) or "user" (dormouse in the user's cache folder). What fails with it goes to the
-    log alone. The file is written while the engine is at work already; closing the last of the engine and its sessions waits for
-    it.
+    log alone. The file is written while the engine is at work already; closing the last of the engine and its sessions
+    waits for it.
 
     `cache_limit` and `prefix_cache` bound, in bytes, the cache pages of all sessions, and those that are kept for later
     sessions with the same beginning (False: none). `batch_limit` sessions are computed at a time, and `queue_limit`
@@ -215,8 +209,9 @@ class Engine:
         context_length: tokens (0: the model's maximum, but at most 4096); cache: "f32", "bf16" or "int8"
         (None: f32, and bf16 where the engine packs weights);
         attention: "expanded" or "absorbed" (None: as fits); private: neither uses what other sessions computed nor
-        leaves them anything; reproducible: uses of it only what it would have computed itself, bit for bit (with int8 and
-        int4 weights the results are then those of a private session); overflow: "stop", or "slide" to drop the oldest tokens behind the first `keep_tokens`.
+        leaves them anything; reproducible: uses of it only what it would have computed itself, bit for bit (with int8
+        and int4 weights the results are then those of a private session); overflow: "stop", or "slide" to drop the
+        oldest tokens behind the first `keep_tokens`.
         """
         options = _session_options(
             context_length=context_length, cache=cache, attention=attention, private=private,

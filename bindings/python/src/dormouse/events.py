@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import List, Literal, Optional, Tuple
 
 from . import _abi
+from ._values import shortened
 
 FinishReason = Literal["stop", "length", "context", "time"]
 
@@ -84,8 +85,7 @@ class Answer:
         return self.text
 
     def __repr__(self) -> str:
-        text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
-        return f"<Answer {text!r}, {len(self.tokens)} tokens, {self.finish_reason or 'not at its end'}>"
+        return f"<Answer {shortened(self.text)!r}, {len(self.tokens)} tokens, {self.finish_reason or 'not at its end'}>"
 
 
 def _shown(text: str) -> str:

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import os
-from typing import Any, Literal, Mapping, Optional, Sequence, TypedDict, Union
+import sys
+from typing import TYPE_CHECKING, Any, Literal, Mapping, Optional, Sequence, TypedDict, Union
+
+if TYPE_CHECKING:  # Python has it since 3.11
+    if sys.version_info >= (3, 11):
+        from typing import Unpack as Unpack
+    else:
+        from typing_extensions import Unpack as Unpack
 
 Message = Mapping[str, Any]
 """{"role": ..., "content": ...}; the content is a text, or a list of texts, media and parts, or None."""

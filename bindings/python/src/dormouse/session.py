@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ctypes
 import operator
-import sys
 import threading
 import weakref
 from types import TracebackType
@@ -22,12 +21,8 @@ from .options import ChatOptions, GenerationOptions, Messages
 from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
-    if sys.version_info >= (3, 11):
-        from typing import Unpack
-    else:
-        from typing_extensions import Unpack
-
     from .engine import Engine
+    from .options import Unpack
 
 __all__ = ["Answer", "AsyncStream", "Event", "Session", "Stream"]
 

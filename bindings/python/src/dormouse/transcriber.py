@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ctypes
 import os
-import sys
 from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, List, Optional, Tuple, Type
@@ -17,17 +16,12 @@ from . import _abi
 from ._errors import error_for
 from ._library import Handle, call, interruptible
 from ._opening import RESIDENCY, Loading, choice
-from ._values import Path, document, path_bytes, path_text, unsigned
+from ._values import Path, document, path_bytes, path_text, shortened, unsigned
 from .media import Audio
 from .options import Residency
 
 if TYPE_CHECKING:
-    if sys.version_info >= (3, 11):
-        from typing import Unpack
-    else:
-        from typing_extensions import Unpack
-
-    from .options import TranscriptionOptions
+    from .options import TranscriptionOptions, Unpack
 
 _STOPPED = 1  # what our callback returns to stop the work
 
@@ -60,8 +54,7 @@ class Transcript:
         return self.text
 
     def __repr__(self) -> str:
-        text = self.text if len(self.text) <= 60 else self.text[:57] + "..."
-        return f"<Transcript {text!r}, {len(self.segments)} segments>"
+        return f"<Transcript {shortened(self.text)!r}, {len(self.segments)} segments>"
 
     @property
     def text(self) -> str:
@@ -135,7 +128,8 @@ class Transcriber:
 
         on_segment: told each segment when its window of 30 s is done; what it raises stops the work and comes out here.
         config: language, task ("transcribe" or "translate"), timestamps, temperature, compression_ratio_threshold,
-        logprob_threshold, no_speech_threshold, condition_on_prev_tokens, seed, time_limit, as dormouse.h describes them.
+        logprob_threshold, no_speech_threshold, condition_on_prev_tokens, seed, time_limit, as dormouse.h describes
+        them.
         """
         if isinstance(sound, Audio):
             if rate is not None:

@@ -157,3 +157,16 @@ let package = Package(
   ],
   swiftLanguageModes: [.v6]
 )
+
+/// The tests run on the code that is shipped: a release build lets them in too, and the shared libraries' maps keep what
+/// that shows to themselves. The tests' own code is not worth the time that optimising it takes.
+for target in package.targets {
+  switch target.type {
+  case .regular:
+    target.swiftSettings =
+      (target.swiftSettings ?? []) + [.unsafeFlags(["-enable-testing"], .when(configuration: .release))]
+  case .test:
+    target.swiftSettings = (target.swiftSettings ?? []) + [.unsafeFlags(["-Onone"], .when(configuration: .release))]
+  default: break
+  }
+}

@@ -7,6 +7,7 @@ answers, and what torch says with the same weights in float32 (`evaluate_omni.py
 import json
 import os
 from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from conftest import REPOSITORY
@@ -25,12 +26,17 @@ def json_lines(path):
 @pytest.fixture(scope="module")
 def answers(dormouse, omni):
     """(question, what was said) of the examination, by the option that takes the file."""
-    result = defaultdict(list)
-    for question in json_lines(EXAMINATION / "examination.jsonl")[::STEP]:
+
+    def answer(question):
         file = [f"--{question['option']}", EXAMINATION / question["file"]]
         done = dormouse("run", omni, "-p", question["prompt"], *file, *GREEDY)
         assert done.status == 0, done.error
-        result[question["option"]].append((question, done.out.strip()))
+        return question, done.out.strip()
+
+    result = defaultdict(list)
+    with ThreadPoolExecutor(2) as pool:  # much of a run is its process's own beginning
+        for question, said in pool.map(answer, json_lines(EXAMINATION / "examination.jsonl")[::STEP]):
+            result[question["option"]].append((question, said))
     return result
 
 

@@ -21,9 +21,10 @@ ANSWER = "7 plus 5 is 12."
 
 
 class Terminal:
-    def __init__(self, *command, name="dumb"):
-        """name: of the kind of terminal; libedit edits on those that can move their cursor."""
+    def __init__(self, *command, name="dumb", edits=None):
+        """name: of the kind of terminal; libedit edits on those that can move their cursor, unless edits says no."""
         self.screen = ""
+        self.edits = name != "dumb" if edits is None else edits
         self.process, self.file = pty.fork()
         if self.process == 0:
             os.execve(command[0], command, {**os.environ, "TERM": name})
@@ -42,6 +43,11 @@ class Terminal:
         return self.screen.index(text, since) + len(text)
 
     def type(self, text):
+        """At a prompt. libedit shows it a moment before it takes keys; until then they are the system's to understand."""
+        end = time.monotonic() + 60
+        while self.edits and termios.tcgetattr(self.file)[3] & termios.ICANON:
+            assert time.monotonic() < end, f"nobody takes keys; the screen: {self.screen!r}"
+            time.sleep(0.01)
         os.write(self.file, text.encode())
 
     def status(self, seconds=60):
@@ -120,7 +126,7 @@ def test_without_libedit(binary, tiny, tmp_path):
     """Something else of that name does not keep the command from working."""
     (tmp_path / "libedit.so.2").write_text("no library")
     os.environ["LD_LIBRARY_PATH"] = str(tmp_path)
-    terminal = Terminal(binary, "run", tiny, name="xterm")
+    terminal = Terminal(binary, "run", tiny, name="xterm", edits=False)
     del os.environ["LD_LIBRARY_PATH"]
     seen = terminal.wait_for("> ")
     terminal.type(QUESTION + "\n")

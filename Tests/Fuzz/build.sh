@@ -4,14 +4,16 @@
 # Run the result with SWIFT_BACKTRACE=enable=no; otherwise a crash starts a backtracer that may hang:
 #   SWIFT_BACKTRACE=enable=no OUTPUT -max_total_time=30 -max_len=16384 SCRATCH Tests/Fuzz/corpus/NAME
 # libFuzzer writes what it finds into SCRATCH, a folder of its own; the corpus is only read. Modules are compiled once for
-# all targets, and again when one of their sources or this script has changed.
+# all targets, and again when one of their sources or this script has changed. FUZZ_OPTIMIZATION=-Onone compiles them in
+# a third of the time, and what they read then takes longer.
 set -eu
 name=${1:?usage: Tests/Fuzz/build.sh NAME [OUTPUT]}
 root=$(cd "$(dirname "$0")/../.." && pwd)
 build=$root/.build/fuzz
 output=${2:-$build/$name}
-mkdir -p "$build/modules"
-cd "$build/modules"
+optimization=${FUZZ_OPTIMIZATION:--O}
+mkdir -p "$build/modules$optimization"
+cd "$build/modules$optimization"
 
 # The modules from the lowest floor up; a target may import any of those it needs.
 kernels() {
@@ -33,8 +35,9 @@ case $name in
   *) echo "unknown fuzz target '$name'" >&2; exit 2 ;;
 esac
 
-# As in Package.swift.
+# As in Package.swift; but kernels parse nothing, and are not worth the time that optimising them takes.
 module_flags() {
+  case $1 in DormouseCPU*) echo -Onone ;; *) echo "$optimization" ;; esac
   case $1 in
     DormouseCPUBaseline) echo -D ISA_BASELINE ;;
     DormouseCPUAVX2) echo -D ISA_AVX2 -Xcc -mavx2 -Xcc -mfma -Xcc -mf16c ;;
@@ -46,7 +49,7 @@ module_flags() {
 
 sources=$root/Sources
 swiftc=$(command -v swiftc)
-flags="-O -wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
+flags="-wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
   -I $sources/CHost/include -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia
   -I $sources/CJPEG/include -I $sources/CPictureLibraries"
 
@@ -59,20 +62,25 @@ is_current() { # object source...
   [ -z "$(find -L "$@" -newer "$object" -type f | head -n 1)" ]
 }
 
-# Into a file of another name first: what is interrupted leaves nothing that looks complete.
+# Into a file of another name first: what is interrupted leaves nothing that looks complete. Targets that are built at
+# the same time wait for each other where they need the same module.
 compile() { # module, objects of lower floors...
   module=$1
   shift
-  is_current "$module.o" "$sources/$module" "$@" && return
-  # shellcheck disable=SC2046,SC2086
-  "$swiftc" $flags $(module_flags "$module") -module-name "$module" -emit-module \
-    -emit-module-path "$module.swiftmodule" -c $(find -L "$sources/$module" -name '*.swift' | sort) -o "$module.new.o"
-  mv "$module.new.o" "$module.o"
+  (
+    flock 9
+    is_current "$module.o" "$sources/$module" "$@" && exit
+    # shellcheck disable=SC2046,SC2086
+    "$swiftc" $flags $(module_flags "$module") -module-name "$module" -emit-module \
+      -emit-module-path "$module.swiftmodule" -c $(find -L "$sources/$module" -name '*.swift' | sort) -o "$module.new.o"
+    mv "$module.new.o" "$module.o"
+  ) 9>"$module.lock"
 }
 
-# Kernels stand on nothing but C, and are compiled side by side.
-compile_all() {
-  for module in $c_modules; do
+compile_c() { # module
+  module=$1
+  (
+    flock 9
     for source in "$sources/$module"/*.c; do
       object=$module-$(basename "$source" .c).o
       is_current "$object" && continue
@@ -80,29 +88,26 @@ compile_all() {
         -I "$sources/$module/include" -c "$source" -o "$object.new"
       mv "$object.new" "$object"
     done
-  done
-  processes=""
-  for module in $modules; do
-    case $module in
-      DormouseCPU*)
-        compile "$module" &
-        processes="$processes $!" ;;
-    esac
-  done
-  for process in $processes; do wait "$process"; done
-  lower=""
-  for module in $modules; do
-    # shellcheck disable=SC2086
-    case $module in DormouseCPU*) ;; *) compile "$module" $lower ;; esac
-    lower="$lower $module.o"
-  done
+  ) 9>"$module.lock"
 }
 
-# Targets that are built at the same time take turns: the modules are the same.
-exec 9>lock
-flock 9
-compile_all
-flock -u 9
+for module in $c_modules; do compile_c "$module"; done
+# Kernels stand on nothing but C, and are compiled side by side.
+processes=""
+for module in $modules; do
+  case $module in
+    DormouseCPU*)
+      compile "$module" &
+      processes="$processes $!" ;;
+  esac
+done
+for process in $processes; do wait "$process"; done
+lower=""
+for module in $modules; do
+  # shellcheck disable=SC2086
+  case $module in DormouseCPU*) ;; *) compile "$module" $lower ;; esac
+  lower="$lower $module.o"
+done
 
 objects=""
 for module in $c_modules; do
@@ -110,6 +115,6 @@ for module in $c_modules; do
 done
 for module in $modules; do objects="$objects $module.o"; done
 # shellcheck disable=SC2086
-"$swiftc" $flags -use-ld=lld -module-name "Fuzz_$name" "$root/Tests/Fuzz/$name.swift" $objects \
+"$swiftc" $flags "$optimization" -use-ld=lld -module-name "Fuzz_$name" "$root/Tests/Fuzz/$name.swift" $objects \
   -Xlinker -l:libjson-c.a -Xlinker -l:libpcre2-8.a $libraries -o "$output"
 echo "$output"

@@ -50,19 +50,26 @@ quietly() { # lines command...
   fi
 }
 
+python_environment() {
+  wait "$packages" || { cat .build/python-environment.log; return 1; }
+  Tests/steps/python-environment.sh package
+}
+
 # A process for each processor; one file's tests stay together, since they share what is made for them.
 python_tests() { .build/test-venv/bin/python -m pytest -q -p no:cacheprovider -n 2 --dist loadfile "$@"; }
 
 base "requirements" Tests/steps/requirements.sh test
+# Python's packages come from the network while the compiler takes the processors.
+Tests/steps/python-environment.sh packages >.build/python-environment.log 2>&1 &
+packages=$!
 # The tests are built beside what is shipped and run on its code.
 base "release build" quietly 1 swift build -c release --build-tests
 base "installation" Tests/steps/install.sh "" "$prefix"
-base "Python environment" Tests/steps/python-environment.sh
+base "Python environment" python_environment
 export DORMOUSE_PREFIX="$prefix" DORMOUSE_BIN="$prefix/bin/dormouse"
 step "Swift tests on every instruction set" Tests/steps/instruction-sets.sh
 step "kernel objects" quietly 1 Tests/check-kernel-objects.sh .build/release
 step "kernels for Arm" quietly 1 Tests/check-neon.sh
-[ "$(uname -m)" != x86_64 ] || step "kernels for Arm, emulated" quietly 1 Tests/check-neon-run.sh
 step "C ABI" python_tests Tests/ABITests
 step "command line" python_tests Tests/CLITests
 step "media files" python_tests Tests/MediaTests

@@ -52,7 +52,6 @@ for set in $sets; do
   swift_tests --skip "$once"
   # These hold the set that the library and the command say they chose to DORMOUSE_ISA.
   python_tests Tests/CLITests/test_commands.py Tests/CLITests/test_omni.py Tests/CLITests/test_packed_cache.py
-  python_tests bindings/python/tests/test_answers.py bindings/python/tests/test_parts.py \
-    bindings/python/tests/test_packed_matrix.py
+  python_tests bindings/python/tests/test_parts.py bindings/python/tests/test_packed_matrix.py
 done
 echo "instruction-sets: the tests ran on $reached"

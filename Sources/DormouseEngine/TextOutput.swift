@@ -26,6 +26,7 @@ struct TextOutput {
     stream?.append(token, to: &piece)
     parser.append(token, text: piece, to: &parts)
     if stops.append(parts.content, to: &text) { return true }
+    // A control token has no text that passes, but a stop string may name it.
     guard stops.namesControl, let tokenizer, tokenizer.isSpecial(token) else { return false }
     return stops.append(tokenizer.bytes(of: token) ?? [], isControl: true, to: &text)
   }

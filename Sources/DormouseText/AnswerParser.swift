@@ -1,7 +1,7 @@
 /// Reads an answer while a model writes it, token by token, and tells its parts.
 ///
-/// What it can't decide yet it holds back, and a token may end one part and begin the next. An answer allocates nothing a
-/// token once its buffers have grown: parsers keep to that too.
+/// What it can't decide yet it holds back, and a token may end one part and begin the next. Once buffers have grown, a
+/// token of an answer allocates nothing: parsers keep to that.
 public protocol AnswerParser: Sendable {
   /// Takes the next token.
   /// - Parameters:

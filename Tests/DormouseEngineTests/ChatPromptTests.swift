@@ -57,7 +57,7 @@ import Testing
     #expect(spans.map { $0.content?.count } == [5, 5, 1, 4])
   }
 
-  /// The words of a placeholder in a message, and those of a template for other modalities, are text.
+  /// The words of a placeholder in a message are text, and those of the template too where nobody asks for media.
   @Test func whatAUserTypesIsNoMedium() throws {
     let request = try ChatRequest(
       json: """
@@ -70,7 +70,6 @@ import Testing
     #expect(tokens.count { $0 == token } == 3 && spans.count == 1)
     let pads = String(repeating: Self.pad, count: 3)
     #expect(try tokens == written(runs.map { $0 == .media(0) ? .markup(pads) : $0 }))
-    // Without the media it is the template's text.
     #expect(try text.render(request).count { $0.text.contains("<|media_content|>\(Self.pad)<|media_end|>") } == 1)
   }
 

@@ -152,7 +152,9 @@ let package = Package(
       name: "DormouseMediaFilesTests", dependencies: ["CFFmpeg", "DormouseMediaFiles", "DormouseSupport"]),
     .testTarget(
       name: "DormouseEngineTests",
-      dependencies: ["DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
+      dependencies: [
+        "DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseText", "DormouseWeights",
+      ]),
     .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "DormouseBoundary", "CDormouse"]),
   ],
   swiftLanguageModes: [.v6]

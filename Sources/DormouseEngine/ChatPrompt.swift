@@ -4,17 +4,18 @@ import DormouseText
 
 /// What stands in a chat's prompt for its pictures, clips and sounds.
 struct ChatPrompt {
-  /// A part of the chat, and what the prompt says in its place.
+  /// One of them.
   struct Part {
     let content: MediaContent
-    /// What the template writes.
+    /// What the chat template writes in its place.
     let placeholder: String
-    /// What stands there in the end, with as many `padding` in it as the content has rows.
-    let replacement: String
-    let padding: String
+    /// What stands there in the end.
+    let pieces: [MediaPromptPiece]
+    /// The token at the position of each row.
+    let token: Int32
   }
 
-  let parts: [Part]
+  private let parts: [Part]
   private let tokenizer: Tokenizer
   private let file: String
 
@@ -26,85 +27,69 @@ struct ChatPrompt {
   }
 
   /// The tokens of a rendered chat, and where in it what stands.
-  /// - Throws: `Failure(.unsupported)` for a template that does not show every part.
+  /// - Throws: `Failure(.unsupported)` for a format that does not show every part, `.contextFull` for a text whose bytes
+  ///   alone say that it is too long for the session, before any work is done on it.
   func encode(
     _ runs: [PromptRun], within limits: PromptLimits
   ) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
-    let tokens = try tokenizer.encode(try replaced(runs), within: limits)
-    var rest = positions(of: tokens)[...]
-    var spans: [MediaSpan] = []
-    for part in parts {
-      let own = rest.prefix(part.content.count)
-      guard own.count == part.content.count else {
-        throw Failure(
-          .unsupported, "\(file): the tokenizer makes fewer tokens of \(part.padding) than the prompt has of them")
-      }
-      rest = rest.dropFirst(own.count)
-      spans += MediaSpan.spans(of: part.content, at: own)
+    let (runs, rows) = try expanded(runs)
+    let rowCount = parts.reduce(0) { $0 + $1.content.count }
+    if let most = limits.contextLength, case let least = tokenizer.leastCount(of: runs) + rowCount, least > most {
+      throw Failure(.contextFull, "the chat has at least \(least) tokens, more than the session's \(most)")
     }
-    guard rest.isEmpty else {
+    let mediaTokens = parts.map(\.token)
+    let texts = try tokenizer.encode(runs, mediaTokens: mediaTokens, interruption: limits.interruption)
+    let reserved = Set(mediaTokens)
+    guard texts.allSatisfy({ reserved.isDisjoint(with: $0) }) else {
       throw Failure(.unsupported, "\(file): the chat template writes tokens that stand for pictures or sound")
+    }
+    var tokens = texts.first ?? []
+    var spans: [MediaSpan] = []
+    for ((part, rows), text) in zip(rows, texts.dropFirst()) {
+      spans.append(MediaSpan(part.content, rows: rows, at: tokens.count))
+      tokens += repeatElement(part.token, count: rows.count)
+      tokens += text
     }
     return (tokens, spans)
   }
 
-  /// Puts what the parts are in place of what the template wrote for them: in markup alone, which no message can forge.
-  private func replaced(_ runs: [PromptRun]) throws(Failure) -> [PromptRun] {
-    var rest = parts[...]
+  /// The runs with one of media for each piece that is rows, and which rows those are.
+  private func expanded(
+    _ runs: [PromptRun]
+  ) throws(Failure) -> (runs: [PromptRun], rows: [(part: Part, rows: Range<Int>)]) {
     var result: [PromptRun] = []
+    var rows: [(part: Part, rows: Range<Int>)] = []
+    var shown = 0
     for run in runs {
-      guard run.isMarkup else {
+      guard case .media(let index) = run else {
         result.append(run)
         continue
       }
-      result.append(PromptRun(text: replaced(run.text, &rest), isMarkup: true))
+      guard index == shown, index < parts.count else { throw notShown(shown) }
+      shown += 1
+      let part = parts[index]
+      var count = 0
+      for piece in part.pieces {
+        switch piece {
+        case .markup(let text): result.append(.markup(text))
+        case .rows(let more):
+          result.append(run)
+          rows.append((part, count..<count + more))
+          count += more
+        }
+      }
+      guard count == part.content.count else {
+        throw Failure(.internalError, "\(file): a prompt has \(count) positions for \(part.content.count) rows")
+      }
     }
-    guard rest.isEmpty else {
-      throw Failure(
-        .unsupported,
-        "\(file): the chat template shows \(parts.count - rest.count) of the messages' \(parts.count) pictures, clips"
-          + " and sounds, in their order")
-    }
-    return result
+    guard shown == parts.count else { throw notShown(shown) }
+    return (result, rows)
   }
 
-  private func replaced(_ text: String, _ rest: inout ArraySlice<Part>) -> String {
-    let bytes = Array(text.utf8)
-    var result: [UInt8] = []
-    var start = 0
-    while let part = rest.first, let place = ChatPrompt.find(Array(part.placeholder.utf8), in: bytes, from: start) {
-      result += bytes[start..<place]
-      result += part.replacement.utf8
-      start = place + part.placeholder.utf8.count
-      rest = rest.dropFirst()
-    }
-    return String(decoding: result + bytes[start...], as: UTF8.self)
-  }
-
-  private static func find(_ wanted: [UInt8], in bytes: [UInt8], from start: Int) -> Int? {
-    guard !wanted.isEmpty, bytes.count - start >= wanted.count else { return nil }
-    return (start...bytes.count - wanted.count).first { bytes[$0..<$0 + wanted.count].elementsEqual(wanted) }
-  }
-
-  /// Where `tokens` stand for rows.
-  private func positions(of tokens: [Int32]) -> [Int] {
-    let ids = Set(parts.compactMap { tokenizer.id(of: $0.padding) })
-    return tokens.indices.filter { ids.contains(tokens[$0]) }
-  }
-}
-
-extension MediaSpan {
-  /// One span for each run of neighbouring positions.
-  static func spans(of content: MediaContent, at positions: ArraySlice<Int>) -> [MediaSpan] {
-    var spans: [MediaSpan] = []
-    var start = positions.startIndex
-    for index in positions.indices {
-      let next = index + 1
-      guard next == positions.endIndex || positions[next] != positions[index] + 1 else { continue }
-      let rows = start - positions.startIndex..<next - positions.startIndex
-      spans.append(MediaSpan(content, rows: rows, at: positions[start]))
-      start = next
-    }
-    return spans
+  private func notShown(_ shown: Int) -> Failure {
+    Failure(
+      .unsupported,
+      "\(file): the chat template shows \(shown) of the messages' \(parts.count) pictures, clips and sounds, in their"
+        + " order")
   }
 }

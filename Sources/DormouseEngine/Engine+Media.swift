@@ -9,14 +9,13 @@ extension Engine {
   func prompt(
     _ request: ChatRequest, attachments: [MediaItem] = [], limits: PromptLimits = PromptLimits()
   ) throws(Failure) -> Timeline {
-    guard !request.mediaParts.isEmpty else { return Timeline(tokens: try text.tokenize(request, limits)) }
     let (tokens, spans) = try encode(request, attachments, limits)
     return Timeline(tokens: tokens, spans: spans)
   }
 
   /// The tokens of a rendered chat, as the model's own processor has them.
   func tokens(_ request: ChatRequest, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
-    request.mediaParts.isEmpty ? try text.tokenize(request) : try encode(request, attachments, PromptLimits()).tokens
+    try encode(request, attachments, PromptLimits()).tokens
   }
 
   /// The host's limits and this engine's memory, for media that become ready.
@@ -33,16 +32,25 @@ extension Engine {
     _ request: ChatRequest, _ attachments: [MediaItem], _ limits: PromptLimits
   ) throws(Failure) -> (tokens: [Int32], spans: [MediaSpan]) {
     let tokenizer = try text.requireTokenizer()
-    let media = try requireMedia(for: request.mediaParts.first?.modality)
+    let parts = try promptParts(request.mediaParts, attachments, tokenizer, limits)
+    let runs = try text.render(
+      request, mediaPlaceholders: parts.map(\.placeholder), interruption: limits.interruption)
+    return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(runs, within: limits)
+  }
+
+  private func promptParts(
+    _ mediaParts: [MediaPart], _ attachments: [MediaItem], _ tokenizer: Tokenizer, _ limits: PromptLimits
+  ) throws(Failure) -> [ChatPrompt.Part] {
+    guard let first = mediaParts.first else { return [] }
+    let media = try requireMedia(for: first.modality)
     var parts: [ChatPrompt.Part] = []
     var terms = mediaTerms(limits)
-    for part in request.mediaParts {
+    for part in mediaParts {
       let made = try media.promptPart(part, attachments: attachments, tokenizer: tokenizer, terms)
       terms.rowLimit = terms.rowLimit.map { max(0, $0 - made.content.count) }
       parts.append(made)
     }
-    let runs = try text.render(request, interruption: limits.interruption)
-    return try ChatPrompt(parts, tokenizer: tokenizer, file: folder).encode(runs, within: limits)
+    return parts
   }
 
   /// - Parameter modality: what it is wanted for, for the sentence.
@@ -70,15 +78,14 @@ extension EngineMedia {
       throw Failure(
         .unsupported, "\(part.place): this model takes no parts of type \(modality)" + speechHint(part.modality))
     }
-    guard let padding = encoder.paddingTokens(of: part.modality).first(where: { tokenizer.id(of: $0) != nil }) else {
+    guard let token = encoder.paddingTokens(of: part.modality).lazy.compactMap(tokenizer.id(of:)).first else {
       let names = encoder.paddingTokens(of: part.modality).joined(separator: ", ")
       throw Failure(.malformed, "the tokenizer has none of the tokens that stand for \(modality): \(names)")
     }
     let item = try options.item(part, attachments, terms.interruption)
     let prepared = try part.within { () throws(Failure) in try encoder.prepare(item, terms) }
     return ChatPrompt.Part(
-      content: content(prepared), placeholder: placeholder, replacement: prepared.replacement(padding: padding),
-      padding: padding)
+      content: content(prepared), placeholder: placeholder, pieces: prepared.promptPieces, token: token)
   }
 }
 

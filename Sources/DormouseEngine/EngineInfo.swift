@@ -34,14 +34,14 @@ extension Engine {
   /// `chat_template` is whether a chat that names no template can be rendered; where the folder has templates and it
   /// cannot, `chat_template_failure` says why.
   private func textDocument() -> JSON {
-    let templates = text.chatTemplates
+    let format = text.promptFormat
     var document: JSONObject = JSONObject([
       "tokenizer": .bool(text.tokenizer != nil),
-      "chat_template": .bool(templates != nil && templates?.failure == nil),
-      "chat_templates": .array((templates?.names ?? []).map { .string($0) }),
+      "chat_template": .bool(format != nil && format?.failure == nil),
+      "chat_templates": .array((format?.names ?? []).map { .string($0) }),
       "end_tokens": .array(text.generation.endTokens.sorted().map { .integer(Int64($0)) }),
     ])
-    if let failure = templates?.failure { document["chat_template_failure"] = .string(failure.message) }
+    if let failure = format?.failure { document["chat_template_failure"] = .string(failure.message) }
     return .object(document)
   }
 

@@ -5,10 +5,12 @@ import DormouseText
 struct TextOutput {
   private let tokenizer: Tokenizer?
   private var stream: TokenStream?
+  private var parser: any AnswerParser = PlainAnswerParser()
   private var stops: StopStrings
   /// What the last call found; its memory is used again, so an answer allocates only while its pieces grow.
   private(set) var text: [UInt8] = []
   private var piece: [UInt8] = []
+  private var parts = AnswerParts()
 
   /// - Parameter tokenizer: nil for a model without one; then there is no text.
   init(tokenizer: Tokenizer?, stop: [String]) {
@@ -21,17 +23,19 @@ struct TextOutput {
   /// - Returns: whether a stop string ends the answer.
   mutating func append(_ token: Int32) -> Bool {
     clear()
-    if stops.namesControl, let tokenizer, tokenizer.isSpecial(token) {
-      return stops.append(tokenizer.bytes(of: token) ?? [], isControl: true, to: &text)
-    }
     stream?.append(token, to: &piece)
-    return stops.append(piece, to: &text)
+    parser.append(token, text: piece, to: &parts)
+    if stops.append(parts.content, to: &text) { return true }
+    // A control token has no text that passes, but a stop string may name it.
+    guard stops.namesControl, let tokenizer, tokenizer.isSpecial(token) else { return false }
+    return stops.append(tokenizer.bytes(of: token) ?? [], isControl: true, to: &text)
   }
 
   /// Leaves no text: for a token that is none.
   mutating func clear() {
     text.removeAll(keepingCapacity: true)
     piece.removeAll(keepingCapacity: true)
+    parts.removeAll()
   }
 
   /// Leaves in `text` what was withheld, when no more tokens come; an unfinished character may still complete a stop
@@ -39,7 +43,8 @@ struct TextOutput {
   /// - Returns: whether it did.
   mutating func finish() -> Bool {
     clear()
-    if stops.append(stream?.finish() ?? [], to: &text) { return true }
+    parser.finish(text: stream?.finish() ?? [], to: &parts)
+    if stops.append(parts.content, to: &text) { return true }
     text += stops.finish()
     return false
   }

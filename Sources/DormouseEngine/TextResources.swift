@@ -1,11 +1,11 @@
 import DormouseSupport
 import DormouseText
 
-/// A model folder's tokenizer, chat templates and generation defaults. The first two may be missing.
+/// A model folder's tokenizer, prompt format and generation defaults. The first two may be missing.
 struct TextResources: Sendable {
   let folder: String
   let tokenizer: Tokenizer?
-  let chatTemplates: ChatTemplates?
+  let promptFormat: (any PromptFormat)?
   let generation: GenerationDefaults
 
   /// - Parameter log: learns of chat templates that cannot be read, which fail only chats that need them, and of what was
@@ -14,7 +14,8 @@ struct TextResources: Sendable {
     self.folder = folder
     let hasTokenizer = ["tokenizer.json", "tiktoken.model"].contains { File.exists(folder + "/" + $0) }
     tokenizer = hasTokenizer ? try Tokenizer(folder: folder) : nil
-    chatTemplates = try ChatTemplates.load(folder: folder)
+    let chatTemplates = try ChatTemplates.load(folder: folder)
+    promptFormat = chatTemplates
     generation = try GenerationDefaults.load(folder: folder, tokenizer: tokenizer, log: log)
     for failure in chatTemplates?.failures ?? [] {
       log(.warning, "\(failure.message); chats that need it are refused")
@@ -48,20 +49,19 @@ struct TextResources: Sendable {
     return tokenizer
   }
 
-  /// The prompt that the model's own template makes of a chat.
-  func render(_ request: ChatRequest, interruption: Interruption = .never) throws(Failure) -> [PromptRun] {
-    guard let chatTemplates else {
+  /// The prompt that the model's own format makes of a chat.
+  /// - Parameter mediaPlaceholders: what a template writes for each of its media; without them, that stays as it is.
+  func render(
+    _ request: ChatRequest, mediaPlaceholders: [String] = [], interruption: Interruption = .never
+  ) throws(Failure) -> [PromptRun] {
+    guard let promptFormat else {
       throw Failure(
         .notFound, "\(folder): the model has no chat template (chat_template.jinja, or in tokenizer_config.json)")
     }
-    return try chatTemplates.render(
-      TemplateChat(
+    return try promptFormat.render(
+      Chat(
         messages: request.messages.arrayValue ?? [], variables: request.variables, templateName: request.templateName,
-        continuedField: request.continuedField), interruption: interruption)
-  }
-
-  func tokenize(_ request: ChatRequest, _ limits: PromptLimits = PromptLimits()) throws(Failure) -> [Int32] {
-    try requireTokenizer().encode(try render(request, interruption: limits.interruption), within: limits)
+        continuedField: request.continuedField, mediaPlaceholders: mediaPlaceholders), interruption: interruption)
   }
 }
 
@@ -71,16 +71,4 @@ struct PromptLimits: Sendable {
   var contextLength: Int?
   /// Asked between short pieces of rendering and tokenizing.
   var interruption = Interruption.never
-}
-
-extension Tokenizer {
-  /// The ids of a rendered prompt.
-  /// - Throws: `Failure(.contextFull)` for a text whose bytes alone say that it is too long for the session, before any
-  ///   work is done on it.
-  func encode(_ runs: [PromptRun], within limits: PromptLimits) throws(Failure) -> [Int32] {
-    if let most = limits.contextLength, case let least = leastCount(of: runs), least > most {
-      throw Failure(.contextFull, "the chat has at least \(least) tokens, more than the session's \(most)")
-    }
-    return try encode(runs, interruption: limits.interruption)
-  }
 }

@@ -44,8 +44,20 @@ public protocol PreparedMedia: Sendable {
   var byteCount: Int { get }
   /// Bytes that the tower will work in.
   var scratchByteCount: Int { get }
-  /// Markup that takes the place of the template's placeholder; `padding` stands in it `rowCount` times.
-  func replacement(padding: String) -> String
+  /// What a prompt says in its place: `rowCount` rows, and perhaps markup around them.
+  var promptPieces: [MediaPromptPiece] { get }
+}
+
+extension PreparedMedia {
+  /// Its rows alone: for those of which the chat template writes what stands around them.
+  public var promptPieces: [MediaPromptPiece] { [.rows(rowCount)] }
+}
+
+/// A piece of what a prompt says in the place of a picture, clip or sound.
+public enum MediaPromptPiece: Sendable, Equatable {
+  case markup(String)
+  /// The next rows, so many; each is a position.
+  case rows(Int)
 }
 
 /// A tower at work on one item, portion by portion.

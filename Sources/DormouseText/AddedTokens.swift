@@ -84,6 +84,8 @@ struct AddedTokenMatcher: Sendable {
     wordCharacter = hasSingleWord ? try TextPattern(.expression(#"[\w\p{Alphabetic}\u200C\u200D]"#)) : nil
   }
 
+  func token(_ id: Int32) -> AddedToken? { entries.first { $0.id == id }?.token }
+
   /// Cuts the added tokens out of every text piece of `list`.
   /// - Parameter markup: where a match may stand: it must lie inside one of these ranges, which are in order and apart.
   func split(_ list: inout PieceList, markup: [Range<Int>], work: TextWork) throws(Failure) {

@@ -81,8 +81,8 @@ extension Tokenizer {
   ) throws(Failure) -> [Int32] {
     try Tokenizer.checkLength(text.count)
     let bytes = UTF8Repair.repaired(text)
-    let markup = parseSpecial ? [0..<bytes.count] : []
-    let ids = try encode(bytes, markup: markup, interruption)
+    let work = try TextWork(byteCount: bytes.count, interruption: interruption)
+    let ids = try encode(PromptText(bytes: bytes, markup: parseSpecial ? [0..<bytes.count] : []), work)
     return addSpecialTokens ? parts.prefix + ids + parts.suffix : ids
   }
 
@@ -103,30 +103,40 @@ extension Tokenizer {
       Array(text.utf8), parseSpecial: parseSpecial, addSpecialTokens: addSpecialTokens, interruption: interruption)
   }
 
-  /// The ids of a rendered prompt.
+  /// The ids of a rendered prompt, a list for each text before, between and behind its media: one list more than there
+  /// are media.
   ///
-  /// The runs are one text: words and merges cross their borders as in the reference, which encodes the whole string.
-  /// Added tokens, though, are found only where they lie wholly inside markup, so content can't forge them. Nothing is
-  /// put around the text: the template has written it.
-  public func encode(_ runs: [PromptRun], interruption: Interruption = .never) throws(Failure) -> [Int32] {
-    var bytes: [UInt8] = []
-    bytes.reserveCapacity(min(Tokenizer.byteCount(of: runs), Tokenizer.textLimit))
-    var markup: [Range<Int>] = []
-    for run in runs where !run.text.isEmpty {
-      let start = bytes.count
-      try Tokenizer.checkLength(start + run.text.utf8.count)
-      bytes += run.text.utf8
-      guard run.isMarkup else { continue }
-      if let last = markup.last, last.upperBound == start {
-        markup[markup.count - 1] = last.lowerBound..<bytes.count
-      } else {
-        markup.append(start..<bytes.count)
+  /// All runs between two media are one text: words and merges cross their borders as in the reference, which encodes the
+  /// whole string. Media are added tokens there, and no word crosses those. Other added tokens are found only where they
+  /// lie wholly inside markup, so content can't forge them. Nothing is put around a text: the format has written it.
+  ///
+  /// - Parameter mediaTokens: the token that stands for each of the chat's media: the white space beside it may be its
+  ///   own.
+  public func encode(
+    _ runs: [PromptRun], mediaTokens: [Int32] = [], interruption: Interruption = .never
+  ) throws(Failure) -> [[Int32]] {
+    let byteCount = Tokenizer.byteCount(of: runs)
+    try Tokenizer.checkLength(byteCount)
+    let work = try TextWork(byteCount: byteCount, interruption: interruption)
+    var ids: [[Int32]] = []
+    var text = PromptText()
+    text.bytes.reserveCapacity(byteCount)
+    for run in runs {
+      switch run {
+      case .markup(let string): text.append(string, isMarkup: true)
+      case .content(let string): text.append(string, isMarkup: false)
+      case .media(let index):
+        let token = mediaTokens.indices.contains(index) ? parts.addedToken(mediaTokens[index]) : nil
+        text.stripsEnd = token?.stripsLeft ?? false
+        ids.append(try encode(text, work))
+        text = PromptText(stripsStart: token?.stripsRight ?? false)
       }
     }
-    return try encode(bytes, markup: markup, interruption)
+    return ids + [try encode(text, work)]
   }
 
-  /// Fewer ids than these `runs` can't have: by their bytes and the longest token. 0 where they might become shorter.
+  /// Fewer ids than these `runs` can't have, media aside: by their bytes and the longest token. 0 where they might become
+  /// shorter.
   public func leastCount(of runs: [PromptRun]) -> Int {
     guard let most = parts.mostBytesPerId else { return 0 }
     return (Tokenizer.byteCount(of: runs) + most - 1) / most
@@ -134,12 +144,9 @@ extension Tokenizer {
 
   private static func byteCount(of runs: [PromptRun]) -> Int { runs.reduce(0) { $0 + $1.text.utf8.count } }
 
-  /// - Parameter bytes: valid UTF-8.
-  private func encode(
-    _ bytes: [UInt8], markup: [Range<Int>], _ interruption: Interruption
-  ) throws(Failure) -> [Int32] {
-    let work = try TextWork(byteCount: bytes.count, interruption: interruption)
-    do { return try parts.encode(bytes, markup: markup, work: work) } catch {
+  private func encode(_ text: PromptText, _ work: TextWork) throws(Failure) -> [Int32] {
+    let text = text.stripped
+    do { return try parts.encode(text.bytes, markup: text.markup, work: work) } catch {
       throw error.status == .malformed ? error.prefixed(file) : error
     }
   }
@@ -148,6 +155,37 @@ extension Tokenizer {
     guard count <= textLimit else {
       throw Failure(.invalidArgument, "the text has \(count) bytes, more than the limit of \(textLimit)")
     }
+  }
+}
+
+/// A text to encode: what stands in a prompt up to its next medium, or up to its end.
+private struct PromptText {
+  /// Valid UTF-8.
+  var bytes: [UInt8] = []
+  /// Where added tokens may stand; in order and apart.
+  var markup: [Range<Int>] = []
+  /// Whether white space at its ends belongs to the media beside it.
+  var stripsStart = false
+  var stripsEnd = false
+
+  mutating func append(_ text: String, isMarkup: Bool) {
+    let start = bytes.count
+    bytes += text.utf8
+    guard isMarkup, start < bytes.count else { return }
+    if let last = markup.last, last.upperBound == start {
+      markup[markup.count - 1] = last.lowerBound..<bytes.count
+    } else {
+      markup.append(start..<bytes.count)
+    }
+  }
+
+  var stripped: PromptText {
+    guard stripsStart || stripsEnd else { return self }
+    let kept = WhiteSpace.stripped(bytes, left: stripsStart, right: stripsEnd)
+    let markup = markup.map { $0.clamped(to: kept) }.filter { !$0.isEmpty }
+    return PromptText(
+      bytes: Array(bytes[kept]),
+      markup: markup.map { $0.lowerBound - kept.lowerBound..<$0.upperBound - kept.lowerBound })
   }
 }
 

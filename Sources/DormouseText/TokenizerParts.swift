@@ -37,6 +37,9 @@ struct TokenizerParts: Sendable {
     return max(vocabulary.longestToken, plainTokens.longest, normalizedTokens.longest, 1)
   }
 
+  /// What is known of an added token; nil for any other.
+  func addedToken(_ id: Int32) -> AddedToken? { plainTokens.token(id) ?? normalizedTokens.token(id) }
+
   /// The ids of `bytes`, valid UTF-8, with added tokens only inside `markup`.
   func encode(_ bytes: [UInt8], markup: [Range<Int>], work: TextWork) throws(Failure) -> [Int32] {
     if bytes.isEmpty { return [] }

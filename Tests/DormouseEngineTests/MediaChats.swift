@@ -176,3 +176,12 @@ enum MediaChats {
     return total
   }
 }
+
+/// A picture of which nothing is known but its rows.
+struct PreparedRows: PreparedMedia {
+  let rowCount: Int
+  let contentHash: ContentHash
+  let modality = Modality.image
+  let byteCount = 0
+  let scratchByteCount = 0
+}

@@ -7,20 +7,10 @@ import Testing
 
 /// Spans of media in a timeline, against a plain list of what stands at each position.
 @Suite struct TimelineTests {
-  private struct Prepared: PreparedMedia {
-    let rowCount: Int
-    let contentHash: ContentHash
-    let modality = Modality.image
-    let byteCount = 0
-    let scratchByteCount = 0
-
-    func replacement(padding: String) -> String { padding }
-  }
-
   /// A content with a row of one number for each position: its index.
   private func content(_ count: Int, seed: Int) throws -> MediaContent {
     let hash = ContentHash([UInt8](repeating: UInt8(seed % 250 + 1), count: 8))
-    let content = MediaContent(Prepared(rowCount: count, contentHash: hash))
+    let content = MediaContent(PreparedRows(rowCount: count, contentHash: hash))
     let memory = try AlignedBuffer(byteCount: 4 * count, for: "rows")
     for index in 0..<count { memory.bound(to: Float.self)[index] = Float(index) }
     let reservation = try MemoryBudget(limit: nil, name: "test").reserve(0, for: "rows")

@@ -72,7 +72,7 @@ import Testing
       let grid = try row.integers("grid")
       #expect(
         plan.chunks.map(\.grid) == [PatchGrid](repeating: PatchGrid(height: grid[1], width: grid[2]), count: grid[0]))
-      #expect(plan.prompt(placeholder: "@") == String(repeating: "@", count: grid.reduce(1, *) / 4))
+      #expect(plan.prompt(row: "@") == String(repeating: "@", count: grid.reduce(1, *) / 4))
       let processor = VideoProcessor(configuration)
       var all: [Float] = []
       for chunk in plan.chunks {

@@ -3,6 +3,18 @@ import Testing
 
 @testable import DormouseMedia
 
+extension VideoPlan {
+  /// The prompt's pieces as one text, with `row` for each row.
+  func prompt(row: String) -> String {
+    promptPieces.map { piece in
+      switch piece {
+      case .markup(let text): text
+      case .rows(let count): String(repeating: row, count: count)
+      }
+    }.joined()
+  }
+}
+
 /// Films are sampled, cut into chunks and written into prompts as the published processors do.
 @Suite struct VideoProcessorTests {
   private static let file = "vision/preprocessing"
@@ -23,7 +35,7 @@ import Testing
       let (_, plan) = try plan(row)
       #expect(try plan.chunks.flatMap(\.frames) == row.integers("indices"))
       #expect(try plan.chunks.map(\.grid) == row.grids("grids"))
-      #expect(try plan.prompt(placeholder: "@") == row.text("prompt"))
+      #expect(try plan.prompt(row: "@") == row.text("prompt"))
     }
   }
 

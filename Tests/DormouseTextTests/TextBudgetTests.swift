@@ -127,13 +127,13 @@ import Testing
   func noTextHasFewerIdsThanItsBytesSay(name: String) throws {
     let tokenizer = try TokenizerFixtures.tokenizer(name)
     for text in try TokenizerFixtures.strings() {
-      let runs = [PromptRun(text: text, isMarkup: true)]
-      #expect(try tokenizer.leastCount(of: runs) <= tokenizer.encode(runs).count)
+      let runs: [PromptRun] = [.markup(text)]
+      #expect(try tokenizer.leastCount(of: runs) <= tokenizer.encode(runs).joined().count)
     }
   }
 
   @Test func bytesSayNothingWhereATextMayBecomeShorter() throws {
-    let runs = [PromptRun(text: String(repeating: "ab", count: 100), isMarkup: false)]
+    let runs: [PromptRun] = [.content(String(repeating: "ab", count: 100))]
     var members = JSONObject()
     for byte in 0..<256 { members[spelled(byte)] = .integer(Int64(byte)) }
     let vocabulary = JSON.object(members)

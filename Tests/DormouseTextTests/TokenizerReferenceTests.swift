@@ -48,11 +48,12 @@ import Testing
     let tokenizer = try TokenizerFixtures.tokenizer(name)
     let cases = try #require(try TokenizerFixtures.json("\(name)/expected.json")["runs"]?.arrayValue)
     for (index, prompt) in cases.enumerated() {
-      let runs = try #require(prompt.arrayValue?.first?.arrayValue).map { run in
+      let runs = try #require(prompt.arrayValue?.first?.arrayValue).map { run -> PromptRun in
         let parts = try #require(run.arrayValue)
-        return PromptRun(text: try #require(parts[1].stringValue), isMarkup: parts[0].integerValue == 1)
+        let text = try #require(parts[1].stringValue)
+        return parts[0].integerValue == 1 ? .markup(text) : .content(text)
       }
-      #expect(try tokenizer.encode(runs) == TokenizerFixtures.ids(prompt.arrayValue?.last), "prompt \(index)")
+      #expect(try tokenizer.encode(runs) == [TokenizerFixtures.ids(prompt.arrayValue?.last)], "prompt \(index)")
     }
   }
 

@@ -11,11 +11,8 @@ import Testing
     let control = try #require(
       ["<｜User｜>", "<|user|>", "<|im_user|>", "<｜end▁of▁sentence｜>"].first { tokenizer.id(of: $0) != nil })
     let id = try #require(tokenizer.id(of: control))
-    let runs = [
-      PromptRun(text: control, isMarkup: true), PromptRun(text: "a\(control)b", isMarkup: false),
-      PromptRun(text: control, isMarkup: true), PromptRun(text: "", isMarkup: false),
-    ]
-    let ids = try tokenizer.encode(runs)
+    let runs: [PromptRun] = [.markup(control), .content("a\(control)b"), .markup(control), .content("")]
+    let ids = try tokenizer.encode(runs).joined()
     #expect(ids.filter { $0 == id }.count == 2)
     #expect(try !tokenizer.encode(control, parseSpecial: false, addSpecialTokens: false).contains(id))
     #expect(try tokenizer.encode(control, parseSpecial: true, addSpecialTokens: false) == [id])
@@ -24,13 +21,10 @@ import Testing
   @Test func aControlTokenAcrossTheBorderOfContentIsText() throws {
     let tokenizer = try TokenizerFixtures.tokenizer("deepseek-v3")
     let id = try #require(tokenizer.id(of: "<｜User｜>"))
-    let split = [PromptRun(text: "<｜Us", isMarkup: true), PromptRun(text: "er｜>", isMarkup: false)]
-    #expect(try !tokenizer.encode(split).contains(id))
-    let reversed = [PromptRun(text: "<｜Us", isMarkup: false), PromptRun(text: "er｜>", isMarkup: true)]
-    #expect(try !tokenizer.encode(reversed).contains(id))
-    let markup = [PromptRun(text: "<｜Us", isMarkup: true), PromptRun(text: "er｜>", isMarkup: true)]
-    #expect(try tokenizer.encode(markup) == [id])
-    #expect(try tokenizer.encode([PromptRun]()) == [])
+    #expect(try !tokenizer.encode([.markup("<｜Us"), .content("er｜>")]).joined().contains(id))
+    #expect(try !tokenizer.encode([.content("<｜Us"), .markup("er｜>")]).joined().contains(id))
+    #expect(try tokenizer.encode([.markup("<｜Us"), .markup("er｜>")]) == [[id]])
+    #expect(try tokenizer.encode([PromptRun]()) == [[]])
   }
 
   @Test func namesAndIdsBelongTogether() throws {

@@ -40,8 +40,8 @@ public func fuzzTemplate(_ start: UnsafePointer<UInt8>?, _ count: Int) -> CInt {
   }
   // U+E000 stands in the messages only, so no markup may hold it unless the template names it itself.
   let isNamed = source.contains("\u{E000}") || source.contains("\\") || source.contains("%c") || source.contains("'c")
-  for run in runs where run.isMarkup && !isNamed {
-    precondition(!run.text.unicodeScalars.contains("\u{E000}"), "content became markup")
+  for case .markup(let text) in runs where !isNamed {
+    precondition(!text.unicodeScalars.contains("\u{E000}"), "content became markup")
   }
   return 0
 }

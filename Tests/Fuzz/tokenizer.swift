@@ -23,8 +23,9 @@ public func fuzzTokenizer(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int32 {
       checkRoundTrip(try tokenizer.encode(text, parseSpecial: parseSpecial, addSpecialTokens: true), tokenizer)
     }
     let string = String(decoding: text, as: UTF8.self)
-    let runs = [PromptRun(text: string, isMarkup: true), PromptRun(text: string, isMarkup: false)]
-    checkRoundTrip(try tokenizer.encode(runs), tokenizer)
+    for ids in try tokenizer.encode([.markup(string), .content(string), .media(0), .markup(string)]) {
+      checkRoundTrip(ids, tokenizer)
+    }
   } catch { checkSentence(error) }
   return 0
 }

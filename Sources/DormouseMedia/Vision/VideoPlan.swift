@@ -56,12 +56,14 @@ public struct VideoPlan: Sendable, Equatable {
     self.chunks = chunks
   }
 
-  /// What the film is in the prompt, `placeholder` standing for one token of it.
-  public func prompt(placeholder: String) -> String {
-    chunks.reduce(into: "") { prompt, chunk in
-      if let timestamp = chunk.timestamp { prompt += "\(timestamp)<|media_begin|>video<|media_content|>" }
-      for _ in 0..<chunk.tokenCount { prompt += placeholder }
-      if chunk.timestamp != nil { prompt += "<|media_end|>" }
+  /// What the film is in the prompt.
+  public var promptPieces: [MediaPromptPiece] {
+    guard chunks.contains(where: { $0.timestamp != nil }) else {
+      return [.rows(chunks.reduce(0) { $0 + $1.tokenCount })]
+    }
+    return chunks.flatMap { chunk -> [MediaPromptPiece] in
+      let beginning = "\(chunk.timestamp ?? "")<|media_begin|>video<|media_content|>"
+      return [.markup(beginning), .rows(chunk.tokenCount), .markup("<|media_end|>")]
     }
   }
 

@@ -133,9 +133,6 @@ private struct PreparedPicture: PreparedMedia {
 
   var rowCount: Int { portion.tokenCount }
   var byteCount: Int { portion.patches.bytes.count }
-
-  /// Templates write what stands around it.
-  func replacement(padding: String) -> String { String(repeating: padding, count: rowCount) }
 }
 
 /// A film, whose frames are decoded chunk by chunk when they are encoded.
@@ -150,7 +147,7 @@ private struct PreparedFilm: PreparedMedia {
 
   var byteCount: Int { 0 }
 
-  func replacement(padding: String) -> String { plan.prompt(placeholder: padding) }
+  var promptPieces: [MediaPromptPiece] { plan.promptPieces }
 
   func portion(
     _ index: Int, _ pool: ThreadPool, _ interruption: Interruption

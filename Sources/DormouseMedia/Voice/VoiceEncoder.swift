@@ -96,7 +96,4 @@ private struct PreparedSound: PreparedMedia {
   let scratchByteCount: Int
 
   var byteCount: Int { samples.values.count * MemoryLayout<Float>.stride }
-
-  /// Templates write what stands around it.
-  func replacement(padding: String) -> String { String(repeating: padding, count: rowCount) }
 }

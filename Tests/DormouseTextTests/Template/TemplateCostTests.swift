@@ -64,9 +64,7 @@ import Testing
       messages: [["role": "user", "content": .string(content)]])
     #expect(
       runs == [
-        PromptRun(text: "<a>", isMarkup: true), PromptRun(text: content, isMarkup: false),
-        PromptRun(text: "[", isMarkup: true), PromptRun(text: content, isMarkup: false),
-        PromptRun(text: "]<b>", isMarkup: true),
+        .markup("<a>"), .content(content), .markup("["), .content(content), .markup("]<b>"),
       ])
   }
 }

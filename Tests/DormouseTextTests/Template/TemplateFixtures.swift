@@ -24,6 +24,10 @@ enum TemplateFixtures {
   }
 }
 
+extension PromptRun {
+  var isMarkup: Bool { if case .markup = self { true } else { false } }
+}
+
 extension [PromptRun] {
   var joined: String { map(\.text).joined() }
 }

@@ -22,7 +22,7 @@ import Testing
   private func render(_ files: [String: String], tools: JSON = .null, name: String? = nil) throws -> String? {
     try withFolder(files) { folder in
       try ChatTemplates.load(folder: folder)?.render(
-        TemplateChat(messages: [], variables: JSONObject(["tools": tools]), templateName: name)
+        Chat(messages: [], variables: JSONObject(["tools": tools]), templateName: name)
       ).joined
     }
   }
@@ -68,8 +68,8 @@ import Testing
       let sentence = "\(folder)/chat_template.jinja: line 2: unknown tag 'nope'"
       #expect(templates.failure == Failure(.unsupported, sentence))
       #expect(templates.failures == [Failure(.unsupported, sentence)])
-      #expect(throws: Failure(.unsupported, sentence)) { try templates.render(TemplateChat(messages: [])) }
-      #expect(try templates.render(TemplateChat(messages: [], templateName: "rag")).joined == "b")
+      #expect(throws: Failure(.unsupported, sentence)) { try templates.render(Chat(messages: [])) }
+      #expect(try templates.render(Chat(messages: [], templateName: "rag")).joined == "b")
     }
   }
 
@@ -121,7 +121,7 @@ import Testing
   func namesWhatIsWrong(_ configuration: String, _ message: String) throws {
     try withFolder(["tokenizer_config.json": configuration]) { folder in
       let templates = try #require(try ChatTemplates.load(folder: folder))
-      #expect { try templates.render(TemplateChat(messages: [])) } throws: {
+      #expect { try templates.render(Chat(messages: [])) } throws: {
         ($0 as? Failure)?.status == .malformed && "\($0)".contains(message)
       }
       #expect(templates.failure?.message.contains(message) == true)

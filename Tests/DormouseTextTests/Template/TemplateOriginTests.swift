@@ -49,7 +49,7 @@ import Testing
   func markupStaysMarkup(_ source: String) throws {
     let markup = JSONObject(["bos_token": "<|im_end|>"])
     let runs = try TemplateFixtures.render(source, messages: Self.messages, markup: markup)
-    #expect(runs == [PromptRun(text: Self.token, isMarkup: true)])
+    #expect(runs == [.markup(Self.token)])
   }
 
   @Test func adjacentRunsAreMerged() throws {
@@ -57,8 +57,7 @@ import Testing
       "<{{ '|' }}{{ messages[0].id }}{{ messages[0].content }}{{ '' }}|{{ 1 }}", messages: Self.messages)
     #expect(
       runs == [
-        PromptRun(text: "<|", isMarkup: true), PromptRun(text: "X<|im_end|>a<|im_end|>b", isMarkup: false),
-        PromptRun(text: "|1", isMarkup: true),
+        .markup("<|"), .content("X<|im_end|>a<|im_end|>b"), .markup("|1"),
       ])
   }
 
@@ -66,7 +65,7 @@ import Testing
     let source = "{% for m in messages %}<|{{ m.role }}|>{% endfor %}"
     #expect(
       try TemplateFixtures.render(source, messages: [["role": "user"]])
-        == [PromptRun(text: "<|user|>", isMarkup: true)])
+        == [.markup("<|user|>")])
     let forged = try TemplateFixtures.render(source, messages: [["role": "im_end"]])
     #expect(forged.map(\.isMarkup) == [true, false, true])
   }

@@ -12,7 +12,7 @@ import Testing
   private func render(_ source: String, _ messages: [JSON], continued: String? = nil) throws -> [PromptRun] {
     let template = try ChatTemplate(source: source, file: "t.jinja")
     let templates = ChatTemplates(file: "t", entries: [("default", .success(template))], tokens: JSONObject())
-    return try templates.render(TemplateChat(messages: messages, continuedField: continued))
+    return try templates.render(Chat(messages: messages, continuedField: continued))
   }
 
   private static func message(_ content: String, _ role: String = "assistant") -> JSON {
@@ -28,18 +28,18 @@ import Testing
     let runs = try render(Self.reading, [Self.message(content)])
     #expect(ExactString(runs.joined) == ExactString(expected))
     // The tags are the template's now, and so may be control tokens.
-    #expect(runs.first == PromptRun(text: runs.count > 1 ? "<think>" : "<think></think>|", isMarkup: true))
+    #expect(runs.first == .markup(runs.count > 1 ? "<think>" : "<think></think>|"))
   }
 
   @Test(arguments: ["a<think>x</think>b", "<think>x", "x</think>b", "<Think>x</think>b"])
   func anythingElseStaysContent(_ content: String) throws {
     let runs = try render(Self.reading, [Self.message(content)])
-    #expect(runs == [PromptRun(text: content, isMarkup: false), PromptRun(text: "|", isMarkup: true)])
+    #expect(runs == [.content(content), .markup("|")])
   }
 
   @Test func onlyAssistantsAreReadSoAndOnlyWithoutReasoningOfTheirOwn() throws {
     let user = try render(Self.reading, [Self.message("<think>x</think>b", "user")])
-    #expect(user.first == PromptRun(text: "<think>x</think>b", isMarkup: false))
+    #expect(user.first == .content("<think>x</think>b"))
     let own: JSON = ["role": "assistant", "content": "<think>x</think>b", "reasoning": "r"]
     #expect(try render(Self.reading, [own]).joined == "<think>r</think><think>x</think>b|")
   }
@@ -47,7 +47,7 @@ import Testing
   /// A template that knows no reasoning gets the content as it is, and as plain text.
   @Test func otherTemplatesGetTheWholeContent() throws {
     let runs = try render("{% for m in messages %}{{ m.content }}{% endfor %}", [Self.message("<think>x</think>b")])
-    #expect(runs == [PromptRun(text: "<think>x</think>b", isMarkup: false)])
+    #expect(runs == [.content("<think>x</think>b")])
   }
 
   /// A template says of a content with reasoning what it says of the two apart; and of the published templates that
@@ -70,10 +70,10 @@ import Testing
       splitters += template.readsReasoning && splits ? 1 : 0
       for (index, expected) in try #require(entry["expected"]?.arrayValue).enumerated() {
         let variables = options[index].objectValue ?? JSONObject()
-        let text = try templates.render(TemplateChat(messages: messages, variables: variables)).joined
+        let text = try templates.render(Chat(messages: messages, variables: variables)).joined
         if splits { #expect(text == expected.stringValue, "\(name), options \(index)") }
         guard template.readsReasoning else { continue }
-        let other = try templates.render(TemplateChat(messages: split, variables: variables)).joined
+        let other = try templates.render(Chat(messages: split, variables: variables)).joined
         #expect(text == other, "\(name), options \(index)")
       }
     }
@@ -85,8 +85,7 @@ import Testing
     let runs = try render(source, [Self.message("a<|end|>", "user"), Self.message("b <|end|>")], continued: "content")
     #expect(
       runs == [
-        PromptRun(text: "<|user|>", isMarkup: true), PromptRun(text: "a<|end|>", isMarkup: false),
-        PromptRun(text: "<|end|><|assistant|>", isMarkup: true), PromptRun(text: "b <|end|>", isMarkup: false),
+        .markup("<|user|>"), .content("a<|end|>"), .markup("<|end|><|assistant|>"), .content("b <|end|>"),
       ])
   }
 

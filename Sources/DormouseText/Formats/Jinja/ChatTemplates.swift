@@ -3,7 +3,7 @@ public import DormouseSupport
 /// The chat templates of a model's folder: one called `default`, and perhaps others to choose by name.
 ///
 /// A template that cannot be read fails the chats that need it, and nothing else.
-public struct ChatTemplates: Sendable {
+public struct ChatTemplates: PromptFormat {
   /// What a name stands for: a template, or why there is none.
   typealias Entry = Result<ChatTemplate, Failure>
 
@@ -66,13 +66,17 @@ public struct ChatTemplates: Sendable {
     return try entry.get()
   }
 
-  /// The prompt of `chat`, in runs as `ChatTemplate.render` gives them.
+  /// The prompt of `chat`, in runs as `ChatTemplate.render` gives them, with media in place of their placeholders.
   ///
   /// As in transformers (`render_jinja_template`), `tools` and `documents` are None where there are none, a message's
   /// reasoning has all the names that templates know, and a message to be continued stays open.
   /// - Throws: what `ChatTemplate.render` throws; `Failure(.invalidArgument)` for a name that no template has, or a
   ///   message that cannot be continued.
-  public func render(_ chat: TemplateChat, interruption: Interruption = .never) throws(Failure) -> [PromptRun] {
+  public func render(_ chat: Chat, interruption: Interruption = .never) throws(Failure) -> [PromptRun] {
+    try textRuns(of: chat, interruption: interruption).replacing(mediaPlaceholders: chat.mediaPlaceholders)
+  }
+
+  private func textRuns(of chat: Chat, interruption: Interruption) throws(Failure) -> [PromptRun] {
     let tools = chat.variables["tools"] ?? .null
     let template = try choose(chat.templateName, hasTools: !tools.isNull)
     var variables = chat.variables
@@ -90,26 +94,5 @@ public struct ChatTemplates: Sendable {
       messages: .array(continuation.messages), variables: variables, markupVariables: tokens, interruption: interruption
     )
     return TemplateOutput(try continuation.cut(output.text)).promptRuns
-  }
-}
-
-/// What is rendered: messages and what goes with them.
-public struct TemplateChat: Sendable {
-  /// Objects in the chat format.
-  public var messages: [JSON]
-  /// `tools`, `add_generation_prompt` and whatever else the template reads.
-  public var variables: JSONObject
-  /// The template to use; nil for the one that fits.
-  public var templateName: String?
-  /// The member of the last message that the model is to go on with, which therefore stays open; nil: none.
-  public var continuedField: String?
-
-  public init(
-    messages: [JSON], variables: JSONObject = JSONObject(), templateName: String? = nil, continuedField: String? = nil
-  ) {
-    self.messages = messages
-    self.variables = variables
-    self.templateName = templateName
-    self.continuedField = continuedField
   }
 }

@@ -35,17 +35,20 @@ struct TemplateOutput {
     var result: [PromptRun] = []
     var utf8: [UInt8] = []
     var isMarkup = false
+    func endRun() {
+      guard !utf8.isEmpty else { return }
+      let text = String(decoding: utf8, as: UTF8.self)
+      result.append(isMarkup ? .markup(text) : .content(text))
+      utf8.removeAll(keepingCapacity: true)
+    }
     for piece in pieces + [tail.text] {
       piece.forEachRun { range, origin in
-        if origin != isMarkup, !utf8.isEmpty {
-          result.append(PromptRun(text: String(decoding: utf8, as: UTF8.self), isMarkup: isMarkup))
-          utf8.removeAll(keepingCapacity: true)
-        }
+        if origin != isMarkup { endRun() }
         isMarkup = origin
         piece.appendUTF8(of: range, to: &utf8)
       }
     }
-    if !utf8.isEmpty { result.append(PromptRun(text: String(decoding: utf8, as: UTF8.self), isMarkup: isMarkup)) }
+    endRun()
     return result
   }
 }

@@ -17,7 +17,8 @@ public final class Engine: Sendable {
   let media: EngineMedia?
   /// Writes sounds down for a model that does not hear; nil: nobody does.
   let speech: SpeechModel?
-  private let runtime: Runtime?
+  /// Nil without weights.
+  let runtime: Runtime?
   private let identity = Locked<SnapshotIdentity?>(nil)
   /// Configuration and headers, once they have been read.
   private let checkedFolder: Locked<ModelFolder?>
@@ -31,6 +32,8 @@ public final class Engine: Sendable {
     let model: Model
   }
 
+    /// The engine's part of every memory plan.
+    let plan: EnginePlan.EnginePart
   /// Opens the model at `path`: a folder, or a file in it.
   /// - Throws: a `Failure` that names the file, field or tensor at fault; nothing stays behind.
   public init(path: String, options: EngineOptions) throws(Failure) {
@@ -40,46 +43,49 @@ public final class Engine: Sendable {
     memoryBudget = MemoryBudget(limit: options.memoryLimit, name: "memory_limit")
     text = try TextResources(folder: folder, log: options.log)
     self.options = options
-    let sizes = try Engine.decoderOptions(options)
-    if options.withoutWeights {
+    let sizes = try options.decoderOptions()
+    guard !options.withoutWeights else {
       runtime = nil
       media = nil
       speech = nil
       checkedFolder = Locked(nil)
-    } else {
-      let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
-      try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
-      let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
-      let speechFolder = try Engine.speechFolder(besides: towers, options)
-      var progress = ProgressParts(
-        options.progress, total: try Engine.fileByteCount(modelFolder, towers, speechFolder))
-      let plan = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
-      let reservation = try memoryBudget.reserve(
-        UInt64(clamping: plan.totalByteCount - plan.cacheByteCount), for: "\(folder): weights and working memory")
-      let modelOptions = ModelOptions(residency: options.residency, packedCacheFolder: options.packedCacheFolder)
-      let model = try Model(
-        modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log,
-        progress: progress.next(UInt64(clamping: modelFolder.fileByteCount)))
-      runtime = Runtime(
-        scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
-        stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
-        reservation: reservation, model: model)
-      media =
-        if let towers {
-          try EngineMedia(
-            towers, path: folder, hiddenSize: modelFolder.configuration.hiddenSize, options: options, pool: pool,
-            kernels: kernels, budget: memoryBudget, progress: progress.next(UInt64(clamping: towers.weightByteCount)))
-        } else { nil }
-      speech =
-        if let speechFolder {
-          try Engine.openSpeech(
-            speechFolder, options: options, pool: pool, kernels: kernels, budget: memoryBudget,
-            progress: progress.next(UInt64(clamping: speechFolder.weightByteCount)))
-        } else { nil }
-      checkedFolder = Locked(modelFolder)
+      return
     }
   }
 
+    let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
+    try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
+    let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
+    let speechFolder = try Engine.speechFolder(besides: towers, options)
+    var progress = ProgressParts(
+      options.progress, total: try Engine.fileByteCount(modelFolder, towers, speechFolder))
+    let plan = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
+    let reservation = try memoryBudget.reserve(
+      UInt64(clamping: plan.totalByteCount - plan.cacheByteCount), for: "\(folder): weights and working memory")
+    let modelOptions = ModelOptions(residency: options.residency, packedCacheFolder: options.packedCacheFolder)
+    let model = try Model(
+      modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log,
+      progress: progress.next(UInt64(clamping: modelFolder.fileByteCount)))
+    media =
+      if let towers {
+        try EngineMedia(
+          towers, path: folder, hiddenSize: modelFolder.configuration.hiddenSize, options: options, pool: pool,
+          kernels: kernels, budget: memoryBudget, progress: progress.next(UInt64(clamping: towers.weightByteCount)))
+      } else { nil }
+    speech =
+      if let speechFolder {
+        try Engine.openSpeech(
+          speechFolder, options: options, pool: pool, kernels: kernels, budget: memoryBudget,
+          progress: progress.next(UInt64(clamping: speechFolder.weightByteCount)))
+      } else { nil }
+    let enginePlan = EnginePlan.EnginePart(
+      plan, towers: try towers?.byteCount() ?? 0, speech: speech?.byteCount ?? 0)
+    checkedFolder = Locked(modelFolder)
+    // The scheduler comes last: it has a thread, and an engine that fails to open ends none.
+    runtime = Runtime(
+      scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
+      stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
+      reservation: reservation, model: model, plan: enginePlan)
   /// The scheduler's thread ends first: the model's own end, which may wait for a file and tell the log, is for the
   /// host's thread.
   deinit { runtime?.scheduler.stop() }

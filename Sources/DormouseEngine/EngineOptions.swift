@@ -62,6 +62,10 @@ public struct EngineOptions: Sendable {
 /// How a session is opened; the header's `dormouse_session_options`, checked.
 public struct SessionOptions: Sendable, Equatable {
   /// What happens when the context is full.
+
+  /// The decoder's sizes, which all sessions share.
+  /// - Throws: as `limits`.
+  func decoderOptions() throws(Failure) -> DecoderOptions { DecoderOptions(batch: try limits().batch) }
   public enum Overflow: Sendable, Equatable {
     /// The answer ends, and no more tokens are taken.
     case stop

@@ -4,27 +4,45 @@ import DormouseSupport
 
 /// The memory that an engine and one session take, in bytes, known before anything is loaded.
 public struct EnginePlan: Sendable {
-  /// Tokens of the session at most.
-  let contextLength: Int
-  /// Weights, packed or as the files hold them, and the small tensors that are converted to float32.
-  public let weightBytes: UInt64
-  /// Towers for pictures, films and sound. What they work in depends on what they are given, and is no part of the plan.
-  public let towerBytes: UInt64
-  /// The model that writes sounds down, and one transcription of it.
-  public let speechBytes: UInt64
-  /// The session's latent cache at its full context, in whole pages.
-  public let cacheBytes: UInt64
-  /// The engine's working memory, and what its threads keep for the kernels.
-  let engineWorkingBytes: UInt64
-  /// The session's tokens, logits and table of pages.
-  let sessionWorkingBytes: UInt64
-  /// Pages that no session holds, kept for later ones.
-  public let prefixBytes: UInt64
+  /// What the engine takes before it has a session, in bytes.
+  struct EnginePart: Sendable {
+    let weights: UInt64
+    let towers: UInt64
+    let speech: UInt64
+    /// The decoder's working memory, and what the pool's threads keep for the kernels.
+    let working: UInt64
+  }
 
-  public var workingBytes: UInt64 { EnginePlan.sum(engineWorkingBytes, sessionWorkingBytes) }
+  /// What a session takes, in bytes.
+  struct SessionPart: Sendable {
+    /// Tokens at most.
+    let contextLength: Int
+    let cache: UInt64
+    /// Tokens, logits and the table of pages.
+    let working: UInt64
+    let prefixes: UInt64
+  }
+
+  let engine: EnginePart
+  let session: SessionPart
+
+  /// Weights, packed or as the files hold them, and the small tensors that are converted to float32.
+  public var weightBytes: UInt64 { engine.weights }
+  /// Towers for pictures, films and sound. What they work in depends on what they are given, and is no part of the
+  /// plan.
+  public var towerBytes: UInt64 { engine.towers }
+  /// The model that writes sounds down, and one transcription of it.
+  public var speechBytes: UInt64 { engine.speech }
+  /// The session's latent cache at its full context, in whole pages.
+  public var cacheBytes: UInt64 { session.cache }
+  /// What engine and session work in: the decoder's memory, the session's tokens, logits and table of pages.
+  public var workingBytes: UInt64 { EnginePlan.sum(engine.working, session.working) }
+  /// Pages that no session holds, kept for later ones.
+  public var prefixBytes: UInt64 { session.prefixes }
+  /// All of these; at most the largest number there is.
+  public var totalBytes: UInt64 { EnginePlan.sum(neededBytes, prefixBytes) }
   /// What the engine and the session cannot do without.
   var neededBytes: UInt64 { EnginePlan.sum(weightBytes, towerBytes, speechBytes, cacheBytes, workingBytes) }
-  public var totalBytes: UInt64 { EnginePlan.sum(neededBytes, prefixBytes) }
 
   /// At most the largest number there is: a limit may be any that the caller likes.
   private static func sum(_ terms: UInt64...) -> UInt64 {
@@ -34,7 +52,7 @@ public struct EnginePlan: Sendable {
     }
   }
 
-  /// The document of `dormouse_engine_plan`.
+  /// The document of `dormouse_engine_plan`: bytes of each part, and in all.
   public var json: JSON {
     [
       "weights": .integer(Int64(clamping: weightBytes)),
@@ -48,27 +66,80 @@ public struct EnginePlan: Sendable {
   }
 }
 
-extension Engine {
-  /// The memory plan of the engine with one session.
-  public func plan(for options: SessionOptions) throws(Failure) -> EnginePlan {
-    let modelFolder = try modelFolder()
-    let contextLength = try contextLength(for: options, modelFolder)
-    let sizes = try Engine.decoderOptions(self.options)
-    let engine = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
-    let layout = try modelFolder.configuration.pageLayout(options.cacheType ?? self.options.defaultCacheType)
+extension EnginePlan.EnginePart {
+  /// - Parameters:
+  ///   - towers: bytes of their weights.
+  ///   - speech: bytes of the speech model and of one transcription.
+  init(_ model: ModelPlan, towers: Int, speech: UInt64) {
+    weights = UInt64(clamping: model.weightByteCount + model.floatByteCount)
+    self.towers = UInt64(clamping: towers)
+    self.speech = speech
+    working = UInt64(clamping: model.scratchByteCount + model.threadScratchByteCount)
+  }
+}
+
+extension EnginePlan.SessionPart {
+  /// - Parameters:
+  ///   - layout: of the session's pages.
+  ///   - engineOptions: say how many pages are kept for later sessions.
+  /// - Throws: `Failure(.invalidArgument)` for a context that is not the model's, `.malformed` for sizes beyond 64
+  ///   bits.
+  init(
+    _ options: SessionOptions, _ configuration: ModelConfiguration, _ layout: PageLayout,
+    engineOptions: EngineOptions
+  ) throws(Failure) {
     let what = "a session's memory"
+    contextLength = try options.contextLength(within: configuration.maximumPositions)
     let tokens = try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: what)
-    let logits = try CheckedSize.product(
-      modelFolder.configuration.vocabularySize, MemoryLayout<Float>.stride, of: what)
-    let session = try CheckedSize.sum(
-      tokens, logits, LatentCache.tableByteCount(capacity: contextLength), of: what)
-    return EnginePlan(
-      contextLength: contextLength,
-      weightBytes: UInt64(clamping: engine.weightByteCount + engine.floatByteCount),
-      towerBytes: UInt64(clamping: try towers()?.byteCount() ?? 0), speechBytes: try speechByteCount(),
-      cacheBytes: UInt64(clamping: try layout.byteCount(tokens: contextLength)),
-      engineWorkingBytes: UInt64(clamping: engine.scratchByteCount + engine.threadScratchByteCount),
-      sessionWorkingBytes: UInt64(clamping: session), prefixBytes: self.options.prefixByteLimit(layout))
+    let logits = try CheckedSize.product(configuration.vocabularySize, MemoryLayout<Float>.stride, of: what)
+    working = UInt64(
+      clamping: try CheckedSize.sum(
+        tokens, logits, LatentCache.tableByteCount(capacity: contextLength), of: what))
+    cache = UInt64(clamping: try layout.byteCount(tokens: contextLength))
+    prefixes = engineOptions.prefixByteLimit(layout)
+  }
+}
+
+extension SessionOptions {
+  /// The session's context, in tokens: where it was not asked for the model's, but not a huge one.
+  fileprivate func contextLength(within maximum: Int) throws(Failure) -> Int {
+    let contextLength = contextLength ?? min(maximum, SessionOptions.defaultContextLength)
+    guard (1...max(1, maximum)).contains(contextLength) else {
+      throw Failure(
+        .invalidArgument,
+        "context_length is \(contextLength), beyond the model's max_position_embeddings of \(maximum)")
+    }
+    if case .slide(let keeping) = overflow, keeping >= contextLength {
+      throw Failure(
+        .invalidArgument, "keep_tokens is \(keeping); expected less than context_length, which is \(contextLength)")
+    }
+    return contextLength
+  }
+}
+
+extension Engine {
+  /// The memory plan of the engine with one session. The engine's part is known once it has weights; without, headers
+  /// are read.
+  /// - Throws: `Failure(.invalidArgument)` for a context that is not the model's; without weights, a `Failure` that
+  ///   names the file, field or tensor at fault.
+  public func plan(for options: SessionOptions) throws(Failure) -> EnginePlan {
+    let type = options.cacheType ?? self.options.defaultCacheType
+    if let runtime {
+      let layout = try runtime.stores.layout(type)
+      return EnginePlan(
+        engine: runtime.plan,
+        session: try EnginePlan.SessionPart(options, runtime.model.configuration, layout, engineOptions: self.options))
+    }
+    let folder = try modelFolder()
+    let layout = try folder.configuration.pageLayout(type)
+    let session = try EnginePlan.SessionPart(
+      options, folder.configuration, layout, engineOptions: self.options)
+    let model = try folder.plan(
+      try self.options.decoderOptions(), threadCount: pool.threadCount, kernels: kernels)
+    let towers = try towers()
+    let engine = EnginePlan.EnginePart(
+      model, towers: try towers?.byteCount() ?? 0, speech: try speechByteCount(besides: towers))
+    return EnginePlan(engine: engine, session: session)
   }
 
   /// - Throws: `Failure(.outOfMemory)` when a session of this plan would not fit even alone.
@@ -79,28 +150,7 @@ extension Engine {
       guard let limit, bytes > limit else { continue }
       throw Failure(
         .outOfMemory,
-        "a session of \(plan.contextLength) tokens: \(bytes) bytes are needed; \(name) is \(limit)")
+        "a session of \(plan.session.contextLength) tokens: \(bytes) bytes are needed; \(name) is \(limit)")
     }
-  }
-
-  /// The decoder's sizes, which all sessions share.
-  static func decoderOptions(_ options: EngineOptions) throws(Failure) -> DecoderOptions {
-    DecoderOptions(batch: try options.limits().batch)
-  }
-
-  /// A session's context: where it was not asked for the model's, but not a huge one.
-  private func contextLength(for options: SessionOptions, _ modelFolder: ModelFolder) throws(Failure) -> Int {
-    let maximum = modelFolder.configuration.maximumPositions
-    let contextLength = options.contextLength ?? min(maximum, SessionOptions.defaultContextLength)
-    guard (1...max(1, maximum)).contains(contextLength) else {
-      throw Failure(
-        .invalidArgument,
-        "context_length is \(contextLength), beyond the model's max_position_embeddings of \(maximum)")
-    }
-    if case .slide(let keeping) = options.overflow, keeping >= contextLength {
-      throw Failure(
-        .invalidArgument, "keep_tokens is \(keeping); expected less than context_length, which is \(contextLength)")
-    }
-    return contextLength
   }
 }

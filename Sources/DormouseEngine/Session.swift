@@ -42,11 +42,11 @@ public final class Session: @unchecked Sendable {
     scheduler = runtime.scheduler
     let plan = try engine.plan(for: options)
     try engine.requireRoom(for: plan)
-    contextLength = plan.contextLength
-    configuration = try engine.modelFolder().configuration
+    contextLength = plan.session.contextLength
+    configuration = runtime.model.configuration
     vocabularySize = configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
-      plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
+      plan.session.working, for: "a session of \(contextLength) tokens")
     store = try runtime.stores.store(options.cacheType ?? engine.options.defaultCacheType)
     cache = try LatentCache(pool: store.pool, capacity: contextLength)
     logitsMemory = try AlignedBuffer(

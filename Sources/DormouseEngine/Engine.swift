@@ -7,7 +7,9 @@ import DormouseText
 
 /// One opened model, immutable and shared by its sessions.
 public final class Engine: Sendable {
+  /// The path of the model's folder, as it was given or of the file that was given.
   public let folder: String
+  /// Those of the instruction set that was chosen.
   public let kernels: Kernels
   let pool: ThreadPool
   let text: TextResources
@@ -30,10 +32,10 @@ public final class Engine: Sendable {
     let reservation: MemoryBudget.Reservation
     /// Outlives the scheduler's thread.
     let model: Model
-  }
-
     /// The engine's part of every memory plan.
     let plan: EnginePlan.EnginePart
+  }
+
   /// Opens the model at `path`: a folder, or a file in it.
   /// - Throws: a `Failure` that names the file, field or tensor at fault; nothing stays behind.
   public init(path: String, options: EngineOptions) throws(Failure) {
@@ -51,8 +53,6 @@ public final class Engine: Sendable {
       checkedFolder = Locked(nil)
       return
     }
-  }
-
     let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
     try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
     let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
@@ -86,6 +86,8 @@ public final class Engine: Sendable {
       scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
       stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
       reservation: reservation, model: model, plan: enginePlan)
+  }
+
   /// The scheduler's thread ends first: the model's own end, which may wait for a file and tell the log, is for the
   /// host's thread.
   deinit { runtime?.scheduler.stop() }
@@ -145,23 +147,42 @@ public final class Engine: Sendable {
 
 /// Text without a session.
 extension Engine {
+  /// The ids of a text.
+  /// - Parameters:
+  ///   - bytes: UTF-8, at most 64 MiB; each maximal part that is none is read as U+FFFD.
+  ///   - addSpecial: whether to add what the tokenizer puts around a text.
+  ///   - parseSpecial: whether control tokens in the text are such; else they are plain text.
+  /// - Throws: `Failure(.notFound)` without a tokenizer, `.invalidArgument` for a text that is too long, `.malformed`
+  ///   for a tokenizer whose patterns take too long over it.
   public func tokenize(_ bytes: UnsafeRawBufferPointer, addSpecial: Bool, parseSpecial: Bool) throws(Failure)
     -> [Int32]
   {
     try text.requireTokenizer().encode(bytes, parseSpecial: parseSpecial, addSpecialTokens: addSpecial)
   }
 
+  /// The text of `tokens`, always valid UTF-8.
+  /// - Parameter skipSpecial: whether to leave control tokens out.
+  /// - Throws: `Failure(.notFound)` without a tokenizer, `.invalidArgument` naming an id that no token has.
   public func detokenize(_ tokens: [Int32], skipSpecial: Bool) throws(Failure) -> [UInt8] {
     try text.requireTokenizer().decode(tokens, skipSpecial: skipSpecial)
   }
 
   /// The prompt that the model's template makes of a chat; sounds are transcribed where a speech model does that.
+  /// - Parameter messages: the JSON that `dormouse_engine_render_messages` describes.
+  /// - Throws: `Failure(.invalidArgument)` for messages that are none or that the template refuses, `.notFound` without
+  ///   a template, `.malformed` and `.unsupported` for one that cannot be used, and what is wrong with a sound.
   public func render(messages: String) throws(Failure) -> String {
     let request = try transcribed(try ChatRequest(json: messages), attachments: []).request
     return try text.render(request).map(\.text).joined()
   }
 
-  /// The tokens of that prompt; control tokens come from the template alone.
+  /// The tokens of that prompt; control tokens come from the template alone. Positions of media have the tokens that
+  /// the model's own processor has there, which need not be in the vocabulary.
+  /// - Parameters:
+  ///   - messages: the JSON that `dormouse_engine_render_messages` describes.
+  ///   - attachments: what its parts name by number.
+  /// - Throws: as `render` and `tokenize`, and what is wrong with a part; `Failure(.unsupported)` for media that the
+  ///   model does not take.
   public func tokenize(messages: String, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
     let request = try transcribed(try ChatRequest(json: messages), attachments: attachments).request
     return try tokens(request, attachments: attachments)

@@ -6,7 +6,9 @@ extension Session {
   /// - Parameters:
   ///   - newTokens: may be empty when the session holds tokens.
   ///   - configuration: the JSON that `dormouse_session_generate` describes, or nil.
-  /// - Returns: 0, or the value with which `onEvent` stopped the work.
+  /// - Returns: 0, or the value with which `onEvent` stopped the work; what was evaluated and chosen until then stays.
+  /// - Throws: `Failure(.invalidArgument)` for a configuration that is not as described, a token that is not in the
+  ///   vocabulary, or no tokens at all; `.contextFull` when `newTokens` do not fit.
   public func generate(_ newTokens: [Int32], configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
     let request = try readRequest(configuration)
     return try state.exclusively { () throws(Failure) in
@@ -19,6 +21,9 @@ extension Session {
   /// - Parameters:
   ///   - messages: the JSON that `dormouse_engine_render_messages` describes.
   ///   - attachments: what its parts name by number.
+  ///   - configuration: the JSON that `dormouse_session_generate` describes, or nil.
+  /// - Returns: 0, or the value with which `onEvent` stopped the work; what was evaluated and chosen until then stays.
+  /// - Throws: as `generate` and as `Engine.tokenize(messages:attachments:)`.
   public func chat(
     messages: String, attachments: [MediaItem] = [], configuration: String?, onEvent: EventHandler
   ) throws(Failure) -> Int32 {

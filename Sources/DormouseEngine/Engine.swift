@@ -32,8 +32,8 @@ public final class Engine: Sendable {
     let reservation: MemoryBudget.Reservation
     /// Outlives the scheduler's thread.
     let model: Model
-    /// The engine's part of every memory plan.
-    let plan: EnginePlan.EnginePart
+    /// The engine's memory without a session.
+    let plan: EnginePlan
   }
 
   /// Opens the model at `path`: a folder, or a file in it.
@@ -78,14 +78,13 @@ public final class Engine: Sendable {
           speechFolder, options: options, pool: pool, kernels: kernels, budget: memoryBudget,
           progress: progress.next(UInt64(clamping: speechFolder.weightByteCount)))
       } else { nil }
-    let enginePlan = EnginePlan.EnginePart(
-      plan, towers: try towers?.byteCount() ?? 0, speech: speech?.byteCount ?? 0)
+    let memoryPlan = EnginePlan(plan, towers: try towers?.byteCount() ?? 0, speech: speech?.byteCount ?? 0)
     checkedFolder = Locked(modelFolder)
     // The scheduler comes last: it has a thread, and an engine that fails to open ends none.
     runtime = Runtime(
       scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
       stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
-      reservation: reservation, model: model, plan: enginePlan)
+      reservation: reservation, model: model, plan: memoryPlan)
   }
 
   /// The scheduler's thread ends first: the model's own end, which may wait for a file and tell the log, is for the

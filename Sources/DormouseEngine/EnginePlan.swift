@@ -4,45 +4,61 @@ import DormouseSupport
 
 /// The memory that an engine and one session take, in bytes, known before anything is loaded.
 public struct EnginePlan: Sendable {
-  /// What the engine takes before it has a session, in bytes.
-  struct EnginePart: Sendable {
-    let weights: UInt64
-    let towers: UInt64
-    let speech: UInt64
-    /// The decoder's working memory, and what the pool's threads keep for the kernels.
-    let working: UInt64
-  }
-
-  /// What a session takes, in bytes.
-  struct SessionPart: Sendable {
-    /// Tokens at most.
-    let contextLength: Int
-    let cache: UInt64
-    /// Tokens, logits and the table of pages.
-    let working: UInt64
-    let prefixes: UInt64
-  }
-
-  let engine: EnginePart
-  let session: SessionPart
-
   /// Weights, packed or as the files hold them, and the small tensors that are converted to float32.
-  public var weightBytes: UInt64 { engine.weights }
+  public let weightBytes: UInt64
   /// Towers for pictures, films and sound. What they work in depends on what they are given, and is no part of the
   /// plan.
-  public var towerBytes: UInt64 { engine.towers }
+  public let towerBytes: UInt64
   /// The model that writes sounds down, and one transcription of it.
-  public var speechBytes: UInt64 { engine.speech }
+  public let speechBytes: UInt64
+  /// The decoder's working memory, and what the pool's threads keep for the kernels.
+  let engineWorkingBytes: UInt64
+  /// Tokens of the session at most.
+  private(set) var contextLength = 0
   /// The session's latent cache at its full context, in whole pages.
-  public var cacheBytes: UInt64 { session.cache }
-  /// What engine and session work in: the decoder's memory, the session's tokens, logits and table of pages.
-  public var workingBytes: UInt64 { EnginePlan.sum(engine.working, session.working) }
+  public private(set) var cacheBytes: UInt64 = 0
+  /// The session's tokens, logits and table of pages.
+  private(set) var sessionWorkingBytes: UInt64 = 0
   /// Pages that no session holds, kept for later ones.
-  public var prefixBytes: UInt64 { session.prefixes }
-  /// All of these; at most the largest number there is.
-  public var totalBytes: UInt64 { EnginePlan.sum(neededBytes, prefixBytes) }
+  public private(set) var prefixBytes: UInt64 = 0
+
+  /// The engine without a session.
+  /// - Parameters:
+  ///   - towers: bytes of their weights.
+  ///   - speech: bytes of the speech model and of one transcription.
+  init(_ model: ModelPlan, towers: Int, speech: UInt64) {
+    weightBytes = UInt64(clamping: model.weightByteCount + model.floatByteCount)
+    towerBytes = UInt64(clamping: towers)
+    speechBytes = speech
+    engineWorkingBytes = UInt64(clamping: model.scratchByteCount + model.threadScratchByteCount)
+  }
+
+  /// Adds the session.
+  /// - Parameters:
+  ///   - layout: of its pages.
+  ///   - engineOptions: say how many pages are kept for later sessions.
+  /// - Throws: `Failure(.invalidArgument)` for a context that is not the model's, `.malformed` for sizes beyond 64
+  ///   bits.
+  mutating func add(
+    _ session: SessionOptions, _ configuration: ModelConfiguration, _ layout: PageLayout,
+    engineOptions: EngineOptions
+  ) throws(Failure) {
+    let what = "a session's memory"
+    contextLength = try session.contextLength(within: configuration.maximumPositions)
+    let tokens = try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: what)
+    let logits = try CheckedSize.product(configuration.vocabularySize, MemoryLayout<Float>.stride, of: what)
+    let table = try LatentCache.tableByteCount(capacity: contextLength)
+    sessionWorkingBytes = UInt64(clamping: try CheckedSize.sum(tokens, logits, table, of: what))
+    cacheBytes = UInt64(clamping: try layout.byteCount(tokens: contextLength))
+    prefixBytes = engineOptions.prefixByteLimit(layout)
+  }
+
+  /// What engine and session work in, their weights and pages aside.
+  public var workingBytes: UInt64 { EnginePlan.sum(engineWorkingBytes, sessionWorkingBytes) }
   /// What the engine and the session cannot do without.
   var neededBytes: UInt64 { EnginePlan.sum(weightBytes, towerBytes, speechBytes, cacheBytes, workingBytes) }
+  /// All of it; at most the largest number there is.
+  public var totalBytes: UInt64 { EnginePlan.sum(neededBytes, prefixBytes) }
 
   /// At most the largest number there is: a limit may be any that the caller likes.
   private static func sum(_ terms: UInt64...) -> UInt64 {
@@ -63,40 +79,6 @@ public struct EnginePlan: Sendable {
       "prefix_cache": .integer(Int64(clamping: prefixBytes)),
       "total": .integer(Int64(clamping: totalBytes)),
     ]
-  }
-}
-
-extension EnginePlan.EnginePart {
-  /// - Parameters:
-  ///   - towers: bytes of their weights.
-  ///   - speech: bytes of the speech model and of one transcription.
-  init(_ model: ModelPlan, towers: Int, speech: UInt64) {
-    weights = UInt64(clamping: model.weightByteCount + model.floatByteCount)
-    self.towers = UInt64(clamping: towers)
-    self.speech = speech
-    working = UInt64(clamping: model.scratchByteCount + model.threadScratchByteCount)
-  }
-}
-
-extension EnginePlan.SessionPart {
-  /// - Parameters:
-  ///   - layout: of the session's pages.
-  ///   - engineOptions: say how many pages are kept for later sessions.
-  /// - Throws: `Failure(.invalidArgument)` for a context that is not the model's, `.malformed` for sizes beyond 64
-  ///   bits.
-  init(
-    _ options: SessionOptions, _ configuration: ModelConfiguration, _ layout: PageLayout,
-    engineOptions: EngineOptions
-  ) throws(Failure) {
-    let what = "a session's memory"
-    contextLength = try options.contextLength(within: configuration.maximumPositions)
-    let tokens = try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: what)
-    let logits = try CheckedSize.product(configuration.vocabularySize, MemoryLayout<Float>.stride, of: what)
-    working = UInt64(
-      clamping: try CheckedSize.sum(
-        tokens, logits, LatentCache.tableByteCount(capacity: contextLength), of: what))
-    cache = UInt64(clamping: try layout.byteCount(tokens: contextLength))
-    prefixes = engineOptions.prefixByteLimit(layout)
   }
 }
 
@@ -123,23 +105,24 @@ extension Engine {
   /// - Throws: `Failure(.invalidArgument)` for a context that is not the model's; without weights, a `Failure` that
   ///   names the file, field or tensor at fault.
   public func plan(for options: SessionOptions) throws(Failure) -> EnginePlan {
+    var plan = try planWithoutSession()
     let type = options.cacheType ?? self.options.defaultCacheType
     if let runtime {
       let layout = try runtime.stores.layout(type)
-      return EnginePlan(
-        engine: runtime.plan,
-        session: try EnginePlan.SessionPart(options, runtime.model.configuration, layout, engineOptions: self.options))
+      try plan.add(options, runtime.model.configuration, layout, engineOptions: self.options)
+    } else {
+      let configuration = try modelFolder().configuration
+      try plan.add(options, configuration, try configuration.pageLayout(type), engineOptions: self.options)
     }
-    let folder = try modelFolder()
-    let layout = try folder.configuration.pageLayout(type)
-    let session = try EnginePlan.SessionPart(
-      options, folder.configuration, layout, engineOptions: self.options)
-    let model = try folder.plan(
-      try self.options.decoderOptions(), threadCount: pool.threadCount, kernels: kernels)
+    return plan
+  }
+
+  private func planWithoutSession() throws(Failure) -> EnginePlan {
+    if let runtime { return runtime.plan }
+    let model = try modelFolder().plan(
+      try options.decoderOptions(), threadCount: pool.threadCount, kernels: kernels)
     let towers = try towers()
-    let engine = EnginePlan.EnginePart(
-      model, towers: try towers?.byteCount() ?? 0, speech: try speechByteCount(besides: towers))
-    return EnginePlan(engine: engine, session: session)
+    return EnginePlan(model, towers: try towers?.byteCount() ?? 0, speech: try speechByteCount(besides: towers))
   }
 
   /// - Throws: `Failure(.outOfMemory)` when a session of this plan would not fit even alone.
@@ -150,7 +133,7 @@ extension Engine {
       guard let limit, bytes > limit else { continue }
       throw Failure(
         .outOfMemory,
-        "a session of \(plan.session.contextLength) tokens: \(bytes) bytes are needed; \(name) is \(limit)")
+        "a session of \(plan.contextLength) tokens: \(bytes) bytes are needed; \(name) is \(limit)")
     }
   }
 }

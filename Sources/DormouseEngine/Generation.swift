@@ -2,9 +2,9 @@ import DormouseSupport
 
 /// One answer in the making: chooses its tokens, makes text of them, counts, and knows where it ends.
 ///
-/// It is handed the logits after one token after another, and knows neither sessions nor steps. So a step may compute
-/// several guessed tokens with the logits after each: `next` is called for one after another, as long as it chooses
-/// what was guessed, and the session forgets the guesses behind.
+/// It is handed the logits after each token in turn, and knows neither sessions nor steps. So a step may also compute
+/// several guessed tokens, with the logits after each: `next` is called for them in turn as long as it chooses what was
+/// guessed, and the session forgets the guesses after that.
 struct Generation {
   private let request: GenerationRequest
   /// Tokens that end the text, and are none of it.

@@ -54,11 +54,11 @@ public final class Session: @unchecked Sendable {
     scheduler = runtime.scheduler
     let plan = try engine.plan(for: options)
     try engine.requireRoom(for: plan)
-    contextLength = plan.session.contextLength
+    contextLength = plan.contextLength
     configuration = runtime.model.configuration
     vocabularySize = configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
-      plan.session.working, for: "a session of \(contextLength) tokens")
+      plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
     store = try runtime.stores.store(options.cacheType ?? engine.options.defaultCacheType)
     cache = try LatentCache(pool: store.pool, capacity: contextLength)
     logitsMemory = try AlignedBuffer(

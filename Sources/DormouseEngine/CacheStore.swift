@@ -31,8 +31,14 @@ final class CacheStores: Sendable {
     self.budget = MemoryBudget(limit: options.cacheLimit, name: "cache_limit", parent: budget)
   }
 
+  /// The pages of a type of rows; those of a store that there is are known.
+  func layout(_ type: CacheRowType) throws(Failure) -> PageLayout {
+    if let store = stores.withLock({ $0[type] }) { return store.pool.layout }
+    return try configuration.pageLayout(type)
+  }
+
   func store(_ type: CacheRowType) throws(Failure) -> CacheStore {
-    let layout = try configuration.pageLayout(type)
+    let layout = try layout(type)
     return stores.withLock { stores in
       if let store = stores[type] { return store }
       let store = CacheStore(

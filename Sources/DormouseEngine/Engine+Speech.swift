@@ -33,19 +33,18 @@ extension Engine {
     }
   }
 
-  /// Bytes of the speech model and of one transcription, without weights by its headers; 0 where none is opened.
-  func speechByteCount() throws(Failure) -> UInt64 {
-    if let speech { return speech.byteCount }
-    guard options.withoutWeights, options.media.speechModel != nil,
-      let folder = try Engine.speechFolder(besides: try towers(), options)
-    else { return 0 }
+  /// Bytes of the speech model that the options name and of one transcription, by its headers; 0 where none would be
+  /// opened.
+  func speechByteCount(besides towers: MediaFolder?) throws(Failure) -> UInt64 {
+    guard let folder = try Engine.speechFolder(besides: towers, options) else { return 0 }
     return try withContext(Engine.speechContext) { () throws(Failure) in
       UInt64(clamping: try folder.plan(threadCount: pool.threadCount, kernels: kernels).totalByteCount)
     }
   }
 
   /// The chat with a text in place of each sound, where a speech model writes them; else as it was.
-  /// - Parameter interruption: asked between packets and pieces of a sound, once a layer of the encoder, and once a token.
+  /// - Parameter interruption: asked between packets and pieces of a sound, once a layer of the encoder, and once a
+  ///   token.
   /// - Throws: what interrupts it, or what is wrong with a sound, and where it stands.
   func transcribed(
     _ request: ChatRequest, attachments: [MediaItem], _ interruption: Interruption = .never

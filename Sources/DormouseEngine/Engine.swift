@@ -7,7 +7,9 @@ import DormouseText
 
 /// One opened model, immutable and shared by its sessions.
 public final class Engine: Sendable {
+  /// The path of the model's folder, as it was given or of the file that was given.
   public let folder: String
+  /// Those of the instruction set that was chosen.
   public let kernels: Kernels
   let pool: ThreadPool
   let text: TextResources
@@ -17,7 +19,8 @@ public final class Engine: Sendable {
   let media: EngineMedia?
   /// Writes sounds down for a model that does not hear; nil: nobody does.
   let speech: SpeechModel?
-  private let runtime: Runtime?
+  /// Nil without weights.
+  let runtime: Runtime?
   private let identity = Locked<SnapshotIdentity?>(nil)
   /// Configuration and headers, once they have been read.
   private let checkedFolder: Locked<ModelFolder?>
@@ -29,6 +32,8 @@ public final class Engine: Sendable {
     let reservation: MemoryBudget.Reservation
     /// Outlives the scheduler's thread.
     let model: Model
+    /// The engine's memory without a session.
+    let plan: EnginePlan
   }
 
   /// Opens the model at `path`: a folder, or a file in it.
@@ -40,44 +45,46 @@ public final class Engine: Sendable {
     memoryBudget = MemoryBudget(limit: options.memoryLimit, name: "memory_limit")
     text = try TextResources(folder: folder, log: options.log)
     self.options = options
-    let sizes = try Engine.decoderOptions(options)
-    if options.withoutWeights {
+    let sizes = try options.decoderOptions()
+    guard !options.withoutWeights else {
       runtime = nil
       media = nil
       speech = nil
       checkedFolder = Locked(nil)
-    } else {
-      let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
-      try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
-      let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
-      let speechFolder = try Engine.speechFolder(besides: towers, options)
-      var progress = ProgressParts(
-        options.progress, total: try Engine.fileByteCount(modelFolder, towers, speechFolder))
-      let plan = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
-      let reservation = try memoryBudget.reserve(
-        UInt64(clamping: plan.totalByteCount - plan.cacheByteCount), for: "\(folder): weights and working memory")
-      let modelOptions = ModelOptions(residency: options.residency, packedCacheFolder: options.packedCacheFolder)
-      let model = try Model(
-        modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log,
-        progress: progress.next(UInt64(clamping: modelFolder.fileByteCount)))
-      runtime = Runtime(
-        scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
-        stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
-        reservation: reservation, model: model)
-      media =
-        if let towers {
-          try EngineMedia(
-            towers, path: folder, hiddenSize: modelFolder.configuration.hiddenSize, options: options, pool: pool,
-            kernels: kernels, budget: memoryBudget, progress: progress.next(UInt64(clamping: towers.weightByteCount)))
-        } else { nil }
-      speech =
-        if let speechFolder {
-          try Engine.openSpeech(
-            speechFolder, options: options, pool: pool, kernels: kernels, budget: memoryBudget,
-            progress: progress.next(UInt64(clamping: speechFolder.weightByteCount)))
-        } else { nil }
-      checkedFolder = Locked(modelFolder)
+      return
     }
+    let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
+    try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
+    let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
+    let speechFolder = try Engine.speechFolder(besides: towers, options)
+    var progress = ProgressParts(
+      options.progress, total: try Engine.fileByteCount(modelFolder, towers, speechFolder))
+    let plan = try modelFolder.plan(sizes, threadCount: pool.threadCount, kernels: kernels)
+    let reservation = try memoryBudget.reserve(
+      UInt64(clamping: plan.totalByteCount - plan.cacheByteCount), for: "\(folder): weights and working memory")
+    let modelOptions = ModelOptions(residency: options.residency, packedCacheFolder: options.packedCacheFolder)
+    let model = try Model(
+      modelFolder, options: modelOptions, pool: pool, kernels: kernels, log: options.log,
+      progress: progress.next(UInt64(clamping: modelFolder.fileByteCount)))
+    media =
+      if let towers {
+        try EngineMedia(
+          towers, path: folder, hiddenSize: modelFolder.configuration.hiddenSize, options: options, pool: pool,
+          kernels: kernels, budget: memoryBudget, progress: progress.next(UInt64(clamping: towers.weightByteCount)))
+      } else { nil }
+    speech =
+      if let speechFolder {
+        try Engine.openSpeech(
+          speechFolder, options: options, pool: pool, kernels: kernels, budget: memoryBudget,
+          progress: progress.next(UInt64(clamping: speechFolder.weightByteCount)))
+      } else { nil }
+    let memoryPlan = EnginePlan(plan, towers: try towers?.byteCount() ?? 0, speech: speech?.byteCount ?? 0)
+    checkedFolder = Locked(modelFolder)
+    // The scheduler comes last: it has a thread, and an engine that fails to open ends none.
+    runtime = Runtime(
+      scheduler: try Scheduler(model: model, options: sizes, limits: try options.limits()),
+      stores: CacheStores(modelFolder.configuration, kernels: kernels, budget: memoryBudget, options: options),
+      reservation: reservation, model: model, plan: memoryPlan)
   }
 
   /// The scheduler's thread ends first: the model's own end, which may wait for a file and tell the log, is for the
@@ -139,23 +146,42 @@ public final class Engine: Sendable {
 
 /// Text without a session.
 extension Engine {
+  /// The ids of a text.
+  /// - Parameters:
+  ///   - bytes: UTF-8, at most 64 MiB; each maximal part that is none is read as U+FFFD.
+  ///   - addSpecial: whether to add what the tokenizer puts around a text.
+  ///   - parseSpecial: whether control tokens in the text are such; else they are plain text.
+  /// - Throws: `Failure(.notFound)` without a tokenizer, `.invalidArgument` for a text that is too long, `.malformed`
+  ///   for a tokenizer whose patterns take too long over it.
   public func tokenize(_ bytes: UnsafeRawBufferPointer, addSpecial: Bool, parseSpecial: Bool) throws(Failure)
     -> [Int32]
   {
     try text.requireTokenizer().encode(bytes, parseSpecial: parseSpecial, addSpecialTokens: addSpecial)
   }
 
+  /// The text of `tokens`, always valid UTF-8.
+  /// - Parameter skipSpecial: whether to leave control tokens out.
+  /// - Throws: `Failure(.notFound)` without a tokenizer, `.invalidArgument` naming an id that no token has.
   public func detokenize(_ tokens: [Int32], skipSpecial: Bool) throws(Failure) -> [UInt8] {
     try text.requireTokenizer().decode(tokens, skipSpecial: skipSpecial)
   }
 
   /// The prompt that the model's template makes of a chat; sounds are transcribed where a speech model does that.
+  /// - Parameter messages: the JSON that `dormouse_engine_render_messages` describes.
+  /// - Throws: `Failure(.invalidArgument)` for messages that are none or that the template refuses, `.notFound` without
+  ///   a template, `.malformed` and `.unsupported` for one that cannot be used, and what is wrong with a sound.
   public func render(messages: String) throws(Failure) -> String {
     let request = try transcribed(try ChatRequest(json: messages), attachments: []).request
     return try text.render(request).map(\.text).joined()
   }
 
-  /// The tokens of that prompt; control tokens come from the template alone.
+  /// The tokens of that prompt; control tokens come from the template alone. Positions of media have the tokens that
+  /// the model's own processor has there, which need not be in the vocabulary.
+  /// - Parameters:
+  ///   - messages: the JSON that `dormouse_engine_render_messages` describes.
+  ///   - attachments: what its parts name by number.
+  /// - Throws: as `render` and `tokenize`, and what is wrong with a part; `Failure(.unsupported)` for media that the
+  ///   model does not take.
   public func tokenize(messages: String, attachments: [MediaItem] = []) throws(Failure) -> [Int32] {
     let request = try transcribed(try ChatRequest(json: messages), attachments: attachments).request
     return try tokens(request, attachments: attachments)

@@ -4,6 +4,8 @@ import DormouseSupport
 
 /// The document of `dormouse_engine_info`; docs/configuration.md lists its members.
 extension Engine {
+  /// What the model is, as a JSON object. Without weights the first call reads the headers of all weight files.
+  /// - Throws: a `Failure` that then names the file, field or tensor at fault.
   public func info() throws(Failure) -> JSON {
     let modelFolder = try modelFolder()
     let configuration = modelFolder.configuration

@@ -11,7 +11,9 @@ public struct EngineOptions: Sendable {
   public var threadCount = 0
   /// Whether each thread of the engine's own is bound to one processor.
   public var pinsThreads = false
+  /// Whether weights are read into memory or mapped; packed ones are in memory in any case.
   public var residency = Checkpoint.Residency.memory
+  /// In what precision weights are held: as the files have them, or packed.
   public var precision = WeightPrecision.native
   /// The folder that keeps packed weights for the next start; nil: none.
   public var packedCacheFolder: String?
@@ -31,9 +33,12 @@ public struct EngineOptions: Sendable {
   public var promptTokensPerStep: Int?
   /// Of chats with pictures, films or sound.
   public var media = MediaOptions()
+  /// Told the bytes of weights that are loaded, of all; `false` cancels. Nil: nobody listens.
   public var progress: Progress?
+  /// Told what was missing and is guessed, and what cannot be used.
   public var log = Log.silent
 
+  /// A loaded model, with no limits of memory.
   public init() {}
 
   static let maximumThreadCount = 1024
@@ -57,6 +62,10 @@ public struct EngineOptions: Sendable {
     }
     return limits
   }
+
+  /// The decoder's sizes, which all sessions share.
+  /// - Throws: as `limits`.
+  func decoderOptions() throws(Failure) -> DecoderOptions { DecoderOptions(batch: try limits().batch) }
 }
 
 /// How a session is opened; the header's `dormouse_session_options`, checked.
@@ -74,13 +83,16 @@ public struct SessionOptions: Sendable, Equatable {
   public var contextLength: Int?
   /// nil: what the engine's weights ask for.
   public var cacheType: CacheRowType?
+  /// The form of attention: automatically absorbed for few tokens and expanded for many, or always the same.
   public var attention = AttentionForm.automatic
+  /// What happens when the context is full.
   public var overflow = Overflow.stop
   /// Whether the session neither uses prefixes of others nor leaves its own to them.
   public var isPrivate = false
   /// Whether rows of others are taken over only where the session would have computed the same bits.
   public var isReproducible = false
 
+  /// A session that stops where its context is full, and shares what it can.
   public init() {}
 
   static let defaultContextLength = 4096

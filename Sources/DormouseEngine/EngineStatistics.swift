@@ -4,6 +4,8 @@ import DormouseSupport
 
 /// The document of `dormouse_engine_statistics`; docs/configuration.md lists its members.
 extension Engine {
+  /// What the engine does and has done, as a JSON object.
+  /// - Throws: `Failure(.unsupported)` without weights.
   public func statistics() throws(Failure) -> JSON {
     let runtime = try requireRuntime()
     let scheduler = runtime.scheduler.statistics

@@ -68,9 +68,9 @@ struct GenerationDefaults: Sendable {
     return sampling
   }
 
-  /// The file's members as a caller has to give them. What `GenerationConfig.from_pretrained` of transformers reads, and
-  /// other libraries write, goes beyond that: `top_k` may be a whole number with a point, or -1 for "off"; and `top_p`
-  /// may be 0, which leaves the most probable token alone.
+  /// The file's members as a caller has to give them. What `GenerationConfig.from_pretrained` of transformers reads,
+  /// and other libraries write, goes beyond that: `top_k` may be a whole number with a point, or -1 for "off"; and
+  /// `top_p` may be 0, which leaves the most probable token alone.
   private static func callersForm(of fields: JSONFields) throws(Failure) -> JSONFields {
     var object = fields.object
     if let topK = fields.value("top_k")?.doubleValue, let number = Int64(exactly: topK) {

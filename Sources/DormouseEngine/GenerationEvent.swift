@@ -1,38 +1,61 @@
 /// What a generation reports while it runs; the header's `dormouse_event`.
 public struct GenerationEvent: Sendable {
+  /// What has happened; the numbers of `DORMOUSE_EVENT_...`.
   public enum Kind: Int32, Sendable {
+    /// Some of the prompt is evaluated, or some of its media encoded.
     case prompt = 1
+    /// A token was chosen.
     case token = 2
+    /// The answer has ended.
     case end = 3
   }
 
+  /// Why an answer has ended; the numbers of `DORMOUSE_FINISH_...`.
   public enum FinishReason: Int32, Sendable {
+    /// An end token, one of `stop_token_ids`, or a stop string.
     case stop = 1
+    /// `max_tokens`.
     case length = 2
+    /// The context is full.
     case context = 3
+    /// `time_limit`.
     case time = 4
   }
 
+  /// One of the most probable tokens at a place.
   public struct Alternative: Sendable {
+    /// Its id.
     public var token: Int32
+    /// Natural, of the model's own distribution: before rules and temperature.
     public var logProbability: Float
   }
 
+  /// What has happened.
   public var kind: Kind
+  /// The id of the chosen token; -1 in other events.
   public var token: Int32 = -1
+  /// The chosen token's, as `Alternative` has it; 0 where none was asked for.
   public var logProbability: Float = 0
-  /// Whole UTF-8 characters.
+  /// Whole UTF-8 characters; empty while a character or a stop string is unfinished.
   public var text: [UInt8] = []
+  /// The most probable tokens, best first; as many as were asked for.
   public var alternatives: [Alternative] = []
+  /// Nil before the end.
   public var finishReason: FinishReason?
+  /// So far; final at the end.
   public var counts: Counts
 
   /// Numbers of tokens, and seconds, so far.
   public struct Counts: Sendable {
+    /// Tokens of the prompt, positions of media among them.
     public var promptTokens = 0
+    /// Of these, those that are evaluated by now.
     public var promptDone = 0
+    /// Of these, those that the session held before the call.
     public var promptReused = 0
+    /// Of these, those that other sessions had computed.
     public var promptShared = 0
+    /// Tokens of the answer, an end token included.
     public var generatedTokens = 0
     /// Of the prompt's tokens, those that stand for media.
     public var mediaTokens = MediaCounts()
@@ -40,10 +63,14 @@ public struct GenerationEvent: Sendable {
     public var transcribedTokens = 0
     /// Seconds of the sounds whose transcripts stand in the prompt.
     public var transcribedSeconds = 0.0
+    /// Seconds of evaluating the prompt, from when the session was let in.
     public var promptSeconds = 0.0
+    /// Seconds of the answer, from the end of the prompt.
     public var generationSeconds = 0.0
+    /// Seconds from the call until the session was let in.
     public var waitingSeconds = 0.0
 
+    /// All 0.
     public init() {}
   }
 }
@@ -53,9 +80,13 @@ public typealias EventHandler = (GenerationEvent) -> Int32
 
 /// Positions that media take, by modality.
 public struct MediaCounts: Sendable, Equatable {
+  /// Positions of images,
   public var image = 0
+  /// of videos,
   public var video = 0
+  /// and of audio.
   public var audio = 0
 
+  /// All 0.
   public init() {}
 }

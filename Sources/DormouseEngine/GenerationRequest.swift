@@ -97,20 +97,3 @@ struct GenerationRequest: Sendable, Equatable {
     return biases
   }
 }
-
-extension SamplingParameters {
-  /// Overwrites what `fields` holds.
-  mutating func read(_ fields: JSONFields) throws(Failure) {
-    func number(_ key: String, _ range: ClosedRange<Double>, _ excluded: Double? = nil) throws(Failure) -> Float? {
-      try fields.optionalNumber(key, range, except: excluded).map { Float($0) }
-    }
-    temperature = try number("temperature", 0...100) ?? temperature
-    topK = try fields.optionalInteger("top_k", 0...Int(Int32.max)) ?? topK
-    topP = try number("top_p", 0...1, 0) ?? topP
-    minP = try number("min_p", 0...1) ?? minP
-    repetitionPenalty = try number("repetition_penalty", 0...100, 0) ?? repetitionPenalty
-    presencePenalty = try number("presence_penalty", -100...100) ?? presencePenalty
-    frequencyPenalty = try number("frequency_penalty", -100...100) ?? frequencyPenalty
-    seed = try fields.optionalInteger("seed", .min ... .max).map { UInt64(bitPattern: Int64($0)) } ?? seed
-  }
-}

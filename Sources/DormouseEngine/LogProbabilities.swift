@@ -5,7 +5,7 @@ struct LogProbabilities {
   /// The chosen token's.
   var chosen: Float
   /// The most probable tokens, best first; ties go to the lower id.
-  var alternatives: [(token: Int32, logProbability: Float)]
+  var alternatives: [GenerationEvent.Alternative]
 
   /// - Parameters:
   ///   - logits: [vocabulary], finite, not empty.
@@ -18,7 +18,8 @@ struct LogProbabilities {
     let logSum = Double(maximum) + log(sum)
     chosen = Float(Double(logits[Int(token)]) - logSum)
     alternatives = LogProbabilities.best(alternativeCount, of: logits).map { index in
-      (Int32(truncatingIfNeeded: index), Float(Double(logits[index]) - logSum))
+      GenerationEvent.Alternative(
+        token: Int32(truncatingIfNeeded: index), logProbability: Float(Double(logits[index]) - logSum))
     }
   }
 

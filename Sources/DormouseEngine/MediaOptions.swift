@@ -5,12 +5,14 @@ import DormouseSupport
 public struct MediaOptions: Sendable {
   /// Folders of the files that messages may name.
   public var roots = MediaRoots.none
+  /// What reading and decoding a file may cost.
   public var file = MediaFileOptions()
   /// Bytes of encoded content that stay for later sessions.
   public var cacheByteLimit: UInt64 = 256 << 20
   /// The folder of a Whisper model that writes sounds down for a model that does not hear; nil: none.
   public var speechModel: String?
 
+  /// No files, the standard limits, no speech model.
   public init() {}
 
   /// Bytes of a file that a message holds.

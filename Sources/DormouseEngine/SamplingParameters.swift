@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// How the next token is chosen from the logits. The values are checked where they are read, in `GenerationRequest`.
+/// How the next token is chosen from the logits; ranges are checked when the values are read.
 struct SamplingParameters: Sendable, Equatable {
   /// Below `greedyTemperature` the most probable token is taken; otherwise logits are divided by it.
   var temperature: Float = 0
@@ -21,12 +21,23 @@ struct SamplingParameters: Sendable, Equatable {
   var logitBias: [Int32: Float] = [:]
   var seed: UInt64 = 0
 
-  /// Whether it matters how often the answer holds a token.
-  var countsTokens: Bool { presencePenalty != 0 || frequencyPenalty != 0 }
-
-  /// Whether penalties or biases move the logits before a token is chosen.
-  var changesLogits: Bool { repetitionPenalty != 1 || countsTokens || !logitBias.isEmpty }
-
   /// Dividing by less would overflow, and change nothing.
   static let greedyTemperature: Float = 1e-6
+}
+
+extension SamplingParameters {
+  /// Overwrites what `fields` holds.
+  mutating func read(_ fields: JSONFields) throws(Failure) {
+    func number(_ key: String, _ range: ClosedRange<Double>, _ excluded: Double? = nil) throws(Failure) -> Float? {
+      try fields.optionalNumber(key, range, except: excluded).map { Float($0) }
+    }
+    temperature = try number("temperature", 0...100) ?? temperature
+    topK = try fields.optionalInteger("top_k", 0...Int(Int32.max)) ?? topK
+    topP = try number("top_p", 0...1, 0) ?? topP
+    minP = try number("min_p", 0...1) ?? minP
+    repetitionPenalty = try number("repetition_penalty", 0...100, 0) ?? repetitionPenalty
+    presencePenalty = try number("presence_penalty", -100...100) ?? presencePenalty
+    frequencyPenalty = try number("frequency_penalty", -100...100) ?? frequencyPenalty
+    seed = try fields.optionalInteger("seed", .min ... .max).map { UInt64(bitPattern: Int64($0)) } ?? seed
+  }
 }

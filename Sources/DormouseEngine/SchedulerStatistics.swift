@@ -1,4 +1,4 @@
-import DormouseSupport
+import DormouseModel
 
 /// What an engine's scheduler has done since it was opened.
 struct SchedulerStatistics: Sendable {
@@ -27,11 +27,16 @@ struct SchedulerStatistics: Sendable {
   /// Seconds that calls waited to be let in, together.
   var waitingSeconds = 0.0
 
-  /// - Parameter isEncoding: whether the step did a part of an encoding, too, for one session more.
-  mutating func count(_ batch: ContiguousArray<StepRequest>, isEncoding: Bool, seconds: Double) {
+  /// Counts a step.
+  /// - Parameters:
+  ///   - segments: what was computed of each of the batch.
+  ///   - isEncoding: whether the step did a part of an encoding, too, for one session more.
+  mutating func count(
+    _ batch: ContiguousArray<StepRequest>, _ segments: ContiguousArray<Segment>, isEncoding: Bool, seconds: Double
+  ) {
     var (prompt, generated) = (0, 0)
-    for request in batch {
-      if request.isGenerating { generated += request.granted } else { prompt += request.granted }
+    for (request, segment) in zip(batch, segments) {
+      if request.isGenerating { generated += segment.tokens.count } else { prompt += segment.tokens.count }
     }
     steps += 1
     let sessions = batch.count + (isEncoding ? 1 : 0)

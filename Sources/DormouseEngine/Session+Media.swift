@@ -3,9 +3,10 @@ import DormouseSupport
 
 /// Pictures, clips and sounds of a session.
 extension Session {
-  /// Has the towers encode what evaluating needs: contents whose positions are not in the cache, and whose rows no other
-  /// session has had made. Inside `atWork`.
-  /// - Parameter onPortion: called after each picture, chunk of a film and window of a sound; what it throws ends the work.
+  /// Has the towers encode what evaluating needs: contents whose positions are not in the cache, and whose rows no
+  /// other session has had made. Inside `atWork`.
+  /// - Parameter onPortion: called after each picture, chunk of a film and window of a sound; what it throws ends the
+  ///   work.
   func encodeMedia(onPortion: () throws(Failure) -> Void) throws(Failure) {
     guard let last = timeline.spans.last, last.positions.upperBound > cache.length else { return }
     for span in timeline.spans where span.positions.upperBound > cache.length {

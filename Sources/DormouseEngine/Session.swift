@@ -5,15 +5,24 @@ import DormouseSupport
 
 /// One timeline over an engine: tokens, and in their midst pictures, clips and sounds.
 ///
-/// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`. Calls that
-/// compute wait for their turn among the engine's sessions (see `Scheduler`).
+/// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`, and after a
+/// callback that never returned all are refused with `.internalError`.
+///
+/// Calls that compute wait for their turn among the engine's sessions (see `Scheduler`). Besides what they name, they
+/// throw `.overloaded` when too many wait, `.outOfMemory` when there are no pages, `.cancelled`, `.timedOut` where a
+/// time limit was given, and `.numerical` when the model's logits are not finite. What was completed before a call was
+/// cancelled or timed out stays; after any other failure the session is as it was, but for what has slid out.
 ///
 /// The session's tokens run ahead of its cache by those that nothing has asked the logits of yet: the last token of an
 /// answer is evaluated only when something follows it.
 public final class Session: @unchecked Sendable {
+  /// The engine that it runs on, and keeps.
   public let engine: Engine
+  /// As it was opened.
   public let options: SessionOptions
+  /// Tokens that it holds at most.
   public let contextLength: Int
+  /// Logits of a token; ids of tokens are below it.
   public let vocabularySize: Int
   private let configuration: ModelConfiguration
   let state = CallState(of: "the session")
@@ -37,13 +46,16 @@ public final class Session: @unchecked Sendable {
   private let logitsMemory: AlignedBuffer
   private var prefix: SharedPrefix
 
+  /// An empty session. It takes memory for its tokens and logits now, and pages of the cache as calls need them.
+  /// - Throws: `Failure(.unsupported)` for an engine without weights, `.invalidArgument` for a context that is not the
+  ///   model's, `.outOfMemory` when the engine's limits leave no room for it, even with no other session.
   public init(engine: Engine, options: SessionOptions) throws(Failure) {
     let runtime = try engine.requireRuntime()
     scheduler = runtime.scheduler
     let plan = try engine.plan(for: options)
     try engine.requireRoom(for: plan)
     contextLength = plan.contextLength
-    configuration = try engine.modelFolder().configuration
+    configuration = runtime.model.configuration
     vocabularySize = configuration.vocabularySize
     reservation = try engine.memoryBudget.reserve(
       plan.sessionWorkingBytes, for: "a session of \(contextLength) tokens")
@@ -84,6 +96,7 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Keeps the first `length` tokens.
+  /// - Throws: `Failure(.invalidArgument)` when it has fewer.
   public func truncate(to length: Int) throws(Failure) {
     try state.exclusively { () throws(Failure) in
       guard (0...timeline.count).contains(length) else {
@@ -95,6 +108,7 @@ public final class Session: @unchecked Sendable {
   }
 
   /// A second session with the same tokens, which goes its own way from here on. It shares all pages of the cache.
+  /// - Throws: as opening a session does.
   public func fork() throws(Failure) -> Session {
     try state.exclusively { () throws(Failure) in
       let copy = try Session(engine: engine, options: options)
@@ -106,11 +120,13 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Appends tokens.
+  /// - Throws: `Failure(.invalidArgument)` for one that is not in the vocabulary, `.contextFull`.
   public func prefill(_ newTokens: [Int32]) throws(Failure) {
     try newTokens.withUnsafeBufferPointer { (newTokens) throws(Failure) in try prefill(newTokens) }
   }
 
   /// Appends the caller's tokens where they lie: one at a time, it allocates nothing but at the borders of pages.
+  /// - Throws: `Failure(.invalidArgument)` for one that is not in the vocabulary, `.contextFull`.
   public func prefill(_ newTokens: UnsafeBufferPointer<Int32>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
       try atWork(appending: newTokens) { () throws(Failure) in try evaluate { _ in } }
@@ -118,6 +134,7 @@ public final class Session: @unchecked Sendable {
   }
 
   /// Appends tokens and writes the logits after each to `logits` [tokens, vocabulary], row-major.
+  /// - Throws: `Failure(.invalidArgument)` for one that is not in the vocabulary or a buffer too small, `.contextFull`.
   public func prefill(_ newTokens: [Int32], allLogits logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     try state.exclusively { () throws(Failure) in
       if cache.length < timeline.count { try atWork { () throws(Failure) in try evaluate { _ in } } }
@@ -129,7 +146,8 @@ public final class Session: @unchecked Sendable {
     }
   }
 
-  /// Copies the logits after the last token to `logits` [vocabulary].
+  /// Copies the logits after the last token to `logits` [vocabulary]; they are computed where they are not at hand.
+  /// - Throws: `Failure(.bufferTooSmall)`, `.invalidArgument` for a session without tokens.
   public func copyLogits(to logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     guard logits.count >= vocabularySize else {
       throw Failure(.bufferTooSmall, "room for \(logits.count) logits, not for \(vocabularySize)")

@@ -10,8 +10,8 @@ struct SharedPrefix {
 
   init(_ tree: PrefixTree?) { self.tree = tree }
 
-  /// Gives `cache` what other sessions have computed of `timeline`; the last position is to be computed in any case, for
-  /// its logits.
+  /// Gives `cache` what other sessions have computed of `timeline`; the last position is to be computed in any case,
+  /// for its logits.
   /// - Parameter form: how the rows must have been computed; nil for any way.
   /// - Returns: positions that need not be computed.
   mutating func reuse(for cache: LatentCache, _ timeline: Timeline, form: RowForm?) throws(Failure) -> Int {

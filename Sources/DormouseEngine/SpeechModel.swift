@@ -18,8 +18,8 @@ final class SpeechModel: Sendable {
   private let known = Locked(RecentlyUsed<Transcript>(byteLimit: 4 << 20))
 
   /// Loads a `whisper` folder that was checked.
-  /// - Throws: a `Failure` that names the folder, and the file, field or tensor at fault; `.outOfMemory` when the weights
-  ///   and one transcription do not fit into the budget.
+  /// - Throws: a `Failure` that names the folder, and the file, field or tensor at fault; `.outOfMemory` when the
+  ///   weights and one transcription do not fit into the budget.
   init(
     _ checked: WhisperFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
     budget: MemoryBudget, progress: Progress?

@@ -1,10 +1,34 @@
-import DormouseCache
 import DormouseMedia
 import DormouseModel
 import DormouseSupport
 
-/// A session's place in the scheduler: what it wants of the next step, and what became of it. Everything but
-/// `sessionState` is guarded by the scheduler's monitor, or belongs to whoever's turn it is.
+/// What a session asks of a step.
+enum StepWork {
+  /// The next of these tokens, as many as the step takes.
+  case tokens(Segment)
+  /// The next part of this.
+  case encoding(Encoding)
+}
+
+/// A picture, clip or sound that is being encoded: its session prepares a portion, which steps then encode part by
+/// part.
+final class Encoding {
+  private var run: any EncodingRun
+  private(set) var isPortionDone = false
+
+  init(_ run: any EncodingRun) { self.run = run }
+
+  /// - Returns: false when all portions are done.
+  func prepareNext() throws(Failure) -> Bool {
+    isPortionDone = false
+    return try run.prepareNext()
+  }
+
+  func advance() throws(Failure) { isPortionDone = try run.advance() }
+}
+
+/// A session's place in the scheduler: what it wants of the next step, and what became of it. The scheduler's monitor
+/// guards everything but `sessionState`; while a step runs, `work` and `outcome` are its thread's.
 final class StepRequest: @unchecked Sendable {
   enum Phase {
     /// Nothing is asked for.
@@ -35,15 +59,10 @@ final class StepRequest: @unchecked Sendable {
   /// Whether the session is past its prompt.
   var isGenerating = false
 
-  /// What to compute; nil between two steps, so that the session is its tokens' and cache's only holder.
-  var segment: Segment?
-  /// Or what to go on encoding, a part a step.
-  var encoding: (any EncodingRun)?
-  /// Whether the step completed the encoding.
-  var isEncoded = false
-  /// How many of the segment's tokens the step took.
-  var granted = 0
-  var outcome = SegmentOutcome.done
+  /// Nil between two steps, so that the session is its tokens' and cache's only holder.
+  var work: StepWork?
+  /// Of the last step: the number of tokens that it computed.
+  var outcome = Result<Int, Failure>.success(0)
 
   init(sessionState: CallState, monitor: Monitor) {
     self.sessionState = sessionState

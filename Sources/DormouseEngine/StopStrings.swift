@@ -2,8 +2,8 @@
 ///
 /// Text that might yet turn out to be the beginning of a stop string is withheld; everything else passes at once.
 ///
-/// Control tokens are not part of the text that passes. A stop string that names one is looked for where they stand in the
-/// text too; any other one is looked for in the text as it is shown.
+/// Control tokens are not part of the text that passes. A stop string that names one is looked for where they stand in
+/// the text too; any other one is looked for in the text as it is shown.
 struct StopStrings {
   private struct Stop {
     let bytes: [UInt8]
@@ -89,7 +89,8 @@ struct StopStrings {
 
   private enum Comparison { case whole, beginning, different }
 
-  /// Compares the text from `start` on with a stop string: all of it, its beginning up to the end of the text, or neither.
+  /// Compares the text from `start` on with a stop string: all of it, its beginning up to the end of the text, or
+  /// neither.
   private func compare(_ stop: Stop, from start: Int) -> Comparison {
     var matched = 0
     for index in start..<withheld.count {

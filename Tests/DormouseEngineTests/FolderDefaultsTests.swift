@@ -25,7 +25,7 @@ import Testing
   @Test func topPOfZeroLeavesTheMostProbableToken() throws {
     let sampling = try defaults(#"{"do_sample": true, "top_p": 0.0, "temperature": 2.0}"#).sampling
     #expect(sampling.topP == 0 && sampling.temperature == 2)
-    var sampler = Sampler(sampling, prompt: [])
+    var sampler = Sampler(sampling)
     let logits: [Float] = [0.25, 0.5, 0.75, 0.5]
     for _ in 0..<50 { #expect(logits.withUnsafeBufferPointer { sampler.sample($0) } == 2) }
     #expect(try defaults(#"{"top_p": 0}"#).sampling.topP == 0)

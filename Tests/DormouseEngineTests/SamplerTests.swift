@@ -3,25 +3,45 @@ import Testing
 
 @testable import DormouseEngine
 
+/// Rules and sampler, as an answer has them.
+private struct Chooser {
+  private var rules: LogitsRules
+  private var sampler: Sampler
+
+  /// - Parameter count: tokens of the vocabulary.
+  init(_ parameters: SamplingParameters, prompt: [Int32] = [], _ count: Int) throws {
+    rules = try LogitsRules(parameters.rules(after: prompt), vocabularySize: count)
+    sampler = Sampler(parameters)
+  }
+
+  mutating func sample(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
+    let token = sampler.sample(rules.apply(to: logits))
+    rules.record(token)
+    return token
+  }
+}
+
 @Suite struct SamplerTests {
   /// Counts of each token over many draws.
   private func draw(_ parameters: SamplingParameters, _ logits: [Float], times: Int) -> [Int32: Int] {
-    var sampler = Sampler(parameters, prompt: [])
+    var sampler = Sampler(parameters)
     var counts: [Int32: Int] = [:]
     for _ in 0..<times { counts[logits.withUnsafeBufferPointer { sampler.sample($0) }, default: 0] += 1 }
     return counts
   }
 
-  private func sampleOnce(_ parameters: SamplingParameters, _ logits: [Float], prompt: [Int32] = []) -> Int32 {
-    var sampler = Sampler(parameters, prompt: prompt)
-    return logits.withUnsafeBufferPointer { sampler.sample($0) }
+  private func sampleOnce(
+    _ parameters: SamplingParameters, _ logits: [Float], prompt: [Int32] = []
+  ) throws -> Int32 {
+    var chooser = try Chooser(parameters, prompt: prompt, logits.count)
+    return logits.withUnsafeBufferPointer { chooser.sample($0) }
   }
 
-  @Test func greedyTakesTheBestAndTheLowerIdOfTwo() {
-    #expect(sampleOnce(SamplingParameters(), [1, 3, 2]) == 1)
-    #expect(sampleOnce(SamplingParameters(), [1, 3, 3]) == 1)
-    #expect(sampleOnce(SamplingParameters(), [-5]) == 0)
-    #expect(sampleOnce(SamplingParameters(temperature: 1e-30), [1, 3, 2]) == 1)
+  @Test func greedyTakesTheBestAndTheLowerIdOfTwo() throws {
+    #expect(try sampleOnce(SamplingParameters(), [1, 3, 2]) == 1)
+    #expect(try sampleOnce(SamplingParameters(), [1, 3, 3]) == 1)
+    #expect(try sampleOnce(SamplingParameters(), [-5]) == 0)
+    #expect(try sampleOnce(SamplingParameters(temperature: 1e-30), [1, 3, 2]) == 1)
   }
 
   /// Frequencies of 20,000 draws are within five standard deviations of the softmax.
@@ -40,7 +60,7 @@ import Testing
   @Test func sameSeedSameTokens() {
     let logits = (0..<50).map { Float($0 % 7) * 0.3 }
     func sequence(_ seed: UInt64) -> [Int32] {
-      var sampler = Sampler(SamplingParameters(temperature: 1, seed: seed), prompt: [])
+      var sampler = Sampler(SamplingParameters(temperature: 1, seed: seed))
       return (0..<40).map { _ in logits.withUnsafeBufferPointer { sampler.sample($0) } }
     }
     #expect(sequence(3) == sequence(3))
@@ -66,26 +86,67 @@ import Testing
     #expect(Set(draw(SamplingParameters(temperature: 1, minP: 1), logits, times: 300).keys) == [0])
   }
 
-  @Test func repetitionPenaltyCoversThePromptAndBothSigns() {
+  @Test func repetitionPenaltyCoversThePromptAndBothSigns() throws {
     let parameters = SamplingParameters(repetitionPenalty: 2)
-    #expect(sampleOnce(parameters, [3, 2], prompt: [0]) == 1)
-    #expect(sampleOnce(parameters, [-3, -4], prompt: [0]) == 1)
-    #expect(sampleOnce(parameters, [3, 2], prompt: []) == 0)
-    #expect(sampleOnce(parameters, [3, 2], prompt: [99, -1]) == 0)
+    #expect(try sampleOnce(parameters, [3, 2], prompt: [0]) == 1)
+    #expect(try sampleOnce(parameters, [-3, -4], prompt: [0]) == 1)
+    #expect(try sampleOnce(parameters, [3, 2], prompt: []) == 0)
+    #expect(try sampleOnce(parameters, [3, 2], prompt: [99, -1]) == 0)
   }
 
-  @Test func presenceAndFrequencyPenaltiesCountTheAnswer() {
-    var once = Sampler(SamplingParameters(presencePenalty: 1.5), prompt: [1])
+  @Test func presenceAndFrequencyPenaltiesCountTheAnswer() throws {
+    var once = try Chooser(SamplingParameters(presencePenalty: 1.5), prompt: [1], 2)
     let picks = (0..<4).map { _ in [Float(3), 2].withUnsafeBufferPointer { once.sample($0) } }
     #expect(picks == [0, 1, 0, 0])
-    var growing = Sampler(SamplingParameters(frequencyPenalty: 0.4), prompt: [])
+    var growing = try Chooser(SamplingParameters(frequencyPenalty: 0.4), 2)
     let more = (0..<6).map { _ in [Float(3), 2].withUnsafeBufferPointer { growing.sample($0) } }
     #expect(more == [0, 0, 0, 1, 0, 1])
   }
 
-  @Test func logitBiasMovesTheChoice() {
-    #expect(sampleOnce(SamplingParameters(logitBias: [2: 10]), [1, 3, 2]) == 2)
-    #expect(sampleOnce(SamplingParameters(logitBias: [1: -100]), [1, 3, 2]) == 2)
+  @Test func logitBiasMovesTheChoice() throws {
+    #expect(try sampleOnce(SamplingParameters(logitBias: [2: 10]), [1, 3, 2]) == 2)
+    #expect(try sampleOnce(SamplingParameters(logitBias: [1: -100]), [1, 3, 2]) == 2)
+  }
+
+  /// Each rule works on what those before it have left, and to the bit as it is written here.
+  @Test func rulesWorkInTheirOrder() throws {
+    let parameters = SamplingParameters(
+      repetitionPenalty: 1.3, presencePenalty: 0.7, frequencyPenalty: 0.11, logitBias: [2: 1.7, 3: -0.9, 5: 0.3])
+    let logits: [Float] = [3.1, -2.7, 0.9, -1.3, 2.2, 0.1]
+    var rules = try LogitsRules(parameters.rules(after: [1, 4, 99, -7]), vocabularySize: logits.count)
+    let answer: [Int32] = [2, 3, 2, 4]
+    for token in answer { rules.record(token) }
+    let found = logits.withUnsafeBufferPointer { Array(rules.apply(to: $0)) }
+    let expected = logits.enumerated().map { index, logit in
+      let token = Int32(index)
+      var logit = logit
+      if ([1, 4] + answer).contains(token) { logit = logit > 0 ? logit / 1.3 : logit * 1.3 }
+      let count = answer.count { $0 == token }
+      if count > 0 { logit = logit - 0.7 - 0.11 * Float(count) }
+      return logit + (parameters.logitBias[token] ?? 0)
+    }
+    #expect(found == expected)
+    #expect(SamplingParameters(temperature: 1).rules(after: [1, 2]).isEmpty)
+  }
+
+  /// Rules out all but one token, whatever the logits.
+  private struct OnlyToken: LogitsRule {
+    let token: Int
+
+    func apply(to logits: UnsafeMutableBufferPointer<Float>) {
+      for index in logits.indices where index != token { logits[index] = -.infinity }
+    }
+
+    func record(_ token: Int32) {}
+  }
+
+  @Test(arguments: [Float(0), 1, 100]) func whatIsRuledOutIsNeverChosen(temperature: Float) throws {
+    let rules = try LogitsRules([OnlyToken(token: 3)], vocabularySize: 5)
+    var sampler = Sampler(SamplingParameters(temperature: temperature))
+    let logits: [Float] = [9, 80, -3, -40, 7]
+    for _ in 0..<200 {
+      #expect(logits.withUnsafeBufferPointer { sampler.sample(rules.apply(to: $0)) } == 3)
+    }
   }
 
   @Test func logProbabilitiesAreOfTheModelsDistribution() {

@@ -226,25 +226,25 @@ import Testing
 
   /// Not even a larger priority passes a session that takes its memory, or one place too many would be given away.
   @Test func nobodyPassesWhoPrepares() throws {
-    let loop = SchedulerLoop(Scheduler.Limits(batch: 1))
-    func request() -> StepRequest { StepRequest(sessionState: CallState(of: "the session"), monitor: loop.monitor) }
+    let scheduler = Scheduler(Scheduler.Limits(batch: 1))
+    func request() -> StepRequest { scheduler.makeRequest(CallState(of: "the session")) }
     let (threads, preparing, gate) = (Threads(), Gate(), Gate())
     let (first, second) = (request(), request())
     let order = Locked<[Int]>([])
     try threads.start {
-      try loop.enter(first, WorkTerms()) { () throws(Failure) in
+      try scheduler.enter(first, WorkTerms()) { () throws(Failure) in
         preparing.open()
         gate.wait()
       }
       order.withLock { $0.append(1) }
-      loop.leave(first)
+      scheduler.leave(first)
     }
     preparing.wait()
     try threads.start {
-      try loop.enter(second, WorkTerms(priority: 9)) { () throws(Failure) in order.withLock { $0.append(2) } }
-      loop.leave(second)
+      try scheduler.enter(second, WorkTerms(priority: 9)) { () throws(Failure) in order.withLock { $0.append(2) } }
+      scheduler.leave(second)
     }
-    try waitFor { loop.monitor.withLock { loop.currentStatistics.waiting } == 2 }
+    try waitFor { scheduler.statistics.waiting == 2 }
     usleep(20_000)
     #expect(order.withLock { $0 } == [])
     gate.open()

@@ -4,6 +4,7 @@ import array
 import io
 import threading
 import wave
+from pathlib import Path
 
 import dormouse
 import numpy as np
@@ -166,6 +167,21 @@ def test_chats_with_speech(tiny_path, transcriber, sound):
             assert session.chat([{"role": "user", "content": ["say: ", dormouse.Audio(path)]}], **GREEDY).tokens == (
                 expected.tokens
             )
+
+
+def test_a_failed_opening_leaves_no_thread(tiny_path):
+    """The text model is there, and the speech model finds no memory."""
+
+    def schedulers():
+        return [path.read_text() for path in Path("/proc/self/task").glob("*/comm")].count("dormouse-0\n")
+
+    before = schedulers()
+    with dormouse.Engine(tiny_path) as engine:
+        used = engine.statistics()["memory"]["used"]
+        assert schedulers() == before + 1
+    with pytest.raises(dormouse.OutOfMemoryError, match="speech_model"):
+        dormouse.Engine(tiny_path, media={"speech_model": WHISPER}, memory_limit=used + 1000)
+    assert schedulers() == before
 
 
 def test_chats_without_speech(tiny):

@@ -56,6 +56,7 @@ let package = Package(
   products: [
     .library(name: "Dormouse", type: .dynamic, targets: ["DormouseLibrary"]),
     .library(name: "dormouse_media", type: .dynamic, targets: ["DormouseMediaLibrary"]),
+    .library(name: "DormouseClient", targets: ["DormouseClient"]),
     .executable(name: "dormouse", targets: ["dormouse"]),
     .executable(name: "dormouse-kernels-bench", targets: ["dormouse-kernels-bench"]),
   ],
@@ -120,10 +121,12 @@ let package = Package(
     .target(
       name: "DormouseMediaLibrary", dependencies: ["DormouseMediaFiles"], exclude: ["dormouse_media.map"],
       linkerSettings: [sharedLibrary("libdormouse_media.so.0", map: "DormouseMediaLibrary/dormouse_media.map")]),
+    // Imports the header alone: whoever links it brings the library, the command line as objects, others by pkg-config.
+    .target(name: "DormouseClient", dependencies: ["CDormouse"]),
     .executableTarget(
       name: "dormouse",
       dependencies: [
-        "CDormouse", "DormouseABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "DormouseABI", "DormouseClient", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: [commandLine]),
     .executableTarget(
@@ -154,6 +157,7 @@ let package = Package(
       name: "DormouseEngineTests",
       dependencies: ["DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
     .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "DormouseBoundary", "CDormouse"]),
+    .testTarget(name: "DormouseClientTests", dependencies: ["DormouseABI", "DormouseClient"]),
   ],
   swiftLanguageModes: [.v6]
 )

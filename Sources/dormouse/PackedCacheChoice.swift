@@ -1,5 +1,4 @@
 import ArgumentParser
-import CDormouse
 import Glibc
 
 /// Where packed weights are kept for the next start.

@@ -107,7 +107,10 @@ let package = Package(
     .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
     .target(
       name: "DormouseABI",
-      dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine", "DormouseLayers", "DormouseMedia"]),
+      dependencies: [
+        "CDormouse", "DormouseSupport", "DormouseKernels", "DormouseCache", "DormouseLayers", "DormouseMedia",
+        "DormouseEngine", "DormouseBoundary",
+      ]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
     .target(
@@ -116,7 +119,9 @@ let package = Package(
     // FFmpeg stands in a library of its own, which the core loads when it meets the first media file.
     .target(
       name: "DormouseMediaFiles",
-      dependencies: ["CDormouseMedia", "CFFmpeg", "CJPEG", "CPictureLibraries", "DormouseBoundary", "DormouseSupport"],
+      dependencies: [
+        "CDormouse", "CDormouseMedia", "CFFmpeg", "CJPEG", "CPictureLibraries", "DormouseBoundary", "DormouseSupport",
+      ],
       swiftSettings: [optimized]),
     .target(
       name: "DormouseMediaLibrary", dependencies: ["DormouseMediaFiles"], exclude: ["dormouse_media.map"],
@@ -134,12 +139,12 @@ let package = Package(
       path: "Benchmarks/Kernels",
       swiftSettings: [.unsafeFlags(["-O"])]),
     .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
-    .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels"]),
-    .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseWeights"]),
+    .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels", "DormouseSupport"]),
+    .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseSupport", "DormouseWeights"]),
     .testTarget(
       name: "DormouseCacheTests",
       dependencies: ["DormouseCache", "DormouseKernels", "DormouseSupport", "DormouseWeights"]),
-    .testTarget(name: "DormouseTextTests", dependencies: ["DormouseText"]),
+    .testTarget(name: "DormouseTextTests", dependencies: ["DormouseSupport", "DormouseText"]),
     .testTarget(
       name: "DormouseModelTests",
       dependencies: [
@@ -147,16 +152,17 @@ let package = Package(
       ]),
     .testTarget(
       name: "DormouseMediaTests",
-      dependencies: [
-        "CDormouse", "CDormouseMedia", "DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport",
-        "DormouseWeights",
-      ]),
+      dependencies: ["DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
     .testTarget(
       name: "DormouseMediaFilesTests", dependencies: ["CFFmpeg", "DormouseMediaFiles", "DormouseSupport"]),
     .testTarget(
       name: "DormouseEngineTests",
-      dependencies: ["DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
-    .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "DormouseBoundary", "CDormouse"]),
+      dependencies: [
+        "DormouseCache", "DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseModel", "DormouseSupport",
+        "DormouseText", "DormouseWeights",
+      ]),
+    .testTarget(
+      name: "DormouseABITests", dependencies: ["CDormouse", "DormouseABI", "DormouseBoundary", "DormouseSupport"]),
     .testTarget(name: "DormouseClientTests", dependencies: ["DormouseABI", "DormouseClient"]),
   ],
   swiftLanguageModes: [.v6]

@@ -23,7 +23,8 @@ def targets(root=REPOSITORY):
     """name -> Target."""
     dump = subprocess.run(
         ["swift", "package", "dump-package"], cwd=root, capture_output=True, text=True, check=True).stdout
-    return read(json.loads(dump), root, {"x86_64": "x86_64", "aarch64": "arm64"}[platform.machine()])
+    machine = platform.machine()
+    return read(json.loads(dump), root, "arm64" if machine == "aarch64" else machine)
 
 
 def read(manifest, root, architecture):
@@ -40,7 +41,7 @@ def read(manifest, root, architecture):
     included = {target.name: _included(target, found.values(), root) for target in found.values()}
     for target in found.values():
         for path in sorted((root / target.folder).rglob("*.swift")):
-            for module in imports(path.read_text(), architecture):
+            for module in imports(path.read_text(encoding="utf-8"), architecture):
                 for name in {module} | included.get(module, set()):
                     target.imports.setdefault(name, str(path.relative_to(root)))
     return found
@@ -56,7 +57,7 @@ def _included(target, targets, root):
     """The other targets whose headers those of a C target include."""
     found = set()
     for path in sorted((root / target.folder).rglob("*.h")):
-        for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(), re.MULTILINE):
+        for name in re.findall(r'^\s*#\s*include\s+"([^"]+)"', path.read_text(encoding="utf-8"), re.MULTILINE):
             header = (path.parent / name).resolve()
             found |= {other.name for other in targets if header.is_relative_to((root / other.folder).resolve())}
     return found - {target.name}

@@ -53,7 +53,7 @@ struct MediaChoices: ParsableArguments {
     var files: [File] = []
     for kind in MediaChoices.order {
       guard let path = rest[kind]?.popFirst() else { continue }
-      files.append(File(kind: kind, path: try MediaChoices.absolute(path)))
+      files.append(File(kind: kind, path: try FilePath.absolute(path)))
     }
     return files
   }
@@ -65,14 +65,6 @@ struct MediaChoices: ParsableArguments {
     }
   }
 
-  static func absolute(_ path: String) throws(CommandFailure) -> String {
-    guard let resolved = realpath(path, nil) else {
-      throw CommandFailure(message: "\(path): cannot open: \(Console.describe(errno))")
-    }
-    defer { free(resolved) }
-    return String(cString: resolved)
-  }
-
   /// The folders of the files that the user has named, and who hears.
   /// - Parameters:
   ///   - paths: from the root.
@@ -81,11 +73,11 @@ struct MediaChoices: ParsableArguments {
   func options(
     paths: [String], messages: String?, allowsEveryFolder: Bool
   ) throws(CommandFailure) -> OpenEngine.MediaOptions {
-    var roots = Set(paths.filter { $0.hasPrefix("/") }.map { MediaChoices.folder(of: $0) })
-    for root in mediaRoot { roots.insert(try MediaChoices.absolute(root)) }
+    var roots = Set(paths.filter { $0.hasPrefix("/") }.map { FilePath.folder(of: $0) })
+    for root in mediaRoot { roots.insert(try FilePath.absolute(root)) }
     var options = OpenEngine.MediaOptions()
     if let messages, messages != "-" {
-      let folder = MediaChoices.folder(of: try MediaChoices.absolute(messages))
+      let folder = FilePath.folder(of: try FilePath.absolute(messages))
       roots.insert(folder)
       options.base = folder
     }
@@ -94,10 +86,5 @@ struct MediaChoices: ParsableArguments {
     options.roots = roots.filter { access($0, F_OK) == 0 }.sorted()
     options.speechModel = speechModel
     return options
-  }
-
-  private static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
-    return String(path[..<slash])
   }
 }

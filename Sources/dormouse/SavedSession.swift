@@ -67,9 +67,7 @@ struct SavedSession {
 
   /// It would be a pity to learn of it after the answer.
   private static func requireWritableFolder(of path: String) throws(CommandFailure) {
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    guard access(folder, W_OK) == 0 else {
+    guard access(FilePath.folder(of: path), W_OK) == 0 else {
       throw CommandFailure(message: "\(path): cannot write into its folder: \(Console.describe(errno))")
     }
   }

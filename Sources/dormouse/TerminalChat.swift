@@ -105,7 +105,7 @@ struct TerminalChat {
       throw CommandFailure(message: "\(facts.name) does not take \(name): it takes \(kinds)")
     }
     guard !argument.isEmpty else { throw CommandFailure(message: "/\(name) needs a file: /\(name) FILE") }
-    conversation.attach(MediaChoices.File(kind: kind, path: try MediaChoices.absolute(TypedEntry.path(argument))))
+    conversation.attach(MediaChoices.File(kind: kind, path: try FilePath.absolute(TypedEntry.path(argument))))
   }
 
   private func save(_ argument: String) throws(CommandFailure) {

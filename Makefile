@@ -9,7 +9,7 @@ GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test real-models install uninstall manual bench turns sanitize accuracy service greedy format lint fuzz
+.PHONY: help demo build test real-models install uninstall manual architecture bench turns sanitize accuracy service greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -37,6 +37,9 @@ uninstall: ## remove what `make install` has put into PREFIX, under DESTDIR
 manual: ## write the manual page, docs/dormouse.1, from the command's own description of itself
 	@test -x .build/release/dormouse || $(MAKE) --no-print-directory build
 	@python3 Tests/steps/manual.py .build/release/dormouse docs/dormouse.1
+
+architecture: ## draw docs/architecture.svg, after a change of the modules or of Tests/ArchitectureTests/floors.py
+	@python3 Tests/ArchitectureTests/picture.py docs/architecture.svg
 
 real-models: ## compare with others on published weights and tokenizers, as far as they can be had
 	@Tests/steps/requirements.sh test

@@ -56,6 +56,7 @@ let package = Package(
   products: [
     .library(name: "Dormouse", type: .dynamic, targets: ["DormouseLibrary"]),
     .library(name: "dormouse_media", type: .dynamic, targets: ["DormouseMediaLibrary"]),
+    .library(name: "DormouseClient", targets: ["DormouseClient"]),
     .executable(name: "dormouse", targets: ["dormouse"]),
     .executable(name: "dormouse-kernels-bench", targets: ["dormouse-kernels-bench"]),
   ],
@@ -106,7 +107,10 @@ let package = Package(
     .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
     .target(
       name: "DormouseABI",
-      dependencies: ["CDormouse", "DormouseBoundary", "DormouseEngine", "DormouseLayers", "DormouseMedia"]),
+      dependencies: [
+        "CDormouse", "DormouseSupport", "DormouseKernels", "DormouseCache", "DormouseLayers", "DormouseMedia",
+        "DormouseEngine", "DormouseBoundary",
+      ]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
     .target(
@@ -115,15 +119,19 @@ let package = Package(
     // FFmpeg stands in a library of its own, which the core loads when it meets the first media file.
     .target(
       name: "DormouseMediaFiles",
-      dependencies: ["CDormouseMedia", "CFFmpeg", "CJPEG", "CPictureLibraries", "DormouseBoundary", "DormouseSupport"],
+      dependencies: [
+        "CDormouse", "CDormouseMedia", "CFFmpeg", "CJPEG", "CPictureLibraries", "DormouseBoundary", "DormouseSupport",
+      ],
       swiftSettings: [optimized]),
     .target(
       name: "DormouseMediaLibrary", dependencies: ["DormouseMediaFiles"], exclude: ["dormouse_media.map"],
       linkerSettings: [sharedLibrary("libdormouse_media.so.0", map: "DormouseMediaLibrary/dormouse_media.map")]),
+    // Imports the header alone: whoever links it brings the library, the command line as objects, others by pkg-config.
+    .target(name: "DormouseClient", dependencies: ["CDormouse"]),
     .executableTarget(
       name: "dormouse",
       dependencies: [
-        "CDormouse", "DormouseABI", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "DormouseABI", "DormouseClient", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ],
       linkerSettings: [commandLine]),
     .executableTarget(
@@ -131,12 +139,12 @@ let package = Package(
       path: "Benchmarks/Kernels",
       swiftSettings: [.unsafeFlags(["-O"])]),
     .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
-    .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels"]),
-    .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseWeights"]),
+    .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels", "DormouseSupport"]),
+    .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseSupport", "DormouseWeights"]),
     .testTarget(
       name: "DormouseCacheTests",
       dependencies: ["DormouseCache", "DormouseKernels", "DormouseSupport", "DormouseWeights"]),
-    .testTarget(name: "DormouseTextTests", dependencies: ["DormouseText"]),
+    .testTarget(name: "DormouseTextTests", dependencies: ["DormouseSupport", "DormouseText"]),
     .testTarget(
       name: "DormouseModelTests",
       dependencies: [
@@ -144,18 +152,18 @@ let package = Package(
       ]),
     .testTarget(
       name: "DormouseMediaTests",
-      dependencies: [
-        "CDormouse", "CDormouseMedia", "DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport",
-        "DormouseWeights",
-      ]),
+      dependencies: ["DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
     .testTarget(
       name: "DormouseMediaFilesTests", dependencies: ["CFFmpeg", "DormouseMediaFiles", "DormouseSupport"]),
     .testTarget(
       name: "DormouseEngineTests",
       dependencies: [
-        "DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseText", "DormouseWeights",
+        "DormouseCache", "DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseModel", "DormouseSupport",
+        "DormouseText", "DormouseWeights",
       ]),
-    .testTarget(name: "DormouseABITests", dependencies: ["DormouseABI", "DormouseBoundary", "CDormouse"]),
+    .testTarget(
+      name: "DormouseABITests", dependencies: ["CDormouse", "DormouseABI", "DormouseBoundary", "DormouseSupport"]),
+    .testTarget(name: "DormouseClientTests", dependencies: ["DormouseABI", "DormouseClient"]),
   ],
   swiftLanguageModes: [.v6]
 )

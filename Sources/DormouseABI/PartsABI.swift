@@ -1,10 +1,8 @@
 import CDormouse
 import DormouseBoundary
 import DormouseCache
-import DormouseEngine
 import DormouseKernels
 import DormouseLayers
-import DormouseModel
 import DormouseSupport
 
 // MARK: - Router

@@ -79,3 +79,16 @@ public func dormouse_engine_tokenize_messages_with_attachments(
 private func checkFlags(_ flags: UInt32, _ known: UInt32) throws(Failure) {
   guard flags & ~known == 0 else { throw Failure(.invalidArgument, "flags is \(flags), which has unknown bits") }
 }
+
+@_cdecl("dormouse_json_quote") @implementation
+public func dormouse_json_quote(
+  _ buffer: UnsafeMutablePointer<CChar>!, _ capacity: Int, _ length: UnsafeMutablePointer<Int>!,
+  _ text: UnsafePointer<CChar>!, _ text_length: Int, _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let text = UnsafeRawBufferPointer(try readArray(text, text_length, "text"))
+    // A standard decoding replaces each maximal invalid part, as the tokenizer does.
+    let quoted = JSON.string(String(decoding: text, as: UTF8.self)).text()
+    try deliver(text: Array(quoted.utf8), buffer, capacity, length)
+  }
+}

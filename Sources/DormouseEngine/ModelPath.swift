@@ -8,8 +8,7 @@ enum ModelPath {
     guard File.exists(path) else { throw missing(path) }
     guard File.isFolder(path) else {
       try refuseOtherFormats(path)
-      guard let slash = path.lastIndex(of: "/") else { return "." }
-      return slash == path.startIndex ? "/" : String(path[..<slash])
+      return File.folder(of: path)
     }
     if !File.exists(path + "/config.json") { try explainFolder(path) }
     return path

@@ -48,6 +48,12 @@ public final class File: Sendable {
     return !path.utf8.contains(0) && stat(path, &information) == 0 && information.st_mode & S_IFMT == S_IFDIR
   }
 
+  /// The folder that holds what `path` names: "." for a name alone.
+  public static func folder(of path: String) -> String {
+    guard let slash = path.utf8.lastIndex(of: UInt8(ascii: "/")) else { return "." }
+    return slash == path.startIndex ? "/" : String(path[..<slash])
+  }
+
   /// Makes the folder `path` in one that exists; nothing happens where it is there.
   /// - Throws: `Failure(.notFound)` or `.inputOutput` when it can't be made.
   public static func makeFolder(_ path: String) throws(Failure) {

@@ -1,4 +1,6 @@
 internal import CHost
+import Glibc
+import Synchronization
 
 /// The border between the host and the library on one thread, and the floating-point environment on either side.
 ///
@@ -21,3 +23,59 @@ public enum HostCall {
     return body()
   }
 }
+
+/// A callback of the host's in the midst of a call that only one thread may make at a time.
+///
+/// Callbacks return; nothing else is allowed. One that throws an exception (of C++, say), ends its thread or jumps out
+/// with `longjmp` takes the library's own frames with it: what they held is lost, and whom they worked for must not be
+/// used again. This object notices it: at once where frames are unwound, and else at the next question of the same
+/// thread.
+public final class HostCallback: @unchecked Sendable {
+  /// The thread that is inside the callback; 0 for none. Only that thread reads and writes `frame`.
+  private let thread = Atomic<UInt>(0)
+  private let frame: UnsafeMutablePointer<host_frame>
+  private let wasLeft = Atomic<Bool>(false)
+  private let whenLeft = Locked<(@Sendable () -> Void)?>(nil)
+
+  public init() {
+    frame = .allocate(capacity: 1)
+    frame.initialize(to: host_frame())
+  }
+
+  deinit { frame.deallocate() }
+
+  /// Has `body` called once, where a callback is left; on the thread that notices it.
+  public func whenLeft(_ body: @escaping @Sendable () -> Void) { whenLeft.withLock { $0 = body } }
+
+  /// Runs the host's function. Allocates nothing. Thread: one at a time.
+  public func run(_ body: () -> Int32) -> Int32 {
+    var result: Int32 = 0
+    thread.store(UInt(pthread_self()), ordering: .relaxed)
+    callOut({ result = body() }, frame, HostCallback.noteLeft, Unmanaged.passUnretained(self).toOpaque())
+    thread.store(0, ordering: .relaxed)
+    return result
+  }
+
+  /// Whether a callback was left and will never return. Thread: any.
+  public var isLeft: Bool {
+    if wasLeft.load(ordering: .acquiring) { return true }
+    guard thread.load(ordering: .relaxed) == UInt(pthread_self()), host_frame_is_gone(frame) != 0 else { return false }
+    noteLeft()
+    return true
+  }
+
+  private func noteLeft() {
+    guard !wasLeft.exchange(true, ordering: .acquiringAndReleasing) else { return }
+    whenLeft.withLock { $0 }?()
+  }
+
+  private static let noteLeft: @convention(c) (UnsafeMutableRawPointer?) -> Void = {
+    if let callback = $0 { Unmanaged<HostCallback>.fromOpaque(callback).takeUnretainedValue().noteLeft() }
+  }
+}
+
+/// Calls `body` from a frame that is noted, and `left(argument)` where it is unwound: see host.h.
+@_silgen_name("host_call_out")
+private func callOut(
+  _ body: () -> Void, _ frame: UnsafeMutablePointer<host_frame>,
+  _ left: @convention(c) (UnsafeMutableRawPointer?) -> Void, _ argument: UnsafeMutableRawPointer)

@@ -63,3 +63,26 @@ public final class Monitor: @unchecked Sendable {
     private static let farAway = 1e15
   }
 }
+
+/// A value behind a lock.
+public final class Locked<Value: ~Copyable>: @unchecked Sendable {
+  private let monitor = Monitor()
+  private var value: Value
+
+  public init(_ value: consuming Value) { self.value = value }
+
+  public func withLock<Result, Problem: Error>(
+    _ body: (inout Value) throws(Problem) -> Result
+  ) throws(Problem) -> Result {
+    try monitor.withLock { () throws(Problem) in try body(&value) }
+  }
+}
+
+/// Seconds of the system's monotonic clock.
+public enum Clock {
+  public static func now() -> Double {
+    var time = timespec()
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+  }
+}

@@ -153,11 +153,7 @@ private struct CheckpointLocation {
     return String(decoding: bytes, as: UTF8.self)
   }
 
-  private static func parent(of path: String) -> String {
-    let bytes = Array(path.utf8)
-    guard let slash = bytes.lastIndex(of: UInt8(ascii: "/")) else { return "." }
-    return slash == 0 ? "/" : trimmed(String(decoding: bytes[..<slash], as: UTF8.self))
-  }
+  private static func parent(of path: String) -> String { trimmed(File.folder(of: path)) }
 
   private static func has(_ path: String, suffix: String) -> Bool {
     path.utf8.count >= suffix.utf8.count && path.utf8.suffix(suffix.utf8.count).elementsEqual(suffix.utf8)

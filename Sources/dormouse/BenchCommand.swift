@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -43,15 +43,14 @@ struct BenchCommand: ParsableCommand {
 
   func run() throws {
     let start = Clock.seconds()
-    let engine = try OpenEngine(model, batchLimit: UInt32(max(sessions, 16)))
+    let engine = try model.open(batchLimit: UInt32(max(sessions, 16)))
     let loadSeconds = Clock.seconds() - start
     let facts = try ModelFacts(engine)
     let settings = settings
-    let plan = try JSONDocument.read(
-      JSONValue.self, Array(try engine.plan(settings).utf8), name: "the memory plan")
+    let plan = try engine.plan(settings)
     let session = try OpenSession(engine, settings)
     let crowd = try Crowd(engine, settings, count: sessions > 1 ? sessions : 0)
-    let measurements = try OpenSession.interruptible([session] + crowd.sessions) { () throws(CommandFailure) in
+    let measurements = try Interrupt.shared.whileCancelling([session] + crowd.sessions) {
       try Benchmark(session: session, crowd: crowd, vocabularySize: facts.vocabularySize, bench: self).run()
     }
     let report = BenchReport(
@@ -61,11 +60,11 @@ struct BenchCommand: ParsableCommand {
   }
 
   /// Private sessions: a repetition must not find what the one before it has computed.
-  private var settings: dormouse_session_options {
-    var settings = OpenSession.settings(model)
-    settings.flags = UInt32(DORMOUSE_SESSION_PRIVATE)
+  private var settings: OpenSession.Options {
+    var settings = model.session
+    settings.isPrivate = true
     // One token starts a generation without a prompt, one more lies between the first and the last that are timed.
-    if model.context == nil { settings.context_length = UInt32(clamping: depth + prompt + gen + 2) }
+    if model.context == nil { settings.contextLength = UInt32(clamping: depth + prompt + gen + 2) }
     return settings
   }
 }

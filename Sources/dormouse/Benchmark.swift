@@ -1,17 +1,4 @@
-import CDormouse
-
-/// What the machine can do at most.
-struct Machine {
-  var bytesPerSecond: Double
-  var operationsPerSecond: Double
-
-  /// - Parameter threads: 0: what the machine allows.
-  static func measure(threads: UInt32) throws(CommandFailure) -> Machine {
-    var machine = Machine(bytesPerSecond: 0, operationsPerSecond: 0)
-    try Library.call { dormouse_machine_measure(&machine.bytesPerSecond, &machine.operationsPerSecond, threads, $0) }
-    return machine
-  }
-}
+import DormouseClient
 
 /// The timed work of `bench`.
 struct Benchmark {
@@ -27,13 +14,13 @@ struct Benchmark {
     var decode: [Double] = []
     /// Nothing without a crowd.
     var crowd: [Crowd.Measurement] = []
-    var machine: [Machine] = []
+    var machine: [Library.Machine] = []
   }
 
   /// Tokens that warm up: they touch the code and the working memory, and cost little.
   private static let warmUpCount = 16
 
-  func run() throws(CommandFailure) -> Measurements {
+  func run() throws -> Measurements {
     var measurements = Measurements()
     let progress = BenchProgress(repetitions: bench.reps)
     defer { ProgressBar.clear() }
@@ -65,23 +52,23 @@ struct Benchmark {
     return measurements
   }
 
-  private func warmUp(_ random: inout RandomIDs) throws(CommandFailure) {
+  private func warmUp(_ random: inout RandomIDs) throws {
     if bench.prompt > 0 { try session.prefill(random.next(min(bench.prompt, Benchmark.warmUpCount))[...]) }
     if bench.gen > 0 { _ = try decode(1, after: bench.prompt > 0 ? [] : random.next(1)) }
   }
 
-  private func limits() throws(CommandFailure) -> Machine {
-    if Interrupt.shared.isRequested { throw .interrupted }
-    return try Machine.measure(threads: bench.model.machine.threads ?? 0)
+  private func limits() throws -> Library.Machine {
+    if Interrupt.shared.isRequested { throw CommandFailure.interrupted }
+    return try Library.measureMachine(threads: bench.model.machine.threads ?? 0)
   }
 
-  private func prefill(_ ids: [Int32]) throws(CommandFailure) -> Double {
+  private func prefill(_ ids: [Int32]) throws -> Double {
     let start = Clock.seconds()
     try session.prefill(ids[...])
     return Clock.seconds() - start
   }
 
-  private func decode(_ count: Int, after ids: [Int32]) throws(CommandFailure) -> Double {
+  private func decode(_ count: Int, after ids: [Int32]) throws -> Double {
     let span = try session.decode(count, after: ids)
     return span.last - span.first
   }
@@ -103,15 +90,18 @@ private struct BenchProgress {
 extension OpenSession {
   /// Generates, and tells when the first token came and when the one `count` after it: every one of these costs a step
   /// of the model and a choice.
-  func decode(_ count: Int, after ids: [Int32]) throws(CommandFailure) -> (first: Double, last: Double) {
+  func decode(_ count: Int, after ids: [Int32]) throws -> (first: Double, last: Double) {
     var first: Double?
     var last = 0.0
-    let configuration = #"{"max_tokens":\#(count + 1),"temperature":0,"ignore_eos":true}"#
-    try generate(.tokens(ids), configuration: configuration) { (event) throws(CommandFailure) in
-      guard event.kind == DORMOUSE_EVENT_TOKEN else { return }
+    var options = GenerationOptions()
+    options.maxTokens = UInt32(clamping: count + 1)
+    options.temperature = 0
+    options.ignoreEos = true
+    try generate(.tokens(ids), options) { event in
+      guard case .token = event else { return }
       last = Clock.seconds()
       first = first ?? last
-      if Interrupt.shared.isRequested { throw .interrupted }
+      if Interrupt.shared.isRequested { throw CommandFailure.interrupted }
     }
     guard let first, last > first else { throw CommandFailure(message: "the model generated no tokens to time") }
     return (first, last)

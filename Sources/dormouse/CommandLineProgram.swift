@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 /// The whole program: parses the arguments, runs the command, turns what was thrown into an exit code.
 enum CommandLineProgram {
@@ -14,11 +14,10 @@ enum CommandLineProgram {
       var command = try DormouseCommand.parseAsRoot()
       try command.run()
       return ExitStatus.done
-    } catch let failure as CommandFailure {
+    } catch {
+      guard let failure = CommandFailure(error) else { return report(error) }
       if !failure.message.isEmpty { Console.message("dormouse: " + failure.message) }
       return failure.exitStatus
-    } catch {
-      return report(error)
     }
   }
 
@@ -61,6 +60,19 @@ struct CommandFailure: Error {
   }
 }
 
+extension CommandFailure {
+  /// What was thrown in a command or by the library; nil for what ArgumentParser throws.
+  init?(_ error: any Error) {
+    switch error {
+    case let failure as CommandFailure: self = failure
+    case let error as DormouseError where error.status == .cancelled && Interrupt.shared.isRequested:
+      self = .interrupted
+    case let error as DormouseError: self.init(message: error.message)
+    default: return nil
+    }
+  }
+}
+
 struct DormouseCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "dormouse",
@@ -70,14 +82,9 @@ struct DormouseCommand: ParsableCommand {
       Results go to stdout, progress and messages to stderr. With --json, results are JSON Lines.
       Exit codes: 0 done, 1 failed, 2 wrong usage, 130 interrupted.
       """,
-    version: versionText,
+    version: "dormouse \(Library.version)",
     subcommands: [
       RunCommand.self, TranscribeCommand.self, InfoCommand.self, TokenizeCommand.self, LogitsCommand.self,
       BenchCommand.self, KernelsCommand.self,
     ])
-
-  private static var versionText: String {
-    let number = dormouse_version_number()
-    return "dormouse \(number / 1_000_000).\(number / 1000 % 1000).\(number % 1000)"
-  }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 /// The model and how it is held in memory: common to all commands that open one.
 struct ModelOptions: ParsableArguments {
@@ -12,10 +12,10 @@ struct ModelOptions: ParsableArguments {
   var context: UInt32?
 
   @Option(help: "How weights are held.")
-  var weights: WeightsChoice?
+  var weights: OpenEngine.Weights?
 
   @Option(help: "How the latent cache is held.")
-  var cache: CacheChoice?
+  var cache: OpenSession.Cache?
 
   @Option(
     help: ArgumentHelp("Most bytes for the cache alone, kept prefixes included.", valueName: "bytes"))
@@ -48,21 +48,10 @@ struct MachineOptions: ParsableArguments {
   var memory: ByteCount?
 
   @Option(help: "Read weights into memory, or map the files.")
-  var residency: ResidencyChoice?
+  var residency: OpenEngine.Residency?
 
   func validate() throws {
     if let threads, threads == 0 || threads > 1024 { throw ValidationError("--threads must be 1 to 1024.") }
-  }
-
-  /// The library's options.
-  var settings: dormouse_engine_options {
-    var settings = dormouse_engine_options()
-    dormouse_engine_options_init(&settings)
-    settings.thread_count = threads ?? 0
-    settings.pin_threads = pin ? 1 : 0
-    settings.residency = residency?.code ?? 0
-    settings.memory_limit = memory?.bytes ?? 0
-    return settings
   }
 }
 
@@ -71,40 +60,11 @@ struct OutputOptions: ParsableArguments {
   var json = false
 }
 
-enum WeightsChoice: String, ExpressibleByArgument, CaseIterable {
-  case native, int8, int4
-
-  var code: Int32 {
-    switch self {
-    case .native: Int32(DORMOUSE_WEIGHTS_NATIVE)
-    case .int8: Int32(DORMOUSE_WEIGHTS_INT8)
-    case .int4: Int32(DORMOUSE_WEIGHTS_INT4)
-    }
-  }
-}
-
-enum CacheChoice: String, ExpressibleByArgument, CaseIterable {
-  case f32, bf16, int8
-
-  var code: Int32 {
-    switch self {
-    case .f32: Int32(DORMOUSE_CACHE_F32)
-    case .bf16: Int32(DORMOUSE_CACHE_BF16)
-    case .int8: Int32(DORMOUSE_CACHE_INT8)
-    }
-  }
-}
-
-enum ResidencyChoice: String, ExpressibleByArgument, CaseIterable {
-  case memory, mapped
-
-  var code: Int32 {
-    switch self {
-    case .memory: Int32(DORMOUSE_RESIDENCY_MEMORY)
-    case .mapped: Int32(DORMOUSE_RESIDENCY_MAPPED)
-    }
-  }
-}
+extension OpenEngine.Weights: ExpressibleByArgument {}
+extension OpenEngine.Residency: ExpressibleByArgument {}
+extension OpenSession.Cache: ExpressibleByArgument {}
+extension OpenSession.Overflow: ExpressibleByArgument {}
+extension OpenTranscriber.Task: ExpressibleByArgument {}
 
 /// A number of bytes: digits, then perhaps K, M, G or T (1024 each), then perhaps B or iB.
 struct ByteCount: ExpressibleByArgument {

@@ -16,16 +16,16 @@ struct Conversation {
 
   /// Answers a message. One whose answer fails is forgotten with its files, which may be the reason; those of one that
   /// is interrupted wait for the next.
-  mutating func answer(_ text: String) throws(CommandFailure) {
+  mutating func answer(_ text: String) throws {
     let attached = files
     files = []
     let question = messages + [Message(role: "user", text: text, files: attached)]
-    do throws(CommandFailure) {
+    do {
       let document = try template.document(try JSONDocument.line(question), name: "the chat")
       let answer = try answerer.answer(.messages(document))
       messages = question + [Message(role: "assistant", text: answer)]
     } catch {
-      if error.exitStatus == ExitStatus.interrupted { files = attached }
+      if CommandFailure(error)?.exitStatus == ExitStatus.interrupted { files = attached }
       throw error
     }
   }

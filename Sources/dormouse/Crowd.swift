@@ -1,11 +1,11 @@
-import CDormouse
+import DormouseClient
 import Glibc
 
 /// Sessions of one engine that generate at the same time, from a thread each.
 struct Crowd {
   let sessions: [OpenSession]
 
-  init(_ engine: OpenEngine, _ settings: dormouse_session_options, count: Int) throws(CommandFailure) {
+  init(_ engine: OpenEngine, _ settings: OpenSession.Options, count: Int) throws {
     var sessions: [OpenSession] = []
     for _ in 0..<count { sessions.append(try OpenSession(engine, settings)) }
     self.sessions = sessions
@@ -18,7 +18,7 @@ struct Crowd {
   }
 
   /// Lets all sessions generate `count` tokens after the first `depth` that they hold, and one before them.
-  func decode(_ count: Int, depth: Int) throws(CommandFailure) -> Measurement {
+  func decode(_ count: Int, depth: Int) throws -> Measurement {
     for session in sessions { try session.truncate(depth) }
     let works = sessions.map { CrowdWork($0, count) }
     var started: [CrowdWork] = []
@@ -43,7 +43,7 @@ private final class CrowdWork: @unchecked Sendable {
   private let session: OpenSession
   private let count: Int
   private var thread = pthread_t()
-  private(set) var outcome = Result<(first: Double, last: Double), CommandFailure>.failure(.interrupted)
+  private(set) var outcome = Result<(first: Double, last: Double), any Error>.failure(CommandFailure.interrupted)
 
   init(_ session: OpenSession, _ count: Int) {
     self.session = session
@@ -64,10 +64,6 @@ private final class CrowdWork: @unchecked Sendable {
   func join() { pthread_join(thread, nil) }
 
   private func run() {
-    do throws(CommandFailure) {
-      outcome = .success(try session.decode(count, after: []))
-    } catch {
-      outcome = .failure(error)
-    }
+    outcome = Result { try session.decode(count, after: []) }
   }
 }

@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 struct InfoCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -11,23 +11,18 @@ struct InfoCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let engine = try OpenEngine(model, withoutWeights: true)
+    let engine = try model.open(withoutWeights: true)
     let info = try engine.info()
-    let settings = OpenSession.settings(model)
-    let plan = try engine.plan(settings)
-    if output.json { return try Console.write(line: InfoCommand.joined(info, plan)) }
-    let facts = try JSONDocument.read(JSONValue.self, Array(info.utf8), name: "the document about the model")
-    let memory = try JSONDocument.read(JSONValue.self, Array(plan.utf8), name: "the memory plan")
-    try Console.write(line: InfoCommand.table(facts, memory, page: page(engine, settings, facts)).text)
+    let plan = try engine.plan(model.session)
+    if output.json { return try Console.write(line: InfoCommand.joined(info.text, plan.text)) }
+    try Console.write(line: InfoCommand.table(info, plan, page: page(engine, info)).text)
   }
 
   /// A page of the cache: what a session of one token takes.
-  private func page(
-    _ engine: OpenEngine, _ settings: dormouse_session_options, _ info: JSONValue
-  ) throws(CommandFailure) -> String? {
-    var settings = settings
-    settings.context_length = 1
-    let plan = try JSONDocument.read(JSONValue.self, Array(engine.plan(settings).utf8), name: "the memory plan")
+  private func page(_ engine: OpenEngine, _ info: LibraryDocument) throws -> String? {
+    var settings = model.session
+    settings.contextLength = 1
+    let plan = try engine.plan(settings)
     let type = model.cache?.rawValue ?? info["cache", "default_type"]?.string ?? ""
     let row = info["cache", "bytes_per_token", type]?.integer
     guard let page = plan["cache"]?.integer, let row, row > 0 else { return nil }
@@ -40,7 +35,7 @@ struct InfoCommand: ParsableCommand {
     return info[..<end] + #","plan":\#(plan)}"#
   }
 
-  private static func table(_ info: JSONValue, _ plan: JSONValue, page: String?) -> Table {
+  private static func table(_ info: LibraryDocument, _ plan: LibraryDocument, page: String?) -> Table {
     var table = Table()
     table.add("architecture", info["model_type"]?.string)
     table.add("parameters", parameters(info))
@@ -63,13 +58,13 @@ struct InfoCommand: ParsableCommand {
     return table
   }
 
-  private static func parameters(_ info: JSONValue) -> String? {
+  private static func parameters(_ info: LibraryDocument) -> String? {
     guard let total = info["parameters", "total"]?.integer else { return nil }
     let active = info["parameters", "active"]?.integer.map { ", \(Units.count(Double($0))) active for each token" }
     return Units.count(Double(total)) + (active ?? "")
   }
 
-  private static func experts(_ info: JSONValue) -> String? {
+  private static func experts(_ info: LibraryDocument) -> String? {
     guard let routed = info["experts", "routed"]?.integer else { return nil }
     var text = "\(routed)"
     if let awake = info["experts", "per_token"]?.integer { text += ", \(awake) awake" }
@@ -77,7 +72,7 @@ struct InfoCommand: ParsableCommand {
     return text
   }
 
-  private static func weights(_ info: JSONValue) -> String? {
+  private static func weights(_ info: LibraryDocument) -> String? {
     guard let bytes = info["weights", "bytes"]?.integer else { return nil }
     var text = Units.bytes(bytes)
     if let types = info["weights", "types"]?.names { text += " of " + types.joined(separator: ", ") }
@@ -85,7 +80,7 @@ struct InfoCommand: ParsableCommand {
     return text
   }
 
-  private static func text(_ info: JSONValue) -> String {
+  private static func text(_ info: LibraryDocument) -> String {
     let parts = [("tokenizer", "tokenizer"), ("chat_template", "chat template")]
     return parts.map { key, name in
       let value = info["text", key]
@@ -96,7 +91,7 @@ struct InfoCommand: ParsableCommand {
 
   /// Beside what plain attention would need, in 16 bits, the width in which caches are usually compared, and in 32; int8
   /// rows stand beside the 16 bits of plain attention.
-  private static func cache(_ info: JSONValue) -> String? {
+  private static func cache(_ info: LibraryDocument) -> String? {
     let lines = [("bf16", "bf16"), ("f32", "f32"), ("int8", "bf16")].compactMap { type, other -> String? in
       guard
         let bytes = info["cache", "bytes_per_token", type]?.integer, bytes > 0,
@@ -124,9 +119,8 @@ struct ModelFacts {
   var instructionSet: String?
   var threads: Int?
 
-  init(_ engine: OpenEngine) throws(CommandFailure) {
-    let info = try JSONDocument.read(
-      JSONValue.self, Array(try engine.info().utf8), name: "the document about the model")
+  init(_ engine: OpenEngine) throws {
+    let info = try engine.info()
     guard let size = info["vocabulary_size"]?.integer, let vocabularySize = Int(exactly: size), vocabularySize > 0
     else {
       throw CommandFailure(message: "the document about the model has no vocabulary_size")

@@ -1,3 +1,4 @@
+import DormouseClient
 import Glibc
 import Synchronization
 
@@ -64,11 +65,20 @@ final class Interrupt: Sendable {
 
   /// Runs `body`; an interrupt meanwhile calls `stop`, which must make `body` end soon.
   func whileStopping<Value>(
-    with stop: @escaping @Sendable () -> Void, _ body: () throws(CommandFailure) -> Value
-  ) throws(CommandFailure) -> Value {
+    with stop: @escaping @Sendable () -> Void, _ body: () throws -> Value
+  ) rethrows -> Value {
     state.withLock { $0.stop = stop }
     defer { state.withLock { $0.stop = nil } }
     return try body()
+  }
+
+  /// Runs `body`; an interrupt meanwhile cancels the sessions' calls, and `interrupted` is thrown.
+  func whileCancelling<Value>(_ sessions: [OpenSession], _ body: () throws -> Value) throws -> Value {
+    try whileStopping(with: { for session in sessions { session.cancel() } }) {
+      let value = try body()
+      if isRequested { throw CommandFailure.interrupted }
+      return value
+    }
   }
 
   /// Forgets an interrupt: a chat goes on after an answer was stopped.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 struct KernelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -10,19 +10,12 @@ struct KernelsCommand: ParsableCommand {
   @OptionGroup var output: OutputOptions
 
   func run() throws {
-    let document = try Library.string { dormouse_kernels_list($0, $1, $2, $3) }
-    if output.json { return try Console.write(line: document) }
-    let kernels = try JSONDocument.read(Kernels.self, Array(document.utf8), name: "the list of kernels")
+    let sets = try Library.instructionSets()
+    if output.json { return try Console.write(line: sets.text) }
     var table = Table()
-    table.add("built", kernels.built.joined(separator: ", "))
-    table.add("usable", kernels.usable.joined(separator: ", "))
-    table.add("chosen", kernels.chosen)
+    table.add("built", sets["built"]?.strings?.joined(separator: ", "))
+    table.add("usable", sets["usable"]?.strings?.joined(separator: ", "))
+    table.add("chosen", sets["chosen"]?.string)
     try Console.write(line: table.text)
-  }
-
-  private struct Kernels: Decodable {
-    var built: [String]
-    var usable: [String]
-    var chosen: String
   }
 }

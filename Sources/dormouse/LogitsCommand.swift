@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 struct LogitsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -29,13 +29,13 @@ struct LogitsCommand: ParsableCommand {
   func run() throws {
     let ids = try JSONDocument.ids(try Console.readFile(idsFile), name: idsFile)
     guard !ids.isEmpty else { throw CommandFailure(message: "\(idsFile): there are no ids in it") }
-    let engine = try OpenEngine(model)
+    let engine = try model.open()
     let facts = try ModelFacts(engine)
-    var settings = OpenSession.settings(model)
-    if model.context == nil { settings.context_length = UInt32(clamping: ids.count) }
-    settings.attention = Int32(absorbed ? DORMOUSE_ATTENTION_ABSORBED : DORMOUSE_ATTENTION_EXPANDED)
+    var settings = model.session
+    if model.context == nil { settings.contextLength = UInt32(clamping: ids.count) }
+    settings.attention = absorbed ? .absorbed : .expanded
     let session = try OpenSession(engine, settings)
-    try session.interruptible { () throws(CommandFailure) in
+    try Interrupt.shared.whileCancelling([session]) {
       let file = try SafetensorsWriter(outputFile, tensor: "logits", shape: [ids.count, facts.vocabularySize])
       try write(ids, session, facts.vocabularySize, file)
       try file.finish()
@@ -45,13 +45,13 @@ struct LogitsCommand: ParsableCommand {
 
   private func write(
     _ ids: [Int32], _ session: OpenSession, _ vocabularySize: Int, _ file: SafetensorsWriter
-  ) throws(CommandFailure) {
+  ) throws {
     let bar = ProgressBar("computing") { "\($0) of \($1) tokens" }
     defer { ProgressBar.clear() }
     let chunk = max(1, LogitsCommand.chunkBytes / (max(1, vocabularySize) * MemoryLayout<Float>.size))
     var logits = [Float](repeating: 0, count: min(chunk, ids.count) * vocabularySize)
     for start in stride(from: 0, to: ids.count, by: chunk) {
-      if Interrupt.shared.isRequested { throw .interrupted }
+      if Interrupt.shared.isRequested { throw CommandFailure.interrupted }
       let part = ids[start..<min(start + chunk, ids.count)]
       try session.prefill(part, logits: &logits)
       try file.append(logits[..<(part.count * vocabularySize)])

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DormouseClient
 import Glibc
 
 /// Files that go with a prompt.
@@ -52,7 +53,7 @@ struct MediaChoices: ParsableArguments {
     var files: [File] = []
     for kind in MediaChoices.order {
       guard let path = rest[kind]?.popFirst() else { continue }
-      files.append(File(kind: kind, path: try MediaChoices.absolute(path)))
+      files.append(File(kind: kind, path: try FilePath.absolute(path)))
     }
     return files
   }
@@ -64,44 +65,26 @@ struct MediaChoices: ParsableArguments {
     }
   }
 
-  static func absolute(_ path: String) throws(CommandFailure) -> String {
-    guard let resolved = realpath(path, nil) else {
-      throw CommandFailure(message: "\(path): cannot open: \(Console.describe(errno))")
-    }
-    defer { free(resolved) }
-    return String(cString: resolved)
-  }
-
-  /// The library's `media_config`: the folders of the files that the user has named.
+  /// The folders of the files that the user has named, and who hears.
   /// - Parameters:
   ///   - paths: from the root.
   ///   - messages: the file of --messages, if there is one. The files that it names are looked for beside it.
   ///   - allowsEveryFolder: for a chat, whose user names the files as he goes.
-  func configuration(
+  func options(
     paths: [String], messages: String?, allowsEveryFolder: Bool
-  ) throws(CommandFailure) -> String {
-    var roots = Set(paths.filter { $0.hasPrefix("/") }.map { MediaChoices.folder(of: $0) })
-    for root in mediaRoot { roots.insert(try MediaChoices.absolute(root)) }
-    var base: String?
+  ) throws(CommandFailure) -> OpenEngine.MediaOptions {
+    var roots = Set(paths.filter { $0.hasPrefix("/") }.map { FilePath.folder(of: $0) })
+    for root in mediaRoot { roots.insert(try FilePath.absolute(root)) }
+    var options = OpenEngine.MediaOptions()
     if let messages, messages != "-" {
-      let folder = MediaChoices.folder(of: try MediaChoices.absolute(messages))
+      let folder = FilePath.folder(of: try FilePath.absolute(messages))
       roots.insert(folder)
-      base = folder
+      options.base = folder
     }
     if allowsEveryFolder { roots = ["/"] }
     // A saved chat may name files that are gone since.
-    return try JSONDocument.line(
-      Configuration(roots: roots.filter { access($0, F_OK) == 0 }.sorted(), base: base, speech_model: speechModel))
-  }
-
-  private struct Configuration: Encodable {
-    let roots: [String]
-    let base: String?
-    let speech_model: String?
-  }
-
-  private static func folder(of path: String) -> String {
-    guard let slash = path.lastIndex(of: "/"), slash != path.startIndex else { return "/" }
-    return String(path[..<slash])
+    options.roots = roots.filter { access($0, F_OK) == 0 }.sorted()
+    options.speechModel = speechModel
+    return options
   }
 }

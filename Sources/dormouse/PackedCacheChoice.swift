@@ -1,5 +1,4 @@
 import ArgumentParser
-import CDormouse
 import Glibc
 
 /// Where packed weights are kept for the next start.
@@ -37,8 +36,7 @@ enum PackedCacheChoice: ExpressibleByArgument {
   private static func folder(of model: String) -> String {
     var information = stat()
     guard stat(model, &information) == 0, information.st_mode & S_IFMT != S_IFDIR else { return model }
-    guard let slash = model.lastIndex(of: "/") else { return "." }
-    return slash == model.startIndex ? "/" : String(model[..<slash])
+    return FilePath.folder(of: model)
   }
 
   /// The XDG base directory specification's: a relative path counts as none.

@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 struct RunCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -71,42 +71,39 @@ struct RunCommand: ParsableCommand {
   private var given: String? { prompt ?? words }
 
   func run() throws {
-    let configuration = try sampling.configuration(timeLimit: choices.timeLimit)
     let input = try readInput()
     let files = try media.files()
     let saved = try choices.session.map { path throws(CommandFailure) in try SavedSession(path) }
     let messages =
       input.isChat ? try saved?.start(system: system) ?? Message.start(system: system) : []
     let paths = messages.flatMap(\.paths) + files.map(\.path)
-    let engine = try OpenEngine(
-      model,
-      mediaConfiguration: try media.configuration(
-        paths: paths, messages: self.messages, allowsEveryFolder: input.isTyped))
-    var settings = OpenSession.settings(model)
+    let engine = try model.open(
+      media: try media.options(paths: paths, messages: self.messages, allowsEveryFolder: input.isTyped))
+    var settings = model.session
     choices.apply(to: &settings)
     let session = try OpenSession(engine, settings)
     try saved?.restore(session)
     let answerer = Answerer(
-      engine: engine, session: session, configuration: configuration, writesJSON: output.json,
-      tellsStatistics: choices.statistics)
+      engine: engine, session: session, options: sampling.options(timeLimit: choices.timeLimit),
+      writesJSON: output.json, tellsStatistics: choices.statistics)
     let conversation = Conversation(answerer: answerer, template: template, messages: messages, files: files)
-    try answer(input, conversation) { (messages) throws(CommandFailure) in try saved?.save(session, messages) }
+    try answer(input, conversation) { try saved?.save(session, $0) }
     if choices.statistics, !output.json { Console.message(try Statistics.table(engine.statistics()).text) }
   }
 
   /// - Parameter save: keeps the session, with the messages of the chat if there was one that can be gone on with. On a
   ///   terminal it is kept after each answer, since Ctrl-C may be the end.
   private func answer(
-    _ input: Input, _ conversation: Conversation, save: ([Message]?) throws(CommandFailure) -> Void
-  ) throws(CommandFailure) {
+    _ input: Input, _ conversation: Conversation, save: ([Message]?) throws -> Void
+  ) throws {
     var conversation = conversation
     let answerer = conversation.answerer
     switch input {
     case .raw(let text):
       let isFirst = try answerer.session.length() == 0
-      let flags =
-        parseSpecial ? DORMOUSE_TOKENIZE_PARSE_SPECIAL : isFirst ? DORMOUSE_TOKENIZE_ADD_SPECIAL : 0
-      try answerer.answer(.tokens(try answerer.engine.tokenize(text, flags: UInt32(flags))))
+      try answerer.answer(
+        .tokens(
+          try answerer.engine.tokenize(text, addsSpecial: isFirst && !parseSpecial, parsesSpecial: parseSpecial)))
       try save(nil)
     case .messages(let json):
       try answerer.answer(.messages(json))

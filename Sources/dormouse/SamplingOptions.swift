@@ -1,4 +1,5 @@
 import ArgumentParser
+import DormouseClient
 
 /// How tokens are chosen; what is not given comes from the model's generation_config.json.
 struct SamplingOptions: ParsableArguments {
@@ -44,25 +45,18 @@ struct SamplingOptions: ParsableArguments {
     throw ValidationError("\(name) must be \(Int(range.lowerBound)) to \(Int(range.upperBound)).")
   }
 
-  /// The JSON that dormouse_session_generate takes.
-  func configuration(timeLimit: Double?) throws(CommandFailure) -> String {
-    try JSONDocument.line(
-      Configuration(
-        max_tokens: maxTokens, temperature: temperature, top_p: topP, top_k: topK, min_p: minP, seed: seed,
-        stop: stop.isEmpty ? nil : stop, stop_token_ids: stopTokenId.isEmpty ? nil : stopTokenId,
-        time_limit: timeLimit))
-  }
-
-  /// The members have the names of the document.
-  private struct Configuration: Encodable {
-    var max_tokens: UInt32?
-    var temperature: Double?
-    var top_p: Double?
-    var top_k: UInt32?
-    var min_p: Double?
-    var seed: Int?
-    var stop: [String]?
-    var stop_token_ids: [UInt32]?
-    var time_limit: Double?
+  /// - Parameter timeLimit: seconds.
+  func options(timeLimit: Double?) -> OpenSession.GenerationOptions {
+    var options = OpenSession.GenerationOptions()
+    options.maxTokens = maxTokens
+    options.temperature = temperature
+    options.topP = topP
+    options.topK = topK
+    options.minP = minP
+    options.seed = seed
+    options.stop = stop.isEmpty ? nil : stop
+    options.stopTokenIds = stopTokenId.isEmpty ? nil : stopTokenId
+    options.timeLimit = timeLimit
+    return options
   }
 }

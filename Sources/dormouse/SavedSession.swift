@@ -1,3 +1,4 @@
+import DormouseClient
 import Glibc
 
 /// The file of `run --session`, and beside it the messages of the chat, if it holds one: FILE.messages.json. The
@@ -37,12 +38,12 @@ struct SavedSession {
     return messages
   }
 
-  func restore(_ session: OpenSession) throws(CommandFailure) {
+  func restore(_ session: OpenSession) throws {
     if isThere { try session.restore(path) }
   }
 
   /// - Parameter messages: of the chat; nil when the session was used otherwise.
-  func save(_ session: OpenSession, _ messages: [Message]?) throws(CommandFailure) {
+  func save(_ session: OpenSession, _ messages: [Message]?) throws {
     try session.save(path)
     guard let messages else { return }
     let file = try ReplacedFile(SavedSession.messagesPath(path), isPrivate: true)
@@ -66,9 +67,7 @@ struct SavedSession {
 
   /// It would be a pity to learn of it after the answer.
   private static func requireWritableFolder(of path: String) throws(CommandFailure) {
-    let slash = path.lastIndex(of: "/")
-    let folder = slash.map { $0 == path.startIndex ? "/" : String(path[..<$0]) } ?? "."
-    guard access(folder, W_OK) == 0 else {
+    guard access(FilePath.folder(of: path), W_OK) == 0 else {
       throw CommandFailure(message: "\(path): cannot write into its folder: \(Console.describe(errno))")
     }
   }

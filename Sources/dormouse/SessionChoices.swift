@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 /// What a session of `run` does besides answering.
 struct SessionChoices: ParsableArguments {
@@ -10,7 +10,7 @@ struct SessionChoices: ParsableArguments {
   var session: String?
 
   @Option(help: "When the context is full: end the answer, or drop the oldest tokens.")
-  var overflow: OverflowChoice?
+  var overflow: OpenSession.Overflow?
 
   @Option(help: ArgumentHelp("With --overflow slide: tokens at the beginning that always stay.", valueName: "n"))
   var keepTokens: UInt32?
@@ -30,19 +30,8 @@ struct SessionChoices: ParsableArguments {
     }
   }
 
-  func apply(to settings: inout dormouse_session_options) {
-    settings.overflow = overflow?.code ?? 0
-    settings.keep_tokens = keepTokens ?? 0
-  }
-}
-
-enum OverflowChoice: String, ExpressibleByArgument, CaseIterable {
-  case stop, slide
-
-  var code: Int32 {
-    switch self {
-    case .stop: Int32(DORMOUSE_OVERFLOW_STOP)
-    case .slide: Int32(DORMOUSE_OVERFLOW_SLIDE)
-    }
+  func apply(to settings: inout OpenSession.Options) {
+    settings.overflow = overflow
+    settings.keepTokens = keepTokens ?? 0
   }
 }

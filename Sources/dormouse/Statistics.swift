@@ -1,6 +1,8 @@
+import DormouseClient
+
 /// The engine's statistics for people.
 enum Statistics {
-  static func table(_ statistics: JSONValue) -> Table {
+  static func table(_ statistics: LibraryDocument) -> Table {
     var table = Table()
     table.add("sessions", counts(statistics["sessions"], ["entered", "left", "refused", "cancelled", "failed"]))
     table.add("steps", steps(statistics["steps"]))

@@ -1,4 +1,5 @@
 import ArgumentParser
+import DormouseClient
 
 /// What `run` hands to the chat template besides the messages.
 struct TemplateChoices: ParsableArguments {

@@ -1,3 +1,5 @@
+import DormouseClient
+
 /// What a chat on a terminal says of its model.
 struct ChatFacts {
   let name: String
@@ -7,9 +9,8 @@ struct ChatFacts {
   /// Kinds of files that go with a message.
   let kinds: [MediaChoices.Kind]
 
-  init(_ engine: OpenEngine, _ options: ModelOptions, speechModel: String?) throws(CommandFailure) {
-    let info = try JSONDocument.read(
-      JSONValue.self, Array(try engine.info().utf8), name: "the document about the model")
+  init(_ engine: OpenEngine, _ options: ModelOptions, speechModel: String?) throws {
+    let info = try engine.info()
     let path = info["path"]?.string ?? options.model
     name = path.split(separator: "/").last.map(String.init) ?? path
     modelType = info["model_type"]?.string ?? ""
@@ -35,10 +36,10 @@ struct TerminalChat {
   }
 
   /// Answers message after message, until the end of input or /exit. What fails is told, and the chat goes on.
-  mutating func run(afterAnswer: ([Message]) throws(CommandFailure) -> Void) throws(CommandFailure) {
+  mutating func run(afterAnswer: ([Message]) throws -> Void) throws {
     if Console.isErrorATerminal { begin() }
     while let entry = TypedEntry.read(editor, prompt: "> ") {
-      do throws(CommandFailure) {
+      do {
         switch entry {
         case .command(let name, let argument):
           guard try perform(name, argument) else { return }
@@ -48,13 +49,13 @@ struct TerminalChat {
           try afterAnswer(conversation.messages)
         }
       } catch {
-        if error.endsChat { throw error }
-        if error.exitStatus == ExitStatus.interrupted {
+        guard let failure = CommandFailure(error), !failure.endsChat else { throw error }
+        if failure.exitStatus == ExitStatus.interrupted {
           // An answer cut short is forgotten with its question.
           Interrupt.shared.reset()
           Console.writeToError("\n")
         } else {
-          Console.message("dormouse: " + error.message)
+          Console.message("dormouse: " + failure.message)
         }
       }
     }
@@ -104,7 +105,7 @@ struct TerminalChat {
       throw CommandFailure(message: "\(facts.name) does not take \(name): it takes \(kinds)")
     }
     guard !argument.isEmpty else { throw CommandFailure(message: "/\(name) needs a file: /\(name) FILE") }
-    conversation.attach(MediaChoices.File(kind: kind, path: try MediaChoices.absolute(TypedEntry.path(argument))))
+    conversation.attach(MediaChoices.File(kind: kind, path: try FilePath.absolute(TypedEntry.path(argument))))
   }
 
   private func save(_ argument: String) throws(CommandFailure) {

@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 struct TokenizeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -34,16 +34,11 @@ struct TokenizeCommand: ParsableCommand {
 
   func run() throws {
     let input = try Console.readInput()
-    let engine = try OpenEngine(model, withoutWeights: true)
+    let engine = try model.open(withoutWeights: true)
     if decode {
-      let text = try engine.detokenize(
-        try TokenizeCommand.ids(input), flags: skipSpecial ? UInt32(DORMOUSE_DETOKENIZE_SKIP_SPECIAL) : 0)
-      try write(text: text)
+      try write(text: try engine.detokenize(try TokenizeCommand.ids(input), skipsSpecial: skipSpecial))
     } else {
-      let flags =
-        (addSpecial ? UInt32(DORMOUSE_TOKENIZE_ADD_SPECIAL) : 0)
-        | (parseSpecial ? UInt32(DORMOUSE_TOKENIZE_PARSE_SPECIAL) : 0)
-      try write(ids: try engine.tokenize(input, flags: flags))
+      try write(ids: try engine.tokenize(input, addsSpecial: addSpecial, parsesSpecial: parseSpecial))
     }
   }
 

@@ -1,5 +1,5 @@
 import ArgumentParser
-import CDormouse
+import DormouseClient
 
 struct TranscribeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -23,30 +23,26 @@ struct TranscribeCommand: ParsableCommand {
   var language: String?
 
   @Option(help: "Write what was said, or its translation into English.")
-  var task: TaskChoice?
-
-  enum TaskChoice: String, ExpressibleByArgument, CaseIterable {
-    case transcribe, translate
-  }
+  var task: OpenTranscriber.Task?
 
   func run() throws {
     // A missing file shows before the weights are loaded.
-    let sound = try OpenSound(try MediaChoices.absolute(file))
-    let transcriber = try OpenTranscriber(model, machine)
+    let sound = try SoundFile(try FilePath.absolute(file))
+    let transcriber = try machine.openTranscriber(model)
+    var options = OpenTranscriber.TranscriptionOptions()
+    options.language = language
+    options.task = task
     var segments: [Segment] = []
-    let configuration = try JSONDocument.line(Configuration(language: language, task: task?.rawValue))
-    try transcriber.run(sound, configuration: configuration) { (segment) throws(CommandFailure) in
-      let segment = Segment(segment)
-      segments.append(segment)
-      try Console.write(line: output.json ? JSONDocument.line(segment) : segment.line)
-      if Interrupt.shared.isRequested { throw .interrupted }
+    try Interrupt.shared.whileStopping(with: { transcriber.cancel() }) {
+      try transcriber.run(sound, options) { segment in
+        let segment = Segment(segment)
+        segments.append(segment)
+        try Console.write(line: output.json ? JSONDocument.line(segment) : segment.line)
+        if Interrupt.shared.isRequested { throw CommandFailure.interrupted }
+      }
+      if Interrupt.shared.isRequested { throw CommandFailure.interrupted }
     }
     if output.json { try Console.write(line: JSONDocument.line(End(segments))) }
-  }
-
-  private struct Configuration: Encodable {
-    let language: String?
-    let task: String?
   }
 
   private struct Segment: Encodable {
@@ -60,18 +56,15 @@ struct TranscribeCommand: ParsableCommand {
     let compression_ratio: Double
     let no_speech_probability: Double
 
-    init(_ segment: dormouse_segment) {
-      func string(_ characters: UnsafePointer<CChar>?, _ count: Int) -> String? {
-        characters.map { String(decoding: UnsafeRawBufferPointer(start: $0, count: count), as: UTF8.self) }
-      }
+    init(_ segment: OpenTranscriber.Segment) {
       start = segment.start
       end = segment.end
-      text = string(segment.text, segment.text_length) ?? ""
-      language = string(segment.language, segment.language_length)
+      text = segment.text
+      language = segment.language
       temperature = segment.temperature
-      average_log_probability = segment.average_log_probability
-      compression_ratio = segment.compression_ratio
-      no_speech_probability = segment.no_speech_probability
+      average_log_probability = segment.averageLogProbability
+      compression_ratio = segment.compressionRatio
+      no_speech_probability = segment.noSpeechProbability
     }
 
     /// For people.

@@ -66,6 +66,7 @@ packages=$!
 base "release build" quietly 1 swift build -c release --build-tests
 base "installation" Tests/steps/install.sh "" "$prefix"
 base "Python environment" python_environment
+step "architecture" python_tests Tests/ArchitectureTests
 export DORMOUSE_PREFIX="$prefix" DORMOUSE_BIN="$prefix/bin/dormouse"
 step "Swift tests on every instruction set" Tests/steps/instruction-sets.sh
 step "kernel objects" quietly 1 Tests/check-kernel-objects.sh .build/release

@@ -80,8 +80,7 @@ public struct MediaRoots: Sendable, Equatable {
 
   /// Tells no more than the roots allow: a file that is not there is missing only where its folder is inside of them.
   private func missing(_ path: String, _ shown: String) -> Failure {
-    let folder = path.utf8.lastIndex(of: UInt8(ascii: "/")).map { String(path[..<$0]) } ?? "."
-    guard let resolved = File.canonicalPath(folder.isEmpty ? "/" : folder),
+    guard let resolved = File.canonicalPath(File.folder(of: path)),
       folders.contains(resolved) || contain(resolved)
     else { return outside(shown) }
     return Failure(.notFound, "\(shown): no such file")

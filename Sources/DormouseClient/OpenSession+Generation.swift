@@ -1,0 +1,177 @@
+internal import CDormouse
+
+extension OpenSession {
+  /// What an answer starts from.
+  public enum Prompt: Sendable {
+    /// They are appended; there may be none when the session has logits.
+    case tokens([Int32])
+    /// A chat, as the JSON that `dormouse_engine_render_messages` takes. What the session already holds of it stays, the
+    /// rest is dropped.
+    case messages(String)
+  }
+
+  /// Generates token by token. `onEvent` is called on this thread and must not call the session, but for `cancel`; what
+  /// it throws stops the work and comes out of here.
+  /// - Throws: `DormouseError`, or what `onEvent` throws. `invalidArgument` for messages or options that are none,
+  ///   `contextFull`, `outOfMemory`, `overloaded`, `cancelled`, `timedOut`, `numerical`; for a chat, what its template
+  ///   and its media files cause.
+  public func generate(
+    _ prompt: Prompt, _ options: GenerationOptions = GenerationOptions(), onEvent: (Event) throws -> Void
+  ) throws {
+    let configuration = try options.json
+    try withReceiver(zero: dormouse_event()) { event in
+      if let event = Event(event) { try onEvent(event) }
+    } calling: { receiver in
+      let function: dormouse_event_fn = { Receiver<dormouse_event>.receive($0, $1) }
+      try Call.run { error in
+        switch prompt {
+        case .tokens(let ids):
+          dormouse_session_generate(handle, ids, ids.count, configuration, function, receiver.pointer, error)
+        case .messages(let json):
+          dormouse_session_chat(handle, json, configuration, function, receiver.pointer, error)
+        }
+      }
+    }
+  }
+}
+
+extension OpenSession {
+  /// How an answer is generated: the members of `config_json`, which dormouse.h explains. What is nil comes from the
+  /// model's generation_config.json, then from the library.
+  public struct GenerationOptions: Configuration, Sendable {
+    /// 1 and up; without it until the context is full.
+    public var maxTokens: UInt32?
+    /// 0 takes the most probable token.
+    public var temperature: Double?
+    /// 0: off.
+    public var topK: UInt32?
+    public var topP: Double?
+    public var minP: Double?
+    public var repetitionPenalty: Double?
+    public var presencePenalty: Double?
+    public var frequencyPenalty: Double?
+    /// A token id, in digits, to what is added to its logit.
+    public var logitBias: [String: Double]?
+    /// Same seed, same text.
+    public var seed: Int?
+    /// The text ends before the first of these that occurs.
+    public var stop: [String]?
+    /// The text ends at one of these.
+    public var stopTokenIds: [UInt32]?
+    /// Alternatives told for each token, up to 20; -1 tells the chosen token's probability alone.
+    public var logprobs: Int?
+    /// End tokens do not end the text.
+    public var ignoreEos: Bool?
+    /// Larger ones are let in and computed first.
+    public var priority: Int?
+    /// Seconds from the call.
+    public var timeLimit: Double?
+
+    public init() {}
+  }
+
+  /// What happens while an answer is generated.
+  public enum Event: Sendable {
+    /// So many of the prompt's tokens are in the session by now. Ahead of the first ones a picture, some frames of a film
+    /// or a window of a sound may be encoded, which leaves `done` as it was.
+    case prompt(done: Int, of: Int)
+    case token(Token)
+    /// The last event.
+    case end(End)
+  }
+
+  /// A token that was chosen.
+  public struct Token: Sendable {
+    public var id: Int32
+    /// What may be shown by now, whole characters: none while a character or a stop string is unfinished.
+    public var text: String
+    /// Natural logarithms, of the model's own distribution; 0 and none unless `logprobs` asked for them.
+    public var logProbability: Float
+    /// The most probable tokens, best first.
+    public var alternatives: [(id: Int32, logProbability: Float)]
+  }
+
+  /// How an answer ended, and what it took.
+  public struct End: Sendable {
+    /// What was withheld from the events before.
+    public var text: String
+    public var finishReason: FinishReason
+    public var promptTokens: Int
+    /// Of these, in the session before the call.
+    public var promptReused: Int
+    /// Of these, computed by other sessions.
+    public var promptShared: Int
+    /// An end token included.
+    public var generatedTokens: Int
+    public var promptSeconds: Double
+    public var generationSeconds: Double
+    /// From the call until the session was let in.
+    public var waitingSeconds: Double
+    /// Of the prompt's tokens, those that stand for pictures, films and sound.
+    public var imageTokens: Int
+    public var videoTokens: Int
+    public var audioTokens: Int
+    /// What the speech model wrote for this call.
+    public var transcribedTokens: Int
+    /// Of the sounds whose transcripts stand in the prompt.
+    public var transcribedSeconds: Double
+  }
+
+  public enum FinishReason: String, Sendable {
+    /// An end token, one of `stopTokenIds`, or a stop string.
+    case stop
+    /// `maxTokens`.
+    case length
+    /// `timeLimit`.
+    case time
+    /// The context is full.
+    case context
+  }
+}
+
+extension OpenSession.Event {
+  /// Nil for a kind that this client does not know.
+  fileprivate init?(_ event: dormouse_event) {
+    switch Int(event.kind) {
+    case DORMOUSE_EVENT_PROMPT: self = .prompt(done: Int(event.prompt_done), of: Int(event.prompt_tokens))
+    case DORMOUSE_EVENT_TOKEN: self = .token(OpenSession.Token(event))
+    case DORMOUSE_EVENT_END: self = .end(OpenSession.End(event))
+    default: return nil
+    }
+  }
+}
+
+extension OpenSession.Token {
+  fileprivate init(_ event: dormouse_event) {
+    id = event.token
+    text = String(event.text, count: event.text_length)
+    logProbability = event.log_probability
+    alternatives = UnsafeBufferPointer(start: event.alternatives, count: event.alternative_count)
+      .map { ($0.token, $0.log_probability) }
+  }
+}
+
+extension OpenSession.End {
+  fileprivate init(_ event: dormouse_event) {
+    text = String(event.text, count: event.text_length)
+    finishReason =
+      switch Int(event.finish_reason) {
+      case DORMOUSE_FINISH_STOP: .stop
+      case DORMOUSE_FINISH_LENGTH: .length
+      case DORMOUSE_FINISH_TIME: .time
+      default: .context
+      }
+    promptTokens = Int(event.prompt_tokens)
+    promptReused = Int(event.prompt_reused)
+    promptShared = Int(event.prompt_shared)
+    generatedTokens = Int(event.generated_tokens)
+    promptSeconds = event.prompt_seconds
+    generationSeconds = event.generation_seconds
+    waitingSeconds = event.waiting_seconds
+    imageTokens = Int(event.image_tokens)
+    videoTokens = Int(event.video_tokens)
+    audioTokens = Int(event.audio_tokens)
+    transcribedTokens = Int(event.transcribed_tokens)
+    transcribedSeconds = event.transcribed_seconds
+  }
+}

@@ -9,7 +9,7 @@ trap 'rm -rf "$output"' EXIT
 for set in NEON BASELINE; do
   swiftc -target aarch64-none-none-elf -enable-experimental-feature Embedded -wmo -O -parse-as-library \
     -module-name "DormouseCPU$set" -D "ISA_$set" -Xcc -march=armv8.2-a+dotprod -Xcc -ffreestanding \
-    -I "$root/Sources/CPlatform/include" -c "$root"/Sources/CPUKernels/*.swift "$root/Tests/NEON/shims.swift" \
+    -I "$root/Sources/CPlatform/include" -c "$root"/Sources/CPUKernels/*.swift "$root/Tests/NEON/shim.swift" \
     -o "$output/$set.o"
   clang --target=aarch64-linux-gnu -fuse-ld=lld -static -std=c11 -O1 -Wall -Werror -I "$root/Sources/CPlatform/include" \
     "$root"/Tests/NEON/*.c "$output/$set.o" -lm -o "$output/$set"

@@ -159,10 +159,11 @@ let package = Package(
 )
 
 /// The tests run on the code that is shipped: a release build lets them in too, and the shared libraries' maps keep what
-/// that shows to themselves. The tests' own code is not worth the time that optimising it takes.
+/// that shows to themselves. Not into the kernels of a set, which would have to show code that several sets have by the
+/// same name: the linker keeps one of them. The tests' own code is not worth the time that optimising it takes.
 for target in package.targets {
   switch target.type {
-  case .regular:
+  case .regular where !kernelTargets.contains { $0 === target }:
     target.swiftSettings =
       (target.swiftSettings ?? []) + [.unsafeFlags(["-enable-testing"], .when(configuration: .release))]
   case .test:

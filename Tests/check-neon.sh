@@ -12,7 +12,7 @@ trap 'rm -rf "$output"' EXIT
 compile() { # set
   swiftc -target aarch64-none-none-elf -enable-experimental-feature Embedded -wmo -O -parse-as-library \
     -module-name "DormouseCPU$1" -D "ISA_$1" -Xcc -march=armv8.2-a+dotprod -Xcc -ffreestanding \
-    -I "$root/Sources/CPlatform/include" -c "$root"/Sources/CPUKernels/*.swift "$root/Tests/NEON/shims.swift" \
+    -I "$root/Sources/CPlatform/include" -c "$root"/Sources/CPUKernels/*.swift "$root/Tests/NEON/shim.swift" \
     -o "$output/$1.o"
 }
 

@@ -6,9 +6,9 @@ internal import CPlatform
 ///
 /// x: [columns]; values: [32 * groups], scales and offsets: [groups], where groups is columns / 32, rounded up
 /// (`platform_activations`).
-@inline(never) public func quantizeActivations(
-  _ x: UnsafePointer<Float>, _ columns: Int, _ values: UnsafeMutablePointer<Int8>,
-  _ scales: UnsafeMutablePointer<Float>, _ offsets: UnsafeMutablePointer<Int32>
+@inline(never) func quantizeActivations(
+  _ x: Floats, _ columns: Int, _ values: UnsafeMutablePointer<Int8>, _ scales: MutableFloats,
+  _ offsets: UnsafeMutablePointer<Int32>
 ) {
   let whole = columns / 32
   for g in 0..<whole {

@@ -10,10 +10,10 @@ internal import CPlatform
 }
 
 /// Stores rows [count, rank + rope] as a cache holds them, rounded to nearest.
-@inline(never) public func storeRows(
-  _ rows: UnsafePointer<Float>, _ count: Int, _ type: Int32, _ rank: Int, _ rope: Int,
-  _ out: UnsafeMutableRawPointer
+@inline(never) func storeRows(
+  _ rows: Floats, _ count: Int, _ format: UnsafePointer<platform_row_format>, _ out: UnsafeMutableRawPointer
 ) {
+  let (type, rank, rope) = (format.pointee.type, format.pointee.rank, format.pointee.rope)
   let width = rank &+ rope
   switch type {
   case Int32(PLATFORM_ROWS_FLOAT32): out.copyMemory(from: rows, byteCount: 4 &* count &* width)
@@ -118,10 +118,11 @@ private let leastMagnitude: Float = 0x1p-110
 }
 
 /// The first `count` rows at `rows` in float32: [count, rank + rope] with `stride` floats between rows.
-@inline(never) public func loadRows(
-  _ rows: UnsafeRawPointer, _ type: Int32, _ rank: Int, _ rope: Int, _ count: Int, _ out: UnsafeMutablePointer<Float>,
+@inline(never) func loadRows(
+  _ rows: UnsafeRawPointer, _ count: Int, _ format: UnsafePointer<platform_row_format>, _ out: MutableFloats,
   _ stride: Int
 ) {
+  let (type, rank, rope) = (format.pointee.type, format.pointee.rank, format.pointee.rope)
   let size = rowByteCount(type, rank, rope)
   for i in 0..<count {
     let row = rows + i &* size
@@ -163,11 +164,10 @@ private let leastMagnitude: Float = 0x1p-110
   }
 }
 
-/// `out[c, r] = x[r, c]`: x [rows, columns] with `xRow` floats between rows, out [columns, rows] with `outRow`.
-@inline(never) public func transpose(
-  _ x: UnsafePointer<Float>, _ xRow: Int, _ rows: Int, _ columns: Int, _ out: UnsafeMutablePointer<Float>,
-  _ outRow: Int
-) {
+/// `out[c, r] = x[r, c]`; out: [x.columns, x.rows] with `outRow` floats between rows.
+@inline(never) func transpose(_ x: UnsafePointer<platform_floats>, _ out: MutableFloats, _ outRow: Int) {
+  let (rows, columns, xRow) = (x.pointee.rows, x.pointee.columns, x.pointee.stride)
+  let x = x.pointee.data
   var r = 0
   while r &+ 4 <= rows {
     var c = 0

@@ -1,5 +1,5 @@
 /// `x[i] = x[i] / 2 * (1 + erf(x[i] / sqrt 2))`, in place (Hendrycks and Gimpel 2016).
-@inline(never) public func gelu(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
+@inline(never) func gelu(_ x: MutableFloats, _ count: Int) {
   var i = 0
   while i &+ lanes <= count {
     store(exactGELU(load(x + i)), x + i)
@@ -11,7 +11,7 @@
 
 /// `x[i] = x[i] / 2 * (1 + tanh(sqrt(2 / pi) * (x[i] + 0.044715 * x[i]^3)))`, in place: the approximation that configs
 /// call `gelu_pytorch_tanh` or `gelu_new`.
-@inline(never) public func geluTanh(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
+@inline(never) func geluTanh(_ x: MutableFloats, _ count: Int) {
   var i = 0
   while i &+ lanes <= count {
     store(approximateGELU(load(x + i)), x + i)

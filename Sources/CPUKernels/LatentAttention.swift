@@ -6,52 +6,42 @@ internal import CPlatform
 /// Floats between decoded rows: rows a power of two apart would share a few sets of the cache.
 @inline(__always) private func strideOf(_ width: Int) -> Int { padded(width) &+ 16 }
 
-/// Absorbed latent attention of one token over rows `first..<first + count`, in spans of `spanLength` rows (at least 1) of
-/// which the last may be shorter. Online softmax (Milakov and Gimelshein 2018) over blocks of a span's rows;
-/// `combineSpans` joins the results of several spans and divides by the sums.
-///
-/// query: [heads, rank + rope]; pages, offset: rows as `rows.h` describes them, from position 0 on; positions: nil, or
-/// the positions of the rows of which `first` and `count` then are places in this list; partials: what each span is worth,
-/// `stride` floats from one to the next, [heads, rank] weighted sums, then [heads] greatest scores, then [heads] sums of
-/// weights; scratch: `Kernels.latentScratchCount` floats. Vectors lie along the heads, so that neither scores nor weights
-/// are ever summed across lanes.
-@inline(never) public func attendLatent(
-  _ query: UnsafePointer<Float>, _ heads: Int, _ pages: UnsafePointer<UnsafeRawPointer>, _ offset: Int,
-  _ rowType: Int32, _ positions: UnsafePointer<Int32>?, _ first: Int, _ count: Int, _ spanLength: Int, _ rank: Int,
-  _ rope: Int, _ scale: Float, _ partials: UnsafeMutablePointer<Float>, _ stride: Int,
-  _ scratch: UnsafeMutablePointer<Float>
-) {
+/// Absorbed latent attention of one token over rows `first..<first + count`, in spans. Online softmax (Milakov and
+/// Gimelshein 2018) over blocks of a span's rows; `combineSpans` joins the results of several spans and divides by the
+/// sums. Vectors lie along the heads, so that neither scores nor weights are ever summed across lanes.
+@inline(never) func attendLatent(_ latent: UnsafePointer<platform_latent>) {
+  let l = latent.pointee
   let rows = LatentRows(
-    pages: pages, offset: offset, type: rowType, positions: positions, end: first &+ count, rank: rank,
-    width: rank &+ rope)
+    pages: l.pages, offset: l.offset, format: l.format, positions: l.positions, end: l.first &+ l.count)
   // The first block, which nothing has asked for, comes while queries are turned.
-  let (block, byteCount) = rows.ahead(from: first)
+  let (block, byteCount) = rows.ahead(from: l.first)
   prefetchLines(block, byteCount)
   #if ISA_AVX512
     if PairedSpan.takes(rows) {
-      var span = PairedSpan(heads, rows, partials, scratch)
-      span.takeQueries(query, scale)
-      attend(&span, first, spanLength, stride)
+      var span = PairedSpan(l.heads, rows, l.partials, l.scratch)
+      span.takeQueries(l.query, l.scale)
+      attend(&span, l.first, l.span_length, l.stride)
       return
     }
   #endif
-  var span = FloatSpan(heads, rows, partials, scratch)
-  span.takeQueries(query, scale)
-  attend(&span, first, spanLength, stride)
+  var span = FloatSpan(l.heads, rows, l.partials, l.scratch)
+  span.takeQueries(l.query, l.scale)
+  attend(&span, l.first, l.span_length, l.stride)
 }
 
 /// The rows that a thread attends to for now.
 struct LatentRows {
   let pages: UnsafePointer<UnsafeRawPointer>
   let offset: Int
-  let type: Int32
+  let format: platform_row_format
   let positions: UnsafePointer<Int32>?
   /// Behind the last of them.
   let end: Int
-  let rank: Int
-  let width: Int
 
-  @inline(__always) var rope: Int { width &- rank }
+  @inline(__always) var type: Int32 { format.type }
+  @inline(__always) var rank: Int { format.rank }
+  @inline(__always) var rope: Int { format.rope }
+  @inline(__always) var width: Int { rank &+ rope }
   @inline(__always) var byteCount: Int { rowByteCount(type, rank, rope) }
 
   /// Where the row of a position lies; the rest of its page follows.
@@ -104,7 +94,8 @@ protocol LatentSpan {
   while h < heads {
     let count = heads &- h < 4 ? heads &- h : 4
     take(h, count)
-    transpose(few, width, count, width, columns + h, headLanes)
+    var rows = platform_floats(data: few, stride: width, rows: count, columns: width)
+    transpose(&rows, columns + h, headLanes)
     h &+= count
   }
   for h in heads..<headLanes {
@@ -140,31 +131,34 @@ private struct FloatSpan: LatentSpan {
     let (rank, width, headLanes) = (rows.rank, rows.width, softmax.headLanes)
     var decoded = Floats(block)
     var apart = strideOf(width)
+    var format = rows.format
     if let positions = rows.positions {
       for i in 0..<known {
-        loadRows(rows.address(Int(positions[first &+ i])), rows.type, rank, rows.rope, 1, block + i &* apart, apart)
+        loadRows(rows.address(Int(positions[first &+ i])), 1, &format, block + i &* apart, apart)
       }
     } else if rows.type == Int32(PLATFORM_ROWS_FLOAT32) {
       // They lie in memory as they are needed.
       decoded = rows.address(first).assumingMemoryBound(to: Float.self)
       apart = width
     } else {
-      loadRows(rows.address(first), rows.type, rank, rows.rope, known, block, apart)
+      loadRows(rows.address(first), known, &format, block, apart)
     }
     let (next, byteCount) = rows.ahead(from: first &+ known)
     let half = byteCount / 2
-    multiplyOuter(
-      decoded, apart, 1, known, queries, headLanes, headLanes, width, softmax.scores, headLanes, false, ahead: next,
-      half)
+    var scores = platform_outer_product(
+      a: decoded, a_row: apart, a_step: 1, rows: known, b: queries, b_row: headLanes, columns: headLanes, depth: width,
+      c: softmax.scores, c_row: headLanes, accumulate: false)
+    multiplyOuter(&scores, ahead: next, half)
     var h = 0
     while h < headLanes {
       weigh(h, known)
       h &+= lanes
     }
     if !isFirst { rescale() }
-    multiplyOuter(
-      softmax.scores, 1, headLanes, softmax.heads, decoded, apart, rank, known, out, rank, !isFirst,
-      ahead: next + half, half)
+    var sums = platform_outer_product(
+      a: softmax.scores, a_row: 1, a_step: headLanes, rows: softmax.heads, b: decoded, b_row: apart, columns: rank,
+      depth: known, c: out, c_row: rank, accumulate: !isFirst)
+    multiplyOuter(&sums, ahead: next + half, half)
   }
 
   /// Turns the scores of a vector of heads into weights relative to the highest score so far.
@@ -210,32 +204,28 @@ extension LatentRows {
   }
 }
 
-/// Joins one head's spans: out [rank] = the softmax-weighted sum of the rows of all `spans` (at least 1) spans.
-///
-/// partials: results of `attendLatent` for `heads` heads, `stride` floats from one to the next, added in that order.
-@inline(never) public func combineSpans(
-  _ partials: UnsafePointer<Float>, _ stride: Int, _ spans: Int, _ heads: Int, _ head: Int, _ rank: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
-  let tops = partials + (heads &* rank &+ head)
+/// Joins one head's spans: out = the softmax-weighted sum of the rows of all spans, added in their order.
+@inline(never) func combineSpans(_ spans: UnsafePointer<platform_spans>) {
+  let p = spans.pointee
+  let tops = p.partials + (p.heads &* p.rank &+ p.head)
   var top = -Float.infinity
-  for s in 0..<spans where tops[s &* stride] > top { top = tops[s &* stride] }
+  for s in 0..<p.count where tops[s &* p.stride] > top { top = tops[s &* p.stride] }
   let base = top == -.infinity ? 0 : top
   var total: Float = 0
-  for s in 0..<spans {
-    let weight = exponential(splat(tops[s &* stride] - base))[0]
-    total = fused(weight, tops[s &* stride &+ heads], total)
-    let span = partials + (s &* stride &+ head &* rank)
+  for s in 0..<p.count {
+    let weight = exponential(splat(tops[s &* p.stride] - base))[0]
+    total = fused(weight, tops[s &* p.stride &+ p.heads], total)
+    let span = p.partials + (s &* p.stride &+ p.head &* p.rank)
     var c = 0
-    while c &+ lanes <= rank {
+    while c &+ lanes <= p.rank {
       let v = load(span + c)
-      store(s == 0 ? v * splat(weight) : fused(splat(weight), v, load(out + c)), out + c)
+      store(s == 0 ? v * splat(weight) : fused(splat(weight), v, load(p.out + c)), p.out + c)
       c &+= lanes
     }
-    while c < rank {
-      out[c] = s == 0 ? span[c] * weight : fused(weight, span[c], out[c])
+    while c < p.rank {
+      p.out[c] = s == 0 ? span[c] * weight : fused(weight, span[c], p.out[c])
       c &+= 1
     }
   }
-  scaleFloats(out, rank, 1 / total)
+  scaleFloats(p.out, p.rank, 1 / total)
 }

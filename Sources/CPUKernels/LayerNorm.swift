@@ -2,9 +2,8 @@
 ///
 /// The variance is the mean of the squared distances from the mean, in a second pass: the difference of two means would
 /// cancel where x lies far from zero.
-@inline(never) public func layerNorm(
-  _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ bias: UnsafePointer<Float>, _ epsilon: Float,
-  _ count: Int, _ y: UnsafeMutablePointer<Float>
+@inline(never) func layerNorm(
+  _ x: Floats, _ weight: Floats, _ bias: Floats, _ epsilon: Float, _ count: Int, _ y: MutableFloats
 ) {
   guard count > 0 else { return }
   let mean = total(x, count) / Float(count)

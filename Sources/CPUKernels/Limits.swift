@@ -1,7 +1,7 @@
 // What the processor and its memory can do at best: the reference for every other figure.
 
 /// Reads `byteCount` bytes and returns a number that depends on all of them, so that no read can be left out.
-@inline(never) public func readAll(_ p: UnsafeRawPointer, _ byteCount: Int) -> UInt64 {
+@inline(never) func readAll(_ p: UnsafeRawPointer, _ byteCount: Int) -> UInt64 {
   var a = IntVector(repeating: 0)
   var b = a
   var c = a
@@ -23,7 +23,7 @@
 
 /// Twelve independent chains of `iterations` multiplications and additions of a vector; returns a number that depends
 /// on all, of `24 * lanes * iterations` operations.
-@inline(never) public func multiplyAndAdd(_ iterations: Int, _ factor: Float, _ term: Float) -> Float {
+@inline(never) func multiplyAndAdd(_ iterations: Int, _ factor: Float, _ term: Float) -> Float {
   let x = splat(factor)
   let t = splat(term)
   // Twelve names and no array: an array of vectors would bring a specialisation that several modules share.
@@ -50,4 +50,4 @@
 }
 
 /// Floats in a vector of this instruction set.
-@inline(never) public func vectorLength() -> Int { lanes }
+@inline(never) func vectorLength() -> Int { lanes }

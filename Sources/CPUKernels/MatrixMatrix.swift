@@ -1,4 +1,4 @@
-public import CPlatform
+internal import CPlatform
 
 // Many rows of x: the sums of two vectors of weight rows with a few tokens stay in registers while the columns pass. For
 // that, weights are decoded into columns, each block of them once for many tokens, and x is packed so that the values of
@@ -15,7 +15,7 @@ private let countBlock = 512
 
 /// From this many rows of x on `multiplyMatrix` is faster than `multiplyVectors`: below, decoding into columns costs more
 /// than it saves, unless x fills the second cache.
-@inline(never) public func leastMatrixCount(_ columns: Int) -> Int {
+@inline(never) func leastMatrixCount(_ columns: Int) -> Int {
   #if ISA_AVX512
     columns <= 4096 ? 64 : 40
   #else
@@ -24,26 +24,21 @@ private let countBlock = 512
 }
 
 /// Floats of scratch memory that `multiplyPacked` needs.
-@inline(never) public func multiplyPackedScratch() -> Int {
+@inline(never) func multiplyPackedScratch() -> Int {
   depthBlock &* panelRows &+ tileTokens &* panelRows &+ panelScratch(depthBlock)
 }
 
 /// Floats of scratch memory that `multiplyMatrix` needs.
-@inline(never) public func multiplyMatrixScratch(_ columns: Int, _ count: Int) -> Int {
+@inline(never) func multiplyMatrixScratch(_ columns: Int, _ count: Int) -> Int {
   let depth = columns < depthBlock ? columns : depthBlock
   return multiplyPackedScratch() &+ depth &* (count < countBlock ? count : countBlock)
 }
 
-/// `y[i, r - first] = sum over c of w[r, c] * x[i, c]`, for many x.
-///
-/// x: [count, w.columns] with `xStride` floats between rows; y: [count, last - first] with `yStride`; scratch:
-/// `multiplyMatrixScratch(w.columns, count)` floats.
-@inline(never) public func multiplyMatrix(
-  _ w: platform_matrix, _ first: Int, _ last: Int, _ x: UnsafePointer<Float>, _ xStride: Int, _ count: Int,
-  _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
-) {
-  let packed = scratch + multiplyPackedScratch()
-  let job = MatrixJob(w: w, first: first, last: last, count: count, y: y, yStride: yStride, scratch: scratch)
+/// The product for many x; scratch: `multiplyMatrixScratch(w.columns, count)` floats.
+@inline(never) func multiplyMatrix(_ product: UnsafePointer<platform_product>) {
+  let job = MatrixJob(product.pointee)
+  let (x, xStride) = (product.pointee.x, product.pointee.x_stride)
+  let packed = job.scratch + multiplyPackedScratch()
   job.forEachBlock { i, members, begin, end in
     packTokens(x + (i &* xStride &+ begin), xStride, members, end &- begin, packed)
     job.runBlock(packed, i, members, begin, end)
@@ -51,21 +46,19 @@ private let countBlock = 512
 }
 
 /// The same with x from `packActivations`; scratch: `multiplyPackedScratch()` floats.
-@inline(never) public func multiplyPacked(
-  _ w: platform_matrix, _ first: Int, _ last: Int, _ packed: UnsafePointer<Float>, _ count: Int,
-  _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
-) {
-  let job = MatrixJob(w: w, first: first, last: last, count: count, y: y, yStride: yStride, scratch: scratch)
+@inline(never) func multiplyPacked(_ product: UnsafePointer<platform_product>) {
+  let job = MatrixJob(product.pointee)
+  let packed = product.pointee.x
   job.forEachBlock { i, members, begin, end in
-    job.runBlock(packed + (i &* w.columns &+ begin &* members), i, members, begin, end)
+    job.runBlock(packed + (i &* job.w.columns &+ begin &* members), i, members, begin, end)
   }
 }
 
-/// x: [count, columns], `xStride` floats between rows, in the order of `multiplyPacked`: for each block of tokens and
-/// each block of columns, tiles of [columns, tokens of the tile]. packed: `count * columns` floats.
-@inline(never) public func packActivations(
-  _ x: UnsafePointer<Float>, _ xStride: Int, _ count: Int, _ columns: Int, _ packed: UnsafeMutablePointer<Float>
-) {
+/// x: a row for each token, in the order of `multiplyPacked`: for each block of tokens and each block of columns, tiles
+/// of [columns, tokens of the tile]. packed: `x.rows * x.columns` floats.
+@inline(never) func packActivations(_ x: UnsafePointer<platform_floats>, _ packed: MutableFloats) {
+  let (count, columns, xStride) = (x.pointee.rows, x.pointee.columns, x.pointee.stride)
+  let x = x.pointee.data
   var i = 0
   while i < count {
     let members = count &- i < countBlock ? count &- i : countBlock
@@ -100,6 +93,16 @@ private struct MatrixJob {
   let y: MutableFloats
   let yStride: Int
   let scratch: MutableFloats
+
+  @inline(__always) init(_ product: platform_product) {
+    w = product.w
+    first = product.first
+    last = product.last
+    count = product.count
+    y = product.y
+    yStride = product.y_stride
+    scratch = product.scratch
+  }
 
   // The parts of the scratch memory.
   @inline(__always) var weights: MutableFloats { scratch }  // [depthBlock, panelRows]

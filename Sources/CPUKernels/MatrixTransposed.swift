@@ -1,11 +1,9 @@
-public import CPlatform
+internal import CPlatform
 
-/// `y[c] = sum over r in first..<last of x[r - first] * w[r, c]`; y: [w.columns]; following: the first of the rows that
-/// the thread reads next, none below zero.
-@inline(never) public func multiplyTransposed(
-  _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: UnsafePointer<Float>,
-  _ y: UnsafeMutablePointer<Float>
-) {
+/// The product of one x with the transposed matrix.
+@inline(never) func multiplyTransposed(_ product: UnsafePointer<platform_transposed_product>) {
+  let (w, x, y) = (product.pointee.w, product.pointee.x, product.pointee.y)
+  let (first, last, following) = (product.pointee.first, product.pointee.last, product.pointee.following)
   switch w.type {
   case Int32(PLATFORM_TYPE_FLOAT32): addRows(Float32Format.self, w, first, last, following, x, y)
   case Int32(PLATFORM_TYPE_FLOAT16): addRows(Float16Format.self, w, first, last, following, x, y)
@@ -15,7 +13,8 @@ public import CPlatform
 }
 
 /// Row `row` in float32, scales multiplied in; y: [w.columns].
-@inline(never) public func dequantize(_ w: platform_matrix, _ row: Int, _ y: UnsafeMutablePointer<Float>) {
+@inline(never) func dequantize(_ w: UnsafePointer<platform_matrix>, _ row: Int, _ y: MutableFloats) {
+  let w = w.pointee
   switch w.type {
   case Int32(PLATFORM_TYPE_FLOAT32): decode(Float32Format.self, w, row, 0, w.columns, y)
   case Int32(PLATFORM_TYPE_FLOAT16): decode(Float16Format.self, w, row, 0, w.columns, y)

@@ -1,4 +1,4 @@
-public import CPlatform
+internal import CPlatform
 
 // Few rows of x: four rows of weights at a time, each lane of a sum adding up its columns in order. A result therefore
 // has the same bits whatever the number of x, the rows of the task and the rows beside it.
@@ -11,24 +11,20 @@ public import CPlatform
 #endif
 
 /// Floats of scratch memory that `multiplyVectors` needs.
-@inline(never) public func multiplyVectorsScratch(_ columns: Int, _ count: Int) -> Int {
+@inline(never) func multiplyVectorsScratch(_ columns: Int, _ count: Int) -> Int {
   let widestGroup = 4 &* lanes
   return (columns / widestGroup &+ 1) &* widestGroup &* (count &+ 1) &+ 4 &* lanes &+ count &+ 1
 }
 
-/// `y[i, r - first] = sum over c of w[r, c] * x[i, c]`, for few x: each row of weights is read from memory once.
+/// The product for few x: each row of weights is read from memory once.
 ///
-/// following: the first of the rows that the thread reads next, none below zero; x: [count, w.columns] with `xStride`
-/// floats between rows; y: [count, last - first] with `yStride`; scratch: `multiplyVectorsScratch(w.columns, count)`
-/// floats, aligned to a vector.
-@inline(never) public func multiplyVectors(
-  _ w: platform_matrix, _ first: Int, _ last: Int, _ following: Int, _ x: UnsafePointer<Float>, _ xStride: Int,
-  _ count: Int, _ y: UnsafeMutablePointer<Float>, _ yStride: Int, _ scratch: UnsafeMutablePointer<Float>
-) {
+/// scratch: `multiplyVectorsScratch(w.columns, count)` floats, aligned to a vector.
+@inline(never) func multiplyVectors(_ product: UnsafePointer<platform_product>) {
+  let p = product.pointee
   let job = VectorJob(
-    w: w, first: first, last: last, following: following, x: x, xStride: xStride, count: count, y: y, yStride: yStride,
-    scratch: scratch)
-  switch w.type {
+    w: p.w, first: p.first, last: p.last, following: p.following, x: p.x, xStride: p.x_stride, count: p.count, y: p.y,
+    yStride: p.y_stride, scratch: p.scratch)
+  switch p.w.type {
   case Int32(PLATFORM_TYPE_FLOAT32): job.run(Float32Format.self)
   case Int32(PLATFORM_TYPE_FLOAT16): job.run(Float16Format.self)
   case Int32(PLATFORM_TYPE_BFLOAT16): job.run(BFloat16Format.self)

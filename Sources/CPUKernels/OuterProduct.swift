@@ -17,43 +17,35 @@ internal import CPlatform
 /// zeroes behind it.
 @inline(__always) private var depthBlock: Int { Int(PLATFORM_OUTER_DEPTH) }
 
-/// `C[i, j] (+)= sum over k of A[i, k] * B[k, j]`, or without the old C unless `isAdded`.
-///
-/// Element (i, k) of A lies at `a[i * aRow + k * aStep]`, so that A may be transposed. b: [depth, columns] with `bRow`
-/// floats between rows; c: [rows, columns] with `cRow`. No column beyond `columns` is read or written.
-@inline(never) public func multiplyOuter(
-  _ a: UnsafePointer<Float>, _ aRow: Int, _ aStep: Int, _ rows: Int, _ b: UnsafePointer<Float>, _ bRow: Int,
-  _ columns: Int, _ depth: Int, _ c: UnsafeMutablePointer<Float>, _ cRow: Int, _ isAdded: Bool
-) {
-  outerProduct(a, aRow, aStep, rows, b, bRow, columns, depth, c, cRow, isAdded, a, 0)
+/// `C[i, j] (+)= sum over k of A[i, k] * B[k, j]`. No column beyond `columns` is read or written.
+@inline(never) func multiplyOuter(_ product: UnsafePointer<platform_outer_product>) {
+  outerProduct(product.pointee, product.pointee.a, 0)
 }
 
 /// The same, and asks for `aheadCount` bytes from `ahead` on, a little with each step: asked for at once they would hold
 /// up the work.
 @inline(never) func multiplyOuter(
-  _ a: Floats, _ aRow: Int, _ aStep: Int, _ rows: Int, _ b: Floats, _ bRow: Int, _ columns: Int, _ depth: Int,
-  _ c: MutableFloats, _ cRow: Int, _ isAdded: Bool, ahead: UnsafeRawPointer, _ aheadCount: Int
+  _ product: UnsafePointer<platform_outer_product>, ahead: UnsafeRawPointer, _ aheadCount: Int
 ) {
-  outerProduct(a, aRow, aStep, rows, b, bRow, columns, depth, c, cRow, isAdded, ahead, aheadCount)
+  outerProduct(product.pointee, ahead, aheadCount)
 }
 
 @inline(__always) private func outerProduct(
-  _ a: Floats, _ aRow: Int, _ aStep: Int, _ rows: Int, _ b: Floats, _ bRow: Int, _ columns: Int, _ depth: Int,
-  _ c: MutableFloats, _ cRow: Int, _ isAdded: Bool, _ ahead: UnsafeRawPointer, _ aheadCount: Int
+  _ p: platform_outer_product, _ ahead: UnsafeRawPointer, _ aheadCount: Int
 ) {
   let wide = tileVectors &* lanes
-  let tiles = columns / wide &* (rows / 4) &+ columns % wide / lanes &* (rows / 8)
-  let steps = tiles &* depth
+  let tiles = p.columns / wide &* (p.rows / 4) &+ p.columns % wide / lanes &* (p.rows / 8)
+  let steps = tiles &* p.depth
   let step = aheadCount > 0 && steps > 0 ? (aheadCount &+ steps &- 1) / steps : 0
   var k = 0
   repeat {
     let job = OuterJob(
-      a: a + k &* aStep, aRow: aRow, aStep: aStep, rows: rows, b: b + k &* bRow, bRow: bRow,
-      depth: depthBlock < depth &- k ? depthBlock : depth &- k, c: c, cRow: cRow, isAdded: isAdded || k > 0,
-      aheadStep: step)
-    job.run(columns, ahead + k &* tiles &* step)
+      a: p.a + k &* p.a_step, aRow: p.a_row, aStep: p.a_step, rows: p.rows, b: p.b + k &* p.b_row, bRow: p.b_row,
+      depth: depthBlock < p.depth &- k ? depthBlock : p.depth &- k, c: p.c, cRow: p.c_row,
+      accumulates: p.accumulate || k > 0, aheadStep: step)
+    job.run(p.columns, ahead + k &* tiles &* step)
     k &+= depthBlock
-  } while k < depth
+  } while k < p.depth
 }
 
 /// A part of the depth for all rows and columns.
@@ -67,7 +59,7 @@ private struct OuterJob {
   let depth: Int
   let c: MutableFloats
   let cRow: Int
-  let isAdded: Bool
+  let accumulates: Bool
   /// Bytes to ask for with each step; 0 for none.
   let aheadStep: Int
 
@@ -121,17 +113,17 @@ private struct OuterJob {
       q += bRow
       k &-= 1
     }
-    r0.put(out, isAdded)
-    r1.put(out + cRow, isAdded)
-    r2.put(out + 2 &* cRow, isAdded)
-    r3.put(out + 3 &* cRow, isAdded)
+    r0.put(out, accumulates)
+    r1.put(out + cRow, accumulates)
+    r2.put(out + 2 &* cRow, accumulates)
+    r3.put(out + 3 &* cRow, accumulates)
   }
 
   @inline(__always) private func wideOne(_ i: Int, _ j: Int) {
     let out = c + (i &* cRow &+ j)
     var sums = WideSums()
     for k in 0..<depth { sums.add(a[i &* aRow &+ k &* aStep], WideRow(b + (k &* bRow &+ j))) }
-    sums.put(out, isAdded)
+    sums.put(out, accumulates)
   }
 
   /// Eight rows hide the latency of an addition where there is only one vector of columns.
@@ -185,12 +177,12 @@ private struct OuterJob {
     for j in from..<to {
       var s: Float = 0
       for k in 0..<depth { s = fused(a[i &* aRow &+ k &* aStep], b[k &* bRow &+ j], s) }
-      c[i &* cRow &+ j] = isAdded ? c[i &* cRow &+ j] + s : s
+      c[i &* cRow &+ j] = accumulates ? c[i &* cRow &+ j] + s : s
     }
   }
 
   @inline(__always) private func put(_ sums: FloatVector, _ p: MutableFloats) {
-    store(isAdded ? load(p) + sums : sums, p)
+    store(accumulates ? load(p) + sums : sums, p)
   }
 }
 
@@ -232,12 +224,12 @@ private struct WideSums {
     #endif
   }
 
-  @inline(__always) func put(_ p: MutableFloats, _ isAdded: Bool) {
-    store(isAdded ? load(p) + s0 : s0, p)
-    store(isAdded ? load(p + lanes) + s1 : s1, p + lanes)
+  @inline(__always) func put(_ p: MutableFloats, _ accumulates: Bool) {
+    store(accumulates ? load(p) + s0 : s0, p)
+    store(accumulates ? load(p + lanes) + s1 : s1, p + lanes)
     #if ISA_AVX512 || ISA_NEON
-      store(isAdded ? load(p + 2 &* lanes) + s2 : s2, p + 2 &* lanes)
-      store(isAdded ? load(p + 3 &* lanes) + s3 : s3, p + 3 &* lanes)
+      store(accumulates ? load(p + 2 &* lanes) + s2 : s2, p + 2 &* lanes)
+      store(accumulates ? load(p + 3 &* lanes) + s3 : s3, p + 3 &* lanes)
     #endif
   }
 }

@@ -14,7 +14,7 @@ protocol PanelFormat {
 }
 
 enum Int8Panels: PanelFormat {
-  @inline(__always) static var groupByteCount: Int { 512 }
+  @inline(__always) static var groupByteCount: Int { Int(PLATFORM_GROUP_BYTES_INT8) }
   @inline(__always) static var streamCount: Int { 4 }
   @inline(__always) static var streamDistance: Int { 1536 }
   @inline(__always) static var streamStep: Int { 128 }
@@ -48,7 +48,7 @@ enum Int8Panels: PanelFormat {
 /// error on groups of 32 normally distributed weights, each with the best scale of either sign (found by Lloyd's
 /// algorithm, `Benchmarks/levels.py`). They leave a root mean square of 7.4 %, Q4_0's even steps 8.6 %.
 enum Int4Panels: PanelFormat {
-  @inline(__always) static var groupByteCount: Int { 256 }
+  @inline(__always) static var groupByteCount: Int { Int(PLATFORM_GROUP_BYTES_INT4) }
   @inline(__always) static var streamCount: Int { 8 }
   @inline(__always) static var streamDistance: Int { 1536 }
   @inline(__always) static var streamStep: Int { 64 }
@@ -157,13 +157,5 @@ enum Int4Panels: PanelFormat {
 }
 
 @inline(__always) func panelElements(_ panel: UnsafeRawPointer, _ groups: Int) -> UnsafeRawPointer {
-  panel + panelHeadByteCount(groups)
-}
-
-@inline(__always) func panelHeadByteCount(_ groups: Int) -> Int { 64 &+ (groups &* 16 &+ 63) & ~63 }
-
-/// Bytes of a panel.
-@inline(never) public func panelByteCount(_ type: Int32, _ groups: Int) -> Int {
-  let group = type == Int32(PLATFORM_PANELS_INT4) ? Int4Panels.groupByteCount : Int8Panels.groupByteCount
-  return panelHeadByteCount(groups) &+ groups &* group
+  panel + platform_panel_head_byte_count(groups)
 }

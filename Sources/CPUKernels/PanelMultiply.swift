@@ -1,17 +1,13 @@
-public import CPlatform
+internal import CPlatform
 
 /// `y[i, r - first] = sum over c of w[r, c] * x[i, c]` for rows of activations rounded to bytes.
 ///
 /// Sums of a group's products are whole numbers; groups are added in float32 in their order. A row's result depends on
 /// nothing but that row of x and w, so it is the same bits alone and in any batch.
-///
-/// x: [count, w.columns], or rows of it that `indices` names; y: [count, last - first] with `yStride` floats between rows.
-@inline(never) public func multiplyPanels(
-  _ w: platform_panels, _ first: Int, _ last: Int, _ x: platform_activations, _ count: Int,
-  _ y: UnsafeMutablePointer<Float>, _ yStride: Int
-) {
-  let product = PackedProduct(w: w, first: first, last: last, x: x, count: count, y: y, yStride: yStride)
-  if w.type == Int32(PLATFORM_PANELS_INT4) { product.run(Int4Panels.self) } else { product.run(Int8Panels.self) }
+@inline(never) func multiplyPanels(_ product: UnsafePointer<platform_panel_product>) {
+  let p = product.pointee
+  let job = PackedProduct(w: p.w, first: p.first, last: p.last, x: p.x, count: p.count, y: p.y, yStride: p.y_stride)
+  if p.w.type == Int32(PLATFORM_PANELS_INT4) { job.run(Int4Panels.self) } else { job.run(Int8Panels.self) }
 }
 
 /// Rows `first..<last` of w times `count` rows of x.

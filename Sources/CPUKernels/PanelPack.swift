@@ -1,21 +1,21 @@
-public import CPlatform
+internal import CPlatform
 
 /// Floats of scratch memory that `packPanel` needs: the panel by columns, its scales, and tables.
-@inline(never) public func packPanelScratch(_ groups: Int) -> Int { groups &* 33 &* 16 &+ LevelTables.floatCount }
+@inline(never) func packPanelScratch(_ groups: Int) -> Int { groups &* 33 &* 16 &+ LevelTables.floatCount }
 
 /// Packs sixteen rows of weights into a panel (`platform_panels`). Each row has a lane of its own throughout.
 ///
 /// A group's scale is chosen for the least squared error: of int8 the one that makes its greatest magnitude 127, of
 /// int4 the best of several. A row with a NaN or an infinity gets a factor of NaN, so that it shows in the product.
 ///
-/// rows: [16, 32 * groups] with `stride` floats between them, zero where the matrix has no more rows or columns;
-/// scratch: `packPanelScratch(groups)` floats; panel: `panelByteCount(type, groups)` bytes.
-@inline(never) public func packPanel(
-  _ type: Int32, _ groups: Int, _ rows: UnsafePointer<Float>, _ stride: Int, _ panel: UnsafeMutableRawPointer,
-  _ scratch: UnsafeMutablePointer<Float>
+/// rows: [16, 32 * groups], zero where the matrix has no more rows or columns; panel: `platform_panel_byte_count` bytes;
+/// scratch: `packPanelScratch(groups)` floats.
+@inline(never) func packPanel(
+  _ type: Int32, _ rows: UnsafePointer<platform_floats>, _ panel: UnsafeMutableRawPointer, _ scratch: MutableFloats
 ) {
+  let groups = rows.pointee.columns / 32
   let packing = Packing(groups: groups, panel: panel, columns: scratch, scales: scratch + groups &* 32 &* 16)
-  packing.turn(rows, stride)
+  transpose(rows, packing.columns, 16)
   if type == Int32(PLATFORM_PANELS_INT4) {
     let tables = LevelTables(scratch + groups &* 33 &* 16)
     for g in 0..<groups { packing.putFourBitScale(g, tables) }
@@ -37,10 +37,6 @@ private struct Packing {
   let scales: MutableFloats
 
   @inline(__always) func group(_ g: Int) -> Floats { Floats(columns + g &* 32 &* 16) }
-
-  @inline(__always) func turn(_ rows: Floats, _ stride: Int) {
-    transpose(rows, stride, 16, groups &* 32, columns, 16)
-  }
 
   @inline(__always) func put(_ scale: SixteenFloats, _ g: Int) {
     UnsafeMutableRawPointer(scales + g &* 16).storeBytes(of: scale, as: SixteenFloats.self)
@@ -75,7 +71,7 @@ private struct Packing {
   /// Rounded and moved up by 128. The scale was rounded upward: 127 may have become a little more, but not 127.5.
   @inline(__always) func storeEight(_ g: Int, _ inverse: SixteenFloats) {
     let x = group(g)
-    let out = panel + (panelHeadByteCount(groups) &+ g &* Int8Panels.groupByteCount)
+    let out = panel + (platform_panel_head_byte_count(groups) &+ g &* Int8Panels.groupByteCount)
     for step in 0..<8 {
       var bytes = SixteenInts(repeating: 0)
       for j in 0..<4 {
@@ -91,7 +87,7 @@ private struct Packing {
     // The scale is stored: its place is free.
     put(inverse, g)
     let inverses = Floats(scales + g &* 16)
-    let out = panel + (panelHeadByteCount(groups) &+ g &* Int4Panels.groupByteCount)
+    let out = panel + (platform_panel_head_byte_count(groups) &+ g &* Int4Panels.groupByteCount)
     for pair in 0..<4 {
       var row = 0
       while row < 16 {

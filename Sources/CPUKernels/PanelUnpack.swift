@@ -1,11 +1,10 @@
-public import CPlatform
+internal import CPlatform
 
 // Packed weights back in float32.
 
 /// Row `row` of a packed matrix in float32; y: [columns].
-@inline(never) public func unpackRow(
-  _ w: platform_panels, _ row: Int, _ columns: Int, _ y: UnsafeMutablePointer<Float>
-) {
+@inline(never) func unpackRow(_ w: UnsafePointer<platform_panels>, _ row: Int, _ columns: Int, _ y: MutableFloats) {
+  let w = w.pointee
   guard let data = w.data else { return }
   let panel = data + row / 16 &* w.panel_stride
   let r = row % 16
@@ -30,9 +29,10 @@ public import CPlatform
 }
 
 /// A packed matrix turned round: `y[c * yRow + r] = w[r, c]`; y: [columns, rows].
-@inline(never) public func unpackTransposed(
-  _ w: platform_panels, _ rows: Int, _ columns: Int, _ y: UnsafeMutablePointer<Float>, _ yRow: Int
+@inline(never) func unpackTransposed(
+  _ w: UnsafePointer<platform_panels>, _ rows: Int, _ columns: Int, _ y: MutableFloats, _ yRow: Int
 ) {
+  let w = w.pointee
   guard let data = w.data else { return }
   let isFour = w.type == Int32(PLATFORM_PANELS_INT4)
   let groupByteCount = isFour ? Int4Panels.groupByteCount : Int8Panels.groupByteCount

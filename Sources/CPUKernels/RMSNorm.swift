@@ -1,8 +1,5 @@
 /// `y[i] = x[i] / sqrt(mean of x squared + epsilon) * weight[i]`; y may be x.
-@inline(never) public func rmsNorm(
-  _ x: UnsafePointer<Float>, _ weight: UnsafePointer<Float>, _ epsilon: Float, _ count: Int,
-  _ y: UnsafeMutablePointer<Float>
-) {
+@inline(never) func rmsNorm(_ x: Floats, _ weight: Floats, _ epsilon: Float, _ count: Int, _ y: MutableFloats) {
   guard count > 0 else { return }
   let factor = 1 / (innerProduct(x, x, count) / Float(count) + epsilon).squareRoot()
   let factors = splat(factor)

@@ -1,5 +1,5 @@
 /// `gate[i] = gate[i] / (1 + exp(-gate[i])) * up[i]`.
-@inline(never) public func siluMultiply(_ gate: UnsafeMutablePointer<Float>, _ up: UnsafePointer<Float>, _ count: Int) {
+@inline(never) func siluMultiply(_ gate: MutableFloats, _ up: Floats, _ count: Int) {
   var i = 0
   while i &+ lanes <= count {
     store(silu(load(gate + i)) * load(up + i), gate + i)

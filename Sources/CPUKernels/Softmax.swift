@@ -1,5 +1,5 @@
 /// `x[i] = exp(x[i] - max) / sum`, in place.
-@inline(never) public func softmax(_ x: UnsafeMutablePointer<Float>, _ count: Int) {
+@inline(never) func softmax(_ x: MutableFloats, _ count: Int) {
   guard count > 0 else { return }
   let top = maximum(x, count)
   let factor = splat(1 / exponentials(x, count, minus: top))

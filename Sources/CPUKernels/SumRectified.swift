@@ -1,11 +1,12 @@
-/// `out[j] = sum over r of weights[r] * max(0, x[r, j])`: an indexer's scores of `count` keys from the products of each
-/// of its heads with them.
+internal import CPlatform
+
+/// `out[j] = sum over r of weights[r] * max(0, x[r, j])`: an indexer's scores of keys from the products of each of its
+/// heads with them.
 ///
-/// x: [rows, count] with `xRow` floats between rows; weights: [rows]; out: [count]. NaN stays.
-@inline(never) public func sumRectified(
-  _ x: UnsafePointer<Float>, _ xRow: Int, _ rows: Int, _ weights: UnsafePointer<Float>, _ count: Int,
-  _ out: UnsafeMutablePointer<Float>
-) {
+/// x: a column for each key; weights: [x.rows]; out: [x.columns]. NaN stays.
+@inline(never) func sumRectified(_ x: UnsafePointer<platform_floats>, _ weights: Floats, _ out: MutableFloats) {
+  let (rows, count, xRow) = (x.pointee.rows, x.pointee.columns, x.pointee.stride)
+  let x = x.pointee.data
   var j = 0
   while j &+ lanes <= count {
     var total = zero

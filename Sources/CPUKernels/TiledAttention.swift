@@ -1,41 +1,38 @@
+internal import CPlatform
+
 /// Queries whose scores are held at a time.
 private let queryBlock = 64
 
-/// Adds a tile of keys to the attention of `count` queries of one head, with online softmax.
-///
-/// Query i sees the first `visible + i` keys of the tile (all, once that is `keyCount` or more; none, for 0 or less), and
-/// of these only those whose bits are set in row i of `mask` [count, maskRow], if there is one: bit j % 64 of word j / 64.
-/// query: [count, width] with `queryRow` floats between rows; keys: [width, keyRow], transposed, of whose columns the
-/// first `keyCount` count; values: [keyCount, valueWidth] with `valueRow`; tops, totals: [count], each query's greatest
-/// score and sum of weights so far, -infinity and 0 at first; out: [count, valueWidth] with `outRow`, weighted sums so
-/// far, not read while a total is 0; scratch: `Kernels.tileScratchCount` floats.
-@inline(never) public func attendTile(
-  _ query: UnsafePointer<Float>, _ queryRow: Int, _ count: Int, _ visible: Int, _ keys: UnsafePointer<Float>,
-  _ keyRow: Int, _ keyCount: Int, _ width: Int, _ values: UnsafePointer<Float>, _ valueRow: Int, _ valueWidth: Int,
-  _ mask: UnsafePointer<UInt64>?, _ maskRow: Int, _ tops: UnsafeMutablePointer<Float>,
-  _ totals: UnsafeMutablePointer<Float>, _ out: UnsafeMutablePointer<Float>,
-  _ outRow: Int, _ scratch: UnsafeMutablePointer<Float>
-) {
-  let scoreRow = padded(keyCount) &+ 16
+/// Adds a tile of keys to the attention of queries of one head, with online softmax. `out` is not read while a query's
+/// total is 0.
+@inline(never) func attendTile(_ tile: UnsafePointer<platform_tile>) {
+  let t = tile.pointee
+  let scoreRow = padded(t.key_count) &+ 16
   // Queries before this one see no key.
-  var i = visible > 0 ? 0 : 1 &- visible
-  while i < count {
-    let some = count &- i < queryBlock ? count &- i : queryBlock
+  var i = t.visible > 0 ? 0 : 1 &- t.visible
+  while i < t.count {
+    let some = t.count &- i < queryBlock ? t.count &- i : queryBlock
     // The last of them sees the most.
-    let most = visible &+ i &+ some &- 1
-    let seen = most < keyCount ? most : keyCount
+    let most = t.visible &+ i &+ some &- 1
+    let seen = most < t.key_count ? most : t.key_count
     // Whole vectors where rows of keys are long enough: a score too many costs less than one of its own, and is not used.
-    let scored = padded(seen) <= keyRow ? padded(seen) : seen
-    multiplyOuter(query + i &* queryRow, queryRow, 1, some, keys, keyRow, scored, width, scratch, scoreRow, false)
+    let scored = padded(seen) <= t.key_row ? padded(seen) : seen
+    var scores = platform_outer_product(
+      a: t.query + i &* t.query_row, a_row: t.query_row, a_step: 1, rows: some, b: t.keys, b_row: t.key_row,
+      columns: scored, depth: t.width, c: t.scratch, c_row: scoreRow, accumulate: false)
+    multiplyOuter(&scores)
     for j in 0..<some {
-      let own = visible &+ i &+ j
-      let s = scratch + j &* scoreRow
-      if let mask { hide(s, own < seen ? own : seen, mask + (i &+ j) &* maskRow) }
-      let factor = weighScores(s, own < seen ? own : seen, seen, tops + (i &+ j), totals + (i &+ j))
-      let sums = out + (i &+ j) &* outRow
-      if factor == 0 { clear(sums, valueWidth) } else if factor != 1 { scaleFloats(sums, valueWidth, factor) }
+      let own = t.visible &+ i &+ j
+      let s = t.scratch + j &* scoreRow
+      if let mask = t.mask { hide(s, own < seen ? own : seen, mask + (i &+ j) &* t.mask_row) }
+      let factor = weighScores(s, own < seen ? own : seen, seen, t.tops + (i &+ j), t.totals + (i &+ j))
+      let sums = t.out + (i &+ j) &* t.out_row
+      if factor == 0 { clear(sums, t.value_width) } else if factor != 1 { scaleFloats(sums, t.value_width, factor) }
     }
-    multiplyOuter(scratch, scoreRow, 1, some, values, valueRow, valueWidth, seen, out + i &* outRow, outRow, true)
+    var sums = platform_outer_product(
+      a: t.scratch, a_row: scoreRow, a_step: 1, rows: some, b: t.values, b_row: t.value_width, columns: t.value_width,
+      depth: seen, c: t.out + i &* t.out_row, c_row: t.out_row, accumulate: true)
+    multiplyOuter(&sums)
     i &+= some
   }
 }
@@ -64,9 +61,8 @@ private let queryBlock = 64
   return factor
 }
 
-/// Divides each of `count` rows of weighted sums by its total.
-@inline(never) public func finishAttention(
-  _ out: UnsafeMutablePointer<Float>, _ outRow: Int, _ count: Int, _ valueWidth: Int, _ totals: UnsafePointer<Float>
-) {
-  for i in 0..<count { scaleFloats(out + i &* outRow, valueWidth, 1 / totals[i]) }
+/// Divides each row of weighted sums by its total.
+@inline(never) func finishAttention(_ sums: UnsafePointer<platform_weighted_sums>) {
+  let s = sums.pointee
+  for i in 0..<s.count { scaleFloats(s.out + i &* s.out_row, s.value_width, 1 / s.totals[i]) }
 }

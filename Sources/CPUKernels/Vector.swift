@@ -1,12 +1,10 @@
 /// The sum of `a[i] * b[i]`.
-@inline(never) public func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, _ count: Int) -> Float {
+@inline(never) func dot(_ a: Floats, _ b: Floats, _ count: Int) -> Float {
   innerProduct(a, b, count)
 }
 
 /// `y[i] += factor * x[i]`.
-@inline(never) public func addScaled(
-  _ y: UnsafeMutablePointer<Float>, _ factor: Float, _ x: UnsafePointer<Float>, _ count: Int
-) {
+@inline(never) func addScaled(_ y: MutableFloats, _ factor: Float, _ x: Floats, _ count: Int) {
   let factors = splat(factor)
   var i = 0
   while i &+ lanes <= count {

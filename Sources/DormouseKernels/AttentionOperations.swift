@@ -1,3 +1,4 @@
+internal import CPlatform
 public import DormouseSupport
 
 extension Kernels {
@@ -44,9 +45,11 @@ extension Kernels {
     positions: UnsafePointer<Int32>? = nil, scale: Float, partials: UnsafeMutablePointer<Float>, stride: Int,
     scratch: UnsafeMutablePointer<Float>
   ) {
-    table.attendLatent(
-      query, heads, rows.pages, rows.offset, rows.type.platform, positions, range.lowerBound, range.count,
-      spanLength ?? range.count, rows.rank, rows.rope, scale, partials, stride, scratch)
+    var latent = platform_latent(
+      query: query, heads: heads, scale: scale, format: rows.format, pages: rows.pages, offset: rows.offset,
+      positions: positions, first: range.lowerBound, count: range.count, span_length: spanLength ?? range.count,
+      partials: partials, stride: stride, scratch: scratch)
+    table.attend_latent(&latent)
   }
 
   /// Joins what `attendLatent` left of one head in `spans` (at least 1) spans, in their order. out: [rank].
@@ -56,7 +59,9 @@ extension Kernels {
     _ partials: UnsafePointer<Float>, stride: Int, spans: Int, heads: Int, head: Int, rank: Int,
     into out: UnsafeMutablePointer<Float>
   ) {
-    table.combineSpans(partials, stride, spans, heads, head, rank, out)
+    var spans = platform_spans(
+      partials: partials, stride: stride, count: spans, heads: heads, head: head, rank: rank, out: out)
+    table.combine_spans(&spans)
   }
 
   /// Floats of scratch memory that `attendLatent` needs at most, whatever the instruction set: 64 rows in float32, and
@@ -81,8 +86,7 @@ extension Kernels {
   /// Floats in a vector of any instruction set, at most.
   private static let widestVector = 16
 
-  /// Adds a tile of keys to the attention of `count` queries of one head, with online softmax: see `attendTile` in
-  /// `Sources/CPUKernels/TiledAttention.swift`.
+  /// Adds a tile of keys to the attention of `count` queries of one head, with online softmax.
   ///
   /// - Parameters:
   ///   - query: [count, width], `queryRow` floats between rows, the softmax's scale multiplied in.
@@ -100,9 +104,11 @@ extension Kernels {
     totals: UnsafeMutablePointer<Float>, into out: UnsafeMutablePointer<Float>, outRow: Int,
     scratch: UnsafeMutablePointer<Float>
   ) {
-    table.attendTile(
-      query, queryRow, count, visible, keys, keyRow, keyCount, width, values, valueWidth, valueWidth, mask,
-      maskWords, tops, totals, out, outRow, scratch)
+    var tile = platform_tile(
+      query: query, query_row: queryRow, count: count, visible: visible, keys: keys, key_row: keyRow,
+      key_count: keyCount, width: width, values: values, value_width: valueWidth, mask: mask, mask_row: maskWords,
+      tops: tops, totals: totals, out: out, out_row: outRow, scratch: scratch)
+    table.attend_tile(&tile)
   }
 
   /// An indexer's scores: `out[j] = sum over r of weights[r] * max(0, x[r, j])`.
@@ -115,14 +121,17 @@ extension Kernels {
     _ x: UnsafePointer<Float>, row: Int, rows: Int, weights: UnsafePointer<Float>, count: Int,
     into out: UnsafeMutablePointer<Float>
   ) {
-    table.sumRectified(x, row, rows, weights, count, out)
+    var x = platform_floats(data: x, stride: row, rows: rows, columns: count)
+    table.sum_rectified(&x, weights, out)
   }
 
   /// Divides each of `count` rows of `attendTile`'s sums by its total.
   public func finishAttention(
     _ out: UnsafeMutablePointer<Float>, outRow: Int, count: Int, valueWidth: Int, totals: UnsafePointer<Float>
   ) {
-    table.finishAttention(out, outRow, count, valueWidth, totals)
+    var sums = platform_weighted_sums(
+      out: out, out_row: outRow, count: count, value_width: valueWidth, totals: totals)
+    table.finish_attention(&sums)
   }
 
   /// `C[i, j] (+)= sum over k of A[i, k] * B[k, j]` in float32; element (i, k) of A at `a[i * aRow + k * aStep]`.
@@ -134,13 +143,17 @@ extension Kernels {
     _ a: UnsafePointer<Float>, aRow: Int, aStep: Int = 1, rows: Int, _ b: UnsafePointer<Float>, bRow: Int, columns: Int,
     depth: Int, into c: UnsafeMutablePointer<Float>, cRow: Int, isAdded: Bool = false
   ) {
-    table.multiplyOuter(a, aRow, aStep, rows, b, bRow, columns, depth, c, cRow, isAdded)
+    var product = platform_outer_product(
+      a: a, a_row: aRow, a_step: aStep, rows: rows, b: b, b_row: bRow, columns: columns, depth: depth, c: c,
+      c_row: cRow, accumulate: isAdded)
+    table.multiply_outer(&product)
   }
 
   /// `out[c, r] = x[r, c]`: x [rows, columns] with `xRow` floats between rows, out with `outRow`.
   public func transpose(
     _ x: UnsafePointer<Float>, xRow: Int, rows: Int, columns: Int, into out: UnsafeMutablePointer<Float>, outRow: Int
   ) {
-    table.transpose(x, xRow, rows, columns, out, outRow)
+    var x = platform_floats(data: x, stride: xRow, rows: rows, columns: columns)
+    table.transpose(&x, out, outRow)
   }
 }

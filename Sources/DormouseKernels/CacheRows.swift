@@ -57,6 +57,9 @@ public struct CacheRows: @unchecked Sendable {
 
   public var width: Int { rank + rope }
 
+  /// The rows' type and widths as the kernels see them.
+  var format: platform_row_format { platform_row_format(type: type.platform, rank: rank, rope: rope) }
+
   /// Where the row of a position lies.
   func address(_ position: Int, size: Int) -> UnsafeRawPointer {
     pages[position / CacheRows.rowsInPage] + (offset + position % CacheRows.rowsInPage * size)
@@ -69,7 +72,8 @@ extension Kernels {
     _ rows: UnsafePointer<Float>, count: Int, type: CacheRowType, rank: Int, rope: Int,
     into out: UnsafeMutableRawPointer
   ) {
-    table.storeRows(rows, max(0, count), type.platform, rank, rope, out)
+    var format = platform_row_format(type: type.platform, rank: rank, rope: rope)
+    table.store_rows(rows, max(0, count), &format, out)
   }
 
   /// Rows `range` in float32: [range.count, rank + rope] with `stride` floats between rows.
@@ -77,13 +81,13 @@ extension Kernels {
     _ rows: CacheRows, _ range: Range<Int>, into out: UnsafeMutablePointer<Float>, stride: Int
   ) {
     guard let size = rows.type.byteCount(rank: rows.rank, rope: rows.rope) else { return }
+    var format = rows.format
     var position = range.lowerBound
     while position < range.upperBound {
       let left = CacheRows.rowsInPage - position % CacheRows.rowsInPage
       let count = min(left, range.upperBound - position)
-      table.loadRows(
-        rows.address(position, size: size), rows.type.platform, rows.rank, rows.rope, count,
-        out + (position - range.lowerBound) * stride, stride)
+      table.load_rows(
+        rows.address(position, size: size), count, &format, out + (position - range.lowerBound) * stride, stride)
       position += count
     }
   }

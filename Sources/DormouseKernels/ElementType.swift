@@ -1,3 +1,5 @@
+internal import CPlatform
+
 /// How one number of a weight matrix or a cache row is stored.
 public enum ElementType: Sendable, CaseIterable {
   case float32
@@ -11,6 +13,16 @@ public enum ElementType: Sendable, CaseIterable {
     case .float32: 4
     case .float16, .bfloat16: 2
     case .float8E4M3: 1
+    }
+  }
+
+  /// The number of the type in `matrix.h`.
+  var platform: Int32 {
+    switch self {
+    case .float32: Int32(PLATFORM_TYPE_FLOAT32)
+    case .float16: Int32(PLATFORM_TYPE_FLOAT16)
+    case .bfloat16: Int32(PLATFORM_TYPE_BFLOAT16)
+    case .float8E4M3: Int32(PLATFORM_TYPE_FLOAT8_E4M3)
     }
   }
 }

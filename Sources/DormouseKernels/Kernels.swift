@@ -1,3 +1,4 @@
+internal import CPlatform
 public import DormouseSupport
 import Glibc
 import Synchronization
@@ -8,11 +9,11 @@ import Synchronization
 /// infinity pass through as in IEEE 754; a NaN weight makes its row's result NaN. Thread: any; no function keeps state.
 public struct Kernels: Sendable {
   public let instructionSet: InstructionSet
-  let table: KernelTable
+  let table: platform_kernels
 
   /// The instruction sets this build holds, weakest first.
   public static func built() -> [InstructionSet] {
-    InstructionSet.allCases.filter { KernelTable.table(of: $0) != nil }
+    InstructionSet.allCases.filter { $0.table != nil }
   }
 
   /// Those of `built()` that this processor has, weakest first.
@@ -20,7 +21,7 @@ public struct Kernels: Sendable {
 
   /// - Throws: `Failure(.unsupported)` when this build or this processor does not have `set`.
   public static func make(_ set: InstructionSet) throws(Failure) -> Kernels {
-    guard let table = KernelTable.table(of: set) else {
+    guard let table = set.table else {
       throw Failure(.unsupported, "instruction set \(set.rawValue) is not in this build, which holds \(names(built()))")
     }
     guard set.isUsable else {

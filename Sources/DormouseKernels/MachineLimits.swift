@@ -25,9 +25,9 @@ public struct MachineLimits: Sendable {
   public static func measureArithmetic(kernels: Kernels, pool: ThreadPool, repetitions: Int = 15) -> Double {
     let iterations = 1 << 20
     let seconds = medianSeconds(repetitions) {
-      pool.run(pool.threadCount) { _, _ in _ = kernels.table.multiplyAndAdd(iterations, 0.999_999, 1e-7) }
+      pool.run(pool.threadCount) { _, _ in _ = kernels.table.multiply_and_add(iterations, 0.999_999, 1e-7) }
     }
-    let perThread = Double(iterations * 12 * 2 * kernels.table.vectorLength())
+    let perThread = Double(iterations * 12 * 2 * kernels.table.vector_length())
     return perThread * Double(pool.threadCount) / seconds / 1e9
   }
 
@@ -59,7 +59,7 @@ public struct ReadProbe: Sendable {
   /// GB (10^9 bytes) a second: the median of `repetitions` passes, after one to warm up.
   public func measure(kernels: Kernels, pool: ThreadPool, repetitions: Int) -> Double {
     let seconds = MachineLimits.medianSeconds(repetitions) {
-      eachBlock(pool) { _ = kernels.table.readAll($0, ReadProbe.blockSize) }
+      eachBlock(pool) { _ = kernels.table.read_all($0, ReadProbe.blockSize) }
     }
     return Double(buffer.bytes.count / ReadProbe.blockSize * ReadProbe.blockSize) / seconds / 1e9
   }

@@ -16,27 +16,25 @@ extension Kernels {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
     let isMatrix = count >= matrixCount(columns: w.columns)
-    let size = (isMatrix ? table.multiplyMatrixScratch : table.multiplyVectorsScratch)(w.columns, count)
+    let size = (isMatrix ? table.multiply_matrix_scratch : table.multiply_vectors_scratch)(w.columns, count)
     guard let scratch = scratch(size) else {
       for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
       return
     }
-    if isMatrix {
-      table.multiplyMatrix(w.platform, rows.lowerBound, rows.upperBound, x, xStride, count, y, yStride, scratch)
-    } else {
-      table.multiplyVectors(
-        w.platform, rows.lowerBound, rows.upperBound, following ?? -1, x, xStride, count, y, yStride, scratch)
-    }
+    var product = platform_product(
+      w: w.platform, first: rows.lowerBound, last: rows.upperBound, following: following ?? -1, x: x,
+      x_stride: xStride, count: count, y: y, y_stride: yStride, scratch: scratch)
+    (isMatrix ? table.multiply_matrix : table.multiply_vectors)(&product)
   }
 
   /// From this many rows of x on it pays to decode blocks of weights first, and to pack x.
-  public func matrixCount(columns: Int) -> Int { table.leastMatrixCount(columns) }
+  public func matrixCount(columns: Int) -> Int { table.least_matrix_count(columns) }
 
   /// Bytes of a thread's scratch memory that `multiply` needs for `count` rows of x at most.
   public func scratchByteCount(columns: Int, count: Int) -> Int {
     let least = matrixCount(columns: columns)
-    let vectors = table.multiplyVectorsScratch(columns, min(count, least - 1))
-    let matrix = count < least ? 0 : table.multiplyMatrixScratch(columns, count)
+    let vectors = table.multiply_vectors_scratch(columns, min(count, least - 1))
+    let matrix = count < least ? 0 : table.multiply_matrix_scratch(columns, count)
     return max(vectors, matrix) * MemoryLayout<Float>.stride
   }
 
@@ -48,7 +46,8 @@ extension Kernels {
   public func packActivations(
     _ x: UnsafePointer<Float>, xStride: Int, count: Int, columns: Int, into packed: UnsafeMutablePointer<Float>
   ) {
-    table.packActivations(x, xStride, count, columns, packed)
+    var x = platform_floats(data: x, stride: xStride, rows: count, columns: columns)
+    table.pack_activations(&x, packed)
   }
 
   /// `multiply` with an x that was packed before, worth it from `matrixCount(columns:)` rows on: the same bits, but the work of
@@ -59,11 +58,14 @@ extension Kernels {
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
-    guard let scratch = scratch(table.multiplyPackedScratch()) else {
+    guard let scratch = scratch(table.multiply_packed_scratch()) else {
       for i in 0..<count { (y + i * yStride).update(repeating: .nan, count: rows.count) }
       return
     }
-    table.multiplyPacked(w.platform, rows.lowerBound, rows.upperBound, packed, count, y, yStride, scratch)
+    var product = platform_product(
+      w: w.platform, first: rows.lowerBound, last: rows.upperBound, following: -1, x: packed, x_stride: w.columns,
+      count: count, y: y, y_stride: yStride, scratch: scratch)
+    table.multiply_packed(&product)
   }
 
   /// Memory of this thread for `count` floats, until its next use; nil when there is none.
@@ -74,7 +76,8 @@ extension Kernels {
   /// Row `row` of `w` in float32, scales multiplied in. y: [w.columns].
   public func dequantize(_ w: WeightMatrix, row: Int, into y: UnsafeMutablePointer<Float>) {
     guard row >= 0, row < w.rows else { return }
-    table.dequantize(w.platform, row, y)
+    var matrix = w.platform
+    table.dequantize(&matrix, row, y)
   }
 
   /// The sum of `a[i] * b[i]`.
@@ -86,7 +89,7 @@ extension Kernels {
   public func addScaled(
     _ y: UnsafeMutablePointer<Float>, _ factor: Float, _ x: UnsafePointer<Float>, count: Int
   ) {
-    table.addScaled(y, factor, x, count)
+    table.add_scaled(y, factor, x, count)
   }
 
   /// `y[i] = x[i] / sqrt(mean of x squared + epsilon) * weight[i]` (Zhang and Sennrich 2019). y may be x.
@@ -94,7 +97,7 @@ extension Kernels {
     _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, epsilon: Float, count: Int,
     into y: UnsafeMutablePointer<Float>
   ) {
-    table.rmsNorm(x, weight, epsilon, count, y)
+    table.rms_norm(x, weight, epsilon, count, y)
   }
 
   /// `y[i] = (x[i] - mean) / sqrt(variance + epsilon) * weight[i] + bias[i]` (Ba et al. 2016). y may be x.
@@ -102,18 +105,18 @@ extension Kernels {
     _ x: UnsafePointer<Float>, weight: UnsafePointer<Float>, bias: UnsafePointer<Float>, epsilon: Float, count: Int,
     into y: UnsafeMutablePointer<Float>
   ) {
-    table.layerNorm(x, weight, bias, epsilon, count, y)
+    table.layer_norm(x, weight, bias, epsilon, count, y)
   }
 
   /// `x[i] = x[i] / 2 * (1 + erf(x[i] / sqrt 2))`, in place.
   public func gelu(_ x: UnsafeMutablePointer<Float>, count: Int) { table.gelu(x, count) }
 
   /// `x[i] = x[i] / 2 * (1 + tanh(sqrt(2 / pi) * (x[i] + 0.044715 * x[i]^3)))`, in place.
-  public func geluTanh(_ x: UnsafeMutablePointer<Float>, count: Int) { table.geluTanh(x, count) }
+  public func geluTanh(_ x: UnsafeMutablePointer<Float>, count: Int) { table.gelu_tanh(x, count) }
 
   /// `gate[i] = silu(gate[i]) * up[i]`, with `silu(g) = g / (1 + exp(-g))`.
   public func siluMultiply(gate: UnsafeMutablePointer<Float>, up: UnsafePointer<Float>, count: Int) {
-    table.siluMultiply(gate, up, count)
+    table.silu_multiply(gate, up, count)
   }
 
   /// `x[i] = exp(x[i] - max) / sum`, in place. An entry of -infinity becomes 0; all of them, or a NaN, give NaN.

@@ -59,7 +59,7 @@ public struct PanelMatrix: @unchecked Sendable {
   var groups: Int { CheckedSize.ceilingQuotient(columns, PanelMatrix.groupColumns) }
 
   private static func panelByteCount(_ type: PackedType, groups: Int) -> Int {
-    KernelTable.panelByteCount(type.platform, groups)
+    platform_panel_byte_count(type.platform, groups)
   }
 
   /// The same matrix as the kernels see it.
@@ -77,7 +77,7 @@ extension Kernels {
   /// Floats of memory that `pack` works in, for a matrix of `columns` columns.
   public func packScratchCount(columns: Int) -> Int {
     let groups = CheckedSize.ceilingQuotient(max(0, columns), PanelMatrix.groupColumns)
-    return PanelMatrix.panelRows * groups * PanelMatrix.groupColumns + table.packPanelScratch(groups)
+    return PanelMatrix.panelRows * groups * PanelMatrix.groupColumns + table.pack_panel_scratch(groups)
   }
 
   /// Packs the panels `panels` of `w`, each of which covers 16 rows.
@@ -100,9 +100,9 @@ extension Kernels {
         if known > 0 { dequantize(w, row: row, into: values) }
         (values + known).update(repeating: 0, count: stride - known)
       }
-      table.packPanel(
-        type.platform, packed.groups, scratch, stride, target + panel * packed.panelByteCount,
-        scratch + PanelMatrix.panelRows * stride)
+      var rows = platform_floats(data: scratch, stride: stride, rows: PanelMatrix.panelRows, columns: stride)
+      table.pack_panel(
+        type.platform, &rows, target + panel * packed.panelByteCount, scratch + PanelMatrix.panelRows * stride)
     }
   }
 
@@ -134,8 +134,8 @@ extension Kernels {
       transpose(
         scratch + first, xRow: w.columns, rows: w.rows, columns: min(PanelMatrix.panelRows, w.columns - first),
         into: turned, outRow: stride)
-      table.packPanel(
-        type.platform, packed.groups, turned, stride, target + panel * packed.panelByteCount, turned + floatCount)
+      var rows = platform_floats(data: turned, stride: stride, rows: PanelMatrix.panelRows, columns: stride)
+      table.pack_panel(type.platform, &rows, target + panel * packed.panelByteCount, turned + floatCount)
     }
   }
 
@@ -154,12 +154,14 @@ extension Kernels {
   /// Row `row` of `w` in float32. y: [w.columns].
   public func dequantize(_ w: PanelMatrix, row: Int, into y: UnsafeMutablePointer<Float>) {
     guard row >= 0, row < w.rows else { return }
-    table.unpackRow(w.platform, row, w.columns, y)
+    var panels = w.platform
+    table.unpack_row(&panels, row, w.columns, y)
   }
 
   /// `w` in float32, turned round: `y[c * yRow + r] = w[r, c]`. y: [w.columns, w.rows].
   public func dequantizeTransposed(_ w: PanelMatrix, into y: UnsafeMutablePointer<Float>, yRow: Int) {
-    table.unpackTransposed(w.platform, w.rows, w.columns, y, yRow)
+    var panels = w.platform
+    table.unpack_transposed(&panels, w.rows, w.columns, y, yRow)
   }
 
   /// `y[i, r - rows.lowerBound] = sum over c of w[r, c] * x[i, c]`; a row's result does not depend on the others.
@@ -172,6 +174,9 @@ extension Kernels {
   ) {
     let rows = rows.clamped(to: 0..<w.rows)
     guard count > 0, !rows.isEmpty else { return }
-    table.multiplyPanels(w.platform, rows.lowerBound, rows.upperBound, x.platform, count, y, yStride)
+    var product = platform_panel_product(
+      w: w.platform, first: rows.lowerBound, last: rows.upperBound, x: x.platform, count: count, y: y,
+      y_stride: yStride)
+    table.multiply_panels(&product)
   }
 }

@@ -69,7 +69,7 @@ extension Kernels {
     let group = first / PanelMatrix.groupColumns
     for i in 0..<count {
       let at = (row + i) * target.groups + group
-      table.quantizeActivations(
+      table.quantize_activations(
         x + i * xStride, columns, target.values + at * PanelMatrix.groupColumns, target.scales + at,
         target.offsets + at)
     }

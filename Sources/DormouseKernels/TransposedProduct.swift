@@ -42,14 +42,16 @@ extension Kernels {
     sums: UnsafeMutablePointer<Float>
   ) {
     let block = Int(PLATFORM_OUTER_DEPTH)
-    var first = 0
+    var product = platform_transposed_product(w: w.platform, first: 0, last: 0, following: following, x: x, y: y)
     repeat {
-      let last = min(first + block, w.rows)
-      let next = last < w.rows ? last : following
-      table.multiplyTransposed(w.platform, first, last, next, x + first, first == 0 ? y : sums)
-      if first > 0 { addScaled(y, 1, sums, count: w.columns) }
-      first = last
-    } while first < w.rows
+      product.first = product.last
+      product.last = min(product.first + block, w.rows)
+      product.following = product.last < w.rows ? product.last : following
+      product.x = x + product.first
+      product.y = product.first == 0 ? y : sums
+      table.multiply_transposed(&product)
+      if product.first > 0 { addScaled(y, 1, sums, count: w.columns) }
+    } while product.last < w.rows
   }
 
   /// Decodes the weights once for all x. As above their scales are multiplied into x, block of columns by block.

@@ -1,3 +1,5 @@
+internal import CPlatform
+
 /// Scales of float8 blocks: the scale of element (r, c) is `grid[(firstRow + r) / rowBlock][c / columnBlock]`.
 public struct BlockScales: @unchecked Sendable {
   public enum Storage: Sendable {
@@ -79,4 +81,24 @@ public struct WeightMatrix: @unchecked Sendable {
 
   /// Bytes of the elements, without the scales.
   public var byteCount: Int { rows * columns * elementType.byteCount }
+
+  /// The same matrix as the kernels see it.
+  var platform: platform_matrix {
+    var result = platform_matrix()
+    result.data = data
+    result.columns = columns
+    result.type = elementType.platform
+    guard let scales else { return result }
+    result.scales = scales.data
+    result.scale_type =
+      switch scales.storage {
+      case .float32: Int32(PLATFORM_SCALE_FLOAT32)
+      case .float8E8M0: Int32(PLATFORM_SCALE_E8M0)
+      }
+    result.scale_columns = scales.columns
+    result.row_block = max(1, scales.rowBlock)
+    result.column_block = max(1, scales.columnBlock)
+    result.first_row = scales.firstRow
+    return result
+  }
 }

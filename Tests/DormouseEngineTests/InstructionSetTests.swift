@@ -31,7 +31,7 @@ import Testing
   private func isCodeOf(_ set: InstructionSet, _ kernels: Kernels) -> Bool {
     let x: Float = 1 + 0x1p-23
     let isFused = kernels.dot([-1, x], [1 + 0x1p-22, x], count: 2) != 0
-    let length = kernels.table.vectorLength()
+    let length = kernels.table.vector_length()
     return switch set {
     #if arch(x86_64)
       case .baseline: !isFused && length == 4

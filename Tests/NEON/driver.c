@@ -1,5 +1,5 @@
-// Calls every kernel that shims.swift names and holds it to sums in double precision, from the definition of each
-// format (packed ones in panels.c). Prints what differs; returns 1 if anything does.
+// Calls kernels and holds them to sums in double precision, from the definition of each format (packed ones in
+// panels.c). Prints what differs; returns 1 if anything does.
 #include "driver.h"
 
 #include <math.h>
@@ -7,18 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void shim_multiply_vectors(const platform_matrix *, long, long, const float *, long, long, float *, long, float *);
-long shim_multiply_vectors_scratch(long, long);
-void shim_multiply_matrix(const platform_matrix *, long, long, const float *, long, long, float *, long, float *);
-long shim_multiply_matrix_scratch(long, long);
-void shim_pack_activations(const float *, long, long, long, float *);
-void shim_multiply_packed(const platform_matrix *, long, long, const float *, long, float *, long, float *);
-long shim_multiply_packed_scratch(void);
-void shim_multiply_transposed(const platform_matrix *, long, long, const float *, float *);
-void shim_dequantize(const platform_matrix *, long, float *);
-void shim_rms_norm(const float *, const float *, float, long, float *);
-void shim_softmax(float *, long);
-void shim_silu_multiply(float *, const float *, long);
+void get_kernels(platform_kernels *table);
+
+platform_kernels kernels;
 
 enum { MOST = 600 };  // columns
 static int failures;
@@ -99,14 +90,17 @@ static void check_product(const platform_matrix *w, long rows, long count, int n
   float *x = numbers(count * columns), *y = numbers(count * rows);
   float *packed = numbers(count * columns);
   static const char *const names[] = {"vectors", "matrix", "packed activations"};
-  shim_pack_activations(x, columns, count, columns, packed);
+  platform_floats input = {.data = x, .stride = columns, .rows = count, .columns = columns};
+  kernels.pack_activations(&input, packed);
   for (int way = 0; way < 3; way++) {
-    long needed[] = {shim_multiply_vectors_scratch(columns, count), shim_multiply_matrix_scratch(columns, count),
-                     shim_multiply_packed_scratch()};
+    long needed[] = {kernels.multiply_vectors_scratch(columns, count), kernels.multiply_matrix_scratch(columns, count),
+                     kernels.multiply_packed_scratch()};
     float *scratch = numbers(needed[way]);
-    if (way == 0) shim_multiply_vectors(w, 0, rows, x, columns, count, y, rows, scratch);
-    if (way == 1) shim_multiply_matrix(w, 0, rows, x, columns, count, y, rows, scratch);
-    if (way == 2) shim_multiply_packed(w, 0, rows, packed, count, y, rows, scratch);
+    platform_product product = {.w = *w, .first = 0, .last = rows, .following = -1, .x = way == 2 ? packed : x,
+                                .x_stride = columns, .count = count, .y = y, .y_stride = rows, .scratch = scratch};
+    if (way == 0) kernels.multiply_vectors(&product);
+    if (way == 1) kernels.multiply_matrix(&product);
+    if (way == 2) kernels.multiply_packed(&product);
     for (long i = 0; i < count; i++)
       for (long r = 0; r < rows; r++) {
         double sum = 0, magnitude = 0;
@@ -123,14 +117,15 @@ static void check_product(const platform_matrix *w, long rows, long count, int n
 
 static void check_transposed(const platform_matrix *w, long rows) {
   float *x = numbers(rows), y[MOST];
-  shim_multiply_transposed(w, 0, rows, x, y);
+  platform_transposed_product product = {.w = *w, .first = 0, .last = rows, .following = -1, .x = x, .y = y};
+  kernels.multiply_transposed(&product);
   for (long c = 0; c < w->columns; c++) {
     double sum = 0, magnitude = 0;
     for (long r = 0; r < rows; r++) sum += value(w, r, c) * x[r], magnitude += fabs(value(w, r, c) * x[r]);
     expect(y[c], sum, 5e-7 * magnitude, "transposed", w->type, c);
   }
   for (long r = 0; r < rows; r++) {
-    shim_dequantize(w, r, y);
+    kernels.dequantize(w, r, y);
     for (long c = 0; c < w->columns; c++)
       expect(y[c], value(w, r, c), 1e-7 * fabs(value(w, r, c)), "dequantize", w->type, c);
   }
@@ -142,20 +137,20 @@ static void check_vectors(long count) {
   double squares = 0, top = -INFINITY, total = 0;
   for (long i = 0; i < count; i++) x[i] *= 20, squares += (double)x[i] * x[i], top = fmax(top, x[i]);
   for (long i = 0; i < count; i++) total += exp(x[i] - top);
-  shim_rms_norm(x, up, 1e-6f, count, y);
+  kernels.rms_norm(x, up, 1e-6f, count, y);
   for (long i = 0; i < count; i++) {
     double expected = x[i] / sqrt(squares / count + 1e-6) * up[i];
     expect(y[i], expected, 1e-6 * fabs(expected), "norm", 0, i);
   }
   memcpy(y, x, count * sizeof(float));
-  shim_softmax(y, count);
+  kernels.softmax(y, count);
   for (long i = 0; i < count; i++) {
     // x - top is rounded to float32 before it is an exponent of up to 40.
     double expected = exp((double)x[i] - top) / total;
     expect(y[i], expected, 5e-6 * expected + 1e-40, "softmax", 0, i);
   }
   memcpy(y, x, count * sizeof(float));
-  shim_silu_multiply(y, up, count);
+  kernels.silu_multiply(y, up, count);
   for (long i = 0; i < count; i++) {
     double expected = x[i] / (1 + exp(-(double)x[i])) * up[i];
     expect(y[i], expected, 2e-6 * fabs(expected), "silu", 0, i);
@@ -164,6 +159,7 @@ static void check_vectors(long count) {
 }
 
 int main(void) {
+  get_kernels(&kernels);
   static const long widths[] = {1, 7, 16, 33, 128, 257, 600}, heights[] = {1, 4, 9, 21}, counts[] = {1, 2, 5, 14};
   for (int type = 0; type < 4; type++)
     for (int scaled = 0; scaled < 2; scaled++)

@@ -1,7 +1,10 @@
 // What driver.c and panels.c share.
 #ifndef DRIVER_H
 #define DRIVER_H
-#include "matrix.h"
+#include "kernels.h"
+
+// Those of the instruction set that this program was built with.
+extern platform_kernels kernels;
 
 // `count` random numbers from -1 to 1, at a multiple of 64.
 float *numbers(long count);

@@ -6,13 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-void shim_multiply_panels(const platform_panels *, long, long, const platform_activations *, long, float *, long);
-void shim_pack_panel(int, long, const float *, long, void *, float *);
-long shim_pack_panel_scratch(long);
-long shim_panel_byte_count(int, long);
-void shim_unpack_row(const platform_panels *, long, long, float *);
-void shim_quantize_activations(const float *, long, signed char *, float *, int *);
-
 enum { ROWS = PLATFORM_PANEL_ROWS, GROUP = PLATFORM_GROUP_COLUMNS };
 
 // The levels of int4 by their codes, as docs and Sources/CPUKernels/PanelFormats.swift list them.
@@ -38,19 +31,20 @@ static double held(const platform_panels *w, long r, long c) {
 // Packs rows [rows][columns] and holds the outcome to them.
 static platform_panels pack(int type, const float *source, long rows, long columns) {
   long groups = (columns + GROUP - 1) / GROUP, panels = (rows + ROWS - 1) / ROWS, width = groups * GROUP;
-  platform_panels w = {.groups = groups, .panel_stride = shim_panel_byte_count(type, groups), .type = type};
+  platform_panels w = {.groups = groups, .panel_stride = platform_panel_byte_count(type, groups), .type = type};
   // Zeroes where a head is followed by nothing up to the next multiple of 64.
   unsigned char *data = memset(aligned_alloc(64, panels * w.panel_stride), 0, panels * w.panel_stride);
-  float *block = numbers(ROWS * width), *scratch = numbers(shim_pack_panel_scratch(groups)), *row = numbers(columns);
+  float *block = numbers(ROWS * width), *scratch = numbers(kernels.pack_panel_scratch(groups)), *row = numbers(columns);
   for (long panel = 0; panel < panels; panel++) {
     memset(block, 0, ROWS * width * sizeof(float));
     for (long r = panel * ROWS; r < rows && r < (panel + 1) * ROWS; r++)
       memcpy(block + r % ROWS * width, source + r * columns, columns * sizeof(float));
-    shim_pack_panel(type, groups, block, width, data + panel * w.panel_stride, scratch);
+    platform_floats input = {.data = block, .stride = width, .rows = ROWS, .columns = width};
+    kernels.pack_panel(type, &input, data + panel * w.panel_stride, scratch);
   }
   w.data = data;
   for (long r = 0; r < rows; r++) {
-    shim_unpack_row(&w, r, columns, row);
+    kernels.unpack_row(&w, r, columns, row);
     int is_finite = 1;
     for (long c = 0; c < columns; c++) is_finite &= isfinite(source[r * columns + c]) != 0;
     for (long g = 0; g < groups; g++) {
@@ -80,7 +74,7 @@ static platform_activations rounded(const float *x, long count, long columns) {
   int *offsets = malloc(count * groups * sizeof(int));
   for (long i = 0; i < count; i++) {
     long at = i * groups;
-    shim_quantize_activations(x + i * columns, columns, values + at * GROUP, scales + at, offsets + at);
+    kernels.quantize_activations(x + i * columns, columns, values + at * GROUP, scales + at, offsets + at);
     for (long g = 0; g < groups; g++) {
       float top = 0;
       int sum = 0;
@@ -106,7 +100,9 @@ static void check_panel_product(const platform_panels *w, long rows, const platf
                                 long columns) {
   long first = rows > 5 ? 3 : 0, width = rows - first;
   float *y = numbers(count * width);
-  shim_multiply_panels(w, first, rows, x, count, y, width);
+  platform_panel_product product = {.w = *w, .first = first, .last = rows, .x = *x, .count = count, .y = y,
+                                    .y_stride = width};
+  kernels.multiply_panels(&product);
   for (long i = 0; i < count; i++) {
     long at = x->indices ? x->indices[i] : i;
     for (long r = first; r < rows; r++) {

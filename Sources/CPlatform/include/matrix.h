@@ -1,6 +1,5 @@
-// What crosses between DormouseKernels and the targets that hold one instruction set each: weight matrices, row-major
-// or packed, and activations rounded to bytes. C structs, because those targets share no Swift module (see docs of
-// DormouseKernels/KernelTable.swift).
+// What crosses between DormouseKernels and the targets that hold one instruction set each (kernels.h): weight matrices,
+// row-major or packed, and activations rounded to bytes. C structs, because those targets share no Swift module.
 #ifndef DORMOUSE_MATRIX_H
 #define DORMOUSE_MATRIX_H
 #include <stddef.h>
@@ -49,6 +48,9 @@ enum {
   // Rows of a panel and columns of a group: one scale stands for each row of a group.
   PLATFORM_PANEL_ROWS = 16,
   PLATFORM_GROUP_COLUMNS = 32,
+  // Bytes of a group's elements.
+  PLATFORM_GROUP_BYTES_INT8 = 512,
+  PLATFORM_GROUP_BYTES_INT4 = 256,
 };
 
 // A weight matrix packed for products of bytes: panels of 16 rows; rows and columns that fill up the last ones are zero.
@@ -67,6 +69,17 @@ typedef struct platform_panels {
   ptrdiff_t panel_stride;
   int32_t type;
 } platform_panels;
+
+// Bytes of a panel's factors and scales.
+static inline __attribute__((always_inline)) ptrdiff_t platform_panel_head_byte_count(ptrdiff_t groups) {
+  return 64 + ((groups * PLATFORM_PANEL_ROWS + 63) & ~(ptrdiff_t)63);
+}
+
+// Bytes of a panel.
+static inline __attribute__((always_inline)) ptrdiff_t platform_panel_byte_count(int32_t type, ptrdiff_t groups) {
+  ptrdiff_t group = type == PLATFORM_PANELS_INT4 ? PLATFORM_GROUP_BYTES_INT4 : PLATFORM_GROUP_BYTES_INT8;
+  return platform_panel_head_byte_count(groups) + groups * group;
+}
 
 // Rows of activations rounded to bytes, a scale for each group of 32 columns: element (t, c) is
 // values[t][c] * scales[t][c / 32]; columns that fill up the last group are zero. offsets[t][g] is -128 times the sum

@@ -2,12 +2,15 @@
 // instruction set each.
 #ifndef DORMOUSE_ROWS_H
 #define DORMOUSE_ROWS_H
+#include <stddef.h>
+#include <stdint.h>
 
 // A row holds `rank` latent values, then `rope` values of the rotated key. A page has room for this many rows of a
 // layer, which follow each other without padding, so that nothing in them is aligned. The row of position t is row
 // t % PLATFORM_ROWS_IN_PAGE of page t / PLATFORM_ROWS_IN_PAGE, behind the page's bytes of other layers.
 enum { PLATFORM_ROWS_IN_PAGE = 64 };
 
+// Values of platform_row_format.type.
 enum {
   // (rank + rope) float32.
   PLATFORM_ROWS_FLOAT32 = 0,
@@ -16,5 +19,11 @@ enum {
   // rank signed bytes, a float32 that they are multiplied by, rope bfloat16.
   PLATFORM_ROWS_INT8 = 2,
 };
+
+typedef struct platform_row_format {
+  int32_t type;
+  ptrdiff_t rank;
+  ptrdiff_t rope;
+} platform_row_format;
 
 #endif

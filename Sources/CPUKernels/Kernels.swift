@@ -1,0 +1,42 @@
+public import CPlatform
+
+/// The kernels of this instruction set: the one thing that its target shows.
+@inline(never) public func kernels() -> platform_kernels {
+  platform_kernels(
+    least_matrix_count: leastMatrixCount,
+    multiply_vectors_scratch: multiplyVectorsScratch,
+    multiply_vectors: multiplyVectors,
+    multiply_matrix_scratch: multiplyMatrixScratch,
+    multiply_matrix: multiplyMatrix,
+    pack_activations: packActivations,
+    multiply_packed_scratch: multiplyPackedScratch,
+    multiply_packed: multiplyPacked,
+    multiply_transposed: multiplyTransposed,
+    dequantize: dequantize,
+    quantize_activations: quantizeActivations,
+    multiply_panels: multiplyPanels,
+    pack_panel_scratch: packPanelScratch,
+    pack_panel: packPanel,
+    unpack_row: unpackRow,
+    unpack_transposed: unpackTransposed,
+    dot: dot,
+    add_scaled: addScaled,
+    rms_norm: rmsNorm,
+    layer_norm: layerNorm,
+    silu_multiply: siluMultiply,
+    gelu: gelu,
+    gelu_tanh: geluTanh,
+    softmax: softmax,
+    transpose: transpose,
+    multiply_outer: multiplyOuter,
+    store_rows: storeRows,
+    load_rows: loadRows,
+    attend_latent: attendLatent,
+    combine_spans: combineSpans,
+    attend_tile: attendTile,
+    finish_attention: finishAttention,
+    sum_rectified: sumRectified,
+    read_all: readAll,
+    multiply_and_add: multiplyAndAdd,
+    vector_length: vectorLength)
+}

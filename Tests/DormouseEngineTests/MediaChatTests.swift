@@ -1,6 +1,7 @@
 import DormouseEngine
 import DormouseMedia
 import DormouseSupport
+import Glibc
 import Testing
 
 /// Chats with pictures and films, against transformers' own model and processor.
@@ -109,6 +110,25 @@ import Testing
     #expect(failure?.status == .cancelled)
     #expect(events.map(\.kind) == [.prompt] && events.first?.counts.promptDone == 0)
     #expect(try session.length() == 0 || session.length() == conversation.ids.count)
+    #expect(try MediaChats.chat(session, conversation).tokens == conversation.greedy)
+  }
+
+  /// Time that runs out while the film is encoded ends the call there, too.
+  @Test func timeStopsAnEncoding() throws {
+    let session = try MediaChats.session(try MediaChats.engine(Self.folder))
+    let conversation = try #require(Self.conversations.first { $0.name == "video" })
+    var events: [GenerationEvent] = []
+    let failure = #expect(throws: Failure.self) {
+      _ = try session.chat(
+        messages: conversation.messages, attachments: conversation.attachments, configuration: #"{"time_limit": 0.4}"#
+      ) { event in
+        events.append(event)
+        usleep(420_000)
+        return 0
+      }
+    }
+    #expect(failure?.status == .timedOut)
+    #expect(events.count <= 1 && events.allSatisfy { $0.kind == .prompt && $0.counts.promptDone == 0 })
     #expect(try MediaChats.chat(session, conversation).tokens == conversation.greedy)
   }
 

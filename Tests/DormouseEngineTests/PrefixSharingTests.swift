@@ -158,4 +158,98 @@ import Testing
     let answer = try Runs.generate(try Runs.session(engine), held + tail + (restores ? [1, 2] : []))
     #expect(answer.events.last?.counts.promptShared == 128)
   }
+
+  /// Whatever a session went through before: the full pages that it holds when a call ends are there for others, and hold
+  /// what it says.
+  @Test(arguments: [nil, 0, 5, 70]) func othersFindWhatASessionHolds(_ keeping: Int?) throws {
+    var random = Random(state: 5)
+    let folder = try TemporaryFolder()
+    let context = 200
+    for _ in 0..<3 {
+      let engine = try Runs.engine { $0.prefixCacheLimit = 1 << 30 }
+      var session = try Runs.session(engine) {
+        $0.contextLength = context
+        if let keeping { $0.overflow = .slide(keeping: keeping) }
+      }
+      var (held, saved): ([Int32], [Int32]?) = ([], nil)
+      for step in 0..<12 {
+        switch random.next() % 8 {
+        case 0:
+          held.removeLast(Int.random(in: 0...held.count, using: &random))
+          try session.truncate(to: held.count)
+        case 1:
+          try session.save(to: folder.path + "/session")
+          saved = held
+        case 2 where saved != nil:
+          try session.restore(from: folder.path + "/session")
+          held = saved ?? []
+        case 3: session = try session.fork()
+        default:
+          let tokens = Runs.tokens(Int.random(in: 1...90, using: &random), seed: step)
+          let missing = held.count + tokens.count - context
+          if missing > 0, let keeping {
+            let first = min(keeping, held.count)
+            held.removeSubrange(first..<first + min(max(missing, (context - first) / 2), held.count - first))
+          }
+          guard held.count + tokens.count <= context else { continue }
+          try session.prefill(tokens)
+          held += tokens
+          #expect(try session.length() == held.count)
+          let other = try Runs.generate(Runs.session(engine), held + [1], 2)
+          #expect(other.events.last?.counts.promptShared ?? 0 >= held.count / 64 * 64, "step \(step)")
+          let alone = try Runs.generate(Runs.session(engine) { $0.isPrivate = true }, held + [1], 2)
+          #expect(other.tokens == alone.tokens, "step \(step)")
+        }
+      }
+    }
+  }
+
+  /// A call that was not let in leaves its session as it was, and keeps no pages that it would have shared: they are the
+  /// next one's.
+  @Test func aCallThatIsNotLetInKeepsNothing() throws {
+    var small = SessionOptions()
+    small.contextLength = 256
+    let plan = try Runs.engine().plan(for: small)
+    let engine = try Runs.engine { $0.cacheLimit = plan.cacheBytes }
+    func session(isPrivate: Bool) throws -> Session {
+      small.isPrivate = isPrivate
+      return try Session(engine: engine, options: small)
+    }
+    try session(isPrivate: false).prefill(Array(prompt[..<130]))
+    let other = try session(isPrivate: true)
+    try other.prefill(Runs.tokens(60, seed: 8))
+    let before = try Runs.pages(engine)
+    #expect(before.used == 4 && before.shared == 0)
+    // Three pages are found, a copy of the third and a fourth are missing.
+    let refused = try session(isPrivate: false)
+    #expect(Runs.status { try refused.prefill(prompt + Runs.tokens(30, seed: 9)) } == .outOfMemory)
+    #expect(try refused.length() == 0 && Runs.pages(engine) == before)
+    let next = try session(isPrivate: true)
+    try next.prefill(Runs.tokens(150, seed: 10))
+    #expect(try Runs.pages(engine).used == 4)
+    // One that had something has it still, and its logits.
+    let steps = try engine.statistics()["steps"]?["count"]
+    #expect(Runs.status { try other.prefill(Runs.tokens(150, seed: 11)) } == .outOfMemory)
+    #expect(try logits(other).count == Runs.vocabularySize && other.length() == 60)
+    #expect(try engine.statistics()["steps"]?["count"] == steps)
+    withExtendedLifetime((refused, next)) {}
+  }
+
+  /// Tokens that were found are those that prompts were spared, also where a session held the first of them itself.
+  @Test func theHitRateCountsEachTokenOnce() throws {
+    let engine = try Runs.engine()
+    try Runs.session(engine).prefill(prompt)
+    let session = try Runs.session(engine)
+    var spared: [Int] = []
+    for part in [prompt[..<70], prompt[70..<135], prompt[135...]] {
+      spared.append(try Runs.generate(session, Array(part), 1).events.last?.counts.promptShared ?? -1)
+      try session.truncate(to: part.endIndex)
+    }
+    #expect(spared == [69, 64, 64])
+    let cache = try #require(try engine.statistics()["cache"]?["f32"])
+    #expect(cache["tokens_found"]?.integerValue == 197)
+    // The first session has asked for 199, and found none.
+    #expect(cache["tokens_asked"]?.integerValue == 396)
+    #expect(cache["hit_rate"]?.doubleValue == 197.0 / 396)
+  }
 }

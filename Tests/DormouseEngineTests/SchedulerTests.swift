@@ -368,4 +368,22 @@ import Testing
     }
     Issue.record("no step was ended by cancelling")
   }
+
+  /// Time that runs out ends a prompt inside its step, too.
+  @Test func timeEndsAStepHalfway() throws {
+    let engine = try Engine(path: Fixtures.shippedModel, options: EngineOptions())
+    let tokens = (0..<1000).map { Int32($0 * 37 % 1000) }
+    for attempt in 1...30 {
+      let session = try Runs.session(engine) {
+        $0.contextLength = 1024
+        $0.isPrivate = true
+      }
+      let before = try engine.statistics()["steps"]?["count"]?.integerValue
+      let limit = Double(attempt) * 500e-6
+      let status = Runs.status { _ = try Runs.generate(session, tokens, 1, more: #", "time_limit": \#(limit)"#) }
+      let steps = try engine.statistics()["steps"]?["count"]?.integerValue
+      if status == .timedOut, steps == before.map({ $0 + 1 }), try session.length() == 0 { return }
+    }
+    Issue.record("no step was ended by its time")
+  }
 }

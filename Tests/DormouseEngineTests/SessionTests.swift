@@ -1,5 +1,6 @@
 import DormouseEngine
 import DormouseSupport
+import Glibc
 import Testing
 
 /// Sessions over the tiny golden checkpoints, which have no tokenizer: tokens in, tokens out.
@@ -223,5 +224,42 @@ import Testing
       return 0
     }
     return tokens
+  }
+
+  /// Where a prompt is cut into calls changes nothing of what is sampled: penalties see all that the session holds.
+  @Test(arguments: [
+    #""repetition_penalty": 1.8"#, #""repetition_penalty": 1.8, "temperature": 0.9, "seed": 4"#,
+    #""repetition_penalty": 0.6, "presence_penalty": 0.7, "frequency_penalty": 0.4"#,
+  ])
+  func callsChangeNoPenalty(_ penalties: String) throws {
+    let prompt = Self.prompt + [11, 40, 2, 6]
+    let configuration = #"{"max_tokens": 12, "ignore_eos": true, \#(penalties)}"#
+    let whole = try generate(try session(), prompt, configuration).tokens
+    #expect(try whole != generate(session(), prompt, #"{"max_tokens": 12, "ignore_eos": true}"#).tokens)
+    for cut in 1...prompt.count {
+      let session = try session()
+      try session.prefill(Array(prompt[..<cut]))
+      #expect(try generate(session, Array(prompt[cut...]), configuration).tokens == whole, "cut at \(cut)")
+    }
+  }
+
+  /// The seconds of each phase begin with it.
+  @Test func secondsOfAnAnswerAreItsOwn() throws {
+    let session = try session()
+    let called = Clock.now()
+    var read = 0.0
+    _ = try session.generate(Self.prompt, configuration: #"{"max_tokens": 3, "ignore_eos": true}"#) { event in
+      let counts = event.counts
+      switch event.kind {
+      case .prompt:
+        #expect(counts.promptSeconds > 0 && counts.generationSeconds == 0)
+        #expect(counts.waitingSeconds + counts.promptSeconds <= Clock.now() - called)
+        usleep(30_000)
+        read = Clock.now()
+      default: #expect(counts.generationSeconds > 0 && counts.generationSeconds <= Clock.now() - read)
+      }
+      return 0
+    }
+    #expect(read > called)
   }
 }

@@ -64,4 +64,47 @@ import Testing
     #expect(run(["<f>", "bd"], ["ab", "<e>", "c"]) == ("abc", false))
     #expect(run(["<e>c"], ["a", "<e>", "<e>"]) == ("a", false))
   }
+
+  /// Random texts in random pieces, some of them control tokens, against the rule itself looked up in the whole text: after
+  /// each piece all has passed that no stop string can begin in any more.
+  @Test func everyPieceFollowsTheRule() {
+    var random = Random(state: 11)
+    func text(_ most: Int) -> String {
+      String((0..<Int.random(in: 1...most, using: &random)).map { _ in "ab<".randomElement(using: &random) ?? "a" })
+    }
+    for round in 0..<3000 {
+      let stops = (0..<Int.random(in: 1...3, using: &random)).map { _ in text(4) }
+      let isNaming: ([UInt8]) -> Bool = { $0.contains(UInt8(ascii: "<")) }
+      var matcher = StopStrings(stops, namesControl: isNaming)
+      var (whole, output): ([(byte: UInt8, isControl: Bool)], [UInt8]) = ([], [])
+      for _ in 0..<8 {
+        let isControl = matcher.namesControl && random.next() % 4 == 0
+        let piece = Array(text(3).utf8)
+        whole += piece.map { ($0, isControl) }
+        let rule = Self.rule(whole, stops.map { (Array($0.utf8), isNaming(Array($0.utf8))) })
+        let isFound = matcher.append(piece, isControl: isControl, to: &output)
+        let expected = whole[..<rule.end].filter { !$0.isControl }.map(\.byte)
+        #expect(isFound == rule.isFound && output == expected, "round \(round): \(stops)")
+        guard !isFound, output == expected else { break }
+      }
+    }
+  }
+
+  /// Where the earliest stop string begins, or else the first place in which one may still begin.
+  private static func rule(
+    _ text: [(byte: UInt8, isControl: Bool)], _ stops: [(bytes: [UInt8], namesControl: Bool)]
+  ) -> (end: Int, isFound: Bool) {
+    func place(isWhole: Bool) -> Int? {
+      text.indices.first { start in
+        stops.contains { stop in
+          guard stop.namesControl || !text[start].isControl else { return false }
+          let seen = text[start...].filter { stop.namesControl || !$0.isControl }.map(\.byte)
+          if isWhole { return seen.starts(with: stop.bytes) }
+          return seen.count < stop.bytes.count && stop.bytes.starts(with: seen)
+        }
+      }
+    }
+    if let found = place(isWhole: true) { return (found, true) }
+    return (place(isWhole: false) ?? text.count, false)
+  }
 }

@@ -165,10 +165,18 @@ import Testing
     #expect(results[1] == results[0] && results[2] == results[0])
   }
 
-  @Test func planIsKnownBefore() throws {
-    let folder = try DotsAudioFolder(Fixtures.path(Self.goldens))
-    let plan = try folder.plan(threadCount: 2, kernels: Kernels.selected())
-    #expect(plan.weightByteCount > 0 && plan.floatByteCount > 0 && plan.scratchByteCount > 0)
+  /// The plan is what will be taken, byte by byte.
+  @Test(arguments: folders) func planIsKept(_ name: String) throws {
+    let folder = try DotsAudioFolder(Fixtures.path("models-media/\(name)"))
+    let kernels = try Kernels.selected()
+    let plan = try folder.plan(threadCount: 3, kernels: kernels)
+    let tower = try DotsAudioTower(folder, residency: .memory, pool: ThreadPool(threadCount: 3), kernels: kernels)
+    let samples = Sounds.voice(40_000, seed: 3)
+    let count = try tower.tokenCount(sampleCount: samples.count) * tower.configuration.textHiddenSize
+    var rows = [Float](repeating: .nan, count: count)
+    try rows.withUnsafeMutableBufferPointer { rows in
+      try HeldMemory.expectKept(plan, by: tower, tower.pool) { try DotsAudioRun(tower, samples, into: rows) }
+    }
   }
 
   // MARK: - Bad input

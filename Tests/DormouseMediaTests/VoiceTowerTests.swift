@@ -1,7 +1,8 @@
 import DormouseKernels
-import DormouseMedia
 import DormouseSupport
 import Testing
+
+@testable import DormouseMedia
 
 /// Voice towers against transformers on tiny random models (`Tests/Fixtures/models-media/generate_voice.py`).
 @Suite struct VoiceTowerTests {
@@ -62,12 +63,17 @@ import Testing
     }
   }
 
-  @Test func planIsKnownBefore() throws {
-    for name in Self.models {
-      let folder = try VoiceTowerFolder(Fixtures.path("models-media/\(name)"))
-      let plan = try folder.plan(threadCount: 2, kernels: Kernels.selected())
-      #expect(plan.weightByteCount > 0 && plan.floatByteCount > 0 && plan.scratchByteCount > 0)
-      #expect(plan.totalByteCount > plan.scratchByteCount)
+  /// The plan is what will be taken, byte by byte.
+  @Test(arguments: models) func planIsKept(_ name: String) throws {
+    let folder = try VoiceTowerFolder(Fixtures.path("models-media/\(name)"))
+    let kernels = try Kernels.selected()
+    let plan = try folder.plan(threadCount: 3, kernels: kernels)
+    let tower = try VoiceTower(folder, residency: .memory, pool: ThreadPool(threadCount: 3), kernels: kernels)
+    let samples = Sounds.voice(75003, seed: 3)
+    let count = try tower.tokenCount(sampleCount: samples.count) * tower.configuration.textHiddenSize
+    var rows = [Float](repeating: .nan, count: count)
+    try rows.withUnsafeMutableBufferPointer { rows in
+      try HeldMemory.expectKept(plan, by: tower, tower.pool) { try VoiceRun(tower, samples, into: rows) }
     }
   }
 

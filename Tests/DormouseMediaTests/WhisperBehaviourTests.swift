@@ -1,7 +1,8 @@
 import DormouseKernels
-import DormouseMedia
 import DormouseSupport
 import Testing
+
+@testable import DormouseMedia
 
 /// What holds for any Whisper model: seeds, threads, progress, cancelling, memory.
 @Suite struct WhisperBehaviourTests {
@@ -141,14 +142,23 @@ import Testing
     #expect(try Self.samples.withUnsafeBufferPointer { try english.detectLanguage($0) } == nil)
   }
 
-  /// Two caches a layer, for the tokens and for the sound, each of keys and values.
-  @Test func planIsKnownBefore() throws {
-    let folder = try WhisperFolder(Fixtures.path("whisper/good-multilingual"))
-    let plan = try folder.plan(threadCount: 2, kernels: Kernels.selected())
+  /// The plan is what will be taken, byte by byte; two caches a layer, for the tokens and for the sound, each of keys and
+  /// values.
+  @Test(arguments: ["good-multilingual", "good-english"]) func planIsKept(_ name: String) throws {
+    let folder = try WhisperFolder(Fixtures.path("whisper/\(name)"))
+    let (pool, kernels) = (try ThreadPool(threadCount: 3), try Kernels.selected())
+    let plan = try folder.plan(threadCount: 3, kernels: kernels)
     let c = folder.configuration
     let cache = c.decoderLayerCount * 2 * c.hiddenSize * (c.targetPositions + c.encoder.sourcePositions) * 4
     #expect((cache..<cache + 4 * 64).contains(plan.cacheByteCount))
-    #expect(plan.weightByteCount > 150_000 && plan.floatByteCount > 0 && plan.scratchByteCount > 0)
+    let model = try Whisper(folder, residency: .memory, pool: pool, kernels: kernels)
+    try Self.samples.withUnsafeBufferPointer { samples in
+      try HeldMemory.expectKept(plan, by: model, pool) {
+        try WhisperTranscription(model, samples, WhisperOptions(temperatures: [0], noSpeechThreshold: nil), .never)
+      } run: { transcription in
+        _ = try transcription.run(interruption: .never, onProgress: { _, _ in }, onSegment: { _ in })
+      }
+    }
   }
 
   /// A window that was written at 0.5 or above is not trusted: the next one is not told of it.

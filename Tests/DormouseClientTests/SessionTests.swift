@@ -1,5 +1,6 @@
 import DormouseClient
 import Glibc
+import Synchronization
 import Testing
 
 @Suite struct SessionTests {
@@ -99,22 +100,22 @@ import Testing
     #expect(try answer(session).text.contains("12"))
   }
 
-  /// One is at work when the other calls, which is told so; and then it is stopped from there.
+  /// One is at work, and stays so until the other has called, was told so, and has stopped it.
   @Test func aSecondCallIsBusyAndCancelComesFromAnyThread() async throws {
     let session = try OpenSession(try Fixtures.engine())
     let (events, continuation) = AsyncStream.makeStream(of: Void.self)
+    let isCancelled = Atomic(false)
     let working = Task.detached {
-      var options = Fixtures.greedy
-      options.ignoreEos = true
-      try session.generate(.messages(Fixtures.question), options) { _ in
+      try session.generate(.messages(Fixtures.question), Fixtures.greedy) { _ in
         continuation.yield()
-        usleep(1000)
+        while !isCancelled.load(ordering: .acquiring) { usleep(1000) }
       }
     }
     for await _ in events { break }
     let busy = #expect(throws: DormouseError.self) { try session.length() }
     #expect(busy?.status == .busy)
     session.cancel()
+    isCancelled.store(true, ordering: .releasing)
     let result = await working.result
     let error = #expect(throws: DormouseError.self) { try result.get() }
     #expect(error?.status == .cancelled)

@@ -1,5 +1,6 @@
 public import DormouseLayers
 public import DormouseSupport
+public import DormouseWeights
 
 /// The checked content of a model's `config.json`: one value for each feature, none of them guessed.
 public struct ModelConfiguration: Sendable, Equatable {

@@ -45,19 +45,16 @@ struct TensorNames {
 
   func leftover(_ name: String, _ configuration: ModelConfiguration) -> Leftover {
     if name.utf8.elementsEqual(head.utf8) || TensorNames.ends(name, "rotary_emb.inv_freq") { return .redundant }
+    let family = configuration.architecture.family
     let start = Array("\(prefix)\(layers).".utf8)
     guard name.utf8.starts(with: start) else {
-      if configuration.architecture == .dots3Note, name.utf8.starts(with: "\(prefix)mtp.".utf8) {
-        return .nextTokenLayer
-      }
+      if let own = family.nextTokenPrefix, name.utf8.starts(with: "\(prefix)\(own)".utf8) { return .nextTokenLayer }
       return configuration.isPartOfMore && isOfTower(name) ? .tower : .unexpected
     }
     let digits = name.utf8.dropFirst(start.count).prefix { $0 != UInt8(ascii: ".") }
     guard let index = Int(String(decoding: digits, as: UTF8.self)) else { return .unexpected }
     let first = configuration.hiddenLayerCount
-    // dots3 names no number of them; its class skips the one layer that follows.
-    let count = configuration.architecture == .dots3Note ? 1 : 0
-    let range = first..<first + max(configuration.nextTokenLayerCount, count)
+    let range = first..<first + max(configuration.nextTokenLayerCount, family.unlistedNextTokenLayerCount)
     return range.contains(index) ? .nextTokenLayer : .unexpected
   }
 

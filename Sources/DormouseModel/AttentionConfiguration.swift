@@ -37,6 +37,11 @@ public struct AttentionConfiguration: Sendable, Equatable {
   /// Values that the cache holds a token: the latent and the rotated key.
   public var latentWidth: Int { kvLoraRank + qkRopeHeadDimension }
 
+  /// What the layer leaves of a position in the cache, section by section: the latent, and its indexer's key.
+  var rowSections: [(rank: Int, rope: Int)] {
+    [(kvLoraRank, qkRopeHeadDimension)] + (indexer.map { [($0.headDimension, 0)] } ?? [])
+  }
+
   /// The softmax scale, YaRN's square of the magnitude in it (DeepSeek-V3 `inference/model.py`, class MLA).
   public var softmaxScale: Float {
     Float(1 / Double(qkHeadDimension).squareRoot() * rope.softmaxFactor)

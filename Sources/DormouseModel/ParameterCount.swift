@@ -63,7 +63,7 @@ extension ModelConfiguration {
 
   /// Bytes of cache for one token over all layers.
   public func cacheByteCountPerToken(_ type: CacheRowType) -> Int {
-    cacheSections.sizes.reduce(0) { $0 + (type.byteCount(rank: $1.rank, rope: $1.rope) ?? 0) }
+    cacheSections.reduce(0) { $0 + (type.byteCount(rank: $1.rank, rope: $1.rope) ?? 0) }
   }
 
   /// What a cache of expanded keys and values would take instead.

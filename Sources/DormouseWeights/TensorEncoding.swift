@@ -63,7 +63,8 @@ extension TensorEncoding.ScaleGrid {
     columnBlock = quantization.columnBlock
     self.columns = CheckedSize.ceilingQuotient(columns, columnBlock)
     let grid = [CheckedSize.ceilingQuotient(rows, rowBlock), self.columns]
-    record = try checkpoint.record(of: Self.name(beside: tensor.name), shape: (count.map { [$0] } ?? []) + grid)
+    record = try checkpoint.record(
+      of: Self.name(beside: tensor.name, in: checkpoint), shape: (count.map { [$0] } ?? []) + grid)
     isConverted = [.bfloat16, .float16].contains(record.type)
     switch record.type {
     case .float32, .bfloat16, .float16: storage = .float32
@@ -76,6 +77,13 @@ extension TensorEncoding.ScaleGrid {
     byteCount = grid[0] * grid[1] * (storage == .float32 ? MemoryLayout<Float>.stride : 1)
   }
 
-  /// `X.weight` has `X.weight_scale_inv`, and likewise a fused tensor, whose name has no `.weight`.
-  private static func name(beside name: String) -> String { "\(name)_scale_inv" }
+  /// `X.weight` has `X.weight_scale_inv`, or `X.scale` as in DeepSeek-V4; a fused tensor, whose name has no `.weight`, has
+  /// `name_scale_inv`.
+  private static func name(beside name: String, in checkpoint: Checkpoint) -> String {
+    let usual = "\(name)_scale_inv"
+    let ending = ".weight".utf8
+    guard !checkpoint.has(usual), name.utf8.suffix(ending.count).elementsEqual(ending) else { return usual }
+    let short = String(decoding: name.utf8.dropLast(ending.count), as: UTF8.self) + ".scale"
+    return checkpoint.has(short) ? short : usual
+  }
 }

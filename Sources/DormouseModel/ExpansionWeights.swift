@@ -7,7 +7,7 @@ import DormouseSupport
 enum ExpansionWeights: Sendable {
   /// As the file has it.
   case rows(WeightMatrix)
-  /// By heads: W_k turned round [kvLoraRank, nope], as the absorbed form multiplies it, and W_v.
+  /// By heads: W_k transposed [kvLoraRank, nope], as the absorbed form multiplies it, and W_v.
   case panels(keys: [PanelMatrix], values: [PanelMatrix])
 
   /// - Parameter blocks: cut into keys and values.
@@ -97,7 +97,7 @@ struct HeadExpansion {
     }
   }
 
-  /// W_v turned round [kvLoraRank, v] in float32. scratch: [v, kvLoraRank].
+  /// W_v transposed [kvLoraRank, v] in float32. scratch: [v, kvLoraRank].
   func loadValues(into values: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>) {
     switch weights {
     case .rows(let matrix):

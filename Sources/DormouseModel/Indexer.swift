@@ -58,7 +58,7 @@ final class Indexer {
     return UnsafeBufferPointer(start: scratch.selected + row * scratch.selectedStride, count: selectedCount)
   }
 
-  /// From `index.query`, rotated, and `index.headWeights`, scaled, to `index.selected`, for all `tokens`.
+  /// From `scratch.query`, rotated, and `scratch.headWeights`, scaled, to `scratch.selected`, for all `tokens`.
   func run(_ queue: ProductQueue) {
     for start in stride(from: 0, to: tokens.count, by: Self.roundSize) {
       let round = tokens[start..<min(start + Self.roundSize, tokens.count)]
@@ -103,8 +103,7 @@ final class Indexer {
       kernels.loadRows(keys, tile, into: own + layout.rows, stride: headDimension)
       kernels.transpose(
         own + layout.rows, xRow: headDimension, rows: tile.count, columns: headDimension,
-        into: own + layout.rowsTransposed,
-        outRow: Self.keyTile)
+        into: own + layout.rowsTransposed, outRow: Self.keyTile)
       for (place, token) in zip(places, tokens) where token.visible > start {
         kernels.multiplyOuter(
           scratch.query + token.row * headCount * headDimension, aRow: headDimension, rows: headCount,

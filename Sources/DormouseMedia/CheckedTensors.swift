@@ -4,9 +4,9 @@ import DormouseWeights
 
 /// The tensors of a model or of one of its towers, found in a checkpoint and checked by their headers; no weights loaded.
 struct CheckedTensors: Sendable {
-  let checkpoint: Checkpoint
+  private let plan: TensorPlan
   /// Those that are loaded.
-  let names: [String]
+  var names: [String] { plan.loadedNames }
   /// Bytes of the weights as the files have them.
   let weightByteCount: Int
   /// Bytes of the float32 copies of norms, biases and positions that loading will make.
@@ -21,14 +21,14 @@ struct CheckedTensors: Sendable {
   init(
     _ path: String, _ checkpoint: Checkpoint?, of what: String, bind: (inout TensorSource) throws(Failure) -> Void
   ) throws(Failure) {
-    self.checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
-    var source = TensorSource(self.checkpoint, store: nil, panels: nil, nil)
+    let checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
+    var source = TensorSource(TensorPlan(checkpoint))
     try bind(&source)
-    names = source.loadedNames
-    floatByteCount = source.floatByteCount
+    plan = source.plan
+    floatByteCount = plan.floatByteCount
     var total = 0
-    for name in names {
-      let own = self.checkpoint.description(of: name)?.byteCount ?? 0
+    for name in plan.loadedNames {
+      let own = checkpoint.record(of: name)?.byteCount ?? 0
       total = try CheckedSize.sum(total, own, of: "\(path): the size of \(what)")
     }
     weightByteCount = total
@@ -41,10 +41,11 @@ struct CheckedTensors: Sendable {
     residency: Checkpoint.Residency, pool: ThreadPool, progress: Progress?,
     bind: (inout TensorSource) throws(Failure) -> Weights
   ) throws(Failure) -> (weights: Weights, memory: TensorMemory) {
-    let store = try checkpoint.load(names, residency: residency, pool: pool, progress: progress)
-    var source = TensorSource(checkpoint, store: store, panels: nil, nil)
+    let store = try plan.checkpoint.load(names, residency: residency, pool: pool, progress: progress)
+    let loaded = LoadedTensors(plan, store: store)
+    var source = TensorSource(plan, loaded)
     let weights = try bind(&source)
-    return (weights, TensorMemory(store: store, floats: source.floats))
+    return (weights, TensorMemory(store: store, floats: loaded.floats))
   }
 }
 

@@ -37,6 +37,11 @@ public struct AttentionConfiguration: Sendable, Equatable {
   /// Values that the cache holds a token: the latent and the rotated key.
   public var latentWidth: Int { kvLoraRank + qkRopeHeadDimension }
 
+  /// What the layer leaves of a position in the cache, section by section: the latent, and its indexer's key.
+  var rowSections: [(rank: Int, rope: Int)] {
+    [(kvLoraRank, qkRopeHeadDimension)] + (indexer.map { [($0.headDimension, 0)] } ?? [])
+  }
+
   /// The softmax scale, YaRN's square of the magnitude in it (DeepSeek-V3 `inference/model.py`, class MLA).
   public var softmaxScale: Float {
     Float(1 / Double(qkHeadDimension).squareRoot() * rope.softmaxFactor)
@@ -65,13 +70,10 @@ public struct IndexerConfiguration: Sendable, Equatable {
 
 extension AttentionConfiguration {
   /// The one kind of a model whose layers are alike.
-  init(
-    _ fields: JSONFields, _ architecture: ModelConfiguration.Architecture, maximumPositions: Int
-  ) throws(Failure) {
-    let sizes = try AttentionSizes(fields, architecture)
+  init(_ fields: JSONFields, maximumPositions: Int) throws(Failure) {
     self.init(
-      sizes, rope: try RopeConfiguration(fields, maximumPositions: maximumPositions))
-    ropeInterleaved = try Self.interleaved(fields, architecture)
+      try AttentionSizes(fields), rope: try RopeConfiguration(fields, maximumPositions: maximumPositions))
+    ropeInterleaved = try fields.optionalBoolean("rope_interleave") ?? true
     hasBias = try fields.optionalBoolean("attention_bias") ?? false
   }
 
@@ -83,17 +85,6 @@ extension AttentionConfiguration {
     qkRopeHeadDimension = sizes.qkRopeHeadDimension
     vHeadDimension = sizes.vHeadDimension
     self.rope = rope
-  }
-
-  /// The class of deepseek_v2 always turns neighbours; the others read `rope_interleave`.
-  private static func interleaved(
-    _ fields: JSONFields, _ architecture: ModelConfiguration.Architecture
-  ) throws(Failure) -> Bool {
-    let interleaved = try fields.optionalBoolean("rope_interleave") ?? true
-    guard interleaved || architecture != .deepseekV2 else {
-      throw fields.unsupported("rope_interleave", .bool(false), supported: "true with deepseek_v2")
-    }
-    return interleaved
   }
 }
 
@@ -107,7 +98,7 @@ struct AttentionSizes: Equatable {
   var vHeadDimension: Int
 
   /// - Throws: `Failure` naming the field.
-  init(_ fields: JSONFields, _ architecture: ModelConfiguration.Architecture) throws(Failure) {
+  init(_ fields: JSONFields) throws(Failure) {
     headCount = try fields.integer("num_attention_heads", ModelConfiguration.headCountRange)
     qLoraRank = try Self.queryRank(fields)
     kvLoraRank = try fields.integer("kv_lora_rank", ModelConfiguration.widthRange)

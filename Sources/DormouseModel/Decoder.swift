@@ -18,10 +18,12 @@ public final class Decoder {
 
   private let scratch: Scratch
   private let queue: ProductQueue
-  private let layer: DecoderLayer
+  private let layers: [DecoderLayer]
+  /// Makes the head's input of the stream.
+  private let finalResidual: Residual
+  /// One for each kind of attention.
+  private let positions: [RotaryPositions]
   private let contextLength: Int
-  /// Where each layer's rows are in the caches' pages.
-  private let sections: [ModelConfiguration.CacheSections]
   private var active: ContiguousArray<ActiveSegment> = []
   /// Places in `active` of the segments that want their last token's logits.
   private var wantLast: ContiguousArray<Int> = []
@@ -36,17 +38,13 @@ public final class Decoder {
     chunk = sizes.chunk
     batch = sizes.batch
     contextLength = sizes.contextLength
-    sections = c.cacheSections.layers
     scratch = try Scratch(c, precision: model.precision, sizes: sizes, threadCount: model.pool.threadCount)
     queue = ProductQueue(
       kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + Self.attentionProducts)
-    var attentions: [LatentAttention] = []
-    for (kind, angles) in zip(c.attentions, scratch.angles) {
-      attentions.append(try LatentAttention(kind, hidden: c.hiddenSize, sizes: sizes, angles: angles))
-    }
-    layer = DecoderLayer(
-      hidden: c.hiddenSize, epsilon: c.rmsNormEpsilon, attentions: attentions,
-      feedForward: FeedForward(c, queue: queue, scratch: scratch), scratch: scratch, queue: queue)
+    let builder = LayerBuilder(model, sizes, scratch, queue)
+    layers = builder.layers()
+    finalResidual = builder.residual(model.weights.finalNorm)
+    positions = builder.kinds.map(\.positions)
     active.reserveCapacity(batch)
     wantLast.reserveCapacity(batch)
     outcomes.reserveCapacity(batch)
@@ -65,12 +63,10 @@ public final class Decoder {
     begin(segments)
     // A cache is its session's alone when the call returns.
     defer { active.removeAll(keepingCapacity: true) }
-    for index in 0..<model.configuration.hiddenLayerCount {
+    for layer in layers {
       dropCancelled(isCancelled)
       guard let last = active.last else { return }
-      layer.run(
-        model.weights.layers[index], kind: model.configuration.attentionKinds[index], sections: sections[index],
-        count: last.rows.upperBound, segments: active)
+      layer.run(Batch(count: last.rows.upperBound, segments: active))
     }
     dropCancelled(isCancelled)
     writeLogits(segments)
@@ -94,7 +90,8 @@ public final class Decoder {
       let rows = row..<row + segment.tokens.count
       active.append(
         ActiveSegment(
-          index: index, cache: segment.cache, rows: rows, first: segment.cache.length, form: segment.form))
+          index: index, cache: segment.cache, rows: rows, tokens: segment.tokens, first: segment.cache.length,
+          form: segment.form))
       embed(segment, from: row)
       row = rows.upperBound
     }
@@ -143,7 +140,7 @@ public final class Decoder {
         from: given.rows + (given.firstRow + positions.lowerBound - given.positions.lowerBound) * hidden,
         count: positions.count * hidden)
     }
-    for attention in layer.attentions { attention.fillAngles(first: first, count: segment.tokens.count, row: row) }
+    for kind in positions { kind.fill(first: first, count: segment.tokens.count, row: row) }
   }
 
   /// Takes cancelled segments out, and moves the rows of those behind them up. Between two layers nothing but the
@@ -175,7 +172,7 @@ public final class Decoder {
       case .last: wantLast.append(place)
       case .all(let buffer):
         guard let target = buffer.baseAddress else { continue }
-        layer.normalize(model.weights.finalNorm, segment.rows, to: 0)
+        finalResidual.read(segment.rows)
         multiplyHead(segment.rows.count, into: target)
         checkLogits(target, count: segment.rows.count, of: segment)
       }
@@ -189,7 +186,7 @@ public final class Decoder {
   private func writeLastLogits(_ segments: ContiguousArray<Segment>, _ places: ArraySlice<Int>) {
     let vocabulary = model.configuration.vocabularySize
     for (row, place) in places.enumerated() {
-      layer.normalize(model.weights.finalNorm, active[place].rows.suffix(1), to: row)
+      finalResidual.read(active[place].rows.suffix(1), to: row)
     }
     let isAlone = places.count == 1
     if !isAlone { multiplyHead(places.count, into: scratch.logits) }

@@ -1,47 +1,68 @@
 import DormouseKernels
 import DormouseLayers
+import DormouseSupport
 
-/// One layer: x += attention(norm(x)); x += feedForward(norm(x)).
-struct DecoderLayer {
-  let hidden: Int
+/// The tokens of a batch on their way through the layers.
+struct Batch {
+  /// New tokens, of all segments: rows of the scratch memory.
+  let count: Int
+  /// Whose tokens they are: which rows, which ids, at which positions.
+  let segments: ContiguousArray<ActiveSegment>
+}
+
+/// One layer's attention, with its weights and its place in the caches' pages.
+protocol AttentionLayer {
+  /// From `scratch.normed` to `scratch.update`: [count, hidden] each. Stores the new tokens' rows in their caches.
+  func run(_ batch: Batch)
+}
+
+/// One layer's feed-forward half, with its weights.
+protocol FeedForwardLayer {
+  /// From `scratch.normed` to `scratch.update`: [count, hidden] each.
+  func run(_ batch: Batch)
+}
+
+/// How attention or a feed-forward half stands in the residual stream: `x += block(norm(x))`.
+struct Residual {
+  let norm: FloatVector
   let epsilon: Float
-  /// One for each of the model's kinds of attention.
-  let attentions: [LatentAttention]
-  let feedForward: FeedForward
+  let hidden: Int
   let scratch: Scratch
   let queue: ProductQueue
 
-  /// Changes `scratch.hidden` [count, hidden] and stores the layer's new rows in the segments' caches.
-  /// - Parameters:
-  ///   - kind: which of `attentions` the layer has.
-  ///   - sections: where its rows are in the caches' pages.
-  func run(
-    _ weights: LayerWeights, kind: Int, sections: ModelConfiguration.CacheSections, count: Int,
-    segments: ContiguousArray<ActiveSegment>
-  ) {
-    normalize(weights.inputNorm, 0..<count, to: 0)
-    let pass = LatentAttention.Pass(weights: weights.attention, sections: sections, count: count, segments: segments)
-    attentions[kind].run(pass, scratch: scratch, queue: queue)
-    addUpdate(count)
-    normalize(weights.feedForwardNorm, 0..<count, to: 0)
-    feedForward.run(weights.feedForward, count: count)
-    addUpdate(count)
-  }
-
   /// Rows of `scratch.normed` from `target` on = RMSNorm of `rows` of `scratch.hidden`.
-  func normalize(_ weight: FloatVector, _ rows: Range<Int>, to target: Int) {
+  func read(_ rows: Range<Int>, to target: Int = 0) {
     let kernels = queue.kernels
     queue.pool.forEachToken(rows.count) { token in
       kernels.rmsNorm(
-        scratch.hidden + (rows.lowerBound + token) * hidden, weight: weight.pointer, epsilon: epsilon, count: hidden,
+        scratch.hidden + (rows.lowerBound + token) * hidden, weight: norm.pointer, epsilon: epsilon, count: hidden,
         into: scratch.normed + (target + token) * hidden)
     }
   }
 
-  private func addUpdate(_ count: Int) {
+  /// Adds `scratch.update` [count, hidden] to `scratch.hidden`.
+  func write(_ count: Int) {
     let kernels = queue.kernels
     queue.pool.forEachToken(count) { token in
       kernels.addScaled(scratch.hidden + token * hidden, 1, scratch.update + token * hidden, count: hidden)
     }
+  }
+}
+
+/// One layer of the decoder.
+struct DecoderLayer {
+  let attentionResidual: Residual
+  let attention: any AttentionLayer
+  let feedForwardResidual: Residual
+  let feedForward: any FeedForwardLayer
+
+  /// Changes `scratch.hidden` [count, hidden] and stores the layer's new rows in the segments' caches.
+  func run(_ batch: Batch) {
+    attentionResidual.read(0..<batch.count)
+    attention.run(batch)
+    attentionResidual.write(batch.count)
+    feedForwardResidual.read(0..<batch.count)
+    feedForward.run(batch)
+    feedForwardResidual.write(batch.count)
   }
 }

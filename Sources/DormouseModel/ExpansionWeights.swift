@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 
 /// `kv_b_proj` [heads * (nope + v), kvLoraRank], which makes keys and values of a latent: each head's key rows W_k
@@ -6,13 +7,14 @@ import DormouseSupport
 enum ExpansionWeights: Sendable {
   /// As the file has it.
   case rows(WeightMatrix)
-  /// By heads: W_k turned round [kvLoraRank, nope], as the absorbed form multiplies it, and W_v.
+  /// By heads: W_k transposed [kvLoraRank, nope], as the absorbed form multiplies it, and W_v.
   case panels(keys: [PanelMatrix], values: [PanelMatrix])
 
-  var byteCount: Int {
-    switch self {
-    case .rows(let matrix): matrix.byteCount
-    case .panels(let keys, let values): (keys + values).reduce(0) { $0 + $1.byteCount }
+  /// - Parameter blocks: cut into keys and values.
+  init(_ blocks: LoadedTensors.Blocks) {
+    switch blocks {
+    case .rows(let matrix): self = .rows(matrix)
+    case .panels(let cuts): self = .panels(keys: cuts[0], values: cuts[1])
     }
   }
 }
@@ -95,7 +97,7 @@ struct HeadExpansion {
     }
   }
 
-  /// W_v turned round [kvLoraRank, v] in float32. scratch: [v, kvLoraRank].
+  /// W_v transposed [kvLoraRank, v] in float32. scratch: [v, kvLoraRank].
   func loadValues(into values: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>) {
     switch weights {
     case .rows(let matrix):

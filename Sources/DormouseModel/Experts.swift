@@ -2,11 +2,9 @@ import DormouseKernels
 import DormouseLayers
 import DormouseSupport
 
-/// The feed-forward half of a layer: a dense gated network, or routed and shared experts.
-///
-/// Tokens are grouped by expert, so that each expert's weights are read once a chunk. Gate and up of all experts, the
-/// shared ones among them, run as one batch, and so do all down projections.
-final class FeedForward {
+/// Gated networks that run side by side, for all layers of a decoder: gate and up of all of them as one batch, and all
+/// down projections as another.
+final class GatedNetworks {
   /// One gated network over `count` rows.
   private struct Job {
     let weights: GatedWeights
@@ -21,94 +19,29 @@ final class FeedForward {
     let count: Int
   }
 
-  private let hidden: Int
-  private let expertWidth: Int
-  private let routing: ExpertRouting
-  private let queue: ProductQueue
-  private let scratch: Scratch
+  let hidden: Int
+  let queue: ProductQueue
+  let scratch: Scratch
   private var jobs: ContiguousArray<Job> = []
   /// Of gate and up together.
   private var rows: SharedRows
 
-  init(_ configuration: ModelConfiguration, queue: ProductQueue, scratch: Scratch) {
-    hidden = configuration.hiddenSize
-    expertWidth = configuration.moeIntermediateSize
-    routing = ExpertRouting(Router(configuration.router))
+  /// - Parameter capacity: networks that run at once, at most.
+  init(hidden: Int, capacity: Int, queue: ProductQueue, scratch: Scratch) {
+    self.hidden = hidden
     self.queue = queue
     self.scratch = scratch
-    let capacity = configuration.router.expertCount + 1
     jobs.reserveCapacity(capacity)
     rows = SharedRows(capacity: capacity)
   }
 
-  /// From `scratch.normed` to `scratch.update`: [count, hidden] each.
-  func run(_ weights: FeedForwardWeights, count: Int) {
-    switch weights {
-    case .dense(let weights):
-      addWide(weights, x: prepareInput(count), y: scratch.update, count: count)
-      runJobs()
-    case .experts(let weights): runExperts(weights, count: count)
-    }
-  }
-
-  // MARK: - Experts
-
-  private func runExperts(_ weights: ExpertsWeights, count: Int) {
-    route(weights, count: count)
-    let e = scratch.experts
-    let input = prepareInput(count)
-    let isPacked = weights.experts.first?.gate.isPacked ?? false
-    // Packed experts find their tokens' rounded rows by number, and one token's row is every expert's input; else rows
-    // are gathered behind each other.
-    let isGathered = count > 1 && !isPacked
-    if isGathered {
-      routing.gather(scratch.normed, width: hidden, count: count, slots: e.slots, into: e.rows, pool: queue.pool)
-    }
-    if let shared = weights.shared { addWide(shared, x: input, y: e.shared, count: count) }
-    for expert in 0..<weights.experts.count {
-      let first = Int(e.firstSlots[expert])
-      let slots = Int(e.firstSlots[expert + 1]) - first
-      guard slots > 0 else { continue }
-      let rows = e.rows + first * hidden
-      var x = isGathered ? Activations(floats: rows, stride: hidden) : input
-      if isPacked { x.quantized?.indices = UnsafePointer(e.tokens + first) }
-      add(
-        weights.experts[expert], x: x, gate: e.gate + first * expertWidth, up: e.up + first * expertWidth,
-        quantizedGate: e.quantizedGate.map { $0 + first * e.quantizedRowByteCount }, y: rows, count: slots)
-    }
-    runJobs()
-    combine(count: count, hasShared: weights.shared != nil)
-  }
-
-  private func prepareInput(_ count: Int) -> Activations {
+  /// The input of all networks: `scratch.normed` [count, hidden].
+  func prepareInput(_ count: Int) -> Activations {
     queue.prepare(scratch.normed, columns: hidden, count: count, in: scratch.quantizedInput)
   }
 
-  private func route(_ weights: ExpertsWeights, count: Int) {
-    let e = scratch.experts
-    routing.multiply(weights.router, scratch.normed, count: count, into: e.routerLogits, queue)
-    routing.select(
-      e.routerLogits, bias: weights.correctionBias?.pointer, count: count, ids: e.ids, weights: e.weights,
-      scratch: e.router, scratchStride: e.routerStride, pool: queue.pool)
-    routing.group(e.ids, count: count, firstSlots: e.firstSlots, slots: e.slots, tokens: e.tokens)
-  }
-
-  /// update = sum of weight * expert output, plus the shared experts' output.
-  private func combine(count: Int, hasShared: Bool) {
-    let e = scratch.experts
-    let kernels = queue.kernels
-    queue.pool.forEachToken(count) { token in
-      let update = scratch.update + token * hidden
-      routing.combine(
-        token, weights: e.weights, rows: e.rows, slots: e.slots, width: hidden, into: update, kernels)
-      if hasShared { kernels.addScaled(update, 1, e.shared + token * hidden, count: hidden) }
-    }
-  }
-
-  // MARK: - Gated networks
-
   /// A dense network or the shared experts, whose results go through the wide buffers.
-  private func addWide(
+  func addWide(
     _ weights: GatedWeights, x: Activations, y: UnsafeMutablePointer<Float>, count: Int
   ) {
     add(
@@ -116,7 +49,7 @@ final class FeedForward {
       count: count)
   }
 
-  private func add(
+  func add(
     _ weights: GatedWeights, x: Activations, gate: UnsafeMutablePointer<Float>, up: UnsafeMutablePointer<Float>,
     quantizedGate: UnsafeMutableRawPointer?, y: UnsafeMutablePointer<Float>, count: Int
   ) {
@@ -128,7 +61,7 @@ final class FeedForward {
         count: count))
   }
 
-  private func runJobs() {
+  func run() {
     rows.run(on: queue.pool) { index, rows in gateAndUp(jobs[index], rows) }
     for job in jobs {
       let x = Activations(floats: job.gate, stride: job.weights.width, quantized: job.quantizedGate)
@@ -154,5 +87,78 @@ final class FeedForward {
     guard let quantized = job.quantizedGate else { return }
     kernels.quantize(
       gate, xStride: width, count: job.count, columns: rows.count, into: quantized, first: rows.lowerBound)
+  }
+}
+
+/// A dense gated network.
+struct DenseLayer: FeedForwardLayer {
+  let weights: GatedWeights
+  let networks: GatedNetworks
+
+  func run(_ batch: Batch) {
+    let (count, scratch) = (batch.count, networks.scratch)
+    networks.addWide(weights, x: networks.prepareInput(count), y: scratch.update, count: count)
+    networks.run()
+  }
+}
+
+/// Routed and shared experts. Tokens are grouped by expert, so that each expert's weights are read once a chunk.
+struct ExpertsLayer: FeedForwardLayer {
+  let weights: ExpertsWeights
+  let routing: ExpertRouting
+  /// Of one expert.
+  let width: Int
+  let networks: GatedNetworks
+
+  private var scratch: Scratch { networks.scratch }
+  private var queue: ProductQueue { networks.queue }
+
+  func run(_ batch: Batch) {
+    let (count, hidden) = (batch.count, networks.hidden)
+    route(count)
+    let e = scratch.experts
+    let input = networks.prepareInput(count)
+    let isPacked = weights.experts.first?.gate.isPacked ?? false
+    // Packed experts find their tokens' rounded rows by number, and one token's row is every expert's input; else rows
+    // are gathered behind each other.
+    let isGathered = count > 1 && !isPacked
+    if isGathered {
+      routing.gather(scratch.normed, width: hidden, count: count, slots: e.slots, into: e.rows, pool: queue.pool)
+    }
+    if let shared = weights.shared { networks.addWide(shared, x: input, y: e.shared, count: count) }
+    for expert in 0..<weights.experts.count {
+      let first = Int(e.firstSlots[expert])
+      let slots = Int(e.firstSlots[expert + 1]) - first
+      guard slots > 0 else { continue }
+      let rows = e.rows + first * hidden
+      var x = isGathered ? Activations(floats: rows, stride: hidden) : input
+      if isPacked { x.quantized?.indices = UnsafePointer(e.tokens + first) }
+      networks.add(
+        weights.experts[expert], x: x, gate: e.gate + first * width, up: e.up + first * width,
+        quantizedGate: e.quantizedGate.map { $0 + first * e.quantizedRowByteCount }, y: rows, count: slots)
+    }
+    networks.run()
+    combine(count)
+  }
+
+  private func route(_ count: Int) {
+    let e = scratch.experts
+    routing.multiply(weights.router, scratch.normed, count: count, into: e.routerLogits, queue)
+    routing.select(
+      e.routerLogits, bias: weights.correctionBias?.pointer, count: count, ids: e.ids, weights: e.weights,
+      scratch: e.router, scratchStride: e.routerStride, pool: queue.pool)
+    routing.group(e.ids, count: count, firstSlots: e.firstSlots, slots: e.slots, tokens: e.tokens)
+  }
+
+  /// update = sum of weight * expert output, plus the shared experts' output.
+  private func combine(_ count: Int) {
+    let (e, update, hidden) = (scratch.experts, scratch.update, networks.hidden)
+    let kernels = queue.kernels
+    let hasShared = weights.shared != nil
+    queue.pool.forEachToken(count) { token in
+      let sum = update + token * hidden
+      routing.combine(token, weights: e.weights, rows: e.rows, slots: e.slots, width: hidden, into: sum, kernels)
+      if hasShared { kernels.addScaled(sum, 1, e.shared + token * hidden, count: hidden) }
+    }
   }
 }

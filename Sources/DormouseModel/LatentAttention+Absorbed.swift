@@ -120,106 +120,94 @@ extension LatentAttention {
   }
 
   /// Puts a segment's tokens among those that attend in this form.
-  func appendAbsorbed(_ segment: ActiveSegment, _ rows: CacheRows, _ scratch: Scratch) {
+  func appendAbsorbed(_ segment: ActiveSegment, _ rows: CacheRows) {
     for (index, row) in segment.rows.enumerated() {
       let visible = configuration.visibleRange(at: segment.first + index)
-      let positions = indexer?.selection(visible: visible.count, row: row, scratch.index)
+      let positions = selection?.indexer.selection(visible: visible.count, row: row)
       absorbedTokens.append(
         AbsorbedTokens.Token(
           row: row, range: positions.map { 0..<$0.count } ?? visible, positions: positions?.baseAddress, cache: rows))
     }
   }
 
-  /// From `scratch.query` to `scratch.attended`, for `absorbedTokens`.
-  func attendAbsorbed(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
+  /// From `own.query` to `own.attended`, for `absorbedTokens`.
+  func attendAbsorbed() {
     var start = 0
     while start < absorbedTokens.tokens.count {
       let round = Round(
         absorbedTokens.run(from: start, count: Self.roundSize), heads: heads, threads: queue.pool.threadCount)
       start += round.tokens.count
-      forEachHead(pass, queue) { expansion, isLast, worker in
-        absorbQueries(expansion, isLast, round, scratch, worker)
-      }
-      queue.pool.run(round.taskCount) { task, worker in attendSpans(task, round, scratch, queue.kernels, worker) }
-      forEachHead(pass, queue) { expansion, isLast, worker in
-        projectValues(expansion, isLast, round, scratch, worker)
-      }
+      forEachHead { expansion, isLast, worker in absorbQueries(expansion, isLast, round, worker) }
+      queue.pool.run(round.taskCount) { task, worker in attendSpans(task, round, worker) }
+      forEachHead { expansion, isLast, worker in projectValues(expansion, isLast, round, worker) }
     }
   }
 
   /// Calls `body(a head's weights, whether its thread has none next, worker)`: neighbouring heads are a task, so that the
   /// weights of one can be read ahead while those of another are multiplied.
-  private func forEachHead(
-    _ pass: Pass, _ queue: ProductQueue, _ body: (_ expansion: HeadExpansion, _ isLast: Bool, _ worker: Int) -> Void
-  ) {
+  private func forEachHead(_ body: (_ expansion: HeadExpansion, _ isLast: Bool, _ worker: Int) -> Void) {
     let size = max(1, heads / queue.pool.threadCount)
     queue.pool.run(CheckedSize.ceilingQuotient(heads, size)) { task, worker in
       let end = min((task + 1) * size, heads)
-      for head in task * size..<end { body(expansion(head, pass, queue.kernels), head + 1 == end, worker) }
+      for head in task * size..<end { body(expansion(head), head + 1 == end, worker) }
     }
   }
 
   /// A head's queries in latent space, and their rotated channels.
-  private func absorbQueries(
-    _ expansion: HeadExpansion, _ isLast: Bool, _ round: Round, _ scratch: Scratch, _ worker: Int
-  ) {
-    let source = scratch.query + expansion.head * keyWidth
-    let target = scratch.attentionShared + absorbed.query + expansion.head * latentWidth
+  private func absorbQueries(_ expansion: HeadExpansion, _ isLast: Bool, _ round: Round, _ worker: Int) {
+    let source = own.query + expansion.head * keyWidth
+    let target = own.shared + absorbed.query + expansion.head * latentWidth
     for index in 0..<round.tokens.count {
       let query = source + (round.firstRow + index) * heads * keyWidth
-      rotate(query + nope, round.firstRow + index)
+      positions.rotate(query + nope, round.firstRow + index)
       (target + index * heads * latentWidth + rank).update(from: query + nope, count: rope)
     }
     expansion.absorb(
       isLast: isLast, source + round.firstRow * heads * keyWidth, xStride: heads * keyWidth,
       count: round.tokens.count, into: target, yStride: heads * latentWidth,
-      scratch: scratch.attention(of: worker) + absorbed.expansion)
+      scratch: own.task(of: worker) + absorbed.expansion)
   }
 
   /// A group of heads of one token over neighbouring spans of rows, as many as the token has of them.
-  private func attendSpans(
-    _ task: Int, _ round: Round, _ scratch: Scratch, _ kernels: Kernels, _ worker: Int
-  ) {
+  private func attendSpans(_ task: Int, _ round: Round, _ worker: Int) {
     let group = round.heads(task % round.groups, of: heads)
     let (index, part) = (task / round.groups / round.tasksPerGroup, task / round.groups % round.tasksPerGroup)
     let token = round.tokens[round.tokens.startIndex + index]
     let spans = Spans(token)
     let numbers = (part * round.spansPerTask..<(part + 1) * round.spansPerTask).clamped(to: 0..<spans.count)
     guard let first = numbers.first, let last = numbers.last else { return }
-    kernels.attendLatent(
-      query: scratch.attentionShared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
+    queue.kernels.attendLatent(
+      query: own.shared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
       heads: group.count, rows: token.cache,
       range: spans.range(first, of: token).lowerBound..<spans.range(last, of: token).upperBound,
       spanLength: spans.length, positions: token.positions, scale: scale,
-      partials: partial(index * round.spans + first, group, scratch), stride: partialStride,
-      scratch: scratch.attention(of: worker) + absorbed.kernel)
+      partials: partial(index * round.spans + first, group), stride: partialStride,
+      scratch: own.task(of: worker) + absorbed.kernel)
   }
 
   /// Floats from the result of one slot to the next.
   private var partialStride: Int { heads * (rank + 2) }
 
   /// Where the result of a slot (token and span) for a group of heads lies.
-  private func partial(_ slot: Int, _ group: Range<Int>, _ scratch: Scratch) -> UnsafeMutablePointer<Float> {
-    scratch.attentionShared + absorbed.partial + slot * partialStride + group.lowerBound * (rank + 2)
+  private func partial(_ slot: Int, _ group: Range<Int>) -> UnsafeMutablePointer<Float> {
+    own.shared + absorbed.partial + slot * partialStride + group.lowerBound * (rank + 2)
   }
 
   /// Joins a head's spans and multiplies by its value rows, for all tokens of the round.
-  private func projectValues(
-    _ expansion: HeadExpansion, _ isLast: Bool, _ round: Round, _ scratch: Scratch, _ worker: Int
-  ) {
+  private func projectValues(_ expansion: HeadExpansion, _ isLast: Bool, _ round: Round, _ worker: Int) {
     let head = expansion.head
-    let own = scratch.attention(of: worker)
-    let joined = own + absorbed.joined
+    let memory = own.task(of: worker)
+    let joined = memory + absorbed.joined
     let group = round.heads(head / round.headsPerGroup, of: heads)
     for (index, token) in round.tokens.enumerated() {
       expansion.kernels.combineLatent(
-        partial(index * round.spans, group, scratch), stride: partialStride,
+        partial(index * round.spans, group), stride: partialStride,
         spans: Spans(token).count, heads: group.count,
         head: head - group.lowerBound, rank: rank, into: joined + index * rank)
     }
     expansion.project(
       isLast: isLast, joined, count: round.tokens.count,
-      into: scratch.attended + (round.firstRow * heads + head) * value, yStride: heads * value,
-      scratch: own + absorbed.expansion)
+      into: own.attended + (round.firstRow * heads + head) * value, yStride: heads * value,
+      scratch: memory + absorbed.expansion)
   }
 }

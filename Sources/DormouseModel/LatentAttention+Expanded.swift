@@ -57,11 +57,9 @@ extension LatentAttention {
       keys: keys, values: values, scores: scores, tops: tops, totals: totals, masks: masks, cursors: cursors)
   }
 
-  /// From `scratch.query` to `scratch.attended`; one task a head, or several where there are few heads for the threads.
+  /// From `own.query` to `own.attended`; one task a head, or several where there are few heads for the threads.
   /// A token's result does not depend on the tokens that share its task.
-  func attendExpanded(
-    _ segment: ActiveSegment, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch, _ queue: ProductQueue
-  ) {
+  func attendExpanded(_ segment: ActiveSegment, _ rows: CacheRows) {
     let count = segment.rows.count
     let wanted = CheckedSize.ceilingQuotient(2 * queue.pool.threadCount, heads)
     let most = CheckedSize.ceilingQuotient(count, Self.leastTokensPerTask)
@@ -70,31 +68,30 @@ extension LatentAttention {
     // The last tokens see the most: they begin first.
     queue.pool.run(heads * parts) { task, worker in
       let start = (parts - 1 - task / heads) * size
-      attend(
-        task % heads, start..<min(start + size, count), segment, pass, rows, scratch, queue.kernels,
-        scratch.attention(of: worker))
+      attend(task % heads, start..<min(start + size, count), segment, rows, own.task(of: worker))
     }
   }
 
   /// The attention of one head for `tokens` of the segment.
   private func attend(
-    _ head: Int, _ tokens: Range<Int>, _ segment: ActiveSegment, _ pass: Pass, _ rows: CacheRows, _ scratch: Scratch,
-    _ kernels: Kernels, _ memory: UnsafeMutablePointer<Float>
+    _ head: Int, _ tokens: Range<Int>, _ segment: ActiveSegment, _ rows: CacheRows,
+    _ memory: UnsafeMutablePointer<Float>
   ) {
+    let kernels = queue.kernels
     let row = segment.rows.lowerBound + tokens.lowerBound
-    let query = scratch.query + (row * heads + head) * keyWidth
-    let out = scratch.attended + (row * heads + head) * value
-    prepareQueries(query, row..<row + tokens.count, scratch)
-    let expansion = expansion(head, pass, kernels)
+    let query = own.query + (row * heads + head) * keyWidth
+    let out = own.attended + (row * heads + head) * value
+    prepareQueries(query, row..<row + tokens.count)
+    let expansion = expansion(head)
     expansion.loadKeys(into: memory + expanded.keyWeights)
     expansion.loadValues(into: memory + expanded.valueWeights, scratch: memory + expanded.rows)
     (memory + expanded.tops).update(repeating: -.infinity, count: tokens.count)
     (memory + expanded.totals).update(repeating: 0, count: tokens.count)
-    let mask = TileMask(self, segment, tokens, scratch.index, memory)
+    let mask = TileMask(self, segment, tokens, memory)
     let total = segment.first + tokens.upperBound
     for start in stride(from: mask.firstTile, to: total, by: Self.keyTile) {
       let tile = start..<min(start + Self.keyTile, total)
-      expand(tile, rows, kernels, memory)
+      expand(tile, rows, memory)
       let seen = mask.load(tile)
       kernels.attendTile(
         query: query, queryRow: heads * keyWidth, count: seen.count,
@@ -108,18 +105,17 @@ extension LatentAttention {
   }
 
   /// Rotates a head's queries, of `tokens` of the batch, and multiplies the softmax's scale in.
-  private func prepareQueries(_ first: UnsafeMutablePointer<Float>, _ tokens: Range<Int>, _ scratch: Scratch) {
+  private func prepareQueries(_ first: UnsafeMutablePointer<Float>, _ tokens: Range<Int>) {
     for (index, token) in tokens.enumerated() {
       let query = first + index * heads * keyWidth
-      rotate(query + nope, token)
+      positions.rotate(query + nope, token)
       for channel in 0..<keyWidth { query[channel] *= scale }
     }
   }
 
   /// The loaded head's keys, transposed, and values of a tile of cached positions.
-  private func expand(
-    _ tile: Range<Int>, _ rows: CacheRows, _ kernels: Kernels, _ memory: UnsafeMutablePointer<Float>
-  ) {
+  private func expand(_ tile: Range<Int>, _ rows: CacheRows, _ memory: UnsafeMutablePointer<Float>) {
+    let kernels = queue.kernels
     let latents = memory + expanded.rows
     let transposed = memory + expanded.rowsTransposed
     let keys = memory + expanded.keys

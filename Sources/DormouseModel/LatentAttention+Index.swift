@@ -2,13 +2,40 @@ import DormouseCache
 import DormouseKernels
 import DormouseLayers
 
-/// Sparse attention: what of the timeline each token attends to, and how the expanded form is told.
-extension LatentAttention {
-  /// Fills `scratch.index.selected` for the tokens that see more positions than are picked.
-  func select(by indexer: Indexer, _ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
-    guard let section = pass.sections.index else { return }
+/// One layer's sparse attention: which positions its tokens attend to.
+struct PositionSelection {
+  let indexer: Indexer
+  let weights: IndexerWeights
+  /// Where the keys are in the caches' pages.
+  let section: Int
+  let positions: RotaryPositions
+
+  /// Adds what is computed from the hidden state: keys, and the weights of heads.
+  func addKeys(_ normed: Activations, _ batch: Batch, _ queue: ProductQueue) {
+    queue.add(weights.key, x: normed, count: batch.count, y: indexer.scratch.key)
+    queue.add(weights.headWeights, x: normed, count: batch.count, y: indexer.scratch.headWeights)
+  }
+
+  /// Normalises, rotates and stores a token's key.
+  /// - Parameter index: the token's place in its segment.
+  func finishKey(_ token: Int, _ index: Int, _ segment: ActiveSegment, _ kernels: Kernels) {
+    let key = indexer.scratch.key + token * indexer.headDimension
+    kernels.layerNorm(
+      key, weight: weights.keyNorm.pointer, bias: weights.keyNormBias.pointer,
+      epsilon: IndexerConfiguration.normEpsilon, count: indexer.headDimension, into: key)
+    positions.rotate(key, token)
+    segment.cache.store(key, count: 1, at: index, section: section)
+  }
+
+  /// Adds what is computed from the query's latent.
+  func addQueries(_ latent: Activations, _ batch: Batch, _ queue: ProductQueue) {
+    queue.add(weights.query, x: latent, count: batch.count, y: indexer.scratch.query)
+  }
+
+  /// Fills `indexer.scratch.selected` for the tokens that see more positions than are picked.
+  func run(_ batch: Batch, _ queue: ProductQueue) {
     indexer.removeAll()
-    for segment in pass.segments {
+    for segment in batch.segments {
       guard let keys = segment.cache.rows(section: section) else { continue }
       for (index, row) in segment.rows.enumerated() where segment.first + index >= indexer.selectedCount {
         indexer.append(Indexer.Token(row: row, visible: segment.first + index + 1, keys: keys))
@@ -21,13 +48,16 @@ extension LatentAttention {
     queue.pool.forEachToken(indexer.tokens.count) { index in
       let row = indexer.tokens[index].row
       for head in row * indexer.headCount..<(row + 1) * indexer.headCount {
-        rotate(scratch.index.query + head * width, row)
-        scratch.index.headWeights[head] *= factor
+        positions.rotate(indexer.scratch.query + head * width, row)
+        indexer.scratch.headWeights[head] *= factor
       }
     }
-    indexer.run(scratch, queue)
+    indexer.run(queue)
   }
+}
 
+/// How the expanded form is told what each token attends to.
+extension LatentAttention {
   /// What some tokens of a segment attend to of one tile of positions after the other, in the expanded form.
   struct TileMask {
     /// The first position of the first tile that any of the tokens sees.
@@ -36,16 +66,14 @@ extension LatentAttention {
     private let first: Int
     private let count: Int
     private let window: Int?
-    /// Positions that its indexer picks for a token; nil where none of the tokens sees more.
-    private let selectedCount: Int?
-    /// [count, selectedStride].
-    private let selected: UnsafePointer<Int32>
-    private let selectedStride: Int
+    /// The positions that the indexer has picked, `count` for each token in rows of `stride`; nil where none of the tokens
+    /// sees more.
+    private let picked: (count: Int, rows: UnsafePointer<Int32>, stride: Int)?
     private let masks: UnsafeMutablePointer<UInt64>
     private let cursors: UnsafeMutablePointer<Int32>
 
     init(
-      _ attention: LatentAttention, _ segment: ActiveSegment, _ tokens: Range<Int>, _ index: IndexScratch,
+      _ attention: LatentAttention, _ segment: ActiveSegment, _ tokens: Range<Int>,
       _ memory: UnsafeMutablePointer<Float>
     ) {
       first = segment.first + tokens.lowerBound
@@ -53,23 +81,25 @@ extension LatentAttention {
       window = attention.configuration.slidingWindow
       let lowest = attention.configuration.visibleRange(at: first).lowerBound
       firstTile = lowest / LatentAttention.keyTile * LatentAttention.keyTile
-      selectedCount = attention.indexer.flatMap { [first, count] in
-        first + count > $0.selectedCount ? $0.selectedCount : nil
+      if let indexer = attention.selection?.indexer, first + count > indexer.selectedCount {
+        let stride = indexer.scratch.selectedStride
+        let row = segment.rows.lowerBound + tokens.lowerBound
+        picked = (indexer.selectedCount, UnsafePointer(indexer.scratch.selected + row * stride), stride)
+      } else {
+        picked = nil
       }
-      selectedStride = index.selectedStride
-      selected = UnsafePointer(index.selected + (segment.rows.lowerBound + tokens.lowerBound) * index.selectedStride)
       let raw = UnsafeMutableRawPointer(memory)
       masks = (raw + 4 * attention.expanded.masks).assumingMemoryBound(to: UInt64.self)
       cursors = (raw + 4 * attention.expanded.cursors).assumingMemoryBound(to: Int32.self)
-      if selectedCount != nil { cursors.update(repeating: 0, count: count) }
+      if picked != nil { cursors.update(repeating: 0, count: count) }
     }
 
     /// How many of the tokens see anything of a tile, but for those that stand before it; and a mask [count, maskWords]
     /// with a bit for each position of the tile, nil where each sees all of it up to its own position. Tiles must come in
     /// their order.
     func load(_ tile: Range<Int>) -> (count: Int, mask: UnsafePointer<UInt64>?) {
-      if let selectedCount {
-        for token in 0..<count { loadSelection(token, tile, selectedCount) }
+      if let picked {
+        for token in 0..<count { loadSelection(token, tile, picked.rows + token * picked.stride, picked.count) }
         return (count, UnsafePointer(masks))
       }
       guard let window else { return (count, nil) }
@@ -85,13 +115,14 @@ extension LatentAttention {
       return (seeing, UnsafePointer(masks))
     }
 
-    private func loadSelection(_ token: Int, _ tile: Range<Int>, _ selectedCount: Int) {
+    private func loadSelection(
+      _ token: Int, _ tile: Range<Int>, _ positions: UnsafePointer<Int32>, _ selectedCount: Int
+    ) {
       let words = masks + token * LatentAttention.maskWords
       guard first + token >= selectedCount else {
         return words.update(repeating: .max, count: LatentAttention.maskWords)
       }
       words.update(repeating: 0, count: LatentAttention.maskWords)
-      let positions = selected + token * selectedStride
       var cursor = Int(cursors[token])
       while cursor < selectedCount, Int(positions[cursor]) < tile.upperBound {
         let bit = Int(positions[cursor]) - tile.lowerBound

@@ -4,9 +4,9 @@ import DormouseLayers
 import DormouseSupport
 import Glibc
 
-/// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): projections, cache rows, and the choice of
-/// form. The forms themselves are in `LatentAttention+Expanded` and `LatentAttention+Absorbed`.
-struct LatentAttention {
+/// One layer's multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): projections, cache rows, and the
+/// choice of form. The forms themselves are in `LatentAttention+Expanded` and `LatentAttention+Absorbed`.
+struct LatentAttention: AttentionLayer {
   let heads: Int
   let nope: Int
   let rope: Int
@@ -18,9 +18,16 @@ struct LatentAttention {
   /// Of the norms of latents and shared key.
   let epsilon: Float
   let configuration: AttentionConfiguration
-  private let table: RopeTable
-  private let angles: Scratch.Angles
-  let indexer: Indexer?
+  let weights: AttentionWeights
+  /// Where its rows are in the caches' pages.
+  let section: Int
+  /// What picks the positions that tokens attend to; nil where they attend to all that they see.
+  let selection: PositionSelection?
+  let positions: RotaryPositions
+  let scratch: Scratch
+  /// What of the scratch memory is attention's own.
+  let own: AttentionScratch
+  let queue: ProductQueue
   let absorbed: AbsorbedScratch
   let absorbedTokens: AbsorbedTokens
   let expanded: ExpandedScratch
@@ -30,12 +37,22 @@ struct LatentAttention {
   /// Values of a cache row.
   var latentWidth: Int { rank + rope }
 
-  init(
-    _ configuration: AttentionConfiguration, hidden: Int, sizes: DecoderSizes, angles: Scratch.Angles
-  ) throws(Failure) {
-    self.configuration = configuration
-    self.hidden = hidden
-    self.angles = angles
+  /// - Parameters:
+  ///   - shared: what all layers of the kind work with.
+  ///   - section: the first of its sections in the caches' pages.
+  init(_ shared: AttentionKind, _ weights: AttentionWeights, section: Int) {
+    self.weights = weights
+    self.section = section
+    selection =
+      if let indexer = shared.indexer, let own = weights.indexer {
+        PositionSelection(indexer: indexer, weights: own, section: section + 1, positions: shared.positions)
+      } else { nil }
+    configuration = shared.configuration
+    hidden = shared.hidden
+    positions = shared.positions
+    scratch = shared.scratch
+    own = shared.own
+    queue = shared.queue
     heads = configuration.headCount
     nope = configuration.qkNopeHeadDimension
     rope = configuration.qkRopeHeadDimension
@@ -44,157 +61,96 @@ struct LatentAttention {
     scale = configuration.softmaxScale
     epsilon = configuration.latentNormEpsilon
     form = AttentionFormChoice(configuration)
-    table = RopeTable(configuration)
-    if let own = configuration.indexer { indexer = try Indexer(own, sizes) } else { indexer = nil }
-    absorbed = try Self.absorbedScratch(configuration)
-    absorbedTokens = AbsorbedTokens(capacity: min(sizes.chunk, sizes.batch))
-    expanded = try Self.expandedScratch(configuration, chunk: sizes.chunk)
-  }
-
-  /// What every step of one pass over a layer needs.
-  struct Pass {
-    let weights: AttentionWeights
-    let sections: ModelConfiguration.CacheSections
-    /// New tokens, of all segments.
-    let count: Int
-    let segments: ContiguousArray<ActiveSegment>
+    absorbed = own.layout.absorbed
+    absorbedTokens = shared.absorbedTokens
+    expanded = own.layout.expanded
   }
 
   /// What makes a head's keys and values of latents.
-  func expansion(_ head: Int, _ pass: Pass, _ kernels: Kernels) -> HeadExpansion {
-    HeadExpansion(weights: pass.weights.expansion, head: head, nope: nope, value: value, kernels: kernels)
+  func expansion(_ head: Int) -> HeadExpansion {
+    HeadExpansion(weights: weights.expansion, head: head, nope: nope, value: value, kernels: queue.kernels)
   }
 
-  /// From `scratch.normed` to `scratch.update`: [count, hidden] each. Stores the new tokens' rows in their caches.
-  func run(_ pass: Pass, scratch: Scratch, queue: ProductQueue) {
-    projectDown(pass, scratch, queue)
-    for segment in pass.segments { finishLatents(segment, pass, scratch, queue) }
-    projectQueriesUp(pass, scratch, queue)
-    if let indexer { select(by: indexer, pass, scratch, queue) }
+  func run(_ batch: Batch) {
+    projectDown(batch)
+    for segment in batch.segments { finishLatents(segment) }
+    projectQueriesUp(batch)
+    selection?.run(batch, queue)
     absorbedTokens.removeAll()
-    for segment in pass.segments {
-      guard let rows = segment.cache.rows(section: pass.sections.latent) else { continue }
+    for segment in batch.segments {
+      guard let rows = segment.cache.rows(section: section) else { continue }
       if usesExpandedForm(segment) {
-        attendExpanded(segment, pass, rows, scratch, queue)
+        attendExpanded(segment, rows)
       } else {
-        appendAbsorbed(segment, rows, scratch)
+        appendAbsorbed(segment, rows)
       }
     }
-    attendAbsorbed(pass, scratch, queue)
-    if pass.weights.headGate != nil { gateHeads(pass, scratch, queue) }
+    attendAbsorbed()
+    if weights.headGate != nil { gateHeads(batch) }
     let attended = queue.prepare(
-      scratch.attended, columns: heads * value, count: pass.count, in: scratch.quantizedInput)
-    queue.run(pass.weights.output, x: attended, count: pass.count, y: scratch.update)
+      own.attended, columns: heads * value, count: batch.count, in: scratch.quantizedInput)
+    queue.run(weights.output, x: attended, count: batch.count, y: scratch.update)
   }
 
   /// Everything that is computed from the hidden state: the latent, the query or its low-rank form, the heads' gates, and
   /// the indexer's key and weights.
-  private func projectDown(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
+  private func projectDown(_ batch: Batch) {
     let query: Linear
     let target: UnsafeMutablePointer<Float>
-    switch pass.weights.query {
-    case .direct(let weight): (query, target) = (Linear(weight: weight, bias: nil), scratch.query)
-    case .lowRank(let down, _, _): (query, target) = (down, scratch.queryLatent)
+    switch weights.query {
+    case .direct(let weight): (query, target) = (Linear(weight: weight, bias: nil), own.query)
+    case .lowRank(let down, _, _): (query, target) = (down, own.queryLatent)
     }
-    let normed = queue.prepare(scratch.normed, columns: hidden, count: pass.count, in: scratch.quantizedInput)
-    let (gate, index) = (pass.weights.headGate, pass.weights.indexer)
-    queue.add(query, x: normed, count: pass.count, y: target)
-    queue.add(pass.weights.latent, x: normed, count: pass.count, y: scratch.latent)
-    if let gate { queue.add(gate, x: normed, count: pass.count, y: scratch.headGate) }
-    if let index {
-      queue.add(index.key, x: normed, count: pass.count, y: scratch.index.key)
-      queue.add(index.headWeights, x: normed, count: pass.count, y: scratch.index.headWeights)
-    }
+    let normed = queue.prepare(scratch.normed, columns: hidden, count: batch.count, in: scratch.quantizedInput)
+    queue.add(query, x: normed, count: batch.count, y: target)
+    queue.add(weights.latent, x: normed, count: batch.count, y: own.latent)
+    if let gate = weights.headGate { queue.add(gate, x: normed, count: batch.count, y: own.headGate) }
+    selection?.addKeys(normed, batch, queue)
     queue.run()
   }
 
   /// Normalises both latents, rotates the shared key, and stores the tokens' rows in the cache.
-  private func finishLatents(
-    _ segment: ActiveSegment, _ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue
-  ) {
+  private func finishLatents(_ segment: ActiveSegment) {
     let kernels = queue.kernels
     queue.pool.forEachToken(segment.rows.count) { index in
       let token = segment.rows.lowerBound + index
-      let row = scratch.latent + token * latentWidth
-      kernels.rmsNorm(row, weight: pass.weights.latentNorm.pointer, epsilon: epsilon, count: rank, into: row)
-      if let norm = pass.weights.rotatedKeyNorm {
+      let row = own.latent + token * latentWidth
+      kernels.rmsNorm(row, weight: weights.latentNorm.pointer, epsilon: epsilon, count: rank, into: row)
+      if let norm = weights.rotatedKeyNorm {
         kernels.rmsNorm(row + rank, weight: norm.pointer, epsilon: epsilon, count: rope, into: row + rank)
       }
-      rotate(row + rank, token)
-      segment.cache.store(row, count: 1, at: index, section: pass.sections.latent)
-      if case .lowRank(_, let norm, _) = pass.weights.query {
-        let query = scratch.queryLatent + token * norm.count
+      positions.rotate(row + rank, token)
+      segment.cache.store(row, count: 1, at: index, section: section)
+      if case .lowRank(_, let norm, _) = weights.query {
+        let query = own.queryLatent + token * norm.count
         kernels.rmsNorm(query, weight: norm.pointer, epsilon: epsilon, count: norm.count, into: query)
       }
-      if let indexer, let weights = pass.weights.indexer, let section = pass.sections.index {
-        let key = scratch.index.key + token * indexer.headDimension
-        kernels.layerNorm(
-          key, weight: weights.keyNorm.pointer, bias: weights.keyNormBias.pointer,
-          epsilon: IndexerConfiguration.normEpsilon, count: indexer.headDimension, into: key)
-        rotate(key, token)
-        segment.cache.store(key, count: 1, at: index, section: section)
-      }
+      selection?.finishKey(token, index, segment, kernels)
     }
   }
 
-  private func projectQueriesUp(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
-    guard case .lowRank(_, let norm, let up) = pass.weights.query else { return }
+  private func projectQueriesUp(_ batch: Batch) {
+    guard case .lowRank(_, let norm, let up) = weights.query else { return }
     let latent = queue.prepare(
-      scratch.queryLatent, columns: norm.count, count: pass.count, in: scratch.quantizedInput)
-    let index = pass.weights.indexer?.query
-    queue.add(Linear(weight: up, bias: nil), x: latent, count: pass.count, y: scratch.query)
-    if let index { queue.add(index, x: latent, count: pass.count, y: scratch.index.query) }
+      own.queryLatent, columns: norm.count, count: batch.count, in: scratch.quantizedInput)
+    queue.add(Linear(weight: up, bias: nil), x: latent, count: batch.count, y: own.query)
+    selection?.addQueries(latent, batch, queue)
     queue.run()
   }
 
   /// Multiplies each head's output by the sigmoid of its gate.
-  private func gateHeads(_ pass: Pass, _ scratch: Scratch, _ queue: ProductQueue) {
-    queue.pool.forEachToken(pass.count) { token in
+  private func gateHeads(_ batch: Batch) {
+    queue.pool.forEachToken(batch.count) { token in
       for head in token * heads..<(token + 1) * heads {
-        let gate = 1 / (1 + expf(-scratch.headGate[head]))
-        for channel in head * value..<(head + 1) * value { scratch.attended[channel] *= gate }
+        let gate = 1 / (1 + expf(-own.headGate[head]))
+        for channel in head * value..<(head + 1) * value { own.attended[channel] *= gate }
       }
     }
-  }
-
-  // MARK: - Positions
-
-  /// Computes the angles of `count` tokens from position `first` on, whose rows in the scratch memory begin at `row`.
-  func fillAngles(first: Int, count: Int, row: Int) {
-    let offset = row * table.pairCount
-    table.fill(first: first, count: count, cosines: angles.cosines + offset, sines: angles.sines + offset)
-  }
-
-  /// Rotates `rope` channels of a token of the chunk in place.
-  func rotate(_ x: UnsafeMutablePointer<Float>, _ token: Int) {
-    let offset = token * table.pairCount
-    table.rotate(x, cosines: angles.cosines + offset, sines: angles.sines + offset)
   }
 
   // MARK: - Forms
 
   private func usesExpandedForm(_ segment: ActiveSegment) -> Bool {
     form.isExpanded(segment.form, count: segment.rows.count, first: segment.first)
-  }
-
-  /// Words of memory that one task of either form works in, or of the indexer; the most of all kinds.
-  static func ownScratchCount(_ c: ModelConfiguration, _ sizes: DecoderSizes) throws(Failure) -> Int {
-    var most = 0
-    for kind in c.attentions {
-      most = max(
-        most, try expandedScratch(kind, chunk: sizes.chunk).own.wordCount, try absorbedScratch(kind).own.wordCount)
-      if let indexer = kind.indexer { most = max(most, try Indexer(indexer, sizes).own.wordCount) }
-    }
-    return most
-  }
-
-  /// Words of memory that the tasks share; the most of all kinds.
-  static func sharedScratchCount(_ c: ModelConfiguration, _ sizes: DecoderSizes) throws(Failure) -> Int {
-    var most = 0
-    for kind in c.attentions {
-      most = max(most, try absorbedScratch(kind).shared.wordCount)
-      if let indexer = kind.indexer { most = max(most, try Indexer(indexer, sizes).shared.wordCount) }
-    }
-    return most
   }
 }

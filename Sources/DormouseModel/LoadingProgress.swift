@@ -13,8 +13,8 @@ struct LoadingProgress {
       return
     }
     var stored: UInt64 = 0
-    for name in Set(folder.loadedNames) {
-      stored += UInt64(clamping: folder.checkpoint.description(of: name)?.byteCount ?? 0)
+    for name in Set(folder.plan.loadedNames) {
+      stored += UInt64(clamping: folder.checkpoint.record(of: name)?.byteCount ?? 0)
     }
     let total = UInt64(clamping: folder.fileByteCount)
     let first = min(stored, total)

@@ -1,4 +1,5 @@
 public import DormouseKernels
+import DormouseLayers
 public import DormouseSupport
 public import DormouseWeights
 
@@ -9,14 +10,11 @@ public struct ModelFolder: Sendable {
   public let checkpoint: Checkpoint
   /// In what precision the weights will be held; sizes are those of this precision.
   public let precision: WeightPrecision
-  /// The tensors that the model uses.
-  public let tensorNames: [String]
+  /// Where its tensors are.
+  let plan: TensorPlan
+  let tensors: ModelTensors
   /// Bytes of the weights, packed or as the files have them.
   public let weightByteCount: Int
-  /// Of these, bytes of packed matrices.
-  public let packedByteCount: Int
-  /// Bytes of the float32 copies that loading will make.
-  public let floatByteCount: Int
   /// Bytes of weights that decoding one token reads: everything once, but one row of the embedding, and of a layer's
   /// routed experts those that the router picks.
   public let byteCountPerToken: Int
@@ -24,8 +22,13 @@ public struct ModelFolder: Sendable {
   public let byteCountByType: [(type: TensorType, byteCount: Int)]
   /// Bytes of all of them.
   public let fileByteCount: Int
-  /// Those of `tensorNames` that are loaded as the files have them.
-  let loadedNames: [String]
+
+  /// The tensors that the model uses.
+  public var tensorNames: [String] { plan.names }
+  /// Of `weightByteCount`, bytes of packed matrices.
+  public var packedByteCount: Int { plan.packedByteCount }
+  /// Bytes of the float32 copies that loading will make.
+  public var floatByteCount: Int { plan.floatByteCount }
 
   /// - Parameter log: told about tensors that the model does not use, and a head that is not tied though it should be.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
@@ -42,24 +45,25 @@ public struct ModelFolder: Sendable {
       configuration.tiesWordEmbeddings = !hasOwnHead
     }
     self.configuration = configuration
-    var binding = Binding(configuration, checkpoint, precision: precision)
-    byteCountPerToken = try binding.weights().byteCountPerToken(configuration)
-    binding.reportLeftovers(log)
-    tensorNames = binding.source.names
-    loadedNames = binding.source.loadedNames
-    floatByteCount = binding.source.floatByteCount
-    packedByteCount = binding.source.packedByteCount
-    byteCountByType = try ModelFolder.byteCountByType(tensorNames, checkpoint)
-    let loaded = try ModelFolder.byteCountByType(loadedNames, checkpoint)
+    tensors = ModelTensors(configuration, checkpoint)
+    var plan = TensorPlan(checkpoint, configuration.quantization)
+    try tensors.forEach { (spec) throws(Failure) in
+      try plan.add(spec, packedAs: precision.packedType(of: spec.part))
+    }
+    self.plan = plan
+    byteCountPerToken = tensors.byteCountPerToken(plan)
+    byteCountByType = try ModelFolder.byteCountByType(plan.names, checkpoint)
+    let loaded = try ModelFolder.byteCountByType(plan.loadedNames, checkpoint)
     // Sparse files may claim more bytes than there are numbers for.
     let what = "\(path): the weights' size"
     var fileTotal = 0
     for entry in byteCountByType { fileTotal = try CheckedSize.sum(fileTotal, entry.byteCount, of: what) }
     fileByteCount = fileTotal
-    var total = packedByteCount
+    var total = plan.packedByteCount
     for entry in loaded { total = try CheckedSize.sum(total, entry.byteCount, of: what) }
-    _ = try CheckedSize.sum(total, floatByteCount, of: what)
+    _ = try CheckedSize.sum(total, plan.floatByteCount, of: what)
     weightByteCount = total
+    reportLeftovers(log)
   }
 
   private static func byteCountByType(
@@ -67,7 +71,7 @@ public struct ModelFolder: Sendable {
   ) throws(Failure) -> [(type: TensorType, byteCount: Int)] {
     var byType: [TensorType: Int] = [:]
     for name in names {
-      guard let tensor = checkpoint.description(of: name) else { continue }
+      guard let tensor = checkpoint.record(of: name) else { continue }
       byType[tensor.type] = try CheckedSize.sum(
         byType[tensor.type] ?? 0, tensor.byteCount, of: "\(checkpoint.folder): the weights' size")
     }
@@ -97,7 +101,7 @@ public final class Model: Sendable {
   public let kernels: Kernels
   public let precision: WeightPrecision
   /// Bytes of the weights, packed or as they lie in the files, mapped or in memory.
-  public var weightByteCount: Int { (weights.store?.byteCount ?? 0) + (weights.panels?.bytes.count ?? 0) }
+  public var weightByteCount: Int { weights.store.byteCount + (weights.panels?.bytes.count ?? 0) }
   /// Bytes of the float32 copies of norms and biases.
   public var floatByteCount: Int { weights.floats.reduce(0) { $0 + $1.bytes.count } }
   let weights: ModelWeights
@@ -126,20 +130,19 @@ public final class Model: Sendable {
     let checkpoint = folder.checkpoint
     let stored = try LoadingProgress(folder, progress)
     let store = try checkpoint.load(
-      folder.loadedNames, residency: options.residency, pool: pool, progress: stored.ofStore)
+      folder.plan.loadedNames, residency: options.residency, pool: pool, progress: stored.ofStore)
     var panels: AlignedBuffer?
     if folder.packedByteCount > 0 {
       panels = try AlignedBuffer(byteCount: folder.packedByteCount, for: "packed weights of \(folder.path)")
     }
-    var binding = Binding(
-      folder.configuration, checkpoint, precision: folder.precision, store: store, panels: panels)
+    let loaded = LoadedTensors(folder.plan, store: store, panels: panels)
     configuration = folder.configuration
     precision = folder.precision
-    weights = try binding.weights()
+    weights = try ModelWeights(folder.tensors, loaded)
     var writer: PackedCacheWriter?
     if let panels {
       let loader = PanelLoader(
-        folder: folder, jobs: binding.source.packingJobs, kernels: kernels, pool: pool, progress: stored.ofPanels)
+        folder: folder, jobs: loaded.packingJobs, kernels: kernels, pool: pool, progress: stored.ofPanels)
       writer = try loader.fill(panels, cacheFolder: options.packedCacheFolder, log: log)
     }
     cacheWriter = writer

@@ -97,34 +97,12 @@ extension ModelFolder {
 }
 
 extension ModelConfiguration {
-  /// Where a layer finds its rows in a page of the cache.
-  struct CacheSections {
-    /// The layer's latents.
-    let latent: Int
-    /// The keys of its indexer.
-    let index: Int?
-  }
-
-  /// The sections of a page, layer by layer, and each layer's among them.
-  var cacheSections: (sizes: [(rank: Int, rope: Int)], layers: [CacheSections]) {
-    var sizes: [(rank: Int, rope: Int)] = []
-    var layers: [CacheSections] = []
-    for kind in attentionKinds {
-      let attention = attentions[kind]
-      sizes.append((attention.kvLoraRank, attention.qkRopeHeadDimension))
-      if let indexer = attention.indexer {
-        layers.append(CacheSections(latent: sizes.count - 1, index: sizes.count))
-        sizes.append((indexer.headDimension, 0))
-      } else {
-        layers.append(CacheSections(latent: sizes.count - 1, index: nil))
-      }
-    }
-    return (sizes, layers)
-  }
+  /// The sections of a page of the cache, layer by layer.
+  var cacheSections: [(rank: Int, rope: Int)] { attentionKinds.flatMap { attentions[$0].rowSections } }
 
   /// The pages of the model's caches.
   public func pageLayout(_ rowType: CacheRowType) throws(Failure) -> PageLayout {
-    try PageLayout(sections: cacheSections.sizes, rowType: rowType)
+    try PageLayout(sections: cacheSections, rowType: rowType)
   }
 
   /// Bytes that one thread keeps for the kernels when chunks have `chunk` tokens.

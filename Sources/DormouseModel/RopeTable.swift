@@ -34,3 +34,26 @@ struct RopeTable: Sendable {
     pairs.rotate(x, heads: 1, cosines: cosines, sines: sines)
   }
 }
+
+/// The angles of a batch's tokens in one kind of attention, which all its layers share.
+struct RotaryPositions {
+  private let table: RopeTable
+  private let angles: Scratch.Angles
+
+  init(_ attention: AttentionConfiguration, _ angles: Scratch.Angles) {
+    table = RopeTable(attention)
+    self.angles = angles
+  }
+
+  /// Computes the angles of `count` tokens from position `first` on, whose rows in the scratch memory begin at `row`.
+  func fill(first: Int, count: Int, row: Int) {
+    let offset = row * table.pairCount
+    table.fill(first: first, count: count, cosines: angles.cosines + offset, sines: angles.sines + offset)
+  }
+
+  /// Rotates the channels of a token of the batch in place.
+  func rotate(_ x: UnsafeMutablePointer<Float>, _ token: Int) {
+    let offset = token * table.pairCount
+    table.rotate(x, cosines: angles.cosines + offset, sines: angles.sines + offset)
+  }
+}

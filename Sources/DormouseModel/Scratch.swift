@@ -21,23 +21,8 @@ final class Scratch {
   let update: UnsafeMutablePointer<Float>
   /// One for each of the model's kinds of attention.
   let angles: [Angles]
-  // Of the kinds of attention each has room for the largest.
-  /// [chunk, qLoraRank].
-  let queryLatent: UnsafeMutablePointer<Float>
-  /// [chunk, heads, nope + rope].
-  let query: UnsafeMutablePointer<Float>
-  /// [chunk, kvLoraRank + rope]: new rows of the cache.
-  let latent: UnsafeMutablePointer<Float>
-  /// [chunk, heads, v].
-  let attended: UnsafeMutablePointer<Float>
-  /// [chunk, heads]: what gates them.
-  let headGate: UnsafeMutablePointer<Float>
-  let index: IndexScratch
-  /// [threads, attentionStride]: what one attention task works in.
-  private let attention: UnsafeMutablePointer<Float>
-  private let attentionStride: Int
-  /// What attention tasks hand to one another.
-  let attentionShared: UnsafeMutablePointer<Float>
+  /// One for each of them, all in the same memory: layers run one after the other.
+  let attentions: [AttentionScratch]
   /// [chunk, wide]: gate and up of a dense network or of the shared experts.
   let wideGate: UnsafeMutablePointer<Float>
   let wideUp: UnsafeMutablePointer<Float>
@@ -50,9 +35,6 @@ final class Scratch {
   private let memory: AlignedBuffer
 
   var byteCount: Int { memory.bytes.count }
-
-  /// What an attention task on `worker` works in.
-  func attention(of worker: Int) -> UnsafeMutablePointer<Float> { attention + worker * attentionStride }
 
   init(
     _ configuration: ModelConfiguration, precision: WeightPrecision, sizes: DecoderSizes, threadCount: Int
@@ -69,15 +51,7 @@ final class Scratch {
     angles = offsets.angles.map {
       Angles(pairCount: $0.pairCount, cosines: base + $0.cosines, sines: base + $0.sines)
     }
-    queryLatent = base + offsets.queryLatent
-    query = base + offsets.query
-    latent = base + offsets.latent
-    attended = base + offsets.attended
-    headGate = base + offsets.headGate
-    index = IndexScratch(base, offsets.index)
-    attention = base + offsets.attention
-    attentionStride = offsets.attentionStride
-    attentionShared = base + offsets.attentionShared
+    attentions = offsets.attentions.map { AttentionScratch(base + offsets.attention, $0) }
     wideGate = base + offsets.wideGate
     wideUp = base + offsets.wideUp
     logits = base + offsets.logits
@@ -161,10 +135,10 @@ struct ExpertsScratch {
 /// The layout of the scratch memory; also what the memory plan counts.
 private struct ScratchOffsets {
   var layout = ScratchLayout()
-  let hidden, normed, update, queryLatent, query, latent, attended, headGate: Int
+  let hidden, normed, update: Int
   var angles: [(pairCount: Int, cosines: Int, sines: Int)] = []
-  let index: IndexOffsets
-  let attention, attentionStride, attentionShared, wideGate, wideUp, logits: Int
+  var attentions: [AttentionLayout] = []
+  let attention, wideGate, wideUp, logits: Int
   let routerLogits, router, routerStride, ids, weights, slots, tokens, firstSlots, rows, gate, up, shared: Int
   let isPacked: Bool
   let quantizedInput, quantizedWide, quantizedGate, quantizedRowByteCount: Int
@@ -179,19 +153,12 @@ private struct ScratchOffsets {
     for kind in c.attentions {
       let pairs = kind.qkRopeHeadDimension / 2
       angles.append((pairs, try layout.words(chunk, pairs), try layout.words(chunk, pairs)))
+      attentions.append(try AttentionLayout(kind, sizes, threadCount: threadCount))
     }
+    attention = try layout.words(attentions.reduce(0) { max($0, $1.wordCount) })
     func largest(_ count: (AttentionConfiguration) -> Int) -> Int { c.attentions.map(count).max() ?? 0 }
     let ranks = largest { $0.qLoraRank ?? 0 }
     let values = largest { $0.headCount * $0.vHeadDimension }
-    queryLatent = try layout.words(chunk, ranks)
-    query = try layout.words(chunk, largest { $0.headCount * $0.qkHeadDimension })
-    latent = try layout.words(chunk, largest { $0.latentWidth })
-    attended = try layout.words(chunk, values)
-    headGate = try layout.words(chunk, largest { $0.gatesHeads ? $0.headCount : 0 })
-    index = try IndexOffsets(c, sizes, in: &layout)
-    attentionStride = try LatentAttention.ownScratchCount(c, sizes)
-    attention = try layout.words(threadCount, attentionStride)
-    attentionShared = try layout.words(LatentAttention.sharedScratchCount(c, sizes))
     let isSparse = c.feedForward.contains(.experts)
     let dense = c.feedForward.contains(.dense) ? c.intermediateSize : 0
     let wide = max(dense, isSparse ? c.sharedExpertsWidth : 0)

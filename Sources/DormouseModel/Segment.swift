@@ -67,7 +67,9 @@ struct ActiveSegment {
   let cache: LatentCache
   /// Its tokens' rows in the scratch memory.
   var rows: Range<Int>
-  /// The position of its first token.
+  /// Their ids.
+  let tokens: ArraySlice<Int32>
+  /// The position of the first.
   let first: Int
   let form: AttentionForm
 }

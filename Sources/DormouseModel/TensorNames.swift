@@ -17,21 +17,20 @@ struct TensorNames {
   ]
 
   /// The first spelling that the checkpoint's embedding has, or the most usual one.
-  init(_ checkpoint: Checkpoint) {
-    let found = TensorNames.spellings.first { checkpoint.has("\($0.prefix)embed_tokens.weight") }
+  init(_ checkpoint: Checkpoint?) {
+    func has(_ name: String) -> Bool { checkpoint?.has(name) ?? false }
+    let found = TensorNames.spellings.first { has("\($0.prefix)embed_tokens.weight") }
     (prefix, head) = found ?? TensorNames.spellings[0]
     // What `save_pretrained` of transformers 5.23 makes of kimi_k25: it turns back the renaming of the tower's blocks,
     // and catches the text model's layers too.
-    let isRenamed = checkpoint.has("\(prefix)blocks.0.input_layernorm.weight")
-    layers = isRenamed && !checkpoint.has("\(prefix)layers.0.input_layernorm.weight") ? "blocks" : "layers"
+    let isRenamed = has("\(prefix)blocks.0.input_layernorm.weight")
+    layers = isRenamed && !has("\(prefix)layers.0.input_layernorm.weight") ? "blocks" : "layers"
   }
 
   var embedding: String { "\(prefix)embed_tokens.weight" }
   var finalNorm: String { "\(prefix)norm.weight" }
 
   func layer(_ index: Int) -> String { "\(prefix)\(layers).\(index)." }
-  func attention(_ layer: Int, _ part: String) -> String { "\(self.layer(layer))self_attn.\(part)" }
-  func feedForward(_ layer: Int, _ part: String) -> String { "\(self.layer(layer))mlp.\(part)" }
 
   /// What a tensor that the model does not use is.
   enum Leftover {
@@ -46,19 +45,16 @@ struct TensorNames {
 
   func leftover(_ name: String, _ configuration: ModelConfiguration) -> Leftover {
     if name.utf8.elementsEqual(head.utf8) || TensorNames.ends(name, "rotary_emb.inv_freq") { return .redundant }
+    let family = configuration.architecture.family
     let start = Array("\(prefix)\(layers).".utf8)
     guard name.utf8.starts(with: start) else {
-      if configuration.architecture == .dots3Note, name.utf8.starts(with: "\(prefix)mtp.".utf8) {
-        return .nextTokenLayer
-      }
+      if let own = family.nextTokenPrefix, name.utf8.starts(with: "\(prefix)\(own)".utf8) { return .nextTokenLayer }
       return configuration.isPartOfMore && isOfTower(name) ? .tower : .unexpected
     }
     let digits = name.utf8.dropFirst(start.count).prefix { $0 != UInt8(ascii: ".") }
     guard let index = Int(String(decoding: digits, as: UTF8.self)) else { return .unexpected }
     let first = configuration.hiddenLayerCount
-    // dots3 names no number of them; its class skips the one layer that follows.
-    let count = configuration.architecture == .dots3Note ? 1 : 0
-    let range = first..<first + max(configuration.nextTokenLayerCount, count)
+    let range = first..<first + max(configuration.nextTokenLayerCount, family.unlistedNextTokenLayerCount)
     return range.contains(index) ? .nextTokenLayer : .unexpected
   }
 

@@ -1,4 +1,5 @@
 import DormouseKernels
+import DormouseWeights
 
 /// In what precision a model's matrices are held.
 public enum WeightPrecision: String, Sendable, CaseIterable {
@@ -13,32 +14,11 @@ public enum WeightPrecision: String, Sendable, CaseIterable {
   /// biases; and the embedding, of which a token reads a single row. `kv_a_proj_with_mqa` makes what the cache keeps for
   /// every later token, `kv_b_proj` what attention compares and sums, and both are small: they have 8 bits in int4, too.
   /// So has the indexer, which picks positions as the router picks experts, but from scores that lie closer together.
-  func packedType(of part: WeightPart) -> PackedType? {
-    switch self {
-    case .native: nil
-    case .int8: .int8
-    case .int4:
-      switch part {
-      case .latentProjection, .latentExpansion, .indexer: .int8
-      case .queryProjection, .outputProjection, .feedForward, .head: .int4
-      }
+  func packedType(of part: TensorPart) -> PackedType? {
+    switch (self, part) {
+    case (.native, _), (_, .embedding), (_, .norm), (_, .router), (_, .tower): nil
+    case (.int8, _), (.int4, .latentProjection), (.int4, .latentExpansion), (.int4, .indexer): .int8
+    case (.int4, _): .int4
     }
   }
-}
-
-/// The parts of a model that differ in how much a rounding of their weights matters.
-enum WeightPart: Sendable {
-  /// kv_a_proj_with_mqa.
-  case latentProjection
-  /// kv_b_proj.
-  case latentExpansion
-  /// q_proj, q_a_proj, q_b_proj.
-  case queryProjection
-  /// o_proj, g_proj.
-  case outputProjection
-  /// wq_b, wk, weights_proj.
-  case indexer
-  /// Dense networks, experts, shared experts.
-  case feedForward
-  case head
 }

@@ -16,7 +16,7 @@ public final class Checkpoint: Sendable {
   let fileSizes: [Int]
   /// When each file was modified last, as its header was read, in nanoseconds since 1970.
   let fileTimes: [Int]
-  private let descriptions: [ExactString: TensorDescription]
+  private let records: [ExactString: TensorRecord]
   /// Tensors of types that Dormouse does not read.
   private let unread: [ExactString: UnreadTensor]
   /// What an index lists and no shard has: the names, in the index's order, and for each the shard that should have it.
@@ -44,7 +44,7 @@ public final class Checkpoint: Sendable {
     var sizes: [Int] = []
     var times: [Int] = []
     var names: [String] = []
-    var descriptions: [ExactString: TensorDescription] = [:]
+    var records: [ExactString: TensorRecord] = [:]
     var unread: [ExactString: UnreadTensor] = [:]
     for (position, path) in files.enumerated() {
       let file = try Checkpoint.openShard(path, index: location.index)
@@ -53,13 +53,13 @@ public final class Checkpoint: Sendable {
       let header = try SafetensorsHeader(file: file, fileIndex: position)
       func requireNew(_ name: String) throws(Failure) {
         let key = ExactString(name)
-        guard let other = descriptions[key]?.fileIndex ?? unread[key]?.fileIndex else { return }
+        guard let other = records[key]?.fileIndex ?? unread[key]?.fileIndex else { return }
         throw Failure(.malformed, "\(path): tensor \(Excerpt.name(name)) is also in \(files[other])")
       }
       for tensor in header.tensors {
         try requireNew(tensor.name)
         names.append(tensor.name)
-        descriptions[ExactString(tensor.name)] = tensor
+        records[ExactString(tensor.name)] = tensor
       }
       for tensor in header.unread {
         try requireNew(tensor.name)
@@ -67,7 +67,7 @@ public final class Checkpoint: Sendable {
       }
     }
     let absent = (index?.tensors ?? []).filter {
-      descriptions[ExactString($0.name)] == nil && unread[ExactString($0.name)] == nil
+      records[ExactString($0.name)] == nil && unread[ExactString($0.name)] == nil
     }
     missingTensorNames = absent.map(\.name)
     missing = Dictionary(absent.map { (ExactString($0.name), $0.shard) }) { first, _ in first }
@@ -76,16 +76,16 @@ public final class Checkpoint: Sendable {
     self.tensorNames = names
     self.fileSizes = sizes
     self.fileTimes = times
-    self.descriptions = descriptions
+    self.records = records
     self.unread = unread
   }
 
   /// What the header says about the tensor called `name`; nil where no file has it, or in a type that is not read.
-  public func description(of name: String) -> TensorDescription? { descriptions[ExactString(name)] }
+  public func record(of name: String) -> TensorRecord? { records[ExactString(name)] }
 
   /// Whether a file has the tensor called `name`, of whatever type.
   public func has(_ name: String) -> Bool {
-    descriptions[ExactString(name)] != nil || unread[ExactString(name)] != nil
+    records[ExactString(name)] != nil || unread[ExactString(name)] != nil
   }
 
   /// Tensors of types that Dormouse does not read, in the order of files and bytes.
@@ -93,7 +93,7 @@ public final class Checkpoint: Sendable {
     unread.values.sorted { ($0.fileIndex, $0.offset, $0.byteCount) < ($1.fileIndex, $1.offset, $1.byteCount) }
   }
 
-  /// Why `description(of: name)` is nil: no file has the tensor, or it is of a type that is not read.
+  /// Why `record(of: name)` is nil: no file has the tensor, or it is of a type that is not read.
   /// - Parameter expected: the shape that the tensor should have.
   public func absence(of name: String, expected: [Int]) -> Failure {
     let key = ExactString(name)

@@ -13,7 +13,7 @@ extension Checkpoint {
   public func load(
     _ names: [String], residency: Residency, pool: ThreadPool, progress: Progress?
   ) throws(Failure) -> TensorStore {
-    let tensors = try descriptions(of: names)
+    let tensors = try records(of: names)
     let files = try openFiles(Set(tensors.map(\.fileIndex)))
     var maps: [Int: MappedFile] = [:]
     if residency == .mapped {
@@ -38,13 +38,13 @@ extension Checkpoint {
     return TensorStore(entries: entries, memory: memory)
   }
 
-  /// The descriptions of `names`, each one once, in the order of files and bytes.
-  private func descriptions(of names: [String]) throws(Failure) -> [TensorDescription] {
+  /// The records of `names`, each one once, in the order of files and bytes.
+  private func records(of names: [String]) throws(Failure) -> [TensorRecord] {
     var seen: Set<ExactString> = []
-    var tensors: [TensorDescription] = []
+    var tensors: [TensorRecord] = []
     tensors.reserveCapacity(names.count)
     for name in names where seen.insert(ExactString(name)).inserted {
-      guard let tensor = description(of: name) else {
+      guard let tensor = record(of: name) else {
         throw Failure(.notFound, "\(folder): no file has a tensor \(Excerpt.name(name))")
       }
       tensors.append(tensor)
@@ -68,18 +68,18 @@ extension Checkpoint {
     return opened
   }
 
-  private static func canStayMapped(_ tensor: TensorDescription, in maps: [Int: MappedFile]) -> Bool {
+  private static func canStayMapped(_ tensor: TensorRecord, in maps: [Int: MappedFile]) -> Bool {
     maps[tensor.fileIndex] != nil && tensor.offset % tensor.type.byteCount == 0 && tensor.byteCount > 0
   }
 }
 
 /// Where tensors go in one block of memory: one after another, each at the next multiple of 64.
 struct MemoryLayoutPlan {
-  let tensors: [TensorDescription]
+  let tensors: [TensorRecord]
   let offsets: [Int]
   let byteCount: Int
 
-  init(of tensors: [TensorDescription]) throws(Failure) {
+  init(of tensors: [TensorRecord]) throws(Failure) {
     var offsets: [Int] = []
     offsets.reserveCapacity(tensors.count)
     var end = 0

@@ -20,7 +20,7 @@ public struct SafetensorsHeader: Sendable {
   public static let prefixByteCount = 8
 
   /// In the order of their bytes in the file.
-  public let tensors: [TensorDescription]
+  public let tensors: [TensorRecord]
   /// Those of types that Dormouse does not read, in the same order.
   public let unread: [UnreadTensor]
 
@@ -77,7 +77,7 @@ public struct SafetensorsHeader: Sendable {
     guard let members = root.objectValue else {
       throw Failure(.malformed, "the header is \(root.typeName), not an object")
     }
-    var tensors: [TensorDescription] = []
+    var tensors: [TensorRecord] = []
     tensors.reserveCapacity(members.count)
     var unread: [UnreadTensor] = []
     for (name, value) in members {
@@ -155,7 +155,7 @@ private struct TensorEntryReader {
   let fileIndex: Int
 
   enum Entry {
-    case known(TensorDescription)
+    case known(TensorRecord)
     case unread(UnreadTensor)
   }
 
@@ -187,7 +187,7 @@ private struct TensorEntryReader {
     let byteCount = try CheckedSize.product(elements, type.byteCount, of: "shape x bytes of \(type.rawValue)")
     try requireSize(byteCount, shape, typeName, begin, end)
     return .known(
-      TensorDescription(
+      TensorRecord(
         name: name, type: type, shape: shape, fileIndex: fileIndex, offset: dataOffset + begin, byteCount: byteCount))
   }
 

@@ -30,21 +30,6 @@ public enum TensorType: String, Sendable, CaseIterable {
     case .float8E4M3, .float8E5M2, .float8E8M0, .int8, .uint8, .bool: 1
     }
   }
-
-}
-
-/// What a header says about one tensor.
-public struct TensorDescription: Sendable, Equatable {
-  public let name: String
-  public let type: TensorType
-  /// Row-major; empty for a scalar.
-  public let shape: [Int]
-  /// The file in `Checkpoint.files`.
-  public let fileIndex: Int
-  /// Bytes from the start of the file.
-  public let offset: Int
-  /// The product of `shape` and the bytes of an element.
-  public let byteCount: Int
 }
 
 /// What a header says about a tensor of a type that Dormouse does not read. A model that does not use it may have it.

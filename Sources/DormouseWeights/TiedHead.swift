@@ -19,13 +19,13 @@ extension Checkpoint {
 
   /// Whether two tensors have the same type, shape and bytes.
   private func areEqual(_ left: String, _ right: String) throws(Failure) -> Bool {
-    guard let left = description(of: left), let right = description(of: right) else { return false }
+    guard let left = record(of: left), let right = record(of: right) else { return false }
     guard left.type == right.type, left.shape == right.shape else { return false }
     return try haveEqualBytes(left, right)
   }
 
   /// Of tensors of as many bytes.
-  private func haveEqualBytes(_ left: TensorDescription, _ right: TensorDescription) throws(Failure) -> Bool {
+  private func haveEqualBytes(_ left: TensorRecord, _ right: TensorRecord) throws(Failure) -> Bool {
     let opened = try openFiles([left.fileIndex, right.fileIndex])
     guard let leftFile = opened[left.fileIndex], let rightFile = opened[right.fileIndex] else { return false }
     var done = 0

@@ -43,7 +43,7 @@ public struct WeightPacker {
   /// Bytes of the files read at a time: few enough to be packed from a core's own cache.
   static let pieceByteCount = 1 << 19
 
-  /// Panels of one matrix; all of them where it is turned round, since each has a bit of every row of the file.
+  /// Panels of one matrix; all of them where it is transposed, since each has a bit of every row of the file.
   private struct Piece {
     let job: Int
     let panels: Range<Int>

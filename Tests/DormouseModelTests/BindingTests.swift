@@ -100,6 +100,15 @@ import Testing
     }
   }
 
+  /// DeepSeek-V4's name of block scales.
+  @Test func scalesUnderTheirShortName() throws {
+    let name = "good-v31-fp8-e8m0"
+    let copy = try Copy(name, header: [(".weight_scale_inv", ".scale")])
+    #expect(try Self.logits(copy.path) == Self.logits(Fixtures.path("models/\(name)")))
+    let both = try Copy(name, header: [("o_proj.weight_scale_inv", "o_proj.scale")])
+    #expect(try Self.logits(both.path) == Self.logits(Fixtures.path("models/\(name)")))
+  }
+
   @Test func float8NeedsABlockSize() throws {
     let copy = try Copy("good-kimi-fp8", configuration: [("\"quantization_config\"", "\"something_else\"")])
     #expect { try Self.logits(copy.path) } throws: {

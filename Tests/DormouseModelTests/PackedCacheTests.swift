@@ -265,7 +265,7 @@ private final class TemporaryModel {
     var bytes = try File(path: weights).readAll(limit: 1 << 30)
     let checkpoint = try Checkpoint(folder: path)
     for name in checkpoint.tensorNames where name.contains("down_proj") && !name.contains("scale") {
-      let tensor = try #require(checkpoint.description(of: name))
+      let tensor = try #require(checkpoint.record(of: name))
       let step = tensor.type.byteCount
       for index in stride(from: step - 1, to: tensor.byteCount, by: step) { bytes[tensor.offset + index] ^= 0x80 }
     }

@@ -42,10 +42,12 @@ import Testing
         ("experts_scale_inv", "F32", [count, 2, 1], bytes(scales)),
       ])
     let document: JSON = ["quantization_config": ["quant_method": "fp8", "weight_block_size": [128, 128]]]
-    var source = TensorSource(
-      checkpoint, store: store, panels: nil, try BlockQuantization(document: try JSONFields(document, file: "c")))
+    let spec = TensorSpec(
+      "experts", shape: [count, rows, columns], part: .experts, role: .fusedWeights(cuts: [0..<rows]))
+    var plan = TensorPlan(checkpoint, try BlockQuantization(document: try JSONFields(document, file: "c")))
+    try plan.add(spec)
     let kernels = try Kernels.selected()
-    for (index, matrix) in try source.matrices("experts", count: count, rows: rows, columns: columns).enumerated() {
+    for (index, matrix) in try LoadedTensors(plan, store: store).matrices(spec).enumerated() {
       for row in 0..<rows {
         var values = [Float](repeating: 0, count: columns)
         kernels.dequantize(matrix, row: row, into: &values)
@@ -67,8 +69,11 @@ import Testing
           all.flatMap { [UInt8(truncatingIfNeeded: $0), UInt8(truncatingIfNeeded: $0 >> 8)] }
         )
       ])
-    var source = TensorSource(checkpoint, store: store, panels: nil, nil)
-    let vector = try source.vector("norm", count: all.count)
+    var plan = TensorPlan(checkpoint)
+    let spec = TensorSpec.vector("norm", count: all.count, .norm)
+    try plan.add(spec)
+    let loaded = LoadedTensors(plan, store: store)
+    let vector = try loaded.floats(spec)
     for bits in all {
       let (found, wanted) = (vector.pointer[Int(bits)], Float(Float16(bitPattern: bits)))
       #expect(found.bitPattern == wanted.bitPattern || (found.isNaN && wanted.isNaN), "\(bits)")

@@ -18,7 +18,7 @@ import Testing
     let store = try checkpoint.load(checkpoint.tensorNames, residency: residency, progress: nil)
     var total = 0
     for (tensor, expected) in tensors {
-      let description = try #require(checkpoint.description(of: tensor))
+      let description = try #require(checkpoint.record(of: tensor))
       let bytes = try #require(store.bytes(of: tensor))
       #expect(description.type.rawValue == expected["dtype"]?.stringValue)
       #expect(description.shape.map { JSON.integer(Int64($0)) } == expected["shape"]?.arrayValue)
@@ -84,7 +84,7 @@ import Testing
     ]
     #expect(Set(checkpoint.unreadTensors.map(\.name)) == Set(reasons.keys.map { "of.\($0)" }))
     for (type, reason) in reasons {
-      #expect(checkpoint.has("of.\(type)") && checkpoint.description(of: "of.\(type)") == nil)
+      #expect(checkpoint.has("of.\(type)") && checkpoint.record(of: "of.\(type)") == nil)
       let failure = checkpoint.absence(of: "of.\(type)", expected: [2])
       #expect(failure.status == .unsupported)
       #expect(failure.message.hasPrefix("\(folder)/model.safetensors: tensor 'of.\(type)': \(reason)"), "\(failure)")
@@ -93,8 +93,8 @@ import Testing
 
   @Test func tellsCanonicallyEquivalentNamesApart() throws {
     let checkpoint = try Checkpoint(folder: fixtures + "/good-single")
-    let composed = try #require(checkpoint.description(of: "caf\u{E9}"))
-    let decomposed = try #require(checkpoint.description(of: "cafe\u{301}"))
+    let composed = try #require(checkpoint.record(of: "caf\u{E9}"))
+    let decomposed = try #require(checkpoint.record(of: "cafe\u{301}"))
     #expect(composed.offset != decomposed.offset)
   }
 

@@ -21,7 +21,7 @@ struct EditedModel {
     let store = try checkpoint.load(
       checkpoint.tensorNames, residency: .memory, pool: try ThreadPool(threadCount: 1), progress: nil)
     for name in checkpoint.tensorNames {
-      guard let tensor = checkpoint.description(of: name), let bytes = store.bytes(of: name) else { continue }
+      guard let tensor = checkpoint.record(of: name), let bytes = store.bytes(of: name) else { continue }
       tensors[name] = Tensor(type: tensor.type.rawValue, shape: tensor.shape, bytes: Array(bytes))
     }
   }

@@ -14,10 +14,10 @@ struct TensorFile {
 
   var names: [String] { checkpoint.tensorNames }
 
-  func has(_ name: String) -> Bool { checkpoint.description(of: name) != nil }
+  func has(_ name: String) -> Bool { checkpoint.record(of: name) != nil }
 
   func shape(_ name: String) throws -> [Int] {
-    guard let description = checkpoint.description(of: name) else { throw Missing(name: name) }
+    guard let description = checkpoint.record(of: name) else { throw Missing(name: name) }
     return description.shape
   }
 

@@ -1,7 +1,45 @@
-import DormouseLayers
 import DormouseSupport
 
-/// Reads what the text model of dots3-note has of its own in `config.json`: layers of several kinds.
+/// The text model of dots3-note: layers of several kinds.
+struct Dots3Note: Family {
+  func completed(_ fields: JSONFields) throws(Failure) -> JSONFields { try Dots3NoteFields.withDefaults(fields) }
+
+  /// `moe_layer_freq` may also have one entry a layer, 0 for a dense one.
+  func feedForward(_ fields: JSONFields, layerCount: Int) throws(Failure) -> [ModelConfiguration.FeedForward] {
+    let schedule = FeedForwardSchedule(fields, layerCount: layerCount)
+    guard try fields.optionalArray("mlp_layer_types") == nil, let entries = fields.value("moe_layer_freq")?.arrayValue
+    else { return try schedule.layers() }
+    let dense = try schedule.denseCount()
+    guard entries.count == layerCount else {
+      throw Failure(
+        .malformed, "\(fields.file): moe_layer_freq has \(entries.count) entries; expected \(layerCount), one a layer")
+    }
+    var result: [ModelConfiguration.FeedForward] = []
+    for (index, entry) in entries.enumerated() {
+      guard let number = entry.integerValue else {
+        throw fields.wrong("moe_layer_freq[\(index)]", entry, expected: "an integer")
+      }
+      result.append(index >= dense && number != 0 ? .experts : .dense)
+    }
+    return result
+  }
+
+  func sharedExpertWidth(_ fields: JSONFields, expertWidth: Int) throws(Failure) -> Int {
+    try Dots3NoteFields(fields).sharedExpertWidth()
+  }
+
+  func attentions(
+    _ fields: JSONFields, layerCount: Int, maximumPositions: Int
+  ) throws(Failure) -> [AttentionConfiguration] {
+    try Dots3NoteFields(fields).attentions()
+  }
+
+  /// No field names a number of them; the class skips the one layer that follows.
+  var unlistedNextTokenLayerCount: Int { 1 }
+  var nextTokenPrefix: String? { "mtp." }
+}
+
+/// Reads what the text model of dots3-note has of its own in `config.json`.
 ///
 /// Follows `Dots3NoteTextConfig` of transformers 5.23: both the published spelling (`swa_*`, `use_dsa`,
 /// `use_sliding_window`, `sliding_window_size`) and that of transformers (`layer_types`, `per_layer_config`, nested
@@ -130,7 +168,7 @@ struct Dots3NoteFields {
   // MARK: - Kinds
 
   private func attention(_ type: LayerType) throws(Failure) -> AttentionConfiguration {
-    var sizes = try AttentionSizes(fields, .dots3Note)
+    var sizes = try AttentionSizes(fields)
     if type == .sliding, !hasLayerOverrides { sizes = try publishedSlidingSizes(sizes) }
     var kind = AttentionConfiguration(sizes, rope: try rope(type))
     kind.hasBias = try fields.optionalBoolean("attention_bias") ?? false
@@ -219,7 +257,7 @@ struct Dots3NoteFields {
     guard merged.value("q_lora_rank") != nil else {
       throw merged.unsupported("q_lora_rank", .null, supported: "an integer with dots3_note")
     }
-    let sizes = try AttentionSizes(merged, .dots3Note)
+    let sizes = try AttentionSizes(merged)
     kind.headCount = sizes.headCount
     kind.qLoraRank = sizes.qLoraRank
     kind.kvLoraRank = sizes.kvLoraRank

@@ -1,0 +1,134 @@
+import DormouseKernels
+import DormouseLayers
+import DormouseSupport
+import DormouseWeights
+
+/// The tensors of down(silu(gate x) * up x).
+struct GatedTensors {
+  let gate, up, down: TensorSpec
+
+  init(_ prefix: String, width: Int, hidden: Int, _ part: TensorPart = .feedForward) {
+    gate = .weight("\(prefix)gate_proj.weight", rows: width, columns: hidden, part)
+    up = .weight("\(prefix)up_proj.weight", rows: width, columns: hidden, part)
+    down = .weight("\(prefix)down_proj.weight", rows: hidden, columns: width, part)
+  }
+
+  var all: [TensorSpec] { [gate, up, down] }
+}
+
+/// The tensors of a layer of experts.
+struct ExpertsTensors {
+  let router: TensorSpec
+  /// Of routers that choose by more than their scores.
+  let correctionBias: TensorSpec?
+  let shared: GatedTensors?
+  let count: Int
+  /// transformers' own layout: gate_up_proj [experts, 2 * width, hidden], down_proj [experts, hidden, width]; nil where
+  /// each expert has tensors of its own.
+  let fused: (gateUp: TensorSpec, down: TensorSpec)?
+  private let prefix: String
+  private let width: Int
+  private let hidden: Int
+
+  init(_ c: ModelConfiguration, prefix: String, isFused: Bool) {
+    self.prefix = prefix
+    (count, width, hidden) = (c.router.expertCount, c.moeIntermediateSize, c.hiddenSize)
+    router = TensorSpec("\(prefix)gate.weight", shape: [count, hidden], part: .router, role: .exactMatrix)
+    correctionBias =
+      c.router.method == .noAuxiliaryLoss
+      ? .vector("\(prefix)gate.e_score_correction_bias", count: count, .router) : nil
+    shared =
+      c.sharedExpertCount > 0
+      ? GatedTensors("\(prefix)shared_experts.", width: c.sharedExpertsWidth, hidden: hidden) : nil
+    guard isFused else {
+      fused = nil
+      return
+    }
+    fused = (
+      TensorSpec(
+        Self.fusedName(prefix), shape: [count, 2 * width, hidden], part: .experts,
+        role: .fusedWeights(cuts: [0..<width, width..<2 * width])),
+      TensorSpec(
+        "\(prefix)experts.down_proj", shape: [count, hidden, width], part: .experts,
+        role: .fusedWeights(cuts: [0..<hidden]))
+    )
+  }
+
+  /// A tensor that a checkpoint has where its experts are fused.
+  static func fusedName(_ prefix: String) -> String { "\(prefix)experts.gate_up_proj" }
+
+  /// The tensors of one expert among others that are not fused.
+  func expert(_ index: Int) -> GatedTensors {
+    GatedTensors("\(prefix)experts.\(index).", width: width, hidden: hidden, .experts)
+  }
+
+  func forEach(_ body: (TensorSpec) throws(Failure) -> Void) throws(Failure) {
+    try body(router)
+    if let correctionBias { try body(correctionBias) }
+    if let fused {
+      try body(fused.gateUp)
+      try body(fused.down)
+    } else {
+      for index in 0..<count { for spec in expert(index).all { try body(spec) } }
+    }
+    for spec in shared?.all ?? [] { try body(spec) }
+  }
+}
+
+// MARK: - Bound
+
+/// down(silu(gate x) * up x): a dense layer's network, an expert, or the shared experts in one.
+struct GatedWeights: Sendable {
+  /// [width, hidden].
+  let gate: Weight
+  let up: Weight
+  /// [hidden, width].
+  let down: Weight
+
+  var width: Int { gate.rows }
+}
+
+extension GatedWeights {
+  init(_ tensors: GatedTensors, _ loaded: LoadedTensors) throws(Failure) {
+    gate = try loaded.weight(tensors.gate)
+    up = try loaded.weight(tensors.up)
+    down = try loaded.weight(tensors.down)
+  }
+}
+
+struct ExpertsWeights: Sendable {
+  /// mlp.gate [experts, hidden], as the file has it.
+  let router: WeightMatrix
+  /// e_score_correction_bias [experts].
+  let correctionBias: FloatVector?
+  let experts: [GatedWeights]
+  let shared: GatedWeights?
+
+  init(_ tensors: ExpertsTensors, _ loaded: LoadedTensors) throws(Failure) {
+    router = try loaded.matrix(tensors.router)
+    correctionBias = if let bias = tensors.correctionBias { try loaded.floats(bias) } else { nil }
+    shared = if let shared = tensors.shared { try GatedWeights(shared, loaded) } else { nil }
+    var experts: [GatedWeights] = []
+    if let fused = tensors.fused {
+      experts = zip(try loaded.fusedWeights(fused.gateUp), try loaded.fusedWeights(fused.down)).map { both, down in
+        GatedWeights(gate: both[0], up: both[1], down: down[0])
+      }
+    } else {
+      experts.reserveCapacity(tensors.count)
+      for index in 0..<tensors.count { experts.append(try GatedWeights(tensors.expert(index), loaded)) }
+    }
+    self.experts = experts
+  }
+}
+
+enum FeedForwardWeights: Sendable {
+  case dense(GatedWeights)
+  case experts(ExpertsWeights)
+
+  init(_ tensors: FeedForwardTensors, _ loaded: LoadedTensors) throws(Failure) {
+    switch tensors {
+    case .dense(let gated): self = .dense(try GatedWeights(gated, loaded))
+    case .experts(let experts): self = .experts(try ExpertsWeights(experts, loaded))
+    }
+  }
+}

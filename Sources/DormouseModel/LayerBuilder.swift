@@ -1,0 +1,52 @@
+import DormouseLayers
+import DormouseSupport
+
+/// Makes a decoder's layers of a model's weights.
+struct LayerBuilder {
+  /// One for each of the model's kinds of attention.
+  let kinds: [AttentionKind]
+  private let model: Model
+  private let scratch: Scratch
+  private let queue: ProductQueue
+  private let networks: GatedNetworks
+
+  init(_ model: Model, _ sizes: DecoderSizes, _ scratch: Scratch, _ queue: ProductQueue) {
+    let c = model.configuration
+    kinds = c.attentions.indices.map { AttentionKind(c, $0, sizes: sizes, scratch: scratch, queue: queue) }
+    self.model = model
+    self.scratch = scratch
+    self.queue = queue
+    networks = GatedNetworks(
+      hidden: c.hiddenSize, capacity: c.router.expertCount + 1, queue: queue, scratch: scratch)
+  }
+
+  func layers() -> [DecoderLayer] {
+    let c = model.configuration
+    var section = 0
+    var layers: [DecoderLayer] = []
+    for (weights, kind) in zip(model.weights.layers, c.attentionKinds) {
+      layers.append(
+        DecoderLayer(
+          attentionResidual: residual(weights.inputNorm),
+          attention: LatentAttention(kinds[kind], weights.attention, section: section),
+          feedForwardResidual: residual(weights.feedForwardNorm), feedForward: feedForward(weights.feedForward)))
+      section += c.attentions[kind].rowSections.count
+    }
+    return layers
+  }
+
+  func residual(_ norm: FloatVector) -> Residual {
+    let c = model.configuration
+    return Residual(norm: norm, epsilon: c.rmsNormEpsilon, hidden: c.hiddenSize, scratch: scratch, queue: queue)
+  }
+
+  private func feedForward(_ weights: FeedForwardWeights) -> any FeedForwardLayer {
+    switch weights {
+    case .dense(let weights): return DenseLayer(weights: weights, networks: networks)
+    case .experts(let weights):
+      let c = model.configuration
+      return ExpertsLayer(
+        weights: weights, routing: ExpertRouting(Router(c.router)), width: c.moeIntermediateSize, networks: networks)
+    }
+  }
+}

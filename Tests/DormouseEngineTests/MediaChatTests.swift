@@ -91,6 +91,16 @@ import Testing
     #expect(steps["count"]?.integerValue ?? 0 >= 5 + 2)
   }
 
+  /// Pictures count for the prompt that brings them, and for no later one of their session.
+  @Test func mediaCountForTheirOwnPrompt() throws {
+    let session = try MediaChats.session(try MediaChats.engine(Self.folder))
+    let conversation = try #require(Self.conversations.first { $0.name == "image" })
+    #expect(try MediaChats.chat(session, conversation, maxTokens: 2).counts.mediaTokens.image > 0)
+    let counts = try #require(try Runs.generate(session, [1, 2], 2).events.last).counts
+    let media = counts.mediaTokens
+    #expect(counts.promptTokens == 2 && [media.image, media.video, media.audio] == [0, 0, 0])
+  }
+
   /// Cancelled while the film is encoded, before a token of the prompt is computed; the next call begins anew.
   @Test func cancellingStopsAnEncoding() throws {
     let session = try MediaChats.session(try MediaChats.engine(Self.folder))

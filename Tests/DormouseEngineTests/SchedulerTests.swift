@@ -192,6 +192,47 @@ import Testing
     #expect(try second.length() == 128)
   }
 
+  /// Whoever waits for pages can be cancelled, and its time runs out.
+  @Test func waitingForPagesEnds() throws {
+    var small = SessionOptions()
+    small.contextLength = 128
+    let plan = try Runs.engine().plan(for: small)
+    let engine = try Runs.engine {
+      $0.cacheLimit = plan.cacheBytes
+      $0.sharesPrefixes = false
+    }
+    let (threads, gate, begun) = (Threads(), Gate(), Gate())
+    let first = try Session(engine: engine, options: small)
+    try threads.start {
+      // Both pages, for as many tokens as there might be.
+      let stop = try first.generate([1, 2, 3], configuration: #"{"ignore_eos": true}"#) { event in
+        guard event.kind == .token else { return 0 }
+        begun.open()
+        gate.wait()
+        return 7
+      }
+      #expect(stop == 7)
+    }
+    begun.wait()
+    let second = try Session(engine: engine, options: small)
+    let ended = Locked<[Status?]>([])
+    try threads.start {
+      let late = Runs.status { _ = try Runs.generate(second, [4, 5], 1, more: #", "time_limit": 0.05"#) }
+      ended.withLock { $0.append(late) }
+      let stopped = Runs.status { try second.prefill([4, 5]) }
+      ended.withLock { $0.append(stopped) }
+    }
+    try waitFor { ended.withLock { $0.count } == 1 }
+    try waitFor { try engine.statistics()["sessions"]?["waiting"]?.integerValue == 1 }
+    usleep(20_000)
+    second.cancel()
+    try waitFor { ended.withLock { $0.count } == 2 }
+    gate.open()
+    threads.join()
+    #expect(ended.withLock { $0 } == [.timedOut, .cancelled])
+    #expect(try second.length() == 0)
+  }
+
   /// A session that ends gives its pages back before it leaves: whoever waits for them does not look too early.
   @Test func pagesAreThereWhenTheirSessionLeaves() throws {
     var small = SessionOptions()
@@ -303,6 +344,69 @@ import Testing
     // Alone it is read at once.
     let alone = try Runs.generate(Runs.session(engine), Runs.tokens(100, seed: 5), 1).events
     #expect(alone.filter { $0.kind == .prompt }.map(\.counts.promptDone) == [100])
+  }
+
+  /// Prompts that are read side by side take turns: neither waits for the end of the other.
+  @Test func promptsTakeTurns() throws {
+    let engine = try Runs.engine {
+      $0.promptTokensPerStep = 13
+      $0.sharesPrefixes = false
+    }
+    let (threads, gate, begun) = (Threads(), Gate(), Gate())
+    let busy = try Runs.session(engine)
+    try threads.start {
+      _ = try busy.generate([1, 2, 3], configuration: #"{"max_tokens": 3, "ignore_eos": true}"#) { event in
+        if event.kind == .token, event.counts.generatedTokens == 2 {
+          begun.open()
+          gate.wait()
+        }
+        return 0
+      }
+    }
+    begun.wait()
+    let (readers, started) = (Threads(), [Gate(), Gate()])
+    let done = Locked([0, 0])
+    // What the other one had read when one was done.
+    let others = Locked<[Int]>([])
+    for index in 0..<2 {
+      let session = try Runs.session(engine)
+      try readers.start {
+        _ = try session.generate(
+          Runs.tokens(400, seed: index + 1), configuration: #"{"max_tokens": 1, "ignore_eos": true}"#
+        ) { event in
+          guard event.kind == .prompt else { return 0 }
+          started[index].open()
+          started[1 - index].wait()
+          let other = done.withLock {
+            $0[index] = event.counts.promptDone
+            return $0[1 - index]
+          }
+          if event.counts.promptDone == 400 { others.withLock { $0.append(other) } }
+          return 0
+        }
+      }
+    }
+    readers.join()
+    gate.open()
+    threads.join()
+    #expect(others.withLock { $0.first ?? 0 } >= 150)
+  }
+
+  /// A part of an encoding beside the tokens of an answer is work of both kinds.
+  @Test func encodingsBesideAnswersAreMixed() {
+    let loop = SchedulerLoop(Scheduler.Limits())
+    let request = StepRequest(sessionState: CallState(of: "the session"), monitor: loop.monitor)
+    request.granted = 1
+    var found = SchedulerStatistics()
+    for (isGenerating, isEncoding, seconds) in [
+      (true, true, 1.0), (true, false, 2), (false, true, 4), (false, false, 8),
+    ] {
+      request.isGenerating = isGenerating
+      found.count([request], isEncoding: isEncoding, seconds: seconds)
+    }
+    found.count([], isEncoding: true, seconds: 16)
+    #expect((found.mixedSeconds, found.generationSeconds, found.promptSeconds) == (1, 2, 28))
+    #expect((found.steps, found.sessionSteps, found.largestBatch) == (5, 7, 2))
   }
 
   /// Seconds are counted where they were spent, and no more of them than have passed.

@@ -18,6 +18,24 @@ import Testing
       [0x21, 0xF9, 4, 0, delay, 0, 0, 0, 0x2C, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, code, 1, 0]
     } + [0x3B]
 
+  /// The same film as an animated WebP.
+  private static let webp: [UInt8] = {
+    func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
+      Array(name.utf8) + [UInt8(content.count), 0, 0, 0] + content
+    }
+    let colors: [(delay: UInt8, bits: [UInt8])] = [
+      (50, [16, 253, 143, 254]), (70, [208, 255, 136, 254]), (100, [16, 209, 255, 254]),
+    ]
+    let frames = colors.flatMap { color in
+      chunk(
+        "ANMF",
+        [UInt8](repeating: 0, count: 12) + [color.delay, 0, 0, 2]
+          + chunk("VP8L", [47, 0, 0, 0, 0, 7] + color.bits + [7, 34, 162, 255, 1]) + [0])
+    }
+    let canvas = chunk("VP8X", [2] + [UInt8](repeating: 0, count: 9)) + chunk("ANIM", [UInt8](repeating: 0, count: 6))
+    return chunk("RIFF", Array("WEBP".utf8) + canvas + frames)
+  }()
+
   /// 16-bit samples of two channels at 8000 Hz: the left one at a half, the right one at zero.
   private static let wav: [UInt8] = {
     let data = (0..<800).flatMap { _ -> [UInt8] in [0, 0x40, 0, 0] }
@@ -62,6 +80,20 @@ import Testing
       return true
     }
     #expect(seen == [[255, 0, 0], [0, 255, 0], [0, 255, 0], [0, 0, 255]])
+  }
+
+  /// Each call may begin anywhere, also before where the last one ended.
+  @Test(arguments: [gif, webp]) func earlierFramesAfterLaterOnes(_ bytes: [UInt8]) throws {
+    let file = try open(bytes)
+    var seen: [[UInt8]] = []
+    for numbers in [[2], [0], [1, 2], [1], [0, 2]] {
+      try file.frames(numbers) { (frame) throws(Failure) in
+        seen.append(Array(frame.bytes))
+        return true
+      }
+    }
+    let (red, green, blue): ([UInt8], [UInt8], [UInt8]) = ([255, 0, 0], [0, 255, 0], [0, 0, 255])
+    #expect(seen == [blue, red, green, blue, green, red, blue])
   }
 
   @Test func sound() throws {

@@ -9,7 +9,7 @@ GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test real-models install uninstall manual architecture bench turns sanitize accuracy service greedy format lint fuzz
+.PHONY: help demo build test real-models install uninstall manual arm architecture bench turns sanitize accuracy service greedy format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -24,7 +24,7 @@ build: ## build the library and the command line in release mode
 	@echo "== Building (release)"
 	@$(BUILD)
 
-test: ## install what is missing, build, and run every test
+test: ## install what is missing, build, and run the tests
 	@Tests/steps/all.sh
 
 install: ## install into PREFIX (/usr/local), under DESTDIR
@@ -45,6 +45,10 @@ real-models: ## compare with others on published weights and tokenizers, as far 
 	@Tests/steps/requirements.sh test
 	@$(MAKE) --no-print-directory build
 	@Tests/steps/real-models.sh
+
+arm: ## compile the kernels for 64-bit Arm, and run them under an emulator
+	@Tests/steps/requirements.sh test
+	@Tests/check-neon.sh
 
 sanitize: ## run the tests of sessions and of the cache under ThreadSanitizer and AddressSanitizer
 	@Tests/steps/requirements.sh test
@@ -82,4 +86,5 @@ lint: ## check the format of the Swift sources
 	@swift format lint --strict --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift
 
 fuzz: ## fuzz each parser of untrusted files for FUZZ_SECONDS (30)
+	@Tests/steps/requirements.sh test
 	@Tests/steps/fuzz.sh $(FUZZ_SECONDS)

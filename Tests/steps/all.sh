@@ -1,5 +1,6 @@
 #!/bin/sh
-# Runs every test: `make test`. Goes on after a step that fails, unless the rest stands on it, and says at the end.
+# Runs the tests: `make test`. Slower ones have commands of their own: make arm, fuzz, real-models, sanitize.
+# Goes on after a step that fails, unless the rest stands on it, and says at the end.
 set -u
 cd "$(dirname "$0")/../.."
 prefix="$PWD/.build/test-prefix"
@@ -70,7 +71,6 @@ step "architecture" python_tests Tests/ArchitectureTests
 export DORMOUSE_PREFIX="$prefix" DORMOUSE_BIN="$prefix/bin/dormouse"
 step "Swift tests on every instruction set" Tests/steps/instruction-sets.sh
 step "kernel objects" quietly 1 Tests/check-kernel-objects.sh .build/release
-step "kernels for Arm" quietly 1 Tests/check-neon.sh
 step "C ABI" python_tests Tests/ABITests
 step "command line" python_tests Tests/CLITests
 step "media files" python_tests Tests/MediaTests
@@ -79,6 +79,4 @@ step "Python types" Tests/steps/python-types.sh
 step "benchmark" python_tests Tests/BenchmarkTests
 step "C examples" Tests/steps/c-examples.sh "$prefix"
 step "Python and shell examples" Tests/steps/script-examples.sh "$prefix"
-# `make fuzz` takes longer, of modules that are compiled to be fast.
-step "fuzzing" env FUZZ_OPTIMIZATION=-Onone Tests/steps/fuzz.sh "${FUZZ_SECONDS:-5}"
 finish

@@ -71,7 +71,7 @@ struct TiktokenFile {
     guard fields.count == 2 else {
       throw Failure(.malformed, "the line has \(fields.count) fields, expected a token in base64 and its rank")
     }
-    guard let token = Base64.decoded(fields[0]), !token.isEmpty else {
+    guard let token = Base64.decode(fields[0]), !token.isEmpty else {
       let text = String(decoding: fields[0].prefix(64), as: UTF8.self)
       throw Failure(.malformed, "\(Excerpt.name(text)) is not a token in base64")
     }
@@ -80,39 +80,5 @@ struct TiktokenFile {
       throw Failure(.malformed, "rank \(Excerpt.name(number)), expected 0 to \(count - 1)")
     }
     try vocabulary.add(bytes: token, id: rank)
-  }
-}
-
-/// Base64 of RFC 4648, section 4, with padding.
-enum Base64 {
-  /// The bytes that `text` stands for; nil when it is not base64.
-  static func decoded(_ text: ArraySlice<UInt8>) -> [UInt8]? {
-    guard text.count % 4 == 0 else { return nil }
-    let padding = text.suffix(2).reversed().prefix { $0 == UInt8(ascii: "=") }.count
-    var output: [UInt8] = []
-    output.reserveCapacity(text.count / 4 * 3)
-    var bits: UInt32 = 0
-    var count = 0
-    for character in text.dropLast(padding) {
-      guard let digit = digit(character) else { return nil }
-      bits = bits << 6 | digit
-      count += 6
-      guard count >= 8 else { continue }
-      count -= 8
-      output.append(UInt8(truncatingIfNeeded: bits >> UInt32(count)))
-      bits &= (1 << UInt32(count)) - 1
-    }
-    return bits == 0 ? output : nil
-  }
-
-  private static func digit(_ character: UInt8) -> UInt32? {
-    switch character {
-    case UInt8(ascii: "A")...UInt8(ascii: "Z"): UInt32(character - UInt8(ascii: "A"))
-    case UInt8(ascii: "a")...UInt8(ascii: "z"): UInt32(character - UInt8(ascii: "a")) + 26
-    case UInt8(ascii: "0")...UInt8(ascii: "9"): UInt32(character - UInt8(ascii: "0")) + 52
-    case UInt8(ascii: "+"): 62
-    case UInt8(ascii: "/"): 63
-    default: nil
-    }
   }
 }

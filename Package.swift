@@ -69,7 +69,7 @@ let package = Package(
     .systemLibrary(name: "CFFmpeg"),
     .systemLibrary(name: "CJSON"),
     .systemLibrary(name: "CPCRE2"),
-    .systemLibrary(name: "CPictureLibraries"),
+    .systemLibrary(name: "CImageLibraries"),
     .systemLibrary(name: "CZlib"),
     .target(name: "CJPEG", linkerSettings: [.linkedLibrary("jpeg")]),
     .target(name: "CPlatform"),
@@ -92,24 +92,34 @@ let package = Package(
       dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseLayers"],
       swiftSettings: [optimized]),
     .target(
-      name: "DormouseMedia",
+      name: "DormouseAudio", dependencies: ["DormouseSupport", "DormouseKernels", "DormouseLayers"],
+      swiftSettings: [optimized]),
+    .target(
+      name: "DormouseSpeech",
       dependencies: [
-        "CDormouse", "CDormouseMedia", "CPlatform", "CZlib", "DormouseSupport", "DormouseKernels", "DormouseWeights",
-        "DormouseText", "DormouseLayers",
+        "CZlib", "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseText", "DormouseLayers",
+        "DormouseAudio",
       ],
       swiftSettings: [optimized], linkerSettings: [.unsafeFlags(["-Xlinker", "-l:libz.a"])]),
+    .target(
+      name: "DormouseMedia",
+      dependencies: [
+        "CDormouse", "CDormouseMedia", "CPlatform", "DormouseSupport", "DormouseKernels", "DormouseWeights",
+        "DormouseLayers", "DormouseAudio",
+      ],
+      swiftSettings: [optimized]),
     .target(
       name: "DormouseEngine",
       dependencies: [
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
-        "DormouseMedia",
+        "DormouseAudio", "DormouseSpeech", "DormouseMedia",
       ]),
     .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
     .target(
       name: "DormouseABI",
       dependencies: [
-        "CDormouse", "DormouseSupport", "DormouseKernels", "DormouseCache", "DormouseLayers", "DormouseMedia",
-        "DormouseEngine", "DormouseBoundary",
+        "CDormouse", "DormouseSupport", "DormouseKernels", "DormouseCache", "DormouseLayers", "DormouseSpeech",
+        "DormouseMedia", "DormouseEngine", "DormouseBoundary",
       ]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
@@ -120,7 +130,7 @@ let package = Package(
     .target(
       name: "DormouseMediaFiles",
       dependencies: [
-        "CDormouse", "CDormouseMedia", "CFFmpeg", "CJPEG", "CPictureLibraries", "DormouseBoundary", "DormouseSupport",
+        "CDormouse", "CDormouseMedia", "CFFmpeg", "CJPEG", "CImageLibraries", "DormouseBoundary", "DormouseSupport",
       ],
       swiftSettings: [optimized]),
     .target(
@@ -151,15 +161,27 @@ let package = Package(
         "DormouseCache", "DormouseKernels", "DormouseLayers", "DormouseModel", "DormouseSupport", "DormouseWeights",
       ]),
     .testTarget(
+      name: "DormouseAudioTests",
+      dependencies: ["DormouseAudio", "DormouseKernels", "DormouseSupport", "DormouseWeights"]),
+    .testTarget(
+      name: "DormouseSpeechTests",
+      dependencies: [
+        "CPlatform", "DormouseAudio", "DormouseKernels", "DormouseLayers", "DormouseSpeech", "DormouseSupport",
+        "DormouseWeights",
+      ]),
+    .testTarget(
       name: "DormouseMediaTests",
-      dependencies: ["DormouseKernels", "DormouseMedia", "DormouseSupport", "DormouseWeights"]),
+      dependencies: [
+        "CPlatform", "DormouseAudio", "DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport",
+        "DormouseWeights",
+      ]),
     .testTarget(
       name: "DormouseMediaFilesTests", dependencies: ["CFFmpeg", "DormouseMediaFiles", "DormouseSupport"]),
     .testTarget(
       name: "DormouseEngineTests",
       dependencies: [
-        "DormouseCache", "DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseModel", "DormouseSupport",
-        "DormouseText", "DormouseWeights",
+        "DormouseAudio", "DormouseCache", "DormouseEngine", "DormouseKernels", "DormouseMedia", "DormouseModel",
+        "DormouseSpeech", "DormouseSupport", "DormouseText", "DormouseWeights",
       ]),
     .testTarget(
       name: "DormouseABITests", dependencies: ["CDormouse", "DormouseABI", "DormouseBoundary", "DormouseSupport"]),

@@ -162,13 +162,13 @@ typedef struct dormouse_engine_options {
                                       "roots"            folders that they may come from; default: none
                                       "base"             the folder in which relative paths begin; default: the
                                                          current one
-                                      "max_bytes"        of a file; "max_pixels" of a picture or a frame; "max_frames"
-                                      "max_seconds"      of a film or sound; "max_output_bytes" decoded in all
+                                      "max_bytes"        of a file; "max_pixels" of an image or a frame; "max_frames"
+                                      "max_seconds"      of a video or audio; "max_output_bytes" decoded in all
                                       "time_limit"       seconds for one call of the decoder. What is set here holds
                                                          for attachments as well; "roots" does not
                                       "cache_bytes"      of what towers have made that are kept; default 268435456
                                       "speech_model"     a Whisper folder: where the model does not hear itself, it
-                                                         writes down the sounds of messages, and its text takes their
+                                                         writes down the audio of messages, and its text takes their
                                                          place. Its memory counts in memory_limit */
 } dormouse_engine_options;
 
@@ -272,7 +272,7 @@ DORMOUSE_API dormouse_status dormouse_engine_tokenize_messages(int32_t *tokens, 
 DORMOUSE_API dormouse_status dormouse_json_quote(char *buffer, size_t capacity, size_t *length, const char *text,
                                                  size_t text_length, dormouse_error *error);
 
-/* ---- Attachments: pictures, films and sound beside the messages of a chat -------------------------------------- */
+/* ---- Attachments: images, videos and audio beside the messages of a chat -------------------------------------- */
 
 typedef struct dormouse_attachment dormouse_attachment;
 
@@ -282,18 +282,18 @@ enum { /* what a file is read as */
   DORMOUSE_ATTACHMENT_AUDIO = 3
 };
 
-/* A picture: pixels[height][width][3], red, green and blue. They are copied. Thread: any. */
+/* An image: pixels[height][width][3], red, green and blue. They are copied. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_attachment_create_image(dormouse_attachment **out, const uint8_t *pixels,
                                                               uint32_t width, uint32_t height, dormouse_error *error);
 
-/* A film: pixels[frame_count][height][width][3], shown at timestamps[frame_count] seconds, which ascend, or at
+/* A video: pixels[frame_count][height][width][3], shown at timestamps[frame_count] seconds, which ascend, or at
    frames_per_second where timestamps is NULL. Pixels are copied. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_attachment_create_video(dormouse_attachment **out, const uint8_t *pixels,
                                                               size_t frame_count, uint32_t width, uint32_t height,
                                                               const double *timestamps, double frames_per_second,
                                                               dormouse_error *error);
 
-/* Sound: samples[frame_count][channel_count], -1 to 1, sample_rate of each channel a second. Channels are mixed down and
+/* Audio: samples[frame_count][channel_count], -1 to 1, sample_rate of each channel a second. Channels are mixed down and
    the rate is changed as the model wants it. frame_count may be 0, for what dormouse_attachment_append_audio brings
    later. Samples are copied. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_attachment_create_audio(dormouse_attachment **out, const float *samples,
@@ -301,7 +301,7 @@ DORMOUSE_API dormouse_status dormouse_attachment_create_audio(dormouse_attachmen
                                                               uint32_t sample_rate, dormouse_error *error);
 
 /* A file, read by libdormouse_media, which is loaded at the first call: UNSUPPORTED where it is missing. kind is one of
-   DORMOUSE_ATTACHMENT_...; a film or a sound is decoded when it is used. The host's own call: the roots of
+   DORMOUSE_ATTACHMENT_...; a video or audio is decoded when it is used. The host's own call: the roots of
    dormouse_engine_options.media_config hold for messages alone. Its limits hold where an engine uses the attachment; what
    is read or decoded here keeps to their defaults. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_attachment_create_from_file(dormouse_attachment **out, int32_t kind,
@@ -312,7 +312,7 @@ DORMOUSE_API dormouse_status dormouse_attachment_create_from_bytes(dormouse_atta
                                                                    const uint8_t *bytes, size_t byte_count,
                                                                    dormouse_error *error);
 
-/* Adds samples[frame_count][channel_count] at the end of a sound that samples were given for. Calls that have begun with
+/* Adds samples[frame_count][channel_count] at the end of audio that samples were given for. Calls that have begun with
    it do not see them. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_attachment_append_audio(dormouse_attachment *attachment, const float *samples,
                                                               size_t frame_count, dormouse_error *error);
@@ -320,7 +320,7 @@ DORMOUSE_API dormouse_status dormouse_attachment_append_audio(dormouse_attachmen
 /* Calls that use it go on. Thread: any. */
 DORMOUSE_API void dormouse_attachment_free(dormouse_attachment *attachment);
 
-/* As dormouse_engine_tokenize_messages, with what attachment:N names. Positions of pictures, films and sound have the
+/* As dormouse_engine_tokenize_messages, with what attachment:N names. Positions of images, videos and audio have the
    tokens that the model's own processor has there, which need not be in the vocabulary. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_tokenize_messages_with_attachments(
     int32_t *tokens, size_t capacity, size_t *count, const dormouse_engine *engine, const char *messages_json,
@@ -439,8 +439,8 @@ DORMOUSE_API dormouse_status dormouse_session_logits(float *logits, size_t capac
                                                      dormouse_session *session, dormouse_error *error);
 
 enum { /* dormouse_event.kind */
-  DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens; or, ahead of it, a picture,
-                                some frames of a film or a window of a sound is encoded, and prompt_done stays */
+  DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens; or, ahead of it, an image,
+                                some frames of a video or a window of audio is encoded, and prompt_done stays */
   DORMOUSE_EVENT_TOKEN = 2,  /* a token was chosen; no text while a character or a stop string is unfinished */
   DORMOUSE_EVENT_END = 3     /* the last event; text holds what was withheld; counts and times are final */
 };
@@ -475,12 +475,12 @@ typedef struct dormouse_event {
   double prompt_seconds;     /* so far */
   double generation_seconds; /* so far */
   double waiting_seconds;    /* from the call until the session was let in */
-  uint32_t image_tokens;     /* of the prompt's tokens, those that stand for pictures, */
-  uint32_t video_tokens;     /* for films, */
-  uint32_t audio_tokens;     /* and for sound */
-  uint32_t transcribed_tokens; /* tokens that media_config's speech_model has written for this call: none for sounds
+  uint32_t image_tokens;     /* of the prompt's tokens, those that stand for images, */
+  uint32_t video_tokens;     /* for videos, */
+  uint32_t audio_tokens;     /* and for audio */
+  uint32_t transcribed_tokens; /* tokens that media_config's speech_model has written for this call: none for audio
                                   whose transcripts are kept from earlier calls */
-  double transcribed_seconds;  /* of the sounds whose transcripts stand in the prompt */
+  double transcribed_seconds;  /* of the audio whose transcripts stand in the prompt */
 } dormouse_event;
 
 /* A non-zero return stops the work at this event; the call then returns that value. */
@@ -520,7 +520,7 @@ DORMOUSE_API dormouse_status dormouse_session_chat(dormouse_session *session, co
                                                    const char *config_json, dormouse_event_fn on_event,
                                                    void *user_data, dormouse_error *error);
 
-/* The same with attachments, which attachment:N in the messages names. What a tower makes of a picture, film or sound is
+/* The same with attachments, which attachment:N in the messages names. What a tower makes of an image, video or audio is
    kept by its content: the same one in a later prompt, of any session, is not encoded again. Thread: one call at a time
    per session. */
 DORMOUSE_API dormouse_status dormouse_session_chat_with_attachments(
@@ -548,8 +548,8 @@ DORMOUSE_API void dormouse_transcriber_cancel(dormouse_transcriber *transcriber)
 typedef struct dormouse_segment {
   uint32_t struct_size;    /* of the library that runs: look before reading members newer than your header */
   float temperature;       /* at which the segment's window was written; 0: the most likely token each time */
-  double start;            /* seconds from the sound's beginning */
-  double end;              /* seconds; 0 <= start <= end <= the sound's length, whatever the model wrote */
+  double start;            /* seconds from the audio's beginning */
+  double end;              /* seconds; 0 <= start <= end <= the audio's length, whatever the model wrote */
   const char *text;        /* UTF-8, not NUL-terminated, with the space that the model writes ahead of it; NULL when
                               text_length is 0 */
   size_t text_length;
@@ -566,11 +566,11 @@ typedef struct dormouse_segment {
 /* A non-zero return stops the work; the call then returns that value. */
 typedef int32_t (*dormouse_segment_fn)(void *user_data, const dormouse_segment *segment);
 
-/* Writes down what is said in a sound, of any length; on_segment, which may be NULL, gets each segment when its window
+/* Writes down what is said in audio, of any length; on_segment, which may be NULL, gets each segment when its window
    of 30 s is done. config_json is NULL or an object:
      "language"                     a code such as "en"; default: detected in the first window
      "task"                         "transcribe" (default), or "translate": into English
-     "timestamps"                   default true; a sound longer than a window needs them
+     "timestamps"                   default true; audio longer than a window needs them
      "temperature"                  a number, or an array of up to 64, 0 to 100: the next is tried when a window fails a
                                     threshold; default [0, 0.2, 0.4, 0.6, 0.8, 1]
      "compression_ratio_threshold"  above it a window is tried again; default 1.35, null: off
@@ -580,7 +580,7 @@ typedef int32_t (*dormouse_segment_fn)(void *user_data, const dormouse_segment *
      "seed"                         integer; default 0: same seed, same draws above temperature 0
      "time_limit"                   seconds from the call, decoding included: then it answers TIMED_OUT
    An unknown member, and a language or task that the model does not know, are INVALID_ARGUMENT, and so is an attachment
-   that is not a sound. Thread: one call at a time per transcriber. */
+   that is not audio. Thread: one call at a time per transcriber. */
 DORMOUSE_API dormouse_status dormouse_transcriber_run(dormouse_transcriber *transcriber,
                                                       const dormouse_attachment *attachment, const char *config_json,
                                                       dormouse_segment_fn on_segment, void *user_data,

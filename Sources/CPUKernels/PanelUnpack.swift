@@ -28,7 +28,7 @@ internal import CPlatform
   }
 }
 
-/// A packed matrix turned round: `y[c * yRow + r] = w[r, c]`; y: [columns, rows].
+/// A packed matrix transposed: `y[c * yRow + r] = w[r, c]`; y: [columns, rows].
 @inline(never) func unpackTransposed(
   _ w: UnsafePointer<platform_panels>, _ rows: Int, _ columns: Int, _ y: MutableFloats, _ yRow: Int
 ) {

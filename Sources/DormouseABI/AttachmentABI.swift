@@ -3,11 +3,11 @@ import DormouseBoundary
 import DormouseMedia
 import DormouseSupport
 
-/// What a handle stands for: a picture or a film, or a sound that may still grow.
+/// What a handle stands for: an image or a video, or audio that may still grow.
 private final class Attachment: Sendable {
   enum Content: Sendable {
     case fixed(MediaItem)
-    case sound(HeldSound)
+    case audio(HeldAudio)
   }
 
   private let content: Locked<Content>
@@ -18,23 +18,23 @@ private final class Attachment: Sendable {
   func item() throws(Failure) -> MediaItem {
     switch content.withLock({ $0 }) {
     case .fixed(let item): return item
-    case .sound(let sound):
-      guard sound.frameCount > 0 else { throw Failure(.invalidArgument, "a sound has 0 samples; expected at least 1") }
-      return .audio(sound)
+    case .audio(let audio):
+      guard audio.frameCount > 0 else { throw Failure(.invalidArgument, "audio has 0 samples; expected at least 1") }
+      return .audio(audio)
     }
   }
 
   func append(_ samples: UnsafePointer<Float>?, frameCount: Int) throws(Failure) {
     let outcome: Result<Void, Failure> = content.withLock { content in
       Result { () throws(Failure) in
-        guard case .sound(var sound) = content else {
-          throw Failure(.invalidArgument, "attachment is not a sound that samples were given for")
+        guard case .audio(var audio) = content else {
+          throw Failure(.invalidArgument, "attachment is not audio that samples were given for")
         }
-        // `sound` is the samples' one holder, so that they are not copied.
-        content = .sound(try HeldSound(channelCount: sound.channelCount, rate: sound.rate))
-        defer { content = .sound(sound) }
-        let count = try readCount(frameCount, sound.channelCount, "samples")
-        try sound.append(try readArray(samples, count, "samples"))
+        // `audio` is the samples' one holder, so that they are not copied.
+        content = .audio(try HeldAudio(channelCount: audio.channelCount, rate: audio.rate))
+        defer { content = .audio(audio) }
+        let count = try readCount(frameCount, audio.channelCount, "samples")
+        try audio.append(try readArray(samples, count, "samples"))
       }
     }
     try outcome.get()
@@ -64,11 +64,11 @@ public func dormouse_attachment_create_video(
     let out = try require(out, "out")
     out.pointee = nil
     let images = try readImages(pixels, count: frame_count, width: Int(width), height: Int(height))
-    let film =
+    let video =
       timestamps == nil
-      ? try HeldFilm(images, framesPerSecond: frames_per_second)
-      : try HeldFilm(images, timestamps: Array(try readArray(timestamps, frame_count, "timestamps")))
-    out.pointee = Handle.make(Attachment(.fixed(.video(film, framesPerSecond: nil))))
+      ? try HeldVideo(images, framesPerSecond: frames_per_second)
+      : try HeldVideo(images, timestamps: Array(try readArray(timestamps, frame_count, "timestamps")))
+    out.pointee = Handle.make(Attachment(.fixed(.video(video, framesPerSecond: nil))))
   }
 }
 
@@ -80,9 +80,9 @@ public func dormouse_attachment_create_audio(
   boundary(error) { () throws(Failure) in
     let out = try require(out, "out")
     out.pointee = nil
-    var sound = try HeldSound(channelCount: Int(channel_count), rate: Int(sample_rate))
-    try sound.append(try readArray(samples, try readCount(frame_count, sound.channelCount, "samples"), "samples"))
-    out.pointee = Handle.make(Attachment(.sound(sound)))
+    var audio = try HeldAudio(channelCount: Int(channel_count), rate: Int(sample_rate))
+    try audio.append(try readArray(samples, try readCount(frame_count, audio.channelCount, "samples"), "samples"))
+    out.pointee = Handle.make(Attachment(.audio(audio)))
   }
 }
 
@@ -154,12 +154,12 @@ func readAttachment(_ handle: OpaquePointer?, _ name: String) throws(Failure) ->
   try withContext(name) { () throws(Failure) in try Handle.object(handle, Attachment.self, name).item() }
 }
 
-/// Copies pictures of one size: [count, height, width, 3].
+/// Copies images of one size: [count, height, width, 3].
 private func readImages(
   _ pixels: UnsafePointer<UInt8>?, count: Int, width: Int, height: Int
 ) throws(Failure) -> [RGBImage] {
   try RGBImage.checkSize(width: width, height: height)
-  guard count > 0 else { throw Failure(.invalidArgument, "a film has \(count) frames; expected at least 1") }
+  guard count > 0 else { throw Failure(.invalidArgument, "a video has \(count) frames; expected at least 1") }
   let size = width * height * 3
   let bytes = try readArray(pixels, try readCount(count, size, "pixels"), "pixels")
   var images: [RGBImage] = []

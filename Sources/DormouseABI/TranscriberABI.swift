@@ -2,6 +2,7 @@ import CDormouse
 import DormouseBoundary
 import DormouseEngine
 import DormouseMedia
+import DormouseSpeech
 import DormouseSupport
 
 @_cdecl("dormouse_transcriber_open") @implementation

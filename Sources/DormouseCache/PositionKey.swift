@@ -2,7 +2,7 @@ import DormouseSupport
 
 /// What stands at a position of a timeline, as far as sharing goes: equal keys behind equal prefixes have equal rows.
 ///
-/// A token of text is its id. A position of a picture, clip or sound is a hash of its content and its place in it, so
+/// A token of text is its id. A position of an image, video or audio is a hash of its content and its place in it, so
 /// that a changed one never hits.
 public struct PositionKey: Hashable, Sendable {
   public let value: UInt64

@@ -10,7 +10,7 @@ internal import DormouseSupport
 ///    12  byteOrder            UInt32, `byteOrderMark` as the machine has it that wrote the rows
 ///    16  rowType              UInt32: 0 float32, 1 bfloat16, 2 int8
 ///    20  keyType              UInt16: 0 for ids of tokens, Int32; 1 for `PositionKey.value`, UInt64, where the timeline
-///                             has pictures or sound
+///                             has images or audio
 ///    22  formRunCount         UInt16; 0 where nothing is told of how the rows were computed
 ///    24  sectionCount         UInt64, in version 1 one a layer
 ///    32  rank                 UInt64, of the first section (version 1: kv_lora_rank of all)

@@ -67,11 +67,11 @@ extension OpenEngine {
     public var base: String?
     /// Of a file.
     public var maxBytes: UInt64?
-    /// Of a picture or a frame.
+    /// Of an image or a frame.
     public var maxPixels: UInt64?
-    /// Of a film.
+    /// Of a video.
     public var maxFrames: UInt64?
-    /// Of a film or a sound.
+    /// Of a video or audio.
     public var maxSeconds: Double?
     /// Decoded in all.
     public var maxOutputBytes: UInt64?
@@ -79,7 +79,7 @@ extension OpenEngine {
     public var timeLimit: Double?
     /// Of what towers have made that are kept.
     public var cacheBytes: UInt64?
-    /// A Whisper folder that writes sounds down, for a model that does not hear itself.
+    /// A Whisper folder that transcribes audio, for a model that does not hear itself.
     public var speechModel: String?
 
     public init() {}

@@ -72,8 +72,8 @@ extension OpenSession {
 
   /// What happens while an answer is generated.
   public enum Event: Sendable {
-    /// So many of the prompt's tokens are in the session by now. Ahead of the first ones a picture, some frames of a film
-    /// or a window of a sound may be encoded, which leaves `done` as it was.
+    /// So many of the prompt's tokens are in the session by now. Ahead of the first ones an image, some frames of a video
+    /// or a window of audio may be encoded, which leaves `done` as it was.
     case prompt(done: Int, of: Int)
     case token(Token)
     /// The last event.
@@ -107,13 +107,13 @@ extension OpenSession {
     public var generationSeconds: Double
     /// From the call until the session was let in.
     public var waitingSeconds: Double
-    /// Of the prompt's tokens, those that stand for pictures, films and sound.
+    /// Of the prompt's tokens, those that stand for images, videos and audio.
     public var imageTokens: Int
     public var videoTokens: Int
     public var audioTokens: Int
     /// What the speech model wrote for this call.
     public var transcribedTokens: Int
-    /// Of the sounds whose transcripts stand in the prompt.
+    /// Of the audio whose transcripts stand in the prompt.
     public var transcribedSeconds: Double
   }
 

@@ -1,24 +1,24 @@
 internal import CDormouse
 
-/// A file with a sound in it.
+/// A file with audio in it.
 public final class SoundFile: Sendable {
   /// Valid as long as this object: `dormouse_attachment_free` takes it.
   fileprivate nonisolated(unsafe) let handle: OpaquePointer
 
   /// The file at `path`.
-  /// - Throws: `notFound`, `inputOutput`, `malformed` or `unsupported` for a file without a sound that can be read,
+  /// - Throws: `notFound`, `inputOutput`, `malformed` or `unsupported` for a file without audio that can be read,
   ///   `unsupported` where libdormouse_media is missing.
   public init(_ path: String) throws(DormouseError) {
-    handle = try Call.open("sound") {
+    handle = try Call.open("audio") {
       dormouse_attachment_create_from_file($0, Int32(DORMOUSE_ATTACHMENT_AUDIO), path, $1)
     }
   }
 
   /// The bytes of a file, which are copied.
-  /// - Throws: `malformed` or `unsupported` where there is no sound in them that can be read, `unsupported` where
+  /// - Throws: `malformed` or `unsupported` where there is no audio in them that can be read, `unsupported` where
   ///   libdormouse_media is missing.
   public init(bytes: [UInt8]) throws(DormouseError) {
-    handle = try Call.open("sound") {
+    handle = try Call.open("audio") {
       dormouse_attachment_create_from_bytes($0, Int32(DORMOUSE_ATTACHMENT_AUDIO), bytes, bytes.count, $1)
     }
   }
@@ -49,19 +49,19 @@ public final class OpenTranscriber: Sendable {
   /// Stops the call that the transcriber is in within one layer's time; that call throws `cancelled`. Any thread.
   public func cancel() { dormouse_transcriber_cancel(handle) }
 
-  /// Writes down a sound of any length. `onSegment` is called on this thread and must not call the transcriber, but for
+  /// Writes down audio of any length. `onSegment` is called on this thread and must not call the transcriber, but for
   /// `cancel`; what it throws stops the work and comes out of here.
   /// - Throws: `DormouseError`, or what `onSegment` throws. `invalidArgument` for a language or task that the model does
-  ///   not know, `malformed` for a sound that can't be decoded, `outOfMemory`, `cancelled`, `timedOut`, `numerical`.
+  ///   not know, `malformed` for audio that can't be decoded, `outOfMemory`, `cancelled`, `timedOut`, `numerical`.
   public func run(
-    _ sound: SoundFile, _ options: TranscriptionOptions = TranscriptionOptions(), onSegment: (Segment) throws -> Void
+    _ audio: SoundFile, _ options: TranscriptionOptions = TranscriptionOptions(), onSegment: (Segment) throws -> Void
   ) throws {
     let configuration = try options.json
     try withReceiver(zero: dormouse_segment()) {
       try onSegment(Segment($0))
     } calling: { receiver in
       let function: dormouse_segment_fn = { Receiver<dormouse_segment>.receive($0, $1) }
-      try Call.run { dormouse_transcriber_run(handle, sound.handle, configuration, function, receiver.pointer, $0) }
+      try Call.run { dormouse_transcriber_run(handle, audio.handle, configuration, function, receiver.pointer, $0) }
     }
   }
 }
@@ -72,9 +72,9 @@ extension OpenTranscriber {
     /// A code such as "en"; by default it is detected.
     public var language: String?
     public var task: Task?
-    /// A sound of more than 30 s needs them.
+    /// Audio of more than 30 s needs them.
     public var timestamps: Bool?
-    /// Tried one after the other while a window of the sound fails.
+    /// Tried one after the other while a window of the audio fails.
     public var temperature: [Double]?
     /// Same seed, same draws.
     public var seed: Int?
@@ -92,7 +92,7 @@ extension OpenTranscriber {
 
   /// Something that was said.
   public struct Segment: Sendable {
-    /// Seconds from the sound's beginning.
+    /// Seconds from the audio's beginning.
     public var start: Double
     public var end: Double
     /// With the space that the model writes ahead of it.

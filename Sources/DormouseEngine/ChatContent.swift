@@ -1,7 +1,7 @@
 import DormouseMedia
 import DormouseSupport
 
-/// A part of a message that is a picture, a clip or a sound.
+/// A part of a message that is an image, video or audio.
 struct MediaPart: Sendable {
   enum Source: Sendable, Equatable {
     /// A path, or a file: or data: URL.
@@ -14,7 +14,7 @@ struct MediaPart: Sendable {
 
   let modality: Modality
   let source: Source
-  /// Frames a second of a clip that are looked at; nil for what the model's files say.
+  /// Frames a second of a video that are looked at; nil for what the model's files say.
   let framesPerSecond: Double?
   /// Where it stands, for sentences.
   let place: String
@@ -43,8 +43,8 @@ struct ChatContent {
     json = ChatContent.json(templates)
   }
 
-  /// A content with texts in place of its sounds, the first of `texts`, which go.
-  static func replacingSounds(in content: [JSON], by texts: inout ArraySlice<String>) -> JSON {
+  /// A content with texts in place of its audio, the first of `texts`, which go.
+  static func replacingAudio(in content: [JSON], by texts: inout ArraySlice<String>) -> JSON {
     json(
       content.map { part in
         guard part["type"]?.stringValue == Modality.audio.rawValue, let text = texts.popFirst() else { return part }

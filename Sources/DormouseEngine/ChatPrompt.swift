@@ -2,7 +2,7 @@ import DormouseMedia
 import DormouseSupport
 import DormouseText
 
-/// What stands in a chat's prompt for its pictures, clips and sounds.
+/// What stands in a chat's prompt for its images, videos and audio.
 struct ChatPrompt {
   /// One of them.
   struct Part {
@@ -41,7 +41,7 @@ struct ChatPrompt {
     let texts = try tokenizer.encode(runs, mediaTokens: mediaTokens, interruption: limits.interruption)
     let reserved = Set(mediaTokens)
     guard texts.allSatisfy({ reserved.isDisjoint(with: $0) }) else {
-      throw Failure(.unsupported, "\(file): the chat template writes tokens that stand for pictures or sound")
+      throw Failure(.unsupported, "\(file): the chat template writes tokens that stand for images or audio")
     }
     var tokens = texts.first ?? []
     var spans: [MediaSpan] = []
@@ -89,7 +89,7 @@ struct ChatPrompt {
   private func notShown(_ shown: Int) -> Failure {
     Failure(
       .unsupported,
-      "\(file): the chat template shows \(shown) of the messages' \(parts.count) pictures, clips and sounds, in their"
+      "\(file): the chat template shows \(shown) of the messages' \(parts.count) images, videos and audio, in their"
         + " order")
   }
 }

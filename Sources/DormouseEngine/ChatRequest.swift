@@ -3,7 +3,7 @@ import DormouseSupport
 /// The messages of a chat and what goes with them into the template.
 struct ChatRequest {
   var messages: JSON
-  /// The pictures, clips and sounds among them, in order.
+  /// The images, videos and audio among them, in order.
   var mediaParts: [MediaPart] = []
   /// Everything else a template may ask for: tools, add_generation_prompt, the caller's own variables.
   var variables = JSONObject()
@@ -12,7 +12,7 @@ struct ChatRequest {
   /// The member of the last message that the model goes on with; nil: it begins a message of its own.
   private(set) var continuedField: String?
 
-  /// A document of messages may hold pictures as data URLs: this many bytes.
+  /// A document of messages may hold images as data URLs: this many bytes.
   private static let limits = JSON.Limits(bytes: 256 << 20, depth: 64)
 
   /// - Parameter json: an array of messages, or an object as `dormouse_engine_render_messages` describes it.
@@ -61,14 +61,14 @@ struct ChatRequest {
     return field
   }
 
-  /// The same with texts in place of its sounds, in order.
-  func replacingSounds(by texts: [String]) -> ChatRequest {
+  /// The same with texts in place of its audio, in order.
+  func replacingAudio(by texts: [String]) -> ChatRequest {
     var result = self
     var rest = texts[...]
     result.messages = .array(
       (messages.arrayValue ?? []).map { message in
         guard var object = message.objectValue, let parts = message["content"]?.arrayValue else { return message }
-        object["content"] = ChatContent.replacingSounds(in: parts, by: &rest)
+        object["content"] = ChatContent.replacingAudio(in: parts, by: &rest)
         return .object(object)
       })
     result.mediaParts.removeAll { $0.modality == .audio }

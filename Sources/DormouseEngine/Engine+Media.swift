@@ -1,8 +1,9 @@
 import DormouseMedia
+import DormouseSpeech
 import DormouseSupport
 import DormouseText
 
-/// Chats with pictures, clips and sounds.
+/// Chats with images, videos and audio.
 extension Engine {
   /// The timeline of a rendered chat; what a tower is to see is made ready, and not encoded yet.
   /// - Parameter attachments: what parts name by number.
@@ -57,7 +58,7 @@ extension Engine {
   func requireMedia(for modality: Modality?) throws(Failure) -> EngineMedia {
     _ = try requireRuntime()
     guard let media else {
-      let others = speech == nil ? "pictures, films or sound" : "pictures or films"
+      let others = speech == nil ? "images, videos or audio" : "images or videos"
       throw Failure(.unsupported, "\(folder): this model takes text only, no \(others)" + speechHint(modality))
     }
     return media
@@ -66,7 +67,7 @@ extension Engine {
 
 /// What helps where a model does not hear.
 private func speechHint(_ modality: Modality?) -> String {
-  modality == .audio ? "; a Whisper folder as media_config's speech_model writes sounds down for it" : ""
+  modality == .audio ? "; a Whisper folder as media_config's speech_model transcribes audio for it" : ""
 }
 
 extension EngineMedia {
@@ -90,7 +91,7 @@ extension EngineMedia {
 }
 
 extension MediaOptions {
-  /// What a part stands for; a film or a sound is decoded when it is used.
+  /// What a part stands for; a video or audio is decoded when it is used.
   /// - Throws: a `Failure` that says where the part stands, and which file it is.
   func item(
     _ part: MediaPart, _ attachments: [MediaItem], _ interruption: Interruption
@@ -152,7 +153,7 @@ extension MediaSource {
 extension MediaItem {
   /// The same with another rate of frames to look at, if one is asked for.
   fileprivate func sampled(_ framesPerSecond: Double?) -> MediaItem {
-    guard let framesPerSecond, case .video(let film, _) = self else { return self }
-    return .video(film, framesPerSecond: framesPerSecond)
+    guard let framesPerSecond, case .video(let video, _) = self else { return self }
+    return .video(video, framesPerSecond: framesPerSecond)
   }
 }

@@ -1,16 +1,17 @@
 import DormouseKernels
 import DormouseMedia
+import DormouseSpeech
 import DormouseSupport
 
-/// What a chat's sounds became on their way to a model that reads only.
+/// What a chat's audio became on their way to a model that reads only.
 struct TranscriptionCounts: Sendable, Equatable {
   /// Tokens that the speech model has written for this call.
   var tokens = 0
-  /// Seconds of the sounds whose transcripts stand in the prompt.
+  /// Seconds of the audio whose transcripts stand in the prompt.
   var seconds = 0.0
 }
 
-/// Chats with sounds for models that do not hear: a speech model writes them down.
+/// Chats with audio for models that do not hear: a speech model writes them down.
 extension Engine {
   /// Where the sentences about a speech model begin.
   static let speechContext = "media_config: speech_model"
@@ -42,10 +43,10 @@ extension Engine {
     }
   }
 
-  /// The chat with a text in place of each sound, where a speech model writes them; else as it was.
-  /// - Parameter interruption: asked between packets and pieces of a sound, once a layer of the encoder, and once a
+  /// The chat with a text in place of each audio part, where a speech model writes them; else as it was.
+  /// - Parameter interruption: asked between packets and pieces of audio, once a layer of the encoder, and once a
   ///   token.
-  /// - Throws: what interrupts it, or what is wrong with a sound, and where it stands.
+  /// - Throws: what interrupts it, or what is wrong with audio, and where it stands.
   func transcribed(
     _ request: ChatRequest, attachments: [MediaItem], _ interruption: Interruption = .never
   ) throws(Failure) -> (request: ChatRequest, counts: TranscriptionCounts) {
@@ -53,17 +54,17 @@ extension Engine {
     guard let speech else { return (request, counts) }
     var texts: [String] = []
     for part in request.mediaParts where part.modality == .audio {
-      guard case .audio(let sound) = try options.media.item(part, attachments, interruption) else {
-        throw Failure(.internalError, "\(part.place): a sound became something else")
+      guard case .audio(let audio) = try options.media.item(part, attachments, interruption) else {
+        throw Failure(.internalError, "\(part.place): audio became something else")
       }
       let (transcript, isNew) = try part.within { () throws(Failure) in
-        try speech.transcript(of: sound, mediaTerms(PromptLimits(interruption: interruption)))
+        try speech.transcript(of: audio, mediaTerms(PromptLimits(interruption: interruption)))
       }
       if isNew { counts.tokens += transcript.tokenCount }
       counts.seconds += transcript.seconds
       texts.append(transcript.text.trimmingSpaces)
     }
-    return (texts.isEmpty ? request : request.replacingSounds(by: texts), counts)
+    return (texts.isEmpty ? request : request.replacingAudio(by: texts), counts)
   }
 }
 

@@ -2,6 +2,7 @@ import DormouseCache
 import DormouseKernels
 import DormouseMedia
 import DormouseModel
+import DormouseSpeech
 import DormouseSupport
 import DormouseText
 
@@ -17,7 +18,7 @@ public final class Engine: Sendable {
   let memoryBudget: MemoryBudget
   /// Towers; nil for a model of text alone.
   let media: EngineMedia?
-  /// Writes sounds down for a model that does not hear; nil: nobody does.
+  /// Writes audio down for a model that does not hear; nil: nobody does.
   let speech: SpeechModel?
   /// Nil without weights.
   let runtime: Runtime?
@@ -166,10 +167,10 @@ extension Engine {
     try text.requireTokenizer().decode(tokens, skipSpecial: skipSpecial)
   }
 
-  /// The prompt that the model's template makes of a chat; sounds are transcribed where a speech model does that.
+  /// The prompt that the model's template makes of a chat; audio is transcribed where a speech model does that.
   /// - Parameter messages: the JSON that `dormouse_engine_render_messages` describes.
   /// - Throws: `Failure(.invalidArgument)` for messages that are none or that the template refuses, `.notFound` without
-  ///   a template, `.malformed` and `.unsupported` for one that cannot be used, and what is wrong with a sound.
+  ///   a template, `.malformed` and `.unsupported` for one that cannot be used, and what is wrong with audio.
   public func render(messages: String) throws(Failure) -> String {
     let request = try transcribed(try ChatRequest(json: messages), attachments: []).request
     return try text.render(request).map(\.text).joined()

@@ -31,7 +31,7 @@ public struct EngineOptions: Sendable {
   public var queueLimit: Int?
   /// Tokens of prompts that a step computes while other sessions generate; nil: 64.
   public var promptTokensPerStep: Int?
-  /// Of chats with pictures, films or sound.
+  /// Of chats with images, videos or audio.
   public var media = MediaOptions()
   /// Told the bytes of weights that are loaded, of all; `false` cancels. Nil: nobody listens.
   public var progress: Progress?

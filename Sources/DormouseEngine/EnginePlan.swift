@@ -6,10 +6,10 @@ import DormouseSupport
 public struct EnginePlan: Sendable {
   /// Weights, packed or as the files hold them, and the small tensors that are converted to float32.
   public let weightBytes: UInt64
-  /// Towers for pictures, films and sound. What they work in depends on what they are given, and is no part of the
+  /// Towers for images, videos and audio. What they work in depends on what they are given, and is no part of the
   /// plan.
   public let towerBytes: UInt64
-  /// The model that writes sounds down, and one transcription of it.
+  /// The model that transcribes audio, and one transcription of it.
   public let speechBytes: UInt64
   /// The decoder's working memory, and what the pool's threads keep for the kernels.
   let engineWorkingBytes: UInt64

@@ -61,7 +61,7 @@ public struct GenerationEvent: Sendable {
     public var mediaTokens = MediaCounts()
     /// Tokens that a speech model has written for this call.
     public var transcribedTokens = 0
-    /// Seconds of the sounds whose transcripts stand in the prompt.
+    /// Seconds of the audio whose transcripts stand in the prompt.
     public var transcribedSeconds = 0.0
     /// Seconds of evaluating the prompt, from when the session was let in.
     public var promptSeconds = 0.0

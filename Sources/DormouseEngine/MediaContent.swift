@@ -1,7 +1,7 @@
 import DormouseMedia
 import DormouseSupport
 
-/// A picture, clip or sound that sessions hold: first what its tower takes, later the rows that the tower has made.
+/// An image, video or audio that sessions hold: first what its tower takes, later the rows that the tower has made.
 final class MediaContent: Sendable {
   let modality: Modality
   let hash: ContentHash

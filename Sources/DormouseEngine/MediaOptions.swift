@@ -9,7 +9,7 @@ public struct MediaOptions: Sendable {
   public var file = MediaFileOptions()
   /// Bytes of encoded content that stay for later sessions.
   public var cacheByteLimit: UInt64 = 256 << 20
-  /// The folder of a Whisper model that writes sounds down for a model that does not hear; nil: none.
+  /// The folder of a Whisper model that transcribes audio for a model that does not hear; nil: none.
   public var speechModel: String?
 
   /// No files, the standard limits, no speech model.

@@ -21,7 +21,7 @@ final class Scheduler: @unchecked Sendable {
   }
 
   private let limits: Limits
-  private let monitor = Monitor()
+  let monitor = Monitor()
   /// The thread sleeps here until somebody asks for a step.
   private let hasWork: Monitor.Condition
   /// Whoever starts the thread sleeps here.
@@ -224,7 +224,7 @@ extension Scheduler {
     try perform(.tokens(segment), for: request, isGenerating: isGenerating)
   }
 
-  /// Encodes a picture, clip or sound, in as many steps as it takes: each does one part of it beside the tokens of
+  /// Encodes an image, video or audio, in as many steps as it takes: each does one part of it beside the tokens of
   /// others. What the run prepares, it prepares on the calling thread.
   /// - Throws: `Failure(.cancelled)` or `.timedOut` within a part's time, or what the run says.
   func encode(
@@ -267,7 +267,7 @@ extension Scheduler {
 /// The thread's side.
 extension Scheduler {
   /// Makes the decoder, and computes steps until it is stopped.
-  private func run(_ makeDecoder: () throws(Failure) -> Decoder) {
+  func run(_ makeDecoder: () throws(Failure) -> Decoder) {
     let decoder: Decoder
     do {
       decoder = try makeDecoder()

@@ -1,11 +1,11 @@
 import DormouseMedia
 import DormouseSupport
 
-/// Pictures, clips and sounds of a session.
+/// Images, videos and audio of a session.
 extension Session {
   /// Has the towers encode what evaluating needs: contents whose positions are not in the cache, and whose rows no
   /// other session has had made. Inside `atWork`.
-  /// - Parameter onPortion: called after each picture, chunk of a film and window of a sound; what it throws ends the
+  /// - Parameter onPortion: called after each image, chunk of a video and window of audio; what it throws ends the
   ///   work.
   func encodeMedia(onPortion: () throws(Failure) -> Void) throws(Failure) {
     guard let last = timeline.spans.last, last.positions.upperBound > cache.length else { return }
@@ -14,7 +14,7 @@ extension Session {
         throw Failure(
           .unsupported,
           "positions \(span.positions.lowerBound) to \(span.positions.upperBound - 1) of the restored session are"
-            + " pictures or sound, which a saved session does not hold: they can't be evaluated again")
+            + " images or audio, which a saved session does not hold: they can't be evaluated again")
       }
       try encode(content, onPortion)
     }

@@ -3,7 +3,7 @@ import DormouseKernels
 import DormouseModel
 import DormouseSupport
 
-/// One timeline over an engine: tokens, and in their midst pictures, clips and sounds.
+/// One timeline over an engine: tokens, and in their midst images, videos and audio.
 ///
 /// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`, and after a
 /// callback that never returned all are refused with `.internalError`.

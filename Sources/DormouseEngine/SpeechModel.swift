@@ -1,9 +1,11 @@
+import DormouseAudio
 import DormouseKernels
 import DormouseMedia
+import DormouseSpeech
 import DormouseSupport
 import DormouseWeights
 
-/// A Whisper model that writes down what is said in sounds, and what it has written of late: the sounds of a growing
+/// A Whisper model that writes down what is said in audio, and what it has written of late: the audio of a growing
 /// chat are written down once. Thread: any; each transcription works in memory of its own.
 final class SpeechModel: Sendable {
   private let whisper: Whisper
@@ -37,17 +39,17 @@ final class SpeechModel: Sendable {
       checked, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 
-  /// What is said in a sound.
-  /// - Parameter terms: on which the sound is decoded; its samples count in the model's own budget.
+  /// What is said in audio.
+  /// - Parameter terms: on which the audio is decoded; its samples count in the model's own budget.
   /// - Throws: what interrupts it, `.outOfMemory`, and what decoding and `Whisper.transcribe` say.
   func transcribe(
-    _ sound: any Sound, options: WhisperOptions, _ terms: MediaTerms, onSegment: (TranscriptSegment) -> Void
+    _ audio: any Audio, options: WhisperOptions, _ terms: MediaTerms, onSegment: (TranscriptSegment) -> Void
   ) throws(Failure) -> Transcript {
     let working = try budget.reserve(workingByteCount, for: "\(folder): a transcription's working memory")
     return try withExtendedLifetime(working) { () throws(Failure) in
       var terms = terms
       terms.budget = budget
-      let samples = try sound.samples(
+      let samples = try audio.samples(
         rate: LogMelConfiguration.samplingRate, kernels: whisper.kernels, limit: nil, terms)
       return try withExtendedLifetime(samples) { () throws(Failure) in
         try samples.values.withUnsafeBufferPointer { (samples) throws(Failure) in
@@ -59,10 +61,10 @@ final class SpeechModel: Sendable {
 
   /// The same for a part of a chat, by Whisper's own standards.
   /// - Returns: the transcript, and whether it had to be written.
-  func transcript(of sound: any Sound, _ terms: MediaTerms) throws(Failure) -> (Transcript, isNew: Bool) {
-    let hash = try sound.contentHash(terms.interruption)
+  func transcript(of audio: any Audio, _ terms: MediaTerms) throws(Failure) -> (Transcript, isNew: Bool) {
+    let hash = try audio.contentHash(terms.interruption)
     if let transcript = known.withLock({ $0.value(hash) }) { return (transcript, false) }
-    let transcript = try transcribe(sound, options: WhisperOptions(), terms) { _ in }
+    let transcript = try transcribe(audio, options: WhisperOptions(), terms) { _ in }
     let byteCount = transcript.segments.reduce(0) { $0 + $1.text.utf8.count + 4 * $1.tokens.count + 256 }
     known.withLock { $0.insert(transcript, hash, byteCount: UInt64(clamping: byteCount)) }
     return (transcript, true)

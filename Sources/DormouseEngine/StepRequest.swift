@@ -10,7 +10,7 @@ enum StepWork {
   case encoding(Encoding)
 }
 
-/// A picture, clip or sound that is being encoded: its session prepares a portion, which steps then encode part by
+/// An image, video or audio that is being encoded: its session prepares a portion, which steps then encode part by
 /// part.
 final class Encoding {
   private var run: any EncodingRun

@@ -2,7 +2,7 @@ import DormouseCache
 import DormouseMedia
 import DormouseModel
 
-/// Positions of a timeline that a picture, clip or sound takes.
+/// Positions of a timeline that an image, video or audio takes.
 struct MediaSpan: Sendable {
   var positions: Range<Int>
   /// What stands at each of them.

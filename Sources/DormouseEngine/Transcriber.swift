@@ -1,8 +1,9 @@
 import DormouseKernels
 public import DormouseMedia
+import DormouseSpeech
 public import DormouseSupport
 
-/// A Whisper model by itself: writes down what is said in sounds.
+/// A Whisper model by itself: writes down what is said in audio.
 ///
 /// Every call but `cancel` is exclusive: a second one from another thread is refused with `Failure(.busy)`.
 public final class Transcriber: Sendable {
@@ -29,16 +30,16 @@ public final class Transcriber: Sendable {
       budget: MemoryBudget(limit: options.memoryLimit, name: "memory_limit"), progress: options.progress)
   }
 
-  /// Writes down a sound.
+  /// Writes down audio.
   /// - Parameters:
   ///   - configuration: the JSON that `dormouse_transcriber_run` describes, or nil.
   ///   - onSegment: gets each segment as soon as its window is written; a non-zero return stops the work.
   /// - Returns: 0, or the value with which `onSegment` stopped the work.
-  /// - Throws: `Failure(.cancelled)` or `.timedOut`, and what is wrong with the sound or the options.
+  /// - Throws: `Failure(.cancelled)` or `.timedOut`, and what is wrong with the audio or the options.
   public func run(
     _ item: MediaItem, configuration: String?, onSegment: (TranscriptSegment) -> Int32
   ) throws(Failure) -> Int32 {
-    guard case .audio(let sound) = item else {
+    guard case .audio(let audio) = item else {
       throw Failure(.invalidArgument, "attachment is of type \(item.modality.rawValue); expected audio")
     }
     let options = if let configuration { try WhisperOptions(json: configuration) } else { WhisperOptions() }
@@ -52,7 +53,7 @@ public final class Transcriber: Sendable {
         return answer == 0 ? watch.failure : Failure(.cancelled, "on_segment returned \(answer)")
       }
       do throws(Failure) {
-        _ = try model.transcribe(sound, options: options, terms) { segment in
+        _ = try model.transcribe(audio, options: options, terms) { segment in
           // The rest of a window comes at once.
           guard stop.withLock({ $0 }) == 0 else { return }
           let answer = state.callback.run { onSegment(segment) }

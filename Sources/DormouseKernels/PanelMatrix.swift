@@ -113,7 +113,7 @@ extension Kernels {
     return try CheckedSize.sum(CheckedSize.product(rows, columns, of: what), packScratchCount(columns: rows), of: what)
   }
 
-  /// Packs `w` turned round: [w.columns, w.rows].
+  /// Packs `w` transposed: [w.columns, w.rows].
   ///
   /// Thread: any.
   /// - Parameters:
@@ -158,7 +158,7 @@ extension Kernels {
     table.unpack_row(&panels, row, w.columns, y)
   }
 
-  /// `w` in float32, turned round: `y[c * yRow + r] = w[r, c]`. y: [w.columns, w.rows].
+  /// `w` in float32, transposed: `y[c * yRow + r] = w[r, c]`. y: [w.columns, w.rows].
   public func dequantizeTransposed(_ w: PanelMatrix, into y: UnsafeMutablePointer<Float>, yRow: Int) {
     var panels = w.platform
     table.unpack_transposed(&panels, w.rows, w.columns, y, yRow)

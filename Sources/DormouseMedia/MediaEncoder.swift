@@ -32,7 +32,7 @@ public protocol MediaEncoder: Sendable {
   ) throws(Failure) -> any EncodingRun
 }
 
-/// A picture, clip or sound of a prompt, made ready for its tower: what the prompt says of it and the tower's input are
+/// An image, video or audio of a prompt, made ready for its tower: what the prompt says of it and the tower's input are
 /// known, the rows are not.
 public protocol PreparedMedia: Sendable {
   var modality: Modality { get }
@@ -53,7 +53,7 @@ extension PreparedMedia {
   public var promptPieces: [MediaPromptPiece] { [.rows(rowCount)] }
 }
 
-/// A piece of what a prompt says in the place of a picture, clip or sound.
+/// A piece of what a prompt says in the place of an image, video or audio.
 public enum MediaPromptPiece: Sendable, Equatable {
   case markup(String)
   /// The next rows, so many; each is a position.

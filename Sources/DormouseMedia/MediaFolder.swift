@@ -34,8 +34,8 @@ public struct MediaFolder: Sendable {
     if try VisionConfiguration(json: document, file: file) != nil {
       towers.append(try VisionFolder(path, checkpoint: checkpoint))
     }
-    if try VoiceTowerConfiguration.isKnown(fields) {
-      towers.append(try VoiceTowerFolder(path, checkpoint: checkpoint))
+    if try WhisperTowerConfiguration.isKnown(fields) {
+      towers.append(try WhisperTowerFolder(path, checkpoint: checkpoint))
     }
     if try DotsAudioConfiguration.isKnown(fields) {
       towers.append(try DotsAudioFolder(path, checkpoint: checkpoint))

@@ -1,12 +1,13 @@
+import DormouseAudio
 public import DormouseKernels
 public import DormouseSupport
 
-/// A picture, clip or sound, as it was decoded from a file or as a host has it.
+/// An image, video or audio, as it was decoded from a file or as a host has it.
 public enum MediaItem: Sendable {
   case image(RGBImage)
   /// - Parameter framesPerSecond: of those that are looked at; nil for what the model's files say.
-  case video(any Film, framesPerSecond: Double?)
-  case audio(any Sound)
+  case video(any Video, framesPerSecond: Double?)
+  case audio(any Audio)
 
   public var modality: Modality {
     switch self {
@@ -18,7 +19,7 @@ public enum MediaItem: Sendable {
 }
 
 /// Frames, decoded when they are asked for. Thread: one call at a time.
-public protocol Film: Sendable {
+public protocol Video: Sendable {
   var frameCount: Int { get }
   /// On average.
   var framesPerSecond: Double { get }
@@ -34,11 +35,11 @@ public protocol Film: Sendable {
   func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash
 
   /// The same under tighter limits; see `MediaItem.limited`.
-  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Film
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Video
 }
 
 /// Samples, decoded when they are asked for. Thread: one call at a time.
-public protocol Sound: Sendable {
+public protocol Audio: Sendable {
   /// Seconds that it lasts: exactly where its samples are there, else about as long as its file tells; 0: unknown.
   var seconds: Double { get }
 
@@ -46,13 +47,13 @@ public protocol Sound: Sendable {
   func exactSampleCount(rate: Int, kernels: Kernels) throws(Failure) -> Int?
 
   /// One channel at `rate` samples a second.
-  /// - Parameter limit: samples that are wanted at most: a longer sound may end anywhere behind them.
+  /// - Parameter limit: samples that are wanted at most: longer audio may end anywhere behind them.
   /// - Throws: `Failure(.outOfMemory)` where the terms' budget has no room for them, and what interrupts it.
-  func samples(rate: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms) throws(Failure) -> SoundSamples
+  func samples(rate: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms) throws(Failure) -> AudioSamples
 
   /// A hash of everything that its samples depend on.
   func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash
 
   /// The same under tighter limits; see `MediaItem.limited`.
-  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Sound
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Audio
 }

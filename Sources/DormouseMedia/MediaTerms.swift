@@ -1,13 +1,13 @@
 public import DormouseSupport
 
-/// On what terms a picture, clip or sound becomes ready for a tower: what it may cost, for how much of it there is room,
+/// On what terms an image, video or audio becomes ready for a tower: what it may cost, for how much of it there is room,
 /// whose memory it takes, and whether anybody still waits for it.
 public struct MediaTerms: Sendable {
   /// What the host allows; they hold for files and for what was handed over in memory.
   public var limits = MediaFileOptions()
   /// Rows that there is room for; nil: any number.
   public var rowLimit: Int?
-  /// Where decoded sound counts; nil: nowhere.
+  /// Where decoded audio counts; nil: nowhere.
   public var budget: MemoryBudget?
   public var interruption = Interruption.never
 
@@ -43,12 +43,12 @@ extension MediaFileOptions {
 
   func checkPixels(width: Int, height: Int) throws(Failure) {
     guard pixelLimit > 0, width > 0, height > 0, UInt64(width) > pixelLimit / UInt64(height) else { return }
-    throw Failure(.unsupported, "a picture of \(width) x \(height) pixels, more than max_pixels, \(pixelLimit)")
+    throw Failure(.unsupported, "an image of \(width) x \(height) pixels, more than max_pixels, \(pixelLimit)")
   }
 
   func checkFrames(_ count: Int) throws(Failure) {
     guard frameLimit > 0, UInt64(clamping: count) > frameLimit else { return }
-    throw Failure(.unsupported, "a film of \(count) frames, more than max_frames, \(frameLimit)")
+    throw Failure(.unsupported, "a video of \(count) frames, more than max_frames, \(frameLimit)")
   }
 
   func checkSeconds(_ seconds: Double, of what: String) throws(Failure) {
@@ -76,26 +76,26 @@ extension MediaItem {
       try limits.checkPixels(width: image.width, height: image.height)
       try limits.checkOutput(image.byteCount)
       return self
-    case .video(let film, let rate):
-      return .video(try film.limited(by: limits, interruption), framesPerSecond: rate)
-    case .audio(let sound): return .audio(try sound.limited(by: limits, interruption))
+    case .video(let video, let rate):
+      return .video(try video.limited(by: limits, interruption), framesPerSecond: rate)
+    case .audio(let audio): return .audio(try audio.limited(by: limits, interruption))
     }
   }
 }
 
-extension Film {
-  public func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Film {
+extension Video {
+  public func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Video {
     try limits.checkPixels(width: width, height: height)
     try limits.checkFrames(frameCount)
     let last = timestamps.flatMap { $0.last } ?? Double(max(frameCount - 1, 0)) / framesPerSecond
-    try limits.checkSeconds(last, of: "a film")
+    try limits.checkSeconds(last, of: "a video")
     return self
   }
 }
 
-extension Sound {
-  public func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Sound {
-    try limits.checkSeconds(seconds, of: "a sound")
+extension Audio {
+  public func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Audio {
+    try limits.checkSeconds(seconds, of: "audio")
     return self
   }
 }

@@ -1,4 +1,6 @@
+import DormouseAudio
 import DormouseKernels
+import DormouseLayers
 import DormouseSupport
 import DormouseWeights
 
@@ -16,7 +18,7 @@ protocol TowerFolder: Sendable {
 }
 
 extension VisionFolder: TowerFolder {
-  var modalities: [Modality] { configuration.seesFilms ? [.image, .video] : [.image] }
+  var modalities: [Modality] { configuration.seesVideo ? [.image, .video] : [.image] }
 
   func load(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
@@ -25,41 +27,41 @@ extension VisionFolder: TowerFolder {
   }
 }
 
-/// The same for a tower that makes rows of sounds.
-protocol SoundTowerFolder: TowerFolder {
+/// The same for a tower that makes rows of audio.
+protocol AudioTowerFolder: TowerFolder {
   /// The token whose place the rows take, as prompts write it.
   var audioTokenName: String { get }
 
-  /// The memory that the tower and one sound at a time will take, however long the sound is.
+  /// The memory that the tower and one audio input at a time will take, however long it is.
   func plan(threadCount: Int, kernels: Kernels) throws(Failure) -> AudioModelPlan
 
   func loadTower(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
-  ) throws(Failure) -> any SoundTower
+  ) throws(Failure) -> any AudioTower
 }
 
-extension SoundTowerFolder {
+extension AudioTowerFolder {
   var modalities: [Modality] { [.audio] }
 
   func load(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
   ) throws(Failure) -> any MediaEncoder {
-    try VoiceEncoder(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
+    try AudioMediaEncoder(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 }
 
-extension VoiceTowerFolder: SoundTowerFolder {
+extension WhisperTowerFolder: AudioTowerFolder {
   func loadTower(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
-  ) throws(Failure) -> any SoundTower {
-    try VoiceTower(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
+  ) throws(Failure) -> any AudioTower {
+    try WhisperTower(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 }
 
-extension DotsAudioFolder: SoundTowerFolder {
+extension DotsAudioFolder: AudioTowerFolder {
   func loadTower(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
-  ) throws(Failure) -> any SoundTower {
+  ) throws(Failure) -> any AudioTower {
     try DotsAudioTower(self, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
 }

@@ -4,7 +4,7 @@ import DormouseSupport
 /// The three planes of a WebP with 8 bits a value, whose chroma has half the rows and columns.
 ///
 /// Chroma is interpolated with weights 3/4 and 1/4 along each axis, as the "fancy upsampling" of libwebp
-/// (src/dsp/upsampling.c) does, down to the rounding, so that pictures come out as they do from PIL.
+/// (src/dsp/upsampling.c) does, down to the rounding, so that images come out as they do from PIL.
 struct ChromaPlanes {
   private let luma: UnsafeMutablePointer<UInt8>
   private let chroma: [UnsafeMutablePointer<UInt8>]

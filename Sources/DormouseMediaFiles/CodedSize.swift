@@ -1,10 +1,10 @@
 import CFFmpeg
 import DormouseSupport
 
-/// The size of pictures as their codec's own headers tell it, which is what a decoder takes memory for; the container
+/// The size of images as their codec's own headers tell it, which is what a decoder takes memory for; the container
 /// may say another one. Parsers of FFmpeg's read it without decoding.
 enum CodedSize {
-  /// Throws where a picture of a HEIC or AVIF is larger than the limit allows. What has no size that can be read is left
+  /// Throws where an image of a HEIC or AVIF is larger than the limit allows. What has no size that can be read is left
   /// to the decoder.
   static func check(_ items: HEIFItems, _ source: ByteSource, _ watch: MediaWatch) throws(Failure) {
     // Items may share bytes, but not without end.
@@ -12,7 +12,7 @@ enum CodedSize {
     for item in items.items {
       left -= min(item.data.count, left)
       guard left > 0 else {
-        throw watch.failure(.unsupported, "the parts of the picture have more bytes than the file")
+        throw watch.failure(.unsupported, "the parts of the image have more bytes than the file")
       }
       let packet = try Packet(.parts(item.data), at: 0, count: item.data.count, watch: watch)
       let parameters = item.kind == "hvc1" ? items.parameters : [[]]
@@ -49,10 +49,10 @@ enum CodedSize {
     let height = max(Int(parser.pointee.height), Int(parser.pointee.coded_height))
     guard width > 0, height > 0 else { return }
     // Codecs round sizes up to whole blocks.
-    guard width <= (watch.limits.pixelLimit + Decoder.alignmentPixels) / height else {
+    guard width <= (watch.limits.pixelLimit + CodecDecoder.alignmentPixels) / height else {
       throw watch.failure(
         .unsupported,
-        "a coded picture has \(width) x \(height) pixels, more than max_pixels, \(watch.limits.pixelLimit)")
+        "a coded image has \(width) x \(height) pixels, more than max_pixels, \(watch.limits.pixelLimit)")
     }
   }
 }

@@ -1,12 +1,12 @@
 import DormouseSupport
 
-/// Metadata of films and sounds that FFmpeg's demuxers would inflate, past every limit, before anybody has asked for
-/// it: what a file is without them. No picture or sound depends on them.
+/// Metadata of videos and audio that FFmpeg's demuxers would inflate, past every limit, before anybody has asked for
+/// it: what a file is without them. No image or audio depends on them.
 enum ContainerMetadata {
   /// The source behind its ID3v2 tags, which may stand in front of any format; their frames may be deflated (id3.org,
   /// ID3v2.4.0, sections 3.1 and 4.1.2). An animated PNG becomes one of the chunks that its pixels come from.
   static func removeInFront(of source: ByteSource, _ watch: MediaWatch) throws(Failure) -> ByteSource {
-    let signature = PictureMetadata.pngSignature
+    let signature = ImageMetadata.pngSignature
     if try source.prefix(signature.count) == signature { return try withoutChunks(source, watch) }
     var offset = 0
     while let size = try tagByteCount(source, at: offset) {
@@ -17,13 +17,13 @@ enum ContainerMetadata {
   }
 
   private static func withoutChunks(_ source: ByteSource, _ watch: MediaWatch) throws(Failure) -> ByteSource {
-    var (parts, offset) = ([0..<PictureMetadata.pngSignature.count], PictureMetadata.pngSignature.count)
+    var (parts, offset) = ([0..<ImageMetadata.pngSignature.count], ImageMetadata.pngSignature.count)
     while true {
       try watch.check()
       let header = try source.prefix(8, from: offset)
       guard header.count == 8 else { break }
       let end = min(offset + 12 + header[..<4].reduce(0) { $0 << 8 | Int($1) }, source.count)
-      if PictureMetadata.pngChunks.contains(header[4...].reduce(0) { $0 << 8 | UInt32($1) }) {
+      if ImageMetadata.pngChunks.contains(header[4...].reduce(0) { $0 << 8 | UInt32($1) }) {
         if let last = parts.last, last.upperBound == offset {
           parts[parts.count - 1] = last.lowerBound..<end
         } else {
@@ -117,7 +117,7 @@ enum ContainerMetadata {
       let end = size >= 8 && size <= source.count - offset ? offset + size : source.count
       let isData = header[4..<8].elementsEqual("mdat".utf8)
       if !isData, try holdsCompressedHeader(source, offset..<end, watch) {
-        throw watch.failure(.unsupported, "films whose header is compressed (the box 'cmov') are not supported")
+        throw watch.failure(.unsupported, "videos whose header is compressed (the box 'cmov') are not supported")
       }
       offset = end
     }

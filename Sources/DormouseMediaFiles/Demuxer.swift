@@ -1,7 +1,7 @@
 import CFFmpeg
 import DormouseSupport
 
-/// A film or sound file opened by FFmpeg: its tracks, and their packets in the file's order.
+/// A video or audio file opened by FFmpeg: its tracks, and their packets in the file's order.
 final class Demuxer {
   private let stream: InputStream
   private let watch: MediaWatch
@@ -64,7 +64,7 @@ final class Demuxer {
       var score: Int32 = 0
       return av_probe_input_format3(&data, 1, &score)
     }
-    guard let found else { throw watch.failure(.unsupported, "this is no picture, film or sound of a known format") }
+    guard let found else { throw watch.failure(.unsupported, "this is no image, video or audio of a known format") }
     let name = String(cString: found.pointee.name)
     guard MediaCodecs.demuxers[name] != nil else {
       throw watch.failure(.unsupported, "files of the format \(Excerpt.name(name)) are not supported")

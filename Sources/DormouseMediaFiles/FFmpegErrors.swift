@@ -4,7 +4,7 @@ import DormouseSupport
 extension MediaWatch {
   /// The failure for a negative code of FFmpeg's, in words of our own; one that the watch itself has caused comes as what
   /// it was.
-  /// - Parameter action: what could not be done, such as "cannot decode the sound".
+  /// - Parameter action: what could not be done, such as "cannot decode the audio".
   func failure(_ code: Int32, _ action: String) -> Failure {
     do throws(Failure) { try check() } catch { return error }
     switch code {

@@ -3,7 +3,7 @@ import DormouseSupport
 
 /// Turns decoded frames into RGB. What has whole red, green, blue or grey values is copied exactly, and alpha dropped,
 /// as PIL's `convert("RGB")` does; chroma that is stored coarser than luma is interpolated: of WebP as its own library
-/// does, of films by swscale.
+/// does, of videos by swscale.
 final class FrameConverter {
   enum Interpolation {
     case libwebp, swscale

@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// A picture, or the pictures of a film.
+/// An image, or the images of a video.
 ///
 /// Thread: one call at a time.
 protocol FrameTrack: AnyObject {
@@ -10,7 +10,7 @@ protocol FrameTrack: AnyObject {
   /// When each frame is shown, in seconds after the first one, ascending.
   var timestamps: [Double] { get }
 
-  /// Seconds from the first frame to the end of the last; 0 for a picture.
+  /// Seconds from the first frame to the end of the last; 0 for an image.
   var duration: Double { get }
 
   /// The frame `index` of `timestamps`, as shown. Quick where the indices ascend from call to call.

@@ -4,10 +4,10 @@ import DormouseSupport
 ///
 /// FFmpeg's decoder gives such pixels a colour that it is told; PIL's `convert("RGB")` shows the palette's.
 enum GIFColors {
-  /// Blocks and bytes before the first picture that are looked through before giving up.
+  /// Blocks and bytes before the first image that are looked through before giving up.
   private static let stepLimit = 4096
 
-  /// 0xAARRGGBB with alpha 0, of the first picture; nil when it has no transparent colour, or no palette.
+  /// 0xAARRGGBB with alpha 0, of the first image; nil when it has no transparent colour, or no palette.
   static func transparentColor(_ source: ByteSource) throws(Failure) -> UInt32? {
     let header = try source.prefix(13)
     guard header.count == 13 else { return nil }

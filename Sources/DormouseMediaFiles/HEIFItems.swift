@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// The coded pictures inside of a HEIC or AVIF, as its box `meta` lists them (ISO/IEC 14496-12, 8.11), and where their
+/// The coded images inside of a HEIC or AVIF, as its box `meta` lists them (ISO/IEC 14496-12, 8.11), and where their
 /// bytes stand. What can't be read is left out here; libheif is left to complain.
 struct HEIFItems {
   struct Item {
@@ -10,7 +10,7 @@ struct HEIFItems {
   }
 
   private(set) var items: [Item] = []
-  /// The parameters of HEVC pictures (boxes `hvcC`).
+  /// The parameters of HEVC images (boxes `hvcC`).
   private(set) var parameters: [[UInt8]] = []
 
   private let source: ByteSource

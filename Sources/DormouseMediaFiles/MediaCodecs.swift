@@ -9,7 +9,7 @@ enum MediaCodecs {
     "apng": "animated PNG", "wav": "WAV", "w64": "Wave64", "mp3": "MP3", "flac": "FLAC", "ogg": "Ogg", "aac": "AAC",
   ]
 
-  static func isPicture(_ codec: AVCodecID) -> Bool {
+  static func isImage(_ codec: AVCodecID) -> Bool {
     switch codec {
     case AV_CODEC_ID_H264, AV_CODEC_ID_HEVC, AV_CODEC_ID_AV1, AV_CODEC_ID_VP8, AV_CODEC_ID_VP9, AV_CODEC_ID_THEORA,
       AV_CODEC_ID_MPEG1VIDEO, AV_CODEC_ID_MPEG2VIDEO, AV_CODEC_ID_MPEG4, AV_CODEC_ID_MSMPEG4V2,
@@ -21,7 +21,7 @@ enum MediaCodecs {
     }
   }
 
-  static func isSound(_ codec: AVCodecID) -> Bool {
+  static func isAudio(_ codec: AVCodecID) -> Bool {
     switch codec {
     case AV_CODEC_ID_MP3, AV_CODEC_ID_MP2, AV_CODEC_ID_AAC, AV_CODEC_ID_FLAC, AV_CODEC_ID_ALAC, AV_CODEC_ID_VORBIS,
       AV_CODEC_ID_OPUS, AV_CODEC_ID_AC3, AV_CODEC_ID_EAC3, AV_CODEC_ID_AMR_NB, AV_CODEC_ID_AMR_WB,

@@ -24,7 +24,7 @@ public func dormouse_media_open_path(
     out.pointee = nil
     let path = try readString(path, "path")
     let watch = try readWatch(options, name: path)
-    out.pointee = Handle.make(try MediaFile(.file(try File(path: path, name: watch.name)), watch: watch))
+    out.pointee = Handle.make(try OpenMediaFile(.file(try File(path: path, name: watch.name)), watch: watch))
   }
 }
 
@@ -38,7 +38,7 @@ public func dormouse_media_open_bytes(
     out.pointee = nil
     let bytes = try readArray(bytes, byte_count, "bytes")
     let watch = try readWatch(options, name: "the media data")
-    out.pointee = Handle.make(try MediaFile(.memory(UnsafeRawBufferPointer(bytes)), watch: watch))
+    out.pointee = Handle.make(try OpenMediaFile(.memory(UnsafeRawBufferPointer(bytes)), watch: watch))
   }
 }
 
@@ -95,7 +95,7 @@ public func dormouse_media_samples(
 ) -> dormouse_status {
   returningBoundary(error) { () throws(Failure) in
     let receive = try require(samples as dormouse_media_samples_fn?, "samples")
-    let rates = Resampler.outputRates
+    let rates = SampleRateConverter.outputRates
     guard let rate = Int32(exactly: sample_rate), rate == 0 || rates.contains(rate) else {
       throw Failure(
         .invalidArgument, "sample_rate is \(sample_rate); expected \(rates.lowerBound) to \(rates.upperBound), or 0")
@@ -113,9 +113,9 @@ public func dormouse_media_samples(
 
 /// Works on the file behind a handle; its time counts from now.
 private func working<Result>(
-  on handle: OpaquePointer?, _ work: (MediaFile) throws(Failure) -> Result
+  on handle: OpaquePointer?, _ work: (OpenMediaFile) throws(Failure) -> Result
 ) throws(Failure) -> Result {
-  let file = try Handle.object(handle, MediaFile.self, "file")
+  let file = try Handle.object(handle, OpenMediaFile.self, "file")
   file.begin()
   return try QuietLog.during { () throws(Failure) in try work(file) }
 }

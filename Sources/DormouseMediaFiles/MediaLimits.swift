@@ -6,13 +6,13 @@ struct MediaLimits: Sendable {
   var threadCount = 1
   /// Bytes of the file.
   var byteLimit = 2 << 30
-  /// Width times height of a picture or frame.
+  /// Width times height of an image or frame.
   var pixelLimit = 1 << 26
-  /// Frames of a film.
+  /// Frames of a video.
   var frameLimit = 1 << 20
   /// Bytes of pixels and samples given out in all.
   var outputLimit = 8 << 30
-  /// Seconds of a film or of sound.
+  /// Seconds of a video or of audio.
   var secondLimit = 6.0 * 3600
   /// Seconds that one call may take.
   var timeLimit = 300.0

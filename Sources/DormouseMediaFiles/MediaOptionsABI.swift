@@ -38,7 +38,7 @@ private func readLimits(_ options: dormouse_media_options) throws(Failure) -> Me
 }
 
 /// What `dormouse_media_describe` tells.
-func describe(_ summary: MediaFile.Summary) -> dormouse_media_info {
+func describe(_ summary: OpenMediaFile.Summary) -> dormouse_media_info {
   var info = dormouse_media_info()
   if let frames = summary.frames {
     let count = frames.timestamps.count
@@ -48,9 +48,9 @@ func describe(_ summary: MediaFile.Summary) -> dormouse_media_info {
     info.duration = frames.duration
     info.frame_rate = frames.duration > 0 ? Double(count) / frames.duration : 0
   }
-  info.channel_count = UInt32(clamping: summary.sound?.channelCount ?? 0)
-  info.sample_rate = UInt32(clamping: summary.sound?.sampleRate ?? 0)
-  info.sound_duration = summary.soundSeconds
+  info.channel_count = UInt32(clamping: summary.audio?.channelCount ?? 0)
+  info.sample_rate = UInt32(clamping: summary.audio?.sampleRate ?? 0)
+  info.audio_duration = summary.audioSeconds
   withUnsafeMutableBytes(of: &info.format) { $0.dropLast().copyBytes(from: summary.format.utf8.prefix($0.count - 1)) }
   return info
 }

@@ -39,20 +39,20 @@ final class MediaWatch {
 
   private var wantsToStop: Bool { isCancelled.map { $0(userData) != 0 } ?? false }
 
-  /// The size of a picture or frame as the file tells it, before anything is allocated for it.
+  /// The size of an image or frame as the file tells it, before anything is allocated for it.
   func checkSize(width: Int, height: Int) throws(Failure) {
     guard width > 0, height > 0, width <= Int(Int32.max), height <= Int(Int32.max) else {
-      throw failure(.malformed, "the picture's size is \(width) x \(height)")
+      throw failure(.malformed, "the image's size is \(width) x \(height)")
     }
     guard width <= limits.pixelLimit / height else {
       throw failure(
-        .unsupported, "the picture has \(width) x \(height) pixels, more than max_pixels, \(limits.pixelLimit)")
+        .unsupported, "the image has \(width) x \(height) pixels, more than max_pixels, \(limits.pixelLimit)")
     }
   }
 
   func checkFrameCount(_ count: Int) throws(Failure) {
     guard count <= limits.frameLimit else {
-      throw failure(.unsupported, "the film has more frames than max_frames, \(limits.frameLimit)")
+      throw failure(.unsupported, "the video has more frames than max_frames, \(limits.frameLimit)")
     }
   }
 

@@ -7,7 +7,7 @@ enum Orientation: Int {
 
   var isTransposed: Bool { rawValue >= 5 }
 
-  /// Whether the shown columns run from the last stored one (for transposed pictures: stored row) to the first.
+  /// Whether the shown columns run from the last stored one (for transposed images: stored row) to the first.
   var mirrorsColumns: Bool {
     switch self {
     case .mirroredHorizontally, .rotatedHalf, .rotatedRight, .transversed: true
@@ -23,7 +23,7 @@ enum Orientation: Int {
     }
   }
 
-  /// The nearest orientation to a film's display matrix (ISO/IEC 14496-12, tkhd): shown x = a*x + c*y, shown
+  /// The nearest orientation to a video's display matrix (ISO/IEC 14496-12, tkhd): shown x = a*x + c*y, shown
   /// y = b*x + d*y, with a, b, c, d at 0, 1, 3, 4.
   init(displayMatrix matrix: UnsafePointer<Int32>?) {
     guard let matrix else {

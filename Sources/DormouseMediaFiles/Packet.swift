@@ -14,9 +14,9 @@ final class Packet {
   {
     try self.init(watch: watch)
     guard count <= Int(Int32.max) - front.count - Int(AV_INPUT_BUFFER_PADDING_SIZE) else {
-      throw watch.failure(.unsupported, "a picture of \(count) bytes is too large")
+      throw watch.failure(.unsupported, "an image of \(count) bytes is too large")
     }
-    try watch.checked(av_new_packet(pointer, Int32(front.count + count)), "cannot read the picture")
+    try watch.checked(av_new_packet(pointer, Int32(front.count + count)), "cannot read the image")
     let buffer = UnsafeMutableRawBufferPointer(start: pointer.pointee.data, count: front.count + count)
     buffer.copyBytes(from: front)
     try source.read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[front.count...]), at: offset)

@@ -12,7 +12,7 @@ struct RGBFrame {
   /// - Throws: `Failure(.unsupported)` beyond the limits, `Failure(.outOfMemory)`.
   init(width: Int, height: Int, watch: MediaWatch) throws(Failure) {
     try watch.checkSize(width: width, height: height)
-    let byteCount = try CheckedSize.product(width, height, 3, of: "the picture's size")
+    let byteCount = try CheckedSize.product(width, height, 3, of: "the image's size")
     self.width = width
     self.height = height
     buffer = try AlignedBuffer(byteCount: byteCount, for: watch.name)

@@ -1,4 +1,4 @@
-import CPictureLibraries
+import CImageLibraries
 import DormouseSupport
 
 /// What the fields of a TIFF say of its pixels (TIFF 6.0, section 8), as far as it can be shown.
@@ -42,7 +42,7 @@ struct TIFFLayout {
     isSeparate = file.field(TIFFTAG_PLANARCONFIG, default: 1) == PLANARCONFIG_SEPARATE && samples > 1
     guard file.library.TIFFIsCODECConfigured(UInt16(clamping: compression)) == 1 else {
       throw watch.failure(
-        .unsupported, "TIFF pictures with \(Self.name(compression)) are not read by the installed libtiff")
+        .unsupported, "TIFF images with \(Self.name(compression)) are not read by the installed libtiff")
     }
     colors = try Self.colors(file, bits: bits, compression: compression, isSeparate: isSeparate, watch)
     try check(file, watch)
@@ -60,7 +60,7 @@ struct TIFFLayout {
       return isMultiplied ? .multipliedRGB : .rgb
     case PHOTOMETRIC_PALETTE:
       guard let palette = file.palette(bits: bits) else {
-        throw watch.failure(.malformed, "the TIFF picture's palette for \(bits) bits is missing")
+        throw watch.failure(.malformed, "the TIFF image's palette for \(bits) bits is missing")
       }
       return .palette(palette)
     case PHOTOMETRIC_SEPARATED: return .cmyk
@@ -72,7 +72,7 @@ struct TIFFLayout {
       return compression == COMPRESSION_NONE && !isSeparate && file.subsampling == (1, 1) ? .luma : .converted
     default:
       throw watch.failure(
-        .unsupported, "TIFF pictures whose colours are of the kind \(photometric) (tag 262) are not supported")
+        .unsupported, "TIFF images whose colours are of the kind \(photometric) (tag 262) are not supported")
     }
   }
 
@@ -93,15 +93,15 @@ struct TIFFLayout {
     let isWhole = format == SAMPLEFORMAT_UINT || format == SAMPLEFORMAT_VOID
     guard isWhole || (format == SAMPLEFORMAT_INT && isGrey && bits == 8) else {
       throw watch.failure(
-        .unsupported, "TIFF pictures whose values are of the kind \(format) (tag 339) are not supported")
+        .unsupported, "TIFF images whose values are of the kind \(format) (tag 339) are not supported")
     }
     let isKnown = bits == 8 || bits == 16 || (samples == 1 && ([1, 2, 4].contains(bits) || (bits == 12 && isGrey)))
     guard isKnown, samples <= TIFFLayout.mostSamples else {
       throw watch.failure(
-        .unsupported, "TIFF pictures of \(samples) components with \(bits) bits a pixel are not supported")
+        .unsupported, "TIFF images of \(samples) components with \(bits) bits a pixel are not supported")
     }
     guard samples >= colorCount else {
-      throw watch.failure(.malformed, "the TIFF picture's pixels have \(samples) components, too few for its colours")
+      throw watch.failure(.malformed, "the TIFF image's pixels have \(samples) components, too few for its colours")
     }
   }
 

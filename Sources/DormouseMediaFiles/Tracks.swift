@@ -26,17 +26,17 @@ struct Track {
 
   private func has(_ disposition: Int32) -> Bool { stream.pointee.disposition & disposition != 0 }
 
-  /// The film's pictures: of the tracks that can be decoded the one marked as default, then the largest. A cover of a
-  /// sound file is none.
-  static func film(of demuxer: Demuxer) -> Track? {
-    best(demuxer, AVMEDIA_TYPE_VIDEO, MediaCodecs.isPicture) { track in
+  /// The video's images: of the tracks that can be decoded the one marked as default, then the largest. A cover of a
+  /// audio file is none.
+  static func video(of demuxer: Demuxer) -> Track? {
+    best(demuxer, AVMEDIA_TYPE_VIDEO, MediaCodecs.isImage) { track in
       Int(track.parameters.pointee.width) * Int(track.parameters.pointee.height)
     }
   }
 
-  /// The sound: the track marked as default, then the one with the most channels.
-  static func sound(of demuxer: Demuxer) -> Track? {
-    best(demuxer, AVMEDIA_TYPE_AUDIO, MediaCodecs.isSound) { Int($0.parameters.pointee.ch_layout.nb_channels) }
+  /// The audio: the track marked as default, then the one with the most channels.
+  static func audio(of demuxer: Demuxer) -> Track? {
+    best(demuxer, AVMEDIA_TYPE_AUDIO, MediaCodecs.isAudio) { Int($0.parameters.pointee.ch_layout.nb_channels) }
   }
 
   /// The first of the best.

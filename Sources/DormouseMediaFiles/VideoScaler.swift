@@ -1,7 +1,7 @@
 import CFFmpeg
 import DormouseSupport
 
-/// Converts frames of a film to RGB of the same size by swscale, with the matrix and the range that the film tells
+/// Converts frames of a video to RGB of the same size by swscale, with the matrix and the range that the video tells
 /// (BT.601 where it tells none, as FFmpeg's own tools take it).
 final class VideoScaler {
   private let watch: MediaWatch
@@ -19,7 +19,7 @@ final class VideoScaler {
     let (format, isFullRange) = Self.withoutRange(AVPixelFormat(frame.pointee.format))
     let (width, height) = (Int32(result.width), Int32(result.height))
     guard sws_isSupportedInput(format) > 0 else {
-      throw watch.failure(.unsupported, "pixels of this film's format are not supported")
+      throw watch.failure(.unsupported, "pixels of this video's format are not supported")
     }
     // The exact variant: the quick one is off by more, and tells the log where it is not quick.
     let flags = SWS_BICUBIC | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT
@@ -42,7 +42,7 @@ final class VideoScaler {
     var targetStrides: [Int32] = [target.pointee.linesize.0, 0, 0, 0]
     try watch.checked(
       sws_scale(scaler, &planes, &strides, 0, height, &targetPlanes, &targetStrides),
-      "cannot convert the film's colours")
+      "cannot convert the video's colours")
     guard let pixels = target.pointee.data.0 else { return }
     for y in 0..<result.height {
       UnsafeMutableRawBufferPointer(result.row(y)).copyMemory(
@@ -61,7 +61,7 @@ final class VideoScaler {
     target = frame
     let code = av_frame_get_buffer(frame, 0)
     if code < 0 { av_frame_free(&target) }
-    try watch.checked(code, "cannot convert the film's colours")
+    try watch.checked(code, "cannot convert the video's colours")
     return frame
   }
 

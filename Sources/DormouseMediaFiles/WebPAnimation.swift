@@ -1,7 +1,7 @@
 import CFFmpeg
 import DormouseSupport
 
-/// An animated WebP (RFC 9649, 2.7): FFmpeg decodes its parts as pictures, and this puts them together.
+/// An animated WebP (RFC 9649, 2.7): FFmpeg decodes its parts as images, and this puts them together.
 ///
 /// Parts are blended as libwebp's `WebPAnimDecoder` does; what no part has covered is transparent black, and alpha is
 /// dropped at the end.
@@ -17,7 +17,7 @@ final class WebPAnimation: FrameTrack {
   let timestamps: [Double]
   let duration: Double
 
-  /// Nil where the file is a single picture.
+  /// Nil where the file is a single image.
   init?(_ source: ByteSource, watch: MediaWatch) throws(Failure) {
     var chunks = WebPChunks(source)
     guard let header = try chunks.next(), header.name == "VP8X", header.byteCount >= 10 else { return nil }
@@ -35,7 +35,7 @@ final class WebPAnimation: FrameTrack {
     self.source = source
     self.watch = watch
     self.parts = parts
-    orientation = try PictureHeader(.webp, source).orientation
+    orientation = try ImageHeader(.webp, source).orientation
     converter = FrameConverter(interpolation: .libwebp, watch: watch)
     var (timestamps, milliseconds): ([Double], Int) = ([], 0)
     for part in parts {
@@ -65,7 +65,7 @@ final class WebPAnimation: FrameTrack {
   }
 
   private func draw(_ part: WebPPart) throws(Failure) {
-    let decoder = try Decoder(AV_CODEC_ID_WEBP, what: "the picture", watch: watch) { context in
+    let decoder = try CodecDecoder(AV_CODEC_ID_WEBP, what: "the image", watch: watch) { context in
       context.pointee.err_recognition |= AV_EF_EXPLODE
     }
     try decoder.decodeOne(try part.packet(source, watch)) { (frame) throws(Failure) in
@@ -78,7 +78,7 @@ final class WebPAnimation: FrameTrack {
   }
 }
 
-/// A rectangle of an animated WebP's canvas, and the still picture that fills it (chunk ANMF).
+/// A rectangle of an animated WebP's canvas, and the still image that fills it (chunk ANMF).
 struct WebPPart {
   let x: Int
   let y: Int

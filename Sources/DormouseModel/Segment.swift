@@ -11,7 +11,7 @@ public enum LogitsRequest {
   case all(into: UnsafeMutableBufferPointer<Float>)
 }
 
-/// Rows that take the place of embeddings of tokens: what a tower has made of a picture, a clip or a sound.
+/// Rows that take the place of embeddings of tokens: what a tower has made of an image, video or audio.
 public struct EmbeddedRows: @unchecked Sendable {
   /// Of the timeline.
   public var positions: Range<Int>

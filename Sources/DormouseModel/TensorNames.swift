@@ -10,7 +10,7 @@ struct TensorNames {
   private let layers: String
 
   /// The beginnings that text models have: a checkpoint of the whole model, or of the bare decoder stack; a part of one
-  /// that takes pictures or sound as published, and as transformers 5 writes it.
+  /// that takes images or audio as published, and as transformers 5 writes it.
   private static let spellings: [(prefix: String, head: String)] = [
     ("model.", "lm_head.weight"), ("language_model.model.", "language_model.lm_head.weight"),
     ("model.language_model.", "lm_head.weight"), ("", "lm_head.weight"),
@@ -38,7 +38,7 @@ struct TensorNames {
     case redundant
     /// Part of the layers for multi-token prediction, behind the others.
     case nextTokenLayer
-    /// Part of a tower for pictures or sound, which has its own reader.
+    /// Part of a tower for images or audio, which has its own reader.
     case tower
     case unexpected
   }

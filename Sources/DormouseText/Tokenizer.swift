@@ -24,7 +24,7 @@ public final class Tokenizer: Sendable {
   public var vocabularySize: Int { parts.vocabulary.count }
 
   /// One more than the largest id of an ordinary token, which any text may hold. Added tokens may have larger ids: some
-  /// stand for what the model never sees, such as Kimi-K2.5's placeholder of a film.
+  /// stand for what the model never sees, such as Kimi-K2.5's placeholder of a video.
   public var ordinaryVocabularySize: Int { parts.ordinaryCount }
 
   /// From `tokenizer_config.json`, for templates; nil where it names none.

@@ -4,13 +4,13 @@ import Glibc
 
 /// Files that go with a prompt.
 struct MediaChoices: ParsableArguments {
-  @Option(help: ArgumentHelp("A picture ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
+  @Option(help: ArgumentHelp("An image ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
   var image: [String] = []
 
-  @Option(help: ArgumentHelp("A film ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
+  @Option(help: ArgumentHelp("A video ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
   var video: [String] = []
 
-  @Option(help: ArgumentHelp("A sound ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
+  @Option(help: ArgumentHelp("Audio ahead of the prompt; may be repeated.", valueName: "file"), completion: .file())
   var audio: [String] = []
 
   @Option(
@@ -31,9 +31,9 @@ struct MediaChoices: ParsableArguments {
     /// For people.
     var words: String {
       switch self {
-      case .image: "a picture"
-      case .video: "a film"
-      case .audio: "a sound"
+      case .image: "an image"
+      case .video: "a video"
+      case .audio: "audio"
       }
     }
   }

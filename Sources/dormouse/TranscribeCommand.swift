@@ -4,16 +4,16 @@ import DormouseClient
 struct TranscribeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "transcribe",
-    abstract: "Writes down what is said in a sound.",
+    abstract: "Writes down what is said in audio.",
     discussion: """
-      MODEL is a Whisper folder, FILE any file with sound. Each line has the seconds from and to which something was \
+      MODEL is a Whisper folder, FILE any file with audio. Each line has the seconds from and to which something was \
       said. With --json a line for each segment has them and how sure the model was, and the last one the whole text.
       """)
 
   @Argument(help: "A Whisper folder, or a file in one.", completion: .file())
   var model: String
 
-  @Argument(help: "A file with sound.", completion: .file())
+  @Argument(help: "A file with audio.", completion: .file())
   var file: String
 
   @OptionGroup var machine: MachineOptions
@@ -27,14 +27,14 @@ struct TranscribeCommand: ParsableCommand {
 
   func run() throws {
     // A missing file shows before the weights are loaded.
-    let sound = try SoundFile(try FilePath.absolute(file))
+    let audio = try SoundFile(try FilePath.absolute(file))
     let transcriber = try machine.openTranscriber(model)
     var options = OpenTranscriber.TranscriptionOptions()
     options.language = language
     options.task = task
     var segments: [Segment] = []
     try Interrupt.shared.whileStopping(with: { transcriber.cancel() }) {
-      try transcriber.run(sound, options) { segment in
+      try transcriber.run(audio, options) { segment in
         let segment = Segment(segment)
         segments.append(segment)
         try Console.write(line: output.json ? JSONDocument.line(segment) : segment.line)

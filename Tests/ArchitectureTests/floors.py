@@ -12,7 +12,7 @@ class Room(NamedTuple):
 
     name: str
     words: str
-    width: int = 0  # columns of the picture, of 12; 0: an equal share of what its floor has left
+    width: int = 0  # columns of the image, of 12; 0: an equal share of what its floor has left
 
 
 class Guest(NamedTuple):
@@ -24,7 +24,7 @@ class Guest(NamedTuple):
 
 
 class Gap(NamedTuple):
-    """Columns of the picture where a floor has no room."""
+    """Columns of the image where a floor has no room."""
 
     width: int
 
@@ -50,16 +50,18 @@ HOUSE = [
     ]),
     Floor("5", [
         Room("DormouseABI", "checks arguments, maps failures to a status and a sentence", 8),
-        Room("DormouseMediaFiles", "pictures, films and sound in files, by FFmpeg and others"),
+        Room("DormouseMediaFiles", "images, videos and audio in files, by FFmpeg and others"),
     ]),
     Floor("4½", [Gap(8), Room("DormouseBoundary", "what exported functions share: errors, structs, handles")]),
     Floor("4", [Room("DormouseEngine", "engine, session, scheduler, sampling, events, memory budget")]),
     Floor("3", [
-        Gap(4),
+        Gap(3),
         Room("DormouseModel", "config.json and names, latent attention, experts, decoder"),
+        Room("DormouseSpeech", "Whisper's decoder, transcription"),
         Room("DormouseMedia", "pixels, frames and samples to rows: preprocessing, towers"),
     ]),
-    Floor("2½", [Gap(6), Room("DormouseLayers", "what models of every kind share: linear maps, the router, rotation")]),
+    Floor("2¾", [Gap(6), Room("DormouseAudio", "resampling, log-mel features, Whisper's encoder")]),
+    Floor("2½", [Gap(5), Room("DormouseLayers", "what models of every kind share: linear maps, the router, rotation")]),
     Floor("2", [
         Room("DormouseText", "tokenizer, chat template, token stream"),
         Room("DormouseCache", "rows in pages, prefixes, saved sessions"),

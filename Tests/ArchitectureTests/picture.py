@@ -48,7 +48,7 @@ class Box(NamedTuple):
 
 
 def draw(targets, house=floors.HOUSE, way=floors.WAY):
-    """The picture as SVG.
+    """The image as SVG.
     - targets: name -> package.Target.
     """
     boxes, header, height = _build(targets, house)
@@ -140,8 +140,8 @@ def _floor_number(number, boxes):
 
 
 def _header_line(y):
-    line = f'<line class="header" x1="{LEFT - 12}" y1="{_number(y)}" x2="{WIDTH - 100}" y2="{_number(y)}"/>'
-    return f"  {line}\n  " + _text(WIDTH - 94, y + 4, "name", floors.HEADER)
+    line = f'<line class="header" x1="{LEFT - 12}" y1="{_number(y)}" x2="{WIDTH - 112}" y2="{_number(y)}"/>'
+    return f"  {line}\n  " + _text(WIDTH - 106, y + 4, "name", floors.HEADER)
 
 
 def _legend():

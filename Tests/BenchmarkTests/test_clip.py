@@ -1,4 +1,4 @@
-"""The measurement of clips, on the tiny model that sees and hears: what it reports is there and can be right."""
+"""The measurement of videos, on the tiny model that sees and hears: what it reports is there and can be right."""
 
 import json
 import subprocess
@@ -16,5 +16,5 @@ def test_clips_are_measured():
     # Two frames a second, four of them a chunk: an event after each, and one after the prompt.
     assert report["prompt_events"] == 6 + 1 and report["video_tokens"] == 6 * 6
     assert 0 < report["longest_wait"] <= report["seconds"]
-    # Beyond the plan: one chunk's encoding and the film's rows.
+    # Beyond the plan: one chunk's encoding and the video's rows.
     assert report["budget_peak"] < report["plan"] + 1_000_000

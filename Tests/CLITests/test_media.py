@@ -1,4 +1,4 @@
-"""Pictures and films on the command line: the answers of transformers, through real files."""
+"""Images and videos on the command line: the answers of transformers, through real files."""
 
 import json
 import sys
@@ -195,4 +195,4 @@ def test_without_the_media_library(dormouse, tmp_path):
     environment = {"DORMOUSE_MEDIA_LIBRARY": str(tmp_path / "none.so")}
     result = dormouse("run", MODEL, "-p", text, *options, environment=environment)
     assert (result.status, result.out) == (1, "")
-    assert "libdormouse_media.so, which reads pictures" in result.error
+    assert "libdormouse_media.so, which reads images" in result.error

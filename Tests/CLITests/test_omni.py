@@ -1,4 +1,4 @@
-"""The shipped model that sees and hears, on real files: an examination of pictures, clips and sounds it never met.
+"""The shipped model that sees and hears, on real files: an examination of images, videos and audio it never met.
 
 `Tests/Fixtures/omni` holds the files (`examples/models/training/examination.py` makes them), the questions, the expected
 answers, and what torch says with the same weights in float32 (`evaluate_omni.py --answers`).

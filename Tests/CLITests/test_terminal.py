@@ -162,7 +162,7 @@ def test_commands(binary, tiny, tmp_path):
         seen = terminal.wait_for("> ", since=terminal.wait_for(answer, since=seen))
 
     say("/help", "/clear")
-    assert "/image" not in terminal.screen, "the model takes no pictures"
+    assert "/image" not in terminal.screen, "the model takes no images"
     say("/image picture.png", "dormouse-tiny does not take image: it takes text")
     say("/sing", "no such command '/sing'")
     say("/save", "/save needs a file")
@@ -199,7 +199,7 @@ def test_a_picture_in_a_chat(binary, omni, kind, tmp_path):
     seen = terminal.wait_for("> ")
     terminal.type("/image /nowhere/at/all.png\n")
     seen = terminal.wait_for("> ", since=terminal.wait_for("No such file", since=seen))
-    (tmp_path / "text.png").write_text("no picture")
+    (tmp_path / "text.png").write_text("no image")
     terminal.type(f"/image {tmp_path}/text.png\nWhat is in the picture?\n")
     seen = terminal.wait_for("\n> ", since=terminal.wait_for("dormouse: ", since=seen))
     terminal.type("/image " + str(picture).replace(" ", "\\ ") + "\n")

@@ -174,7 +174,7 @@ import Testing
     #expect(try held.holds(lines[0]) && new.holds(someTokens(100, seed: 7)))
   }
 
-  /// A picture's positions hit when the picture is the same, and never when it is not.
+  /// An image's positions hit when the image is the same, and never when it is not.
   @Test func mediaHitByContent() throws {
     let fixture = try Fixture()
     let tree = fixture.tree()

@@ -52,7 +52,7 @@ import Testing
     #expect(try again == File(path: Self.folder + "good-" + name).readAll(limit: 10_000))
   }
 
-  /// Positions of pictures and sound keep their keys.
+  /// Positions of images and audio keep their keys.
   @Test func contentIsRead() throws {
     let (snapshot, cache) = try read("good-bfloat16-5-content", try fixture())
     let content: UInt64 = 1 << 63

@@ -6,7 +6,7 @@ enum Fixtures {
 
   /// The model that ships.
   static let shippedModel = root + "/examples/models/dormouse-tiny"
-  static let sound = root + "/examples/media/digits.mp3"
+  static let audio = root + "/examples/media/digits.mp3"
   static let whisper = root + "/Tests/Fixtures/whisper/good-multilingual"
 
   static let question = #"[{"role": "user", "content": "What is 7 plus 5?"}]"#

@@ -4,27 +4,27 @@ import Testing
 @Suite struct TranscriberTests {
   @Test func aSoundIsWrittenDown() throws {
     let transcriber = try OpenTranscriber(Fixtures.whisper)
-    let sound = try SoundFile(Fixtures.sound)
+    let audio = try SoundFile(Fixtures.audio)
     var options = OpenTranscriber.TranscriptionOptions()
     options.language = "en"
     options.temperature = [0]
     var segments: [OpenTranscriber.Segment] = []
-    try transcriber.run(sound, options) { segments.append($0) }
+    try transcriber.run(audio, options) { segments.append($0) }
     let first = try #require(segments.first)
     #expect(first.language == "en" && first.start <= first.end && first.temperature == 0)
     #expect(segments.contains { !$0.text.isEmpty })
 
     struct Enough: Error {}
-    #expect(throws: Enough.self) { try transcriber.run(sound, options) { _ in throw Enough() } }
+    #expect(throws: Enough.self) { try transcriber.run(audio, options) { _ in throw Enough() } }
     options.language = "xx"
-    let error = #expect(throws: DormouseError.self) { try transcriber.run(sound, options) { _ in } }
+    let error = #expect(throws: DormouseError.self) { try transcriber.run(audio, options) { _ in } }
     #expect(error?.status == .invalidArgument)
   }
 
   @Test func whatIsNoSoundIsRefused() throws {
     let bytes = #expect(throws: DormouseError.self) { try SoundFile(bytes: [1, 2, 3]) }
     #expect(bytes?.status == .unsupported)
-    #expect(throws: DormouseError.self) { try SoundFile("/no/such/sound") }
+    #expect(throws: DormouseError.self) { try SoundFile("/no/such/audio") }
     let model = #expect(throws: DormouseError.self) { try OpenTranscriber(Fixtures.shippedModel) }
     #expect(model != nil)
   }

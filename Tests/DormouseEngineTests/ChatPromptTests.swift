@@ -37,14 +37,14 @@ import Testing
   /// The ids of a text in which every row is written out as its token.
   private func written(_ runs: [PromptRun]) throws -> [Int32] { Array(try tokenizer.encode(runs).joined()) }
 
-  /// Rows that stand apart belong to one content, and words cross from a message into the markup of a film.
+  /// Rows that stand apart belong to one content, and words cross from a message into the markup of a video.
   @Test func rowsStandWhereTheirPiecesDo() throws {
-    let film: [MediaPromptPiece] = [
+    let video: [MediaPromptPiece] = [
       .markup("00:00:00.000<|media_begin|>"), .rows(2), .markup("<|media_end|>00:00:02.000"), .rows(3),
     ]
     let (tokens, spans) = try encode(
       [.content("at 1"), .media(0), .markup(" "), .content("then"), .media(1), .media(2)],
-      [part(5, film), part(1), part(4)])
+      [part(5, video), part(1), part(4)])
     let pads = { String(repeating: Self.pad, count: $0) }
     #expect(
       try tokens
@@ -74,11 +74,11 @@ import Testing
   }
 
   @Test(arguments: [
-    ([PromptRun.markup("a"), .media(0)], "shows 1 of the messages' 2 pictures, clips and sounds, in their order"),
-    ([], "shows 0 of the messages' 2 pictures, clips and sounds, in their order"),
-    ([.media(1), .media(0)], "shows 0 of the messages' 2 pictures, clips and sounds, in their order"),
-    ([.media(0), .media(1), .media(2)], "shows 2 of the messages' 2 pictures, clips and sounds, in their order"),
-    ([.media(0), .media(1), .markup(pad)], "writes tokens that stand for pictures or sound"),
+    ([PromptRun.markup("a"), .media(0)], "shows 1 of the messages' 2 images, videos and audio, in their order"),
+    ([], "shows 0 of the messages' 2 images, videos and audio, in their order"),
+    ([.media(1), .media(0)], "shows 0 of the messages' 2 images, videos and audio, in their order"),
+    ([.media(0), .media(1), .media(2)], "shows 2 of the messages' 2 images, videos and audio, in their order"),
+    ([.media(0), .media(1), .markup(pad)], "writes tokens that stand for images or audio"),
   ])
   func everyPartIsShownOnce(_ runs: [PromptRun], _ sentence: String) throws {
     #expect {

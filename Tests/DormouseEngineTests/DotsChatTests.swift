@@ -3,14 +3,14 @@ import DormouseMedia
 import DormouseSupport
 import Testing
 
-/// Chats of dots3-note with pictures, films and sounds, against transformers' own model and processor
+/// Chats of dots3-note with images, videos and audio, against transformers' own model and processor
 /// (`Tests/Fixtures/models-media/generate_dots.py`). Prompts are longer than its sliding window and than what its indexer
 /// picks.
 @Suite struct DotsChatTests {
   static let folder = Fixtures.path("Fixtures/models-media/dots3_note-tiny")
   static let conversations = MediaConversation.all(in: folder)
 
-  /// The numbers of the tokens that stand for pictures, films and sounds, by config.json.
+  /// The numbers of the tokens that stand for images, videos and audio, by config.json.
   private static func tokens() throws -> [Int32] {
     let configuration = try File.readJSON(folder + "/config.json")
     return try ["image_token_id", "video_token_id", "audio_token_id"].map {

@@ -4,7 +4,7 @@ import DormouseSupport
 import Glibc
 import Testing
 
-/// Chats with pictures and films, against transformers' own model and processor.
+/// Chats with images and videos, against transformers' own model and processor.
 @Suite struct MediaChatTests {
   static let folder = Fixtures.path("Fixtures/models-media/kimi_k25-tiny")
 
@@ -24,7 +24,7 @@ import Testing
     try MediaChats.expectLogits(conversation, in: Self.folder, first: first, count: 5)
   }
 
-  /// What is held, shared or restored is not computed again, and a changed picture is.
+  /// What is held, shared or restored is not computed again, and a changed image is.
   @Test func equalContentIsEncodedOnce() throws {
     let engine = try MediaChats.engine(Self.folder)
     let conversation = try #require(Self.conversations.first { $0.name == "images" })
@@ -45,9 +45,9 @@ import Testing
     _ = try MediaChats.chat(first, conversation)
     let original = try MediaChats.logits(first)
     let fresh = try MediaChats.session(engine)
-    conversation = MediaConversation(conversation, attachments: [.image(try Pictures.image(50, 37, seed: 9))])
+    conversation = MediaConversation(conversation, attachments: [.image(try SyntheticImages.image(50, 37, seed: 9))])
     let changed = try MediaChats.chat(fresh, conversation)
-    // No page is full: whatever is shared ends before the picture.
+    // No page is full: whatever is shared ends before the image.
     let start = try #require(conversation.ids.firstIndex(of: 282))
     #expect(changed.counts.promptShared <= start)
     #expect(try MediaChats.logits(fresh) != original)
@@ -91,7 +91,7 @@ import Testing
     #expect(steps["count"]?.integerValue ?? 0 >= 5 + 2)
   }
 
-  /// Pictures count for the prompt that brings them, and for no later one of their session.
+  /// Images count for the prompt that brings them, and for no later one of their session.
   @Test func mediaCountForTheirOwnPrompt() throws {
     let session = try MediaChats.session(try MediaChats.engine(Self.folder))
     let conversation = try #require(Self.conversations.first { $0.name == "image" })
@@ -101,7 +101,7 @@ import Testing
     #expect(counts.promptTokens == 2 && [media.image, media.video, media.audio] == [0, 0, 0])
   }
 
-  /// Cancelled while the film is encoded, before a token of the prompt is computed; the next call begins anew.
+  /// Cancelled while the video is encoded, before a token of the prompt is computed; the next call begins anew.
   @Test func cancellingStopsAnEncoding() throws {
     let session = try MediaChats.session(try MediaChats.engine(Self.folder))
     // Without a call under way it does nothing.
@@ -123,7 +123,7 @@ import Testing
     #expect(try MediaChats.chat(session, conversation).tokens == conversation.greedy)
   }
 
-  /// Time that runs out while the film is encoded ends the call there, too.
+  /// Time that runs out while the video is encoded ends the call there, too.
   @Test func timeStopsAnEncoding() throws {
     let session = try MediaChats.session(try MediaChats.engine(Self.folder))
     let conversation = try #require(Self.conversations.first { $0.name == "video" })
@@ -160,7 +160,7 @@ import Testing
     let messages = #"[{"role": "user", "content": ["# + part + "]}]"
     let failure = #expect(throws: Failure.self) {
       _ = try session.chat(
-        messages: messages, attachments: [.image(try Pictures.image(9, 9, seed: 1))], configuration: nil
+        messages: messages, attachments: [.image(try SyntheticImages.image(9, 9, seed: 1))], configuration: nil
       ) { _ in 0 }
     }
     #expect(failure?.status == status && failure?.message.contains(fragment) == true, "\(String(describing: failure))")
@@ -173,7 +173,7 @@ import Testing
     let failure = #expect(throws: Failure.self) {
       _ = try session.chat(
         messages: #"[{"role": "user", "content": [{"type": "image_url", "image_url": "attachment:0"}]}]"#,
-        attachments: [.image(try Pictures.image(9, 9, seed: 1))], configuration: nil
+        attachments: [.image(try SyntheticImages.image(9, 9, seed: 1))], configuration: nil
       ) { _ in 0 }
     }
     #expect(failure?.status == .unsupported && failure?.message.contains("takes text only") == true)

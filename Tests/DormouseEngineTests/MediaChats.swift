@@ -39,14 +39,14 @@ struct MediaConversation: Sendable, CustomTestStringConvertible {
     let numbers = (part["image"] ?? part["video"] ?? part["audio"])?.arrayValue?.compactMap(\.doubleValue) ?? []
     let n = numbers.map { Int($0) }
     switch part["type"]?.stringValue {
-    case "image": return .image(try Pictures.image(n[0], n[1], seed: n[2]))
+    case "image": return .image(try SyntheticImages.image(n[0], n[1], seed: n[2]))
     case "video":
-      let frames = try (0..<n[0]).map { try Pictures.image(n[1], n[2], seed: n[3] + $0) }
-      return .video(try HeldFilm(frames, framesPerSecond: numbers[4]), framesPerSecond: nil)
+      let frames = try (0..<n[0]).map { try SyntheticImages.image(n[1], n[2], seed: n[3] + $0) }
+      return .video(try HeldVideo(frames, framesPerSecond: numbers[4]), framesPerSecond: nil)
     case "audio":
-      var sound = try HeldSound(channelCount: 1, rate: Sounds.rate)
-      try Sounds.voice(n[0], seed: n[1]).withUnsafeBufferPointer { try sound.append($0) }
-      return .audio(sound)
+      var audio = try HeldAudio(channelCount: 1, rate: SyntheticAudio.rate)
+      try SyntheticAudio.voice(n[0], seed: n[1]).withUnsafeBufferPointer { try audio.append($0) }
+      return .audio(audio)
     default: return nil
     }
   }
@@ -112,7 +112,7 @@ enum MediaChats {
   }
 
   /// Prompt, answer and counts of tokens are the golden ones.
-  /// - Parameter tokens: what stands for a row of a picture, of a film and of a sound.
+  /// - Parameter tokens: what stands for a row of an image, of a video and of audio.
   static func expectAnswer(_ conversation: MediaConversation, in folder: String, tokens: [Int32]) throws {
     let engine = try engine(folder)
     #expect(
@@ -177,7 +177,7 @@ enum MediaChats {
   }
 }
 
-/// A picture of which nothing is known but its rows.
+/// An image of which nothing is known but its rows.
 struct PreparedRows: PreparedMedia {
   let rowCount: Int
   let contentHash: ContentHash

@@ -1,3 +1,4 @@
+import DormouseAudio
 import DormouseEngine
 import DormouseKernels
 import DormouseMedia
@@ -10,8 +11,8 @@ import Testing
 @Suite struct MediaLimitsTests {
   private static let folder = OmniChatTests.folder
 
-  /// A sound that tells one length, and has another.
-  private struct MadeSound: Sound {
+  /// Audio that tells one length, and has another.
+  private struct MadeAudio: Audio {
     let seconds: Double
     let count: Int
     /// What was asked for.
@@ -23,10 +24,10 @@ import Testing
 
     func samples(
       rate: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms
-    ) throws(Failure) -> SoundSamples {
+    ) throws(Failure) -> AudioSamples {
       limits.withLock { $0.append(limit) }
       usleep(pause)
-      return SoundSamples([Float](repeating: 0.1, count: min(count, limit.map { $0 + 1 } ?? count)))
+      return AudioSamples([Float](repeating: 0.1, count: min(count, limit.map { $0 + 1 } ?? count)))
     }
 
     func contentHash(_ interruption: Interruption) throws(Failure) -> ContentHash {
@@ -48,16 +49,16 @@ import Testing
     JSON.array([["role": "user", "content": .array(parts)]]).text()
   }
 
-  private static func sounds(_ count: Int) -> String {
+  private static func audio(_ count: Int) -> String {
     messages((0..<count).map { ["type": "input_audio", "input_audio": ["url": .string("attachment:\($0)")]] })
   }
 
   private static func failure(_ body: () throws -> Void) -> Failure? { #expect(throws: Failure.self, performing: body) }
 
   private static func held(_ count: Int, rate: Int = 16000) throws -> MediaItem {
-    var sound = try HeldSound(channelCount: 1, rate: rate)
-    try [Float](repeating: 0.25, count: count).withUnsafeBufferPointer { try sound.append($0) }
-    return .audio(sound)
+    var audio = try HeldAudio(channelCount: 1, rate: rate)
+    try [Float](repeating: 0.25, count: count).withUnsafeBufferPointer { try audio.append($0) }
+    return .audio(audio)
   }
 
   /// 16-bit samples of one channel.
@@ -65,7 +66,7 @@ import Testing
     func number(_ value: Int, _ count: Int) -> [UInt8] {
       (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
     }
-    let data = Sounds.voice(count, seed: 2).flatMap { number(Int($0 * 32000), 2) }
+    let data = SyntheticAudio.voice(count, seed: 2).flatMap { number(Int($0 * 32000), 2) }
     let format = number(1, 2) + number(1, 2) + number(rate, 4) + number(2 * rate, 4) + number(2, 2) + number(16, 2)
     return Array("RIFF".utf8) + number(36 + data.count, 4) + Array("WAVEfmt ".utf8) + number(16, 4) + format
       + Array("data".utf8) + number(data.count, 4) + data
@@ -88,13 +89,13 @@ import Testing
     let engine = try Self.engine()
     let place = "messages_json: message 0, part 0: "
     for (seconds, status, sentence) in [
-      (50.0, Status.contextFull, "a sound of 50.0 s; the session's context has room for 64 tokens, "),
-      (700, .invalidArgument, "a sound of 700.0 s; the model takes 60 s at most"),
+      (50.0, Status.contextFull, "audio of 50.0 s; the session's context has room for 64 tokens, "),
+      (700, .invalidArgument, "audio of 700.0 s; the model takes 60 s at most"),
     ] {
-      let long = MadeSound(seconds: seconds, count: Int(seconds) * 16000)
+      let long = MadeAudio(seconds: seconds, count: Int(seconds) * 16000)
       let failure = Self.failure {
         _ = try Self.session(engine).chat(
-          messages: Self.sounds(1), attachments: [.audio(long)], configuration: nil
+          messages: Self.audio(1), attachments: [.audio(long)], configuration: nil
         ) { _ in 0 }
       }
       #expect(failure?.status == status)
@@ -102,25 +103,25 @@ import Testing
       #expect(long.limits.withLock { $0.isEmpty })
     }
     // Without a session there is no context.
-    let long = MadeSound(seconds: 700, count: 700 * 16000)
-    let failure = Self.failure { _ = try engine.tokenize(messages: Self.sounds(1), attachments: [.audio(long)]) }
+    let long = MadeAudio(seconds: 700, count: 700 * 16000)
+    let failure = Self.failure { _ = try engine.tokenize(messages: Self.audio(1), attachments: [.audio(long)]) }
     #expect(failure?.status == .invalidArgument && long.limits.withLock { $0.isEmpty })
   }
 
   /// A file that tells less than it has is decoded up to where it is too long.
   @Test func decodingEndsAtTheLimit() throws {
     let engine = try Self.engine()
-    let lying = MadeSound(seconds: 0.5, count: 600 * 16000)
+    let lying = MadeAudio(seconds: 0.5, count: 600 * 16000)
     let failure = Self.failure {
       _ = try Self.session(engine).chat(
-        messages: Self.sounds(1), attachments: [.audio(lying)], configuration: nil
+        messages: Self.audio(1), attachments: [.audio(lying)], configuration: nil
       ) { _ in 0 }
     }
-    #expect(failure?.status == .contextFull && failure?.message.contains("a sound of more than ") == true)
+    #expect(failure?.status == .contextFull && failure?.message.contains("audio of more than ") == true)
     let limits = lying.limits.withLock { $0.compactMap { $0 } }
     #expect(limits.count == 1 && limits.allSatisfy { (1..<60 * 16000).contains($0) })
-    let tooLong = Self.failure { _ = try engine.tokenize(messages: Self.sounds(1), attachments: [.audio(lying)]) }
-    #expect(tooLong?.message.contains("a sound of more than 60.0 s; the model takes 60 s at most") == true)
+    let tooLong = Self.failure { _ = try engine.tokenize(messages: Self.audio(1), attachments: [.audio(lying)]) }
+    #expect(tooLong?.message.contains("audio of more than 60.0 s; the model takes 60 s at most") == true)
   }
 
   /// Samples that are held are counted before they are brought to another rate: no memory is taken for them.
@@ -131,10 +132,10 @@ import Testing
     for rate in [1000, 16000, 44101] {
       let failure = Self.failure {
         _ = try session.chat(
-          messages: Self.sounds(1), attachments: [try Self.held(50 * rate, rate: rate)], configuration: nil
+          messages: Self.audio(1), attachments: [try Self.held(50 * rate, rate: rate)], configuration: nil
         ) { _ in 0 }
       }
-      #expect(failure?.status == .contextFull && failure?.message.contains("a sound of 50.0 s; ") == true)
+      #expect(failure?.status == .contextFull && failure?.message.contains("audio of 50.0 s; ") == true)
     }
     #expect(engine.memoryBudgetPeak == before)
     #expect(try session.length() == 0)
@@ -144,11 +145,11 @@ import Testing
   @Test func partsShareTheContext() throws {
     let engine = try Self.engine()
     let count = 16000
-    let alone = try engine.tokenize(messages: Self.sounds(1), attachments: [try Self.held(count)]).count
-    let second = MadeSound(seconds: 3, count: count)
+    let alone = try engine.tokenize(messages: Self.audio(1), attachments: [try Self.held(count)]).count
+    let second = MadeAudio(seconds: 3, count: count)
     let failure = Self.failure {
       _ = try Self.session(engine, contextLength: alone).chat(
-        messages: Self.sounds(2), attachments: [try Self.held(count), .audio(second)], configuration: nil
+        messages: Self.audio(2), attachments: [try Self.held(count), .audio(second)], configuration: nil
       ) { _ in 0 }
     }
     #expect(failure?.status == .contextFull)
@@ -160,7 +161,7 @@ import Testing
     let session = try Self.session(try Self.engine(), contextLength: 1024)
     let failure = Self.failure {
       _ = try session.chat(
-        messages: Self.sounds(1), attachments: [try Self.held(2 * 44101, rate: 44101)],
+        messages: Self.audio(1), attachments: [try Self.held(2 * 44101, rate: 44101)],
         configuration: #"{"time_limit": 0.000001}"#
       ) { _ in 0 }
     }
@@ -170,12 +171,12 @@ import Testing
 
   /// What it takes to make media ready counts against the answer's time, too.
   @Test func timeForMediaIsTimeOfTheAnswer() throws {
-    let slow = MadeSound(seconds: 1, count: 16000, pause: 500_000)
+    let slow = MadeAudio(seconds: 1, count: 16000, pause: 500_000)
     let session = try Self.session(try Self.engine(), contextLength: 1024)
     var reason: GenerationEvent.FinishReason?
     let status = Runs.status {
       _ = try session.chat(
-        messages: Self.sounds(1), attachments: [.audio(slow)],
+        messages: Self.audio(1), attachments: [.audio(slow)],
         configuration: #"{"time_limit": 0.8, "max_tokens": 2, "ignore_eos": true}"#
       ) { event in
         if event.kind == .token { usleep(500_000) }
@@ -194,17 +195,17 @@ import Testing
     let buffer = try AlignedBuffer(byteCount: bytes.count, for: "a test")
     buffer.bytes.copyBytes(from: bytes)
     let file = try MediaItem(.bytes(buffer), as: .audio, name: "sound.wav")
-    let picture = MediaItem.image(try Pictures.image(20, 10, seed: 1))
-    let frames = try (0..<8).map { try Pictures.image(20, 10, seed: $0) }
-    let film = MediaItem.video(try HeldFilm(frames, framesPerSecond: 2), framesPerSecond: nil)
+    let image = MediaItem.image(try SyntheticImages.image(20, 10, seed: 1))
+    let frames = try (0..<8).map { try SyntheticImages.image(20, 10, seed: $0) }
+    let video = MediaItem.video(try HeldVideo(frames, framesPerSecond: 2), framesPerSecond: nil)
     for (item, member, fragment) in [
       (file, #""max_seconds": 0.5"#, "sound.wav: the file lasts longer than max_seconds, 0.5"),
       (file, #""max_bytes": 100"#, "more than max_bytes, 100"),
       (file, #""max_output_bytes": 1000"#, "more bytes than max_output_bytes, 1000"),
-      (try Self.held(16000), #""max_seconds": 0.5"#, "a sound of 1.0 s, longer than max_seconds, 0.5"),
-      (picture, #""max_pixels": 199"#, "20 x 10 pixels, more than max_pixels, 199"),
-      (film, #""max_frames": 7"#, "8 frames, more than max_frames, 7"),
-      (film, #""max_output_bytes": 1000"#, "more than max_output_bytes, 1000"),
+      (try Self.held(16000), #""max_seconds": 0.5"#, "audio of 1.0 s, longer than max_seconds, 0.5"),
+      (image, #""max_pixels": 199"#, "20 x 10 pixels, more than max_pixels, 199"),
+      (video, #""max_frames": 7"#, "8 frames, more than max_frames, 7"),
+      (video, #""max_output_bytes": 1000"#, "more than max_output_bytes, 1000"),
     ] {
       let engine = try Self.engine { $0.media = (try? MediaOptions(json: "{\(member)}")) ?? $0.media }
       let name = item.modality == .audio ? "input_audio" : "\(item.modality.rawValue)_url"

@@ -90,8 +90,8 @@ import Testing
     let chat = try #require(opening(Self.whisper))
     #expect(chat.status == .unsupported)
     #expect(chat.message.contains("model_type is \"whisper\"") && chat.message.contains("dormouse transcribe"))
-    let sound = try #require(Self.transcribing(Fixtures.shippedModel))
-    #expect(sound.status == .unsupported)
-    #expect(sound.message.contains("model_type is \"deepseek_v3\"") && sound.message.contains("dormouse run"))
+    let audio = try #require(Self.transcribing(Fixtures.shippedModel))
+    #expect(audio.status == .unsupported)
+    #expect(audio.message.contains("model_type is \"deepseek_v3\"") && audio.message.contains("dormouse run"))
   }
 }

@@ -62,10 +62,10 @@ import Testing
     #expect(events.last?.counts.transcribedTokens == 0 && events.last?.counts.mediaTokens.audio ?? 0 > 0)
   }
 
-  // MARK: - Long clips
+  // MARK: - Long videos
 
   /// Frames that exist while they are asked for only.
-  private struct MadeFilm: Film {
+  private struct MadeFilm: Video {
     let frameCount: Int
     let framesPerSecond = 30.0
     let timestamps: [Double]? = nil
@@ -79,7 +79,7 @@ import Testing
       var images: [RGBImage] = []
       for number in numbers {
         images.append(
-          try RGBImage(width: width, height: height, bytes: Pictures.bytes(width, height, seed: number)))
+          try RGBImage(width: width, height: height, bytes: SyntheticImages.bytes(width, height, seed: number)))
       }
       return images
     }
@@ -90,20 +90,20 @@ import Testing
   }
 
   /// Half a minute is sampled, scaled and encoded chunk by chunk: an event after each, and no more memory than the plan,
-  /// one chunk's encoding and the film's rows, however long the film is.
+  /// one chunk's encoding and the video's rows, however long the video is.
   @Test(arguments: [10, 30]) func clipsKeepToThePlan(seconds: Int) throws {
     let engine = try MediaChats.engine(Self.folder) { $0.sharesPrefixes = false }
     let plan = try engine.plan(for: SessionOptions())
     let session = try Session(engine: engine, options: SessionOptions())
-    let film = MadeFilm(frameCount: 30 * seconds)
+    let video = MadeFilm(frameCount: 30 * seconds)
     let messages = #"[{"role": "user", "content": [{"type": "video_url", "video_url": "attachment:0"}]}]"#
-    let events = try MediaChats.events(session, messages, [.video(film, framesPerSecond: nil)], maxTokens: 4)
+    let events = try MediaChats.events(session, messages, [.video(video, framesPerSecond: nil)], maxTokens: 4)
     // Two frames a second, four of them a chunk, 16 patches a frame at most: 2 x 3 merged ones.
     let chunks = (2 * seconds + 3) / 4
     let counts = try #require(events.last).counts
     #expect(counts.generatedTokens == 4 && counts.mediaTokens.video % chunks == 0)
     #expect(events.count { $0.kind == .prompt && $0.counts.promptDone == 0 } >= chunks)
-    #expect(film.largestCount.withLock { $0 } == 4)
+    #expect(video.largestCount.withLock { $0 } == 4)
     let memory = try #require(try engine.statistics()["memory"])
     let peak = try #require(memory["peak"]?.integerValue)
     let rows = counts.mediaTokens.video / chunks
@@ -115,18 +115,18 @@ import Testing
     #expect(peak > Int64(plan.weightBytes + plan.towerBytes))
   }
 
-  /// A callback that wants no more is obeyed while a film is encoded.
+  /// A callback that wants no more is obeyed while a video is encoded.
   @Test func eventsOfAnEncodingMayStopIt() throws {
     let session = try Session(engine: try MediaChats.engine(Self.folder), options: SessionOptions())
     let messages = #"[{"role": "user", "content": [{"type": "video_url", "video_url": "attachment:0"}]}]"#
-    let film = MediaItem.video(MadeFilm(frameCount: 300), framesPerSecond: nil)
+    let video = MediaItem.video(MadeFilm(frameCount: 300), framesPerSecond: nil)
     var events = 0
-    let status = try session.chat(messages: messages, attachments: [film], configuration: nil) { event in
+    let status = try session.chat(messages: messages, attachments: [video], configuration: nil) { event in
       events += 1
       return event.kind == .prompt && events == 2 ? 9 : 0
     }
     #expect(status == 9 && events == 2)
     // The session is of use as before.
-    #expect(try MediaChats.events(session, messages, [film], maxTokens: 3).last?.counts.generatedTokens == 3)
+    #expect(try MediaChats.events(session, messages, [video], maxTokens: 3).last?.counts.generatedTokens == 3)
   }
 }

@@ -86,6 +86,19 @@ private struct Chooser {
     #expect(Set(draw(SamplingParameters(temperature: 1, minP: 1), logits, times: 300).keys) == [0])
   }
 
+  /// What top-p and min-p leave is drawn by its own weights: none of them takes over those of what has gone.
+  @Test(arguments: [
+    SamplingParameters(temperature: 1, minP: 0.3, seed: 3), SamplingParameters(temperature: 1, topP: 0.4, seed: 3),
+    SamplingParameters(temperature: 1, topK: 2, seed: 3),
+  ]) func whatStaysKeepsItsProportions(_ parameters: SamplingParameters) {
+    // 2 to 1, and twenty times a fifth of the second.
+    let logits = ([1, 0.5] + [Double](repeating: 0.1, count: 20)).map { Float(log($0)) }
+    let counts = draw(parameters, logits, times: 3000)
+    #expect(Set(counts.keys) == [0, 1])
+    // Five standard deviations.
+    #expect(abs((counts[0] ?? 0) - 2000) < 130)
+  }
+
   @Test func repetitionPenaltyCoversThePromptAndBothSigns() throws {
     let parameters = SamplingParameters(repetitionPenalty: 2)
     #expect(try sampleOnce(parameters, [3, 2], prompt: [0]) == 1)

@@ -1,7 +1,11 @@
-@testable import DormouseEngine
+import DormouseCache
+import DormouseKernels
+import DormouseModel
 import DormouseSupport
 import Glibc
 import Testing
+
+@testable import DormouseEngine
 
 /// Many sessions at once: nobody's answer depends on the others, and everybody has a turn.
 @Suite struct SchedulerTests {
@@ -393,18 +397,21 @@ import Testing
   }
 
   /// A part of an encoding beside the tokens of an answer is work of both kinds.
-  @Test func encodingsBesideAnswersAreMixed() {
-    let loop = SchedulerLoop(Scheduler.Limits())
-    let request = StepRequest(sessionState: CallState(of: "the session"), monitor: loop.monitor)
-    request.granted = 1
+  @Test func encodingsBesideAnswersAreMixed() throws {
+    let request = Scheduler(Scheduler.Limits()).makeRequest(CallState(of: "the session"))
+    let folder = try ModelFolder(Fixtures.path("Fixtures/models/\(Runs.model)"))
+    let pages = PagePool(
+      layout: try folder.configuration.pageLayout(.float32), kernels: try Kernels.selected(),
+      budget: MemoryBudget(limit: nil, name: "the test's budget"))
+    let segment = Segment(cache: try LatentCache(pool: pages, capacity: 64), tokens: [1], logits: .none)
     var found = SchedulerStatistics()
     for (isGenerating, isEncoding, seconds) in [
       (true, true, 1.0), (true, false, 2), (false, true, 4), (false, false, 8),
     ] {
       request.isGenerating = isGenerating
-      found.count([request], isEncoding: isEncoding, seconds: seconds)
+      found.count([request], [segment], isEncoding: isEncoding, seconds: seconds)
     }
-    found.count([], isEncoding: true, seconds: 16)
+    found.count([], [], isEncoding: true, seconds: 16)
     #expect((found.mixedSeconds, found.generationSeconds, found.promptSeconds) == (1, 2, 28))
     #expect((found.steps, found.sessionSteps, found.largestBatch) == (5, 7, 2))
   }

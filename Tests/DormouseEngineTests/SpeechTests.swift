@@ -1,10 +1,11 @@
 @testable import DormouseEngine
 import DormouseKernels
 import DormouseMedia
+import DormouseSpeech
 import DormouseSupport
 import Testing
 
-/// Voice for models that read only: a speech model writes sounds down, and its text takes their place.
+/// Voice for models that read only: a speech model transcribes audio, and its text takes their place.
 @Suite struct SpeechTests {
   private static let whisper = Fixtures.path("Fixtures/whisper/good-multilingual")
 
@@ -20,9 +21,9 @@ import Testing
   }
 
   private static func voice(_ count: Int = 32077, seed: Int = 1) throws -> MediaItem {
-    var sound = try HeldSound(channelCount: 1, rate: 16000)
-    try Sounds.voice(count, seed: seed).withUnsafeBufferPointer { try sound.append($0) }
-    return .audio(sound)
+    var audio = try HeldAudio(channelCount: 1, rate: 16000)
+    try SyntheticAudio.voice(count, seed: seed).withUnsafeBufferPointer { try audio.append($0) }
+    return .audio(audio)
   }
 
   private static func messages(_ parts: JSON...) -> String {
@@ -69,15 +70,15 @@ import Testing
   private static func failure(_ body: () throws -> Void) -> Failure? { #expect(throws: Failure.self, performing: body) }
 
   @Test func transcriptTakesThePlaceOfTheSound() throws {
-    let sounds = [try Self.voice(), try Self.voice(75003, seed: 3)]
-    let texts = try sounds.map { try Self.transcript($0).text }
+    let audio = [try Self.voice(), try Self.voice(75003, seed: 3)]
+    let texts = try audio.map { try Self.transcript($0).text }
     #expect(texts.allSatisfy { !$0.isEmpty && $0.first != " " } && texts[0] != texts[1])
     let engine = try Self.engine()
     let spoken = Self.messages(Self.text("say: "), Self.audio(), Self.text(" or "), Self.audio(1))
     let written = Self.messages(Self.text("say: \(texts[0]) or \(texts[1])"))
-    #expect(try engine.tokenize(messages: spoken, attachments: sounds) == engine.tokenize(messages: written))
+    #expect(try engine.tokenize(messages: spoken, attachments: audio) == engine.tokenize(messages: written))
     let session = try Session(engine: engine, options: SessionOptions())
-    let heard = try Self.chat(session, spoken, sounds)
+    let heard = try Self.chat(session, spoken, audio)
     let read = try Self.chat(try Session(engine: engine, options: SessionOptions()), written)
     #expect(heard.tokens == read.tokens && heard.counts.promptTokens == read.counts.promptTokens)
     #expect(read.counts.transcribedTokens == 0 && read.counts.transcribedSeconds == 0)
@@ -87,20 +88,20 @@ import Testing
   @Test func usageTellsWhatWasTranscribed() throws {
     let engine = try Self.engine()
     let session = try Session(engine: engine, options: SessionOptions())
-    let sound = try Self.voice()
-    let first = try Self.chat(session, Self.messages(Self.audio()), [sound])
-    #expect(first.counts.transcribedTokens >= (try Self.transcript(sound).tokens))
+    let audio = try Self.voice()
+    let first = try Self.chat(session, Self.messages(Self.audio()), [audio])
+    #expect(first.counts.transcribedTokens >= (try Self.transcript(audio).tokens))
     #expect(first.counts.transcribedSeconds == 32077.0 / 16000)
     // The growing chat, and another session: nothing is written again.
     let again = Self.messages(Self.audio(), Self.text(" twice"))
     for session in [session, try Session(engine: engine, options: SessionOptions())] {
-      let counts = try Self.chat(session, again, [sound]).counts
+      let counts = try Self.chat(session, again, [audio]).counts
       #expect(counts.transcribedTokens == 0 && counts.transcribedSeconds == 32077.0 / 16000)
     }
     #expect(try Self.chat(session, Self.messages(Self.audio()), [try Self.voice(seed: 2)]).counts.transcribedTokens > 0)
-    // The same samples at another rate are another sound.
-    var slow = try HeldSound(channelCount: 1, rate: 8000)
-    try Sounds.voice(32077, seed: 1).withUnsafeBufferPointer { try slow.append($0) }
+    // The same samples at another rate are another audio.
+    var slow = try HeldAudio(channelCount: 1, rate: 8000)
+    try SyntheticAudio.voice(32077, seed: 1).withUnsafeBufferPointer { try slow.append($0) }
     let counts = try Self.chat(session, Self.messages(Self.audio()), [.audio(slow)]).counts
     #expect(counts.transcribedTokens > 0 && counts.transcribedSeconds > 4)
   }
@@ -116,12 +117,12 @@ import Testing
 
   @Test func modelsThatSeeMayHaveOne() throws {
     let engine = try Self.engine(Fixtures.path("Fixtures/models-media/kimi_k25-tiny"))
-    let picture: JSON = ["type": "image_url", "image_url": ["url": "attachment:1"]]
-    let items = [try Self.voice(), MediaItem.image(try Pictures.image(40, 30, seed: 1))]
+    let image: JSON = ["type": "image_url", "image_url": ["url": "attachment:1"]]
+    let items = [try Self.voice(), MediaItem.image(try SyntheticImages.image(40, 30, seed: 1))]
     let text = try Self.transcript(items[0]).text
-    let spoken = try engine.tokenize(messages: Self.messages(picture, Self.audio()), attachments: items)
+    let spoken = try engine.tokenize(messages: Self.messages(image, Self.audio()), attachments: items)
     #expect(
-      spoken == (try engine.tokenize(messages: Self.messages(picture, Self.text(text)), attachments: items)))
+      spoken == (try engine.tokenize(messages: Self.messages(image, Self.text(text)), attachments: items)))
   }
 
   @Test func cancellingStopsATranscription() throws {
@@ -164,9 +165,9 @@ import Testing
 
   @Test func badSoundsAreNamed() throws {
     let session = try Session(engine: try Self.engine(), options: SessionOptions())
-    let picture = MediaItem.image(try Pictures.image(9, 9, seed: 1))
-    let empty = MediaItem.audio(try HeldSound(channelCount: 1, rate: 16000))
-    for (item, fragment) in [(picture, "is of type image; expected audio"), (empty, "a sound without samples")] {
+    let image = MediaItem.image(try SyntheticImages.image(9, 9, seed: 1))
+    let empty = MediaItem.audio(try HeldAudio(channelCount: 1, rate: 16000))
+    for (item, fragment) in [(image, "is of type image; expected audio"), (empty, "audio without samples")] {
       let failure = Self.failure { _ = try Self.chat(session, Self.messages(Self.audio()), [item]) }
       #expect(failure?.status == .invalidArgument)
       #expect(failure?.message.contains("message 0, part 0") == true, "\(String(describing: failure))")
@@ -213,9 +214,9 @@ import Testing
   }
 
   private static func voice(_ count: Int, seed: Int) throws -> MediaItem {
-    var sound = try HeldSound(channelCount: 1, rate: 16000)
-    try Sounds.voice(count, seed: seed).withUnsafeBufferPointer { try sound.append($0) }
-    return .audio(sound)
+    var audio = try HeldAudio(channelCount: 1, rate: 16000)
+    try SyntheticAudio.voice(count, seed: seed).withUnsafeBufferPointer { try audio.append($0) }
+    return .audio(audio)
   }
 
   /// transformers' own transcripts, through the configuration's JSON.
@@ -281,13 +282,13 @@ import Testing
     options.memoryLimit = UInt64(plan.totalByteCount) + 200_000
     let transcriber = try Transcriber(path: path, options: options)
     func run(_ count: Int) throws {
-      var sound = try HeldSound(channelCount: 1, rate: 48000)
-      try Sounds.voice(count, seed: 1).withUnsafeBufferPointer { try sound.append($0) }
-      _ = try transcriber.run(.audio(sound), configuration: nil) { _ in 0 }
+      var audio = try HeldAudio(channelCount: 1, rate: 48000)
+      try SyntheticAudio.voice(count, seed: 1).withUnsafeBufferPointer { try audio.append($0) }
+      _ = try transcriber.run(.audio(audio), configuration: nil) { _ in 0 }
     }
     try run(140_000)
     let failure = #expect(throws: Failure.self) { try run(160_000) }
-    #expect(failure?.status == .outOfMemory && failure?.message.hasPrefix("the samples of a sound: ") == true)
+    #expect(failure?.status == .outOfMemory && failure?.message.hasPrefix("the samples of audio: ") == true)
     try run(140_000)
   }
 
@@ -310,8 +311,8 @@ import Testing
   }
 
   @Test func badItemsAndOptions() throws {
-    let picture = MediaItem.image(try Pictures.image(9, 9, seed: 1))
-    #expect(Runs.status { _ = try Self.open().run(picture, configuration: nil) { _ in 0 } } == .invalidArgument)
+    let image = MediaItem.image(try SyntheticImages.image(9, 9, seed: 1))
+    #expect(Runs.status { _ = try Self.open().run(image, configuration: nil) { _ in 0 } } == .invalidArgument)
     for (status, change) in [
       (Status.unsupported, { $0.precision = .int8 }), (.invalidArgument, { $0.withoutWeights = true }),
       (.outOfMemory, { $0.memoryLimit = 1000 }), (.cancelled, { $0.progress = { _, _ in false } }),

@@ -57,10 +57,10 @@ import Testing
     let pages = PagePool(
       layout: try model.configuration.pageLayout(.float32), kernels: model.kernels,
       budget: MemoryBudget(limit: nil, name: "the test's budget"))
-    let loop = SchedulerLoop(Scheduler.Limits(promptTokensPerStep: own))
+    let scheduler = Scheduler(Scheduler.Limits(promptTokensPerStep: own))
     func enter(_ priority: Int) throws -> StepRequest {
-      let request = StepRequest(sessionState: CallState(of: "the session"), monitor: loop.monitor)
-      try loop.enter(request, WorkTerms(priority: priority)) {}
+      let request = scheduler.makeRequest(CallState(of: "the session"))
+      try scheduler.enter(request, WorkTerms(priority: priority)) {}
       return request
     }
     if isAnyGenerating { try enter(0).isGenerating = true }
@@ -73,19 +73,19 @@ import Testing
       let segment = Moved(
         value: Segment(cache: cache, tokens: Runs.tokens(one.count, seed: index)[...], logits: .none))
       try threads.start {
-        let count = try loop.step(request, segment.value, isGenerating: one.isGenerating)
+        let count = try scheduler.step(request, segment.value, isGenerating: one.isGenerating)
         counts.withLock { $0[index] = count }
-        loop.leave(request)
+        scheduler.leave(request)
       }
-      while loop.monitor.withLock({ request.phase != .pending }) {}
+      while scheduler.monitor.withLock({ request.phase != .pending }) {}
     }
     let thread = try BackgroundThread(name: "steps") {
-      loop.run { () throws(Failure) in
+      scheduler.run { () throws(Failure) in
         try Decoder(model: model, options: DecoderOptions(contextLength: 64, chunk: 32, batch: 16))
       }
     }
     threads.join()
-    loop.stop()
+    scheduler.stop()
     thread.join()
     return counts.withLock { $0 }
   }

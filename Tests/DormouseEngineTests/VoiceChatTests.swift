@@ -1,20 +1,21 @@
+import DormouseAudio
 import DormouseEngine
 import DormouseKernels
 import DormouseMedia
 import DormouseSupport
 import Testing
 
-/// Chats with sounds, against transformers' own models (`Tests/Fixtures/models-media/generate_voice.py`).
+/// Chats with audio, against transformers' own models (`Tests/Fixtures/models-media/generate_voice.py`).
 @Suite struct VoiceChatTests {
   private static let bound = 1e-5
 
-  /// A prompt of the goldens: its parts, texts and sounds in turn.
+  /// A prompt of the goldens: its parts, texts and audio in turn.
   struct Prompt: Sendable, CustomTestStringConvertible {
     let model: String
     let name: String
     let texts: [String]
     /// Samples and seed.
-    let sounds: [(Int, Int)]
+    let audio: [(Int, Int)]
 
     var testDescription: String { "\(model) \(name)" }
     var folder: String { Fixtures.path("Fixtures/models-media/\(model)") }
@@ -22,33 +23,33 @@ import Testing
     var messages: String {
       let parts = texts.enumerated().flatMap { index, text -> [JSON] in
         let words: JSON = ["type": "text", "text": .string(text)]
-        guard index < sounds.count else { return [words] }
+        guard index < audio.count else { return [words] }
         return [words, ["type": "input_audio", "input_audio": ["url": .string("attachment:\(index)")]]]
       }
       return JSON.array([["role": "user", "content": .array(parts)]]).text()
     }
 
     func attachments(rate: Int = 16000) throws -> [MediaItem] {
-      try sounds.map { count, seed in
-        var sound = try HeldSound(channelCount: 1, rate: rate)
-        let samples = Sounds.voice(count, seed: seed)
+      try audio.map { count, seed in
+        var audio = try HeldAudio(channelCount: 1, rate: rate)
+        let samples = SyntheticAudio.voice(count, seed: seed)
         // As a host pushes them.
         for start in stride(from: 0, to: count, by: 7001) {
-          try samples[start..<min(start + 7001, count)].withUnsafeBufferPointer { try sound.append($0) }
+          try samples[start..<min(start + 7001, count)].withUnsafeBufferPointer { try audio.append($0) }
         }
-        return .audio(sound)
+        return .audio(audio)
       }
     }
   }
 
   static let prompts = [
-    Prompt(model: "good-voxtral", name: "one", texts: ["what", " do you hear"], sounds: [(40001, 1)]),
+    Prompt(model: "good-voxtral", name: "one", texts: ["what", " do you hear"], audio: [(40001, 1)]),
     Prompt(
-      model: "good-voxtral", name: "two", texts: ["what", " do you hear", " count"], sounds: [(11234, 2), (75003, 3)]),
-    Prompt(model: "good-audioflamingo3", name: "one", texts: ["what do you ", " hear"], sounds: [(40001, 1)]),
+      model: "good-voxtral", name: "two", texts: ["what", " do you hear", " count"], audio: [(11234, 2), (75003, 3)]),
+    Prompt(model: "good-audioflamingo3", name: "one", texts: ["what do you ", " hear"], audio: [(40001, 1)]),
     Prompt(
       model: "good-audioflamingo3", name: "two", texts: ["what do you ", " hear in the ", "night"],
-      sounds: [(11234, 2), (75003, 3)]),
+      audio: [(11234, 2), (75003, 3)]),
   ]
 
   private static func session(_ prompt: Prompt) throws -> Session {
@@ -89,7 +90,7 @@ import Testing
     #expect(ids == (try golden.integers("\(prompt.name).input_ids")))
   }
 
-  /// A sound at another rate is heard as what the resampler makes of it.
+  /// Audio at another rate is heard as what the resampler makes of it.
   @Test func otherRatesAreHeardAsResampled() throws {
     let prompt = Self.prompts[0]
     func logits(_ attachments: [MediaItem]) throws -> [Float] {
@@ -101,21 +102,21 @@ import Testing
       try logits.withUnsafeMutableBufferPointer { try session.copyLogits(to: $0) }
       return logits
     }
-    var resampler = try Resampler(from: 48000, to: 16000, kernels: Kernels.selected())
-    let samples = Sounds.voice(prompt.sounds[0].0, seed: prompt.sounds[0].1)
+    var resampler = try AudioResampler(from: 48000, to: 16000, kernels: Kernels.selected())
+    let samples = SyntheticAudio.voice(prompt.audio[0].0, seed: prompt.audio[0].1)
     var brought = [Float](repeating: 0, count: samples.count)
     let count = try brought.withUnsafeMutableBufferPointer { target in
       let first = try samples.withUnsafeBufferPointer { try resampler.append($0, into: target) }
       return first + (try resampler.finish(into: .init(rebasing: target[first...])))
     }
-    var sound = try HeldSound(channelCount: 1, rate: 16000)
-    try brought[..<count].withUnsafeBufferPointer { try sound.append($0) }
+    var audio = try HeldAudio(channelCount: 1, rate: 16000)
+    try brought[..<count].withUnsafeBufferPointer { try audio.append($0) }
     let found = try logits(prompt.attachments(rate: 48000))
-    #expect(try relativeError(found, logits([.audio(sound)])) <= 1e-6)
+    #expect(try relativeError(found, logits([.audio(audio)])) <= 1e-6)
     #expect(try relativeError(found, logits(prompt.attachments())) > 1e-3)
   }
 
-  /// A sound at another rate is another sound, of as many seconds.
+  /// Audio at another rate is another audio, of as many seconds.
   @Test func otherRatesAreBroughtDown() throws {
     let prompt = Self.prompts[0]
     let session = try Self.session(prompt)
@@ -131,10 +132,10 @@ import Testing
 
   @Test func pictureAndEmptySoundAreRefused() throws {
     let session = try Self.session(Self.prompts[0])
-    let empty = MediaItem.audio(try HeldSound(channelCount: 2, rate: 44100))
+    let empty = MediaItem.audio(try HeldAudio(channelCount: 2, rate: 44100))
     for (item, type, fragment) in [
-      (empty, "input_audio", "a sound without samples"),
-      (.image(try Pictures.image(9, 9, seed: 1)), "image_url", "takes no parts of type image"),
+      (empty, "input_audio", "audio without samples"),
+      (.image(try SyntheticImages.image(9, 9, seed: 1)), "image_url", "takes no parts of type image"),
     ] {
       let messages: JSON = [
         ["role": "user", "content": [["type": .string(type), type: ["url": "attachment:0"]]]]

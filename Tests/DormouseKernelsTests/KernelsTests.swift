@@ -66,14 +66,14 @@ import Testing
     #expect(!usableKernels.isEmpty)
     for table in usableKernels.map(\.table) {
       var bytes = [UInt8](repeating: 0x5A, count: 1 << 14)
-      let all = table.readAll(bytes, bytes.count)
+      let all = table.read_all(bytes, bytes.count)
       for place in Array(stride(from: 0, to: bytes.count, by: 61)) + [bytes.count - 1] {
         bytes[place] ^= 1 << UInt8(place & 7)
-        #expect(table.readAll(bytes, bytes.count) != all, "byte \(place)")
+        #expect(table.read_all(bytes, bytes.count) != all, "byte \(place)")
         bytes[place] ^= 1 << UInt8(place & 7)
       }
       // Twelve numbers, k = 0 to 11, become k / 8 + 7 / 4, in each place of a vector.
-      #expect(table.multiplyAndAdd(3, 0.5, 1) == 29.25 * Float(table.vectorLength()))
+      #expect(table.multiply_and_add(3, 0.5, 1) == 29.25 * Float(table.vector_length()))
     }
   }
 
@@ -91,7 +91,7 @@ import Testing
       #expect(reading <= 2 * 128 * 6)
       let between = Clock.now()
       let arithmetic = MachineLimits.measureArithmetic(kernels: kernels, pool: pool, repetitions: 1)
-      let lanes = Double(kernels.table.vectorLength())
+      let lanes = Double(kernels.table.vector_length())
       #expect(2 * Double(24 << 20) * lanes / (arithmetic * 1e9) <= Clock.now() - between)
       #expect(arithmetic <= 2 * 8 * lanes * 6)
     }

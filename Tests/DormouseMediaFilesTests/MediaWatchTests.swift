@@ -9,7 +9,7 @@ import Testing
   private static func watch(_ change: (inout MediaLimits) -> Void) -> MediaWatch {
     var limits = MediaLimits()
     change(&limits)
-    return MediaWatch(name: "film", limits: limits)
+    return MediaWatch(name: "video", limits: limits)
   }
 
   private static func status(_ body: () throws(Failure) -> Void) -> Status? {

@@ -48,12 +48,12 @@ import Testing
 }
 
 @Suite struct PictureHeaderTests {
-  private func header(_ format: PictureFormat, _ bytes: [UInt8]) throws -> PictureHeader {
-    try bytes.withUnsafeBytes { try PictureHeader(format, .memory($0)) }
+  private func header(_ format: ImageFormat, _ bytes: [UInt8]) throws -> ImageHeader {
+    try bytes.withUnsafeBytes { try ImageHeader(format, .memory($0)) }
   }
 
   /// Every cut and every byte changed: nothing traps, and what can't be read is unknown.
-  @Test(arguments: [PictureFormat.jpeg, .png, .webp, .bmp]) func anyBytes(format: PictureFormat) throws {
+  @Test(arguments: [ImageFormat.jpeg, .png, .webp, .bmp]) func anyBytes(format: ImageFormat) throws {
     let tiff: [UInt8] = Array("II*\0".utf8) + [8, 0, 0, 0, 1, 0, 0x12, 1, 3, 0, 1, 0, 0, 0, 6, 0, 0, 0, 0, 0, 0, 0]
     let riff = Array("RIFF".utf8) + [60, 0, 0, 0] + Array("WEBP".utf8) + Array("EXIF".utf8) + [26, 0, 0, 0] + tiff
     let sample: [UInt8]

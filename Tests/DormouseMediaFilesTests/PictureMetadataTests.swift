@@ -7,7 +7,7 @@ import Testing
 @Suite struct PictureMetadataTests {
   private func left(of bytes: [UInt8], _ codec: AVCodecID) -> [UInt8] {
     var bytes = bytes
-    let count = bytes.withUnsafeMutableBytes { PictureMetadata.remove(from: $0, codec) }
+    let count = bytes.withUnsafeMutableBytes { ImageMetadata.remove(from: $0, codec) }
     return Array(bytes[..<count])
   }
 

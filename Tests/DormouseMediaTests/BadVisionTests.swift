@@ -4,7 +4,7 @@ import Testing
 
 @testable import DormouseMedia
 
-/// What is wrong with a picture, a processor's file, a configuration or a checkpoint comes back as a sentence.
+/// What is wrong with an image, a processor's file, a configuration or a checkpoint comes back as a sentence.
 @Suite struct BadVisionTests {
   private func failure(_ body: () throws -> Void) -> Failure? {
     do { try body() } catch { return error as? Failure }
@@ -21,7 +21,7 @@ import Testing
     }
   }
 
-  // MARK: - Pictures
+  // MARK: - Images
 
   @Test func pictureSizes() throws {
     for (width, height) in [(0, 5), (5, 0), (-1, 5), (65_536, 1), (1, 65_536), (Int.max, Int.max), (30_000, 30_000)] {
@@ -39,7 +39,7 @@ import Testing
     }
   }
 
-  /// The smallest picture there is becomes one token.
+  /// The smallest image there is becomes one token.
   @Test func onePixel() throws {
     let configuration = try ImageProcessorConfiguration.load(folder: "/nowhere")
     let grid = try configuration.grid(width: 1, height: 1)
@@ -53,13 +53,13 @@ import Testing
       var patches = [Float](repeating: 0, count: count)
       expect(.invalidArgument, ["\(count) numbers", "2352"]) {
         try patches.withUnsafeMutableBufferPointer {
-          try processor.process(Pictures.image(28, 28, seed: 1), into: $0, pool: pool)
+          try processor.process(SyntheticImages.image(28, 28, seed: 1), into: $0, pool: pool)
         }
       }
     }
   }
 
-  @Test func films() throws {
+  @Test func videos() throws {
     let configuration = try VideoProcessorConfiguration.load(folder: "/nowhere")
     func plan(_ count: Int, _ rate: Double, _ times: [Double]? = nil, width: Int = 28) throws {
       _ = try VideoPlan(
@@ -75,9 +75,9 @@ import Testing
     let processor = VideoProcessor(configuration)
     let pool = try ThreadPool(threadCount: 1)
     var patches = [Float](repeating: 0, count: 16 * 588)
-    let frame = try Pictures.image(28, 28, seed: 1)
+    let frame = try SyntheticImages.image(28, 28, seed: 1)
     for (frames, part) in [
-      ([frame], "given 1"), ([frame, frame, frame, try Pictures.image(27, 28, seed: 1)], "frame 3"),
+      ([frame], "given 1"), ([frame, frame, frame, try SyntheticImages.image(27, 28, seed: 1)], "frame 3"),
     ] {
       expect(.invalidArgument, [part]) {
         try patches.withUnsafeMutableBufferPointer { try processor.process(frames, of: chunk, into: $0, pool: pool) }

@@ -1,3 +1,4 @@
+import DormouseAudio
 import DormouseKernels
 import DormouseSupport
 import Testing
@@ -78,42 +79,42 @@ import Testing
     return rows
   }
 
-  /// The sounds of the goldens: samples and seed.
-  private static func sounds(_ golden: TensorFile) -> [(name: String, samples: [Float])] {
+  /// The audio of the goldens: samples and seed.
+  private static func audio(_ golden: TensorFile) -> [(name: String, samples: [Float])] {
     golden.names.filter { $0.utf8.suffix(5).elementsEqual(".rows".utf8) }.map { name in
       let numbers = name.split(separator: ".").compactMap { Int($0) }
-      return (String(name.dropLast(5)), Sounds.voice(numbers[0], seed: numbers[1]))
+      return (String(name.dropLast(5)), SyntheticAudio.voice(numbers[0], seed: numbers[1]))
     }
   }
 
   @Test(arguments: folders) func hearsAsTransformers(folder: String) throws {
     let golden = try TensorFile(Fixtures.path("\(Self.goldens)/audio.safetensors"))
-    let sounds = Self.sounds(golden)
-    #expect(sounds.count == 7)
+    let audio = Self.audio(golden)
+    #expect(audio.count == 7)
     for kernels in Kernels.usable().compactMap({ try? Kernels.make($0) }) {
       for threads in [1, 3] {
         let tower = try Self.audio(folder, threads: threads, kernels: kernels)
-        for sound in sounds {
-          let found = try Self.rows(tower, sound.samples)
-          let expected = try golden.floats("\(sound.name).rows")
-          #expect(found.count == expected.count, "\(sound.name)")
+        for audio in audio {
+          let found = try Self.rows(tower, audio.samples)
+          let expected = try golden.floats("\(audio.name).rows")
+          #expect(found.count == expected.count, "\(audio.name)")
           let error = relativeError(found, expected)
-          #expect(error < 1e-5, "\(sound.name), \(kernels.instructionSet), \(threads) threads: \(error)")
+          #expect(error < 1e-5, "\(audio.name), \(kernels.instructionSet), \(threads) threads: \(error)")
         }
       }
     }
   }
 
-  /// What the feature extractor makes of a sound's chunks, cut as it cuts them.
+  /// What the feature extractor makes of the audio's chunks, cut as it cuts them.
   @Test func featuresEqualTheExtractors() throws {
     let golden = try TensorFile(Fixtures.path("\(Self.goldens)/audio.safetensors"))
     let tower = try Self.audio("dots3_note-tiny")
     var compared = 0
-    for sound in Self.sounds(golden) where golden.has("\(sound.name).features") {
-      let expected = try golden.floats("\(sound.name).features")
-      let features = try VoiceFeatures(sound.samples, tower.spectrogram, isWhole: false, pool: tower.pool)
+    for audio in Self.audio(golden) where golden.has("\(audio.name).features") {
+      let expected = try golden.floats("\(audio.name).features")
+      let features = try AudioFeatures(audio.samples, tower.spectrogram, isWhole: false, pool: tower.pool)
       var found: [Float] = []
-      for chunk in try tower.configuration.chunks(sampleCount: sound.samples.count, features: tower.folder.features) {
+      for chunk in try tower.configuration.chunks(sampleCount: audio.samples.count, features: tower.folder.features) {
         try features.load(chunk.samples)
         let count = min(chunk.rows * 8, 100) * 20
         features.withRows { found += UnsafeBufferPointer(start: $0, count: count) }
@@ -140,7 +141,7 @@ import Testing
       changing: [(#""chunk_length": 1"#, #""chunk_length": 9"#)], of: "processor_config.json")
     let tower = try DotsAudioTower(
       DotsAudioFolder(folder.path), pool: ThreadPool(threadCount: 2), kernels: Kernels.selected())
-    let samples = Sounds.voice(9 * 16000, seed: 3)
+    let samples = SyntheticAudio.voice(9 * 16000, seed: 3)
     let frames = 900
     var features = [Float](repeating: 0, count: frames * 20)
     try samples.withUnsafeBufferPointer { samples in
@@ -160,7 +161,7 @@ import Testing
   }
 
   @Test func threadsChangeNoBit() throws {
-    let samples = Sounds.voice(20_000, seed: 4)
+    let samples = SyntheticAudio.voice(20_000, seed: 4)
     let results = try [1, 2, 5].map { try Self.rows(Self.audio("dots3_note-tiny", threads: $0), samples) }
     #expect(results[1] == results[0] && results[2] == results[0])
   }
@@ -171,7 +172,7 @@ import Testing
     let kernels = try Kernels.selected()
     let plan = try folder.plan(threadCount: 3, kernels: kernels)
     let tower = try DotsAudioTower(folder, residency: .memory, pool: ThreadPool(threadCount: 3), kernels: kernels)
-    let samples = Sounds.voice(40_000, seed: 3)
+    let samples = SyntheticAudio.voice(40_000, seed: 3)
     let count = try tower.tokenCount(sampleCount: samples.count) * tower.configuration.textHiddenSize
     var rows = [Float](repeating: .nan, count: count)
     try rows.withUnsafeMutableBufferPointer { rows in
@@ -238,13 +239,13 @@ import Testing
   @Test func soundsThatMakeNoSenseAreRefused() throws {
     let tower = try Self.audio("dots3_note-tiny")
     for count in [0, -1] {
-      #expect(AudioFeatureTests.message { _ = try tower.tokenCount(sampleCount: count) } == "a sound without samples")
+      #expect(failureMessage { _ = try tower.tokenCount(sampleCount: count) } == "audio without samples")
     }
     var rows = [Float](repeating: 0, count: 7)
     #expect(
-      AudioFeatureTests.message {
-        _ = try rows.withUnsafeMutableBufferPointer { try tower.begin(Sounds.voice(1600, seed: 1), into: $0) }
-      } == "room for 7 values of a sound's rows; 64 are to be written")
+      failureMessage {
+        _ = try rows.withUnsafeMutableBufferPointer { try tower.begin(SyntheticAudio.voice(1600, seed: 1), into: $0) }
+      } == "room for 7 values of the audio's rows; 64 are to be written")
   }
 }
 
@@ -314,7 +315,7 @@ import Testing
     #expect(try VisionConfiguration(json: json) == nil)
     let fields = try JSONFields(json, file: "config.json")
     #expect(try !DotsAudioConfiguration.isKnown(fields))
-    #expect(try !VoiceTowerConfiguration.isKnown(fields))
+    #expect(try !WhisperTowerConfiguration.isKnown(fields))
   }
 
   /// The encoder's sizes of a `whisper_config` are those that count.

@@ -41,7 +41,7 @@ import Testing
       #expect(try grid.patchCount() == shape[0])
       if row.has("grid") { #expect(try [grid.frames, grid.height, grid.width] == row.integers("grid")) }
       var patches = [Float](repeating: 7, count: shape.reduce(1, *))
-      let image = try Pictures.image(size[0], size[1], seed: try row.integer("seed"))
+      let image = try SyntheticImages.image(size[0], size[1], seed: try row.integer("seed"))
       try patches.withUnsafeMutableBufferPointer { try processor.process(image, into: $0, pool: pool) }
       #expect(patches == expected, "\(name): \(relativeError(patches, expected))")
     }
@@ -56,9 +56,9 @@ import Testing
     #expect(try processor.scratchByteCount(width: 4000, height: 3000, threads: 2) == expected)
   }
 
-  /// A picture in the caller's memory gives what a copy gives.
+  /// An image in the caller's memory gives what a copy gives.
   @Test func borrowedPixels() throws {
-    let bytes = Pictures.bytes(50, 31, seed: 3)
+    let bytes = SyntheticImages.bytes(50, 31, seed: 3)
     let processor = ImageProcessor(try ImageProcessorConfiguration.load(folder: "/nowhere"))
     let pool = try ThreadPool(threadCount: 1)
     let count = try processor.configuration.grid(width: 50, height: 31).patchCount() * processor.patchWidth

@@ -3,7 +3,7 @@ import Testing
 
 @testable import DormouseMedia
 
-/// Scaled pictures equal those of torchvision and Pillow, byte for byte.
+/// Scaled images equal those of torchvision and Pillow, byte for byte.
 @Suite struct ImageResamplerTests {
   private static let file = "vision/preprocessing"
 
@@ -15,7 +15,7 @@ import Testing
       let (source, result) = (try row.integers("source"), try row.integers("result"))
       let filter = try #require(ResampleFilter(rawValue: try row.integer("filter")))
       let arithmetic: ResampleArithmetic = try row.text("arithmetic") == "pillow" ? .pillow : .torchvision
-      let pixels = Pictures.bytes(source[0], source[1], seed: try row.integer("seed"))
+      let pixels = SyntheticImages.bytes(source[0], source[1], seed: try row.integer("seed"))
       let scaled = try Self.scale(pixels, source, result, filter, arithmetic)
       let name = try row.text("name")
       let expected = try golden.bytes(name)
@@ -26,7 +26,7 @@ import Testing
 
   /// The same bytes whatever the number of threads.
   @Test func threadsShareRows() throws {
-    let pixels = Pictures.bytes(301, 203, seed: 5)
+    let pixels = SyntheticImages.bytes(301, 203, seed: 5)
     let one = try Self.scale(pixels, [301, 203], [97, 111], .bicubic, .torchvision, threads: 1)
     #expect(try Self.scale(pixels, [301, 203], [97, 111], .bicubic, .torchvision, threads: 4) == one)
   }

@@ -1,3 +1,4 @@
+import DormouseAudio
 import DormouseKernels
 import DormouseSupport
 import Testing
@@ -6,10 +7,10 @@ import Testing
 
 /// What may stop media from becoming ready: somebody who no longer waits, a budget, limits, and room for rows.
 @Suite struct MediaTermsTests {
-  private static func sound(_ count: Int, rate: Int) throws -> HeldSound {
-    var sound = try HeldSound(channelCount: 1, rate: rate)
-    try Sounds.voice(count, seed: 3).withUnsafeBufferPointer { try sound.append($0) }
-    return sound
+  private static func audio(_ count: Int, rate: Int) throws -> HeldAudio {
+    var audio = try HeldAudio(channelCount: 1, rate: rate)
+    try SyntheticAudio.voice(count, seed: 3).withUnsafeBufferPointer { try audio.append($0) }
+    return audio
   }
 
   private static func failure(_ body: () throws -> Void) -> Failure? { #expect(throws: Failure.self, performing: body) }
@@ -17,43 +18,43 @@ import Testing
   /// Pieces are small enough to look up often, whatever the rates are.
   @Test(arguments: [1000, 8000, 44101, 192_000]) func resamplingIsInterrupted(_ rate: Int) throws {
     let kernels = try Kernels.selected()
-    let sound = try Self.sound(100_000, rate: rate)
-    let whole = try sound.samples(rate: 16000, kernels: kernels, limit: nil, MediaTerms()).values
-    #expect(whole.count == (try sound.exactSampleCount(rate: 16000, kernels: kernels)))
+    let audio = try Self.audio(100_000, rate: rate)
+    let whole = try audio.samples(rate: 16000, kernels: kernels, limit: nil, MediaTerms()).values
+    #expect(whole.count == (try audio.exactSampleCount(rate: 16000, kernels: kernels)))
     let counter = Asked()
     var terms = MediaTerms()
     terms.interruption = counter.interruption()
-    #expect(try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms).values == whole)
+    #expect(try audio.samples(rate: 16000, kernels: kernels, limit: nil, terms).values == whole)
     #expect(counter.count >= max(100_000 / 4096, whole.count >> 16))
     for limit in [1, counter.count / 2, counter.count] {
       let asked = Asked()
       terms.interruption = asked.interruption(at: limit)
-      #expect(throws: Asked.failure) { _ = try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms) }
+      #expect(throws: Asked.failure) { _ = try audio.samples(rate: 16000, kernels: kernels, limit: nil, terms) }
       #expect(asked.count == limit)
     }
   }
 
   @Test func samplesCountInTheBudget() throws {
     let kernels = try Kernels.selected()
-    let sound = try Self.sound(48000, rate: 48000)
+    let audio = try Self.audio(48000, rate: 48000)
     let budget = MemoryBudget(limit: 64000, name: "memory_limit")
     var terms = MediaTerms()
     terms.budget = budget
-    var samples: SoundSamples? = try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms)
+    var samples: AudioSamples? = try audio.samples(rate: 16000, kernels: kernels, limit: nil, terms)
     #expect(samples?.values.count == 16000 && budget.usedByteCount == 64000)
     samples = nil
     #expect(budget.usedByteCount == 0)
     terms.budget = MemoryBudget(limit: 63999, name: "memory_limit")
-    let failure = Self.failure { _ = try sound.samples(rate: 16000, kernels: kernels, limit: nil, terms) }
-    #expect(failure?.status == .outOfMemory && failure?.message.hasPrefix("the samples of a sound: ") == true)
+    let failure = Self.failure { _ = try audio.samples(rate: 16000, kernels: kernels, limit: nil, terms) }
+    #expect(failure?.status == .outOfMemory && failure?.message.hasPrefix("the samples of audio: ") == true)
     // What the host holds already is not taken again.
-    #expect(try sound.samples(rate: 48000, kernels: kernels, limit: nil, terms).values.count == 48000)
+    #expect(try audio.samples(rate: 48000, kernels: kernels, limit: nil, terms).values.count == 48000)
   }
 
   /// Samples that come in pieces of unknown number: while they move to a larger place, both count.
   @Test func growingSamplesCountInTheBudget() throws {
     let budget = MemoryBudget(limit: nil, name: "memory_limit")
-    var samples = try SoundSamples(expecting: 10, budget: budget)
+    var samples = try AudioSamples(expecting: 10, budget: budget)
     let piece = [Float](repeating: 1, count: 70_000)
     try piece.withUnsafeBufferPointer { piece in for _ in 0..<3 { try samples.append(piece) } }
     #expect(samples.values.count == 210_000)
@@ -63,15 +64,15 @@ import Testing
   }
 
   @Test func hashesAreInterrupted() throws {
-    var sound = try HeldSound(channelCount: 1, rate: 16000)
-    try [Float](repeating: 0.25, count: 3 << 20).withUnsafeBufferPointer { try sound.append($0) }
+    var audio = try HeldAudio(channelCount: 1, rate: 16000)
+    try [Float](repeating: 0.25, count: 3 << 20).withUnsafeBufferPointer { try audio.append($0) }
     let asked = Asked()
-    #expect(throws: Asked.failure) { _ = try sound.contentHash(asked.interruption(at: 3)) }
-    let film = try HeldFilm((0..<4).map { try Pictures.image(9, 7, seed: $0) }, framesPerSecond: 1)
-    #expect(throws: Asked.failure) { _ = try film.contentHash(Asked().interruption(at: 4)) }
+    #expect(throws: Asked.failure) { _ = try audio.contentHash(asked.interruption(at: 3)) }
+    let video = try HeldVideo((0..<4).map { try SyntheticImages.image(9, 7, seed: $0) }, framesPerSecond: 1)
+    #expect(throws: Asked.failure) { _ = try video.contentHash(Asked().interruption(at: 4)) }
   }
 
-  /// A stripe of a large picture at a time.
+  /// A stripe of a large image at a time.
   @Test func scalingIsInterrupted() throws {
     let (width, height) = (6000, 3000)
     let image = try RGBImage(
@@ -100,25 +101,25 @@ import Testing
   // MARK: - Limits of what is held
 
   @Test func heldMediaKeepToLimits() throws {
-    let picture = MediaItem.image(try Pictures.image(20, 10, seed: 1))
-    let frames = try (0..<8).map { try Pictures.image(20, 10, seed: $0) }
-    let film = MediaItem.video(try HeldFilm(frames, framesPerSecond: 2), framesPerSecond: nil)
+    let image = MediaItem.image(try SyntheticImages.image(20, 10, seed: 1))
+    let frames = try (0..<8).map { try SyntheticImages.image(20, 10, seed: $0) }
+    let video = MediaItem.video(try HeldVideo(frames, framesPerSecond: 2), framesPerSecond: nil)
     let timed = MediaItem.video(
-      try HeldFilm(frames, timestamps: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 3.5]), framesPerSecond: nil)
-    let sound = MediaItem.audio(try Self.sound(8000, rate: 4000))
+      try HeldVideo(frames, timestamps: [0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 3.5]), framesPerSecond: nil)
+    let audio = MediaItem.audio(try Self.audio(8000, rate: 4000))
     func limits(_ change: (inout MediaFileOptions) -> Void) -> MediaFileOptions {
       var limits = MediaFileOptions()
       change(&limits)
       return limits
     }
     for (item, limits, name) in [
-      (picture, limits { $0.pixelLimit = 199 }, "max_pixels, 199"),
-      (film, limits { $0.pixelLimit = 199 }, "max_pixels"),
-      (picture, limits { $0.outputLimit = 599 }, "max_output_bytes, 599"),
-      (film, limits { $0.frameLimit = 7 }, "max_frames, 7"),
-      (film, limits { $0.secondLimit = 3.4 }, "max_seconds, 3.4"),
+      (image, limits { $0.pixelLimit = 199 }, "max_pixels, 199"),
+      (video, limits { $0.pixelLimit = 199 }, "max_pixels"),
+      (image, limits { $0.outputLimit = 599 }, "max_output_bytes, 599"),
+      (video, limits { $0.frameLimit = 7 }, "max_frames, 7"),
+      (video, limits { $0.secondLimit = 3.4 }, "max_seconds, 3.4"),
       (timed, limits { $0.secondLimit = 3.4 }, "max_seconds, 3.4"),
-      (sound, limits { $0.secondLimit = 1.9 }, "max_seconds, 1.9"),
+      (audio, limits { $0.secondLimit = 1.9 }, "max_seconds, 1.9"),
     ] {
       let failure = Self.failure { _ = try item.limited(by: limits) }
       #expect(failure?.status == .unsupported && failure?.message.contains(name) == true, "\(name)")
@@ -129,7 +130,7 @@ import Testing
       $0.frameLimit = 8
       $0.secondLimit = 3.5
     }
-    for item in [picture, film, timed, sound] { _ = try item.limited(by: fitting) }
+    for item in [image, video, timed, audio] { _ = try item.limited(by: fitting) }
   }
 
   @Test func limitsTightenOneAnother() {
@@ -164,28 +165,28 @@ import Testing
   /// Equal bytes in another shape, or at another rate, are another content.
   @Test func hashesTellShapesAndRates() throws {
     let bytes = (0..<24).map { UInt8($0) }
-    func film(_ width: Int, _ height: Int, _ times: [Double]?) throws -> ContentHash {
+    func video(_ width: Int, _ height: Int, _ times: [Double]?) throws -> ContentHash {
       let image = try RGBImage(width: width, height: height, bytes: bytes)
-      let film = try times.map { try HeldFilm([image, image], timestamps: $0) }
-      return try (try film ?? HeldFilm([image, image], framesPerSecond: 2)).contentHash(.never)
+      let video = try times.map { try HeldVideo([image, image], timestamps: $0) }
+      return try (try video ?? HeldVideo([image, image], framesPerSecond: 2)).contentHash(.never)
     }
-    let films = try [film(4, 2, nil), film(2, 4, nil), film(8, 1, nil), film(4, 2, [0, 1]), film(4, 2, [0, 2])]
-    let sounds = try [8000, 16000].map { try Self.sound(100, rate: $0).contentHash(.never) }
-    #expect(Set(films).count == films.count && Set(sounds).count == sounds.count)
-    #expect(try film(4, 2, nil) == films[0])
+    let videos = try [video(4, 2, nil), video(2, 4, nil), video(8, 1, nil), video(4, 2, [0, 1]), video(4, 2, [0, 2])]
+    let audio = try [8000, 16000].map { try Self.audio(100, rate: $0).contentHash(.never) }
+    #expect(Set(videos).count == videos.count && Set(audio).count == audio.count)
+    #expect(try video(4, 2, nil) == videos[0])
   }
 
-  /// Frames a second of a film that tells its times: as many steps as there are from the first frame to the last.
+  /// Frames a second of a video that tells its times: as many steps as there are from the first frame to the last.
   @Test func timesTellTheRate() throws {
-    let frames = try (0..<5).map { try Pictures.image(4, 2, seed: $0) }
-    #expect(try HeldFilm(frames, timestamps: [1, 1.5, 2, 2.5, 3]).framesPerSecond == 2)
+    let frames = try (0..<5).map { try SyntheticImages.image(4, 2, seed: $0) }
+    #expect(try HeldVideo(frames, timestamps: [1, 1.5, 2, 2.5, 3]).framesPerSecond == 2)
   }
 
   // MARK: - Room for rows
 
-  /// The longest sound for some rows, by the towers' own count.
-  @Test(arguments: VoiceTowerTests.models) func longestSounds(_ name: String) throws {
-    let tower = try VoiceTowerTests.open(name)
+  /// The longest audio for some rows, by the towers' own count.
+  @Test(arguments: WhisperTowerTests.models) func longestSounds(_ name: String) throws {
+    let tower = try WhisperTowerTests.open(name)
     let window = tower.windowRowCount(sampleCount: tower.windowSampleCount)
     for rows in Array(window - 1...window + 2) + [3 * window, 3 * window + 5] {
       let count = tower.sampleCount(rows: rows)

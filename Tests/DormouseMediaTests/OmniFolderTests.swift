@@ -4,7 +4,7 @@ import DormouseSupport
 import DormouseWeights
 import Testing
 
-/// A folder with a vision tower and a voice tower (`Tests/Fixtures/models-media/generate_omni.py`).
+/// A folder with a vision tower and an audio tower (`Tests/Fixtures/models-media/generate_omni.py`).
 @Suite struct OmniFolderTests {
   private static let path = Fixtures.path("models-media/kimi_k25-omni")
   private static let files = ["config.json", "processor_config.json", "model.safetensors"]
@@ -12,7 +12,7 @@ import Testing
   @Test func bothTowersAreFound() throws {
     let folder = try #require(try MediaFolder(Self.path, checkpoint: Checkpoint(folder: Self.path)))
     #expect(folder.modalities == [.image, .video, .audio])
-    let (vision, voice) = (try VisionFolder(Self.path), try VoiceTowerFolder(Self.path))
+    let (vision, voice) = (try VisionFolder(Self.path), try WhisperTowerFolder(Self.path))
     #expect(voice.configuration.architecture == .audioFlamingo3 && voice.configuration.isBesideVision)
     #expect(voice.audioTokenName == "<sound>" && voice.maximumSeconds == 60 && voice.features.chunkLength == 4)
     #expect(folder.weightByteCount == vision.tensors.weightByteCount + voice.tensors.weightByteCount)
@@ -23,11 +23,11 @@ import Testing
   @Test func rowsOfSoundsEqualTheReference() throws {
     let golden = try TensorFile("\(Self.path)/golden.safetensors")
     let expected = try golden.floats("sounds.rows")
-    let tower = try VoiceTower(
+    let tower = try WhisperTower(
       folder: Self.path, pool: ThreadPool(threadCount: 2), kernels: Kernels.selected())
     var found: [Float] = []
     for (count, seed) in [(75003, 3), (11234, 2)] {
-      found += try VoiceTowerTests.rows(tower, Sounds.voice(count, seed: seed))
+      found += try WhisperTowerTests.rows(tower, SyntheticAudio.voice(count, seed: seed))
     }
     #expect(found.count == expected.count)
     let size = tower.configuration.textHiddenSize
@@ -49,8 +49,8 @@ import Testing
     #expect(encoder.placeholder(of: .image) == "<|media_pad|>")
     #expect(encoder.placeholder(of: .video) == "<|kimi_k25_video_placeholder|>")
     #expect(encoder.placeholder(of: .audio) == "<sound>" && encoder.paddingTokens(of: .audio) == ["<sound>"])
-    let picture = try encoder.prepare(.image(try Pictures.image(50, 37, seed: 1)), MediaTerms())
-    #expect(picture.modality == .image && picture.rowCount == 12)
+    let image = try encoder.prepare(.image(try SyntheticImages.image(50, 37, seed: 1)), MediaTerms())
+    #expect(image.modality == .image && image.rowCount == 12)
     // One running total over both towers.
     let found = reports.withLock { $0 }
     let total = UInt64(folder.weightByteCount)
@@ -117,7 +117,7 @@ import Testing
       ({ $0["audio_token"] = nil }, "processor_config.json: audio_token is missing; expected a string"),
       ({ $0["audio_token"] = 5 }, "processor_config.json: audio_token is 5; expected a string"),
       ({ $0["max_audio_len"] = 0 }, "processor_config.json: max_audio_len is 0; expected"),
-      ({ $0["feature_extractor"] = nil }, "feature_extractor is missing; expected the processor of sounds"),
+      ({ $0["feature_extractor"] = nil }, "feature_extractor is missing; expected the processor of audio"),
       ({ $0["feature_extractor"] = 1 }, "processor_config.json: feature_extractor is an integer; expected an object"),
     ]
     for (change, expected) in cases {
@@ -126,7 +126,7 @@ import Testing
     }
   }
 
-  /// Without the projector of its own, the tower does not take the pictures'.
+  /// Without the projector of its own, the tower does not take the images'.
   @Test func missingProjector() throws {
     let folder = try TemporaryFolder()
     for name in Self.files {
@@ -153,7 +153,7 @@ import Testing
         "num_attention_heads": 2, "num_hidden_layers": 2, "max_source_positions": 200,
       ],
     ]
-    let configuration = try VoiceTowerConfiguration(JSONFields(document, file: "config.json"))
+    let configuration = try WhisperTowerConfiguration(JSONFields(document, file: "config.json"))
     #expect(configuration.architecture == .voxtral && configuration.isBesideVision)
     #expect(configuration.positionsPerRow == 4 && !configuration.hasProjectorBias)
   }

@@ -50,7 +50,7 @@ import Testing
       let name = try row.text("name")
       let (shape, expected) = try golden.patches(name)
       var patches = [Float](repeating: 7, count: shape.reduce(1, *))
-      let image = try Pictures.image(size[0], size[1], seed: try row.integer("seed"))
+      let image = try SyntheticImages.image(size[0], size[1], seed: try row.integer("seed"))
       try patches.withUnsafeMutableBufferPointer { try processor.process(image, into: $0, pool: pool) }
       #expect(patches == expected, "\(name): \(relativeError(patches, expected))")
     }
@@ -76,7 +76,7 @@ import Testing
       let processor = VideoProcessor(configuration)
       var all: [Float] = []
       for chunk in plan.chunks {
-        let frames = try chunk.frames.map { try Pictures.image(size[0], size[1], seed: seed + $0) }
+        let frames = try chunk.frames.map { try SyntheticImages.image(size[0], size[1], seed: seed + $0) }
         var patches = [Float](repeating: 7, count: try chunk.grid.patchCount() * processor.patchWidth)
         try patches.withUnsafeMutableBufferPointer { try processor.process(frames, of: chunk, into: $0, pool: pool) }
         all += patches
@@ -96,7 +96,7 @@ import Testing
     }
   }
 
-  /// Where the files lie: nested, apart, and with the pictures' part under a name of its own.
+  /// Where the files lie: nested, apart, and with the images' part under a name of its own.
   @Test func filesOfProcessors() throws {
     let vision = try Self.vision(patch: 14)
     let folder = try TemporaryFolder()

@@ -15,7 +15,7 @@ extension VideoPlan {
   }
 }
 
-/// Films are sampled, cut into chunks and written into prompts as the published processors do.
+/// Videos are sampled, cut into chunks and written into prompts as the published processors do.
 @Suite struct VideoProcessorTests {
   private static let file = "vision/preprocessing"
 
@@ -49,7 +49,7 @@ extension VideoPlan {
       let (size, seed) = (try row.integers("size"), try row.integer("seed"))
       var all: [Float] = []
       for chunk in plan.chunks {
-        let frames = try chunk.frames.map { try Pictures.image(size[0], size[1], seed: seed + $0) }
+        let frames = try chunk.frames.map { try SyntheticImages.image(size[0], size[1], seed: seed + $0) }
         let patchWidth = 3 * configuration.frame.patchSize * configuration.frame.patchSize
         var patches = [Float](repeating: 7, count: try chunk.grid.patchCount() * patchWidth)
         try patches.withUnsafeMutableBufferPointer { try processor.process(frames, of: chunk, into: $0, pool: pool) }
@@ -74,7 +74,7 @@ extension VideoPlan {
     }
   }
 
-  /// A film with fewer frames a second than are asked for is seen whole.
+  /// A video with fewer frames a second than are asked for is seen whole.
   @Test func slowFilms() throws {
     let configuration = try VideoProcessorConfiguration.load(folder: "/nowhere")
     #expect(configuration.sampledFrames(of: 6, framesPerSecond: 0.25) == [0, 1, 2, 3, 4, 5])
@@ -92,7 +92,7 @@ extension VideoPlan {
     #expect(VideoProcessorConfiguration.TimestampStyle.seconds.text(seconds: 90_061.25) == "01:01")
   }
 
-  /// The times of a film of which frames are left out are those of the frames that are looked at.
+  /// The times of a video of which frames are left out are those of the frames that are looked at.
   @Test func timestampsOfAFilmThatIsSampled() throws {
     let configuration = try VideoProcessorConfiguration.load(folder: "/nowhere")
     let times = (0..<600).map { Double($0) * 0.5 }

@@ -43,7 +43,7 @@ import Testing
     #expect(bare == published)
   }
 
-  /// A film's frames share the limit of a chunk, and its times are written as the file says.
+  /// A video's frames share the limit of a chunk, and its times are written as the file says.
   @Test func mediaProcessorOfTheHub() throws {
     let fields = try JSONFields(json(Self.mediaProcessor), file: "preprocessor_config.json")
     let images = try ImageProcessorConfiguration(fields)

@@ -36,7 +36,7 @@ import Testing
     }
   }
 
-  /// Pictures don't see each other: each has in a batch the rows that it has alone.
+  /// Images don't see each other: each has in a batch the rows that it has alone.
   @Test func picturesStayApart() throws {
     let tower = try Tower.open("kimi_k25-tiny")
     let grids = [

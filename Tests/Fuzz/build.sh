@@ -51,7 +51,7 @@ sources=$root/Sources
 swiftc=$(command -v swiftc)
 flags="-wmo -swift-version 6 -parse-as-library -sanitize=fuzzer,address -I . -I $sources/CPlatform/include
   -I $sources/CHost/include -I $sources/CJSON -I $sources/CPCRE2 -I $root/include -I $sources/CFFmpeg -I $sources/CDormouseMedia
-  -I $sources/CJPEG/include -I $sources/CPictureLibraries"
+  -I $sources/CJPEG/include -I $sources/CImageLibraries"
 
 # Whether an object is there and newer than all it is made from.
 is_current() { # object source...

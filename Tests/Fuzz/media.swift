@@ -27,7 +27,7 @@ private func examine(_ file: OpaquePointer?) {
   var info = dormouse_media_info()
   info.struct_size = UInt32(MemoryLayout<dormouse_media_info>.size)
   guard succeeded({ dormouse_media_describe(&info, file, $0) }) else { return }
-  precondition(info.frame_count <= 256 && info.frame_rate >= 0 && info.duration >= 0 && info.sound_duration >= 0)
+  precondition(info.frame_count <= 256 && info.frame_rate >= 0 && info.duration >= 0 && info.audio_duration >= 0)
   guard info.frame_count > 0 else { return precondition(info.width == 0 && info.height == 0) }
   precondition(info.width > 0 && Int(info.width) * Int(info.height) <= 1 << 16)
   var timestamps = [Double](repeating: -1, count: Int(info.frame_count))

@@ -13,7 +13,7 @@ FOLDER = pathlib.Path(__file__).parent / "corpus" / "snapshot"
 LAYERS, RANK, ROPE, VOCABULARY = 2, 3, 2, 16
 ROWS_IN_PAGE = 64
 MASK = 2**64 - 1
-CONTENT = 1 << 63  # the key of a position of a picture or sound
+CONTENT = 1 << 63  # the key of a position of an image or audio
 PRIMES = (11400714785074694791, 14029467366897019727, 1609587929392839161, 9650029242287828579, 2870177450012600261)
 
 

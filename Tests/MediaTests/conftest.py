@@ -1,7 +1,7 @@
 """What the tests of libdormouse_media.so stand on: DORMOUSE_PREFIX names where `make install` put it.
 
-Nothing binary is committed: pictures come from PIL and from the commands of libjpeg, libtiff and libheif, films and
-sounds from the ffmpeg command.
+Nothing binary is committed: images come from PIL and from the commands of libjpeg, libtiff and libheif, videos and
+audio from the ffmpeg command.
 """
 
 import os

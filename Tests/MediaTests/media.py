@@ -31,7 +31,7 @@ class Options(ctypes.Structure):
 class Info(ctypes.Structure):
     _fields_ = [
         ("struct_size", c_uint32), ("width", c_uint32), ("height", c_uint32), ("channel_count", c_uint32),
-        ("frame_count", c_uint64), ("duration", c_double), ("frame_rate", c_double), ("sound_duration", c_double),
+        ("frame_count", c_uint64), ("duration", c_double), ("frame_rate", c_double), ("audio_duration", c_double),
         ("sample_rate", c_uint32), ("reserved", c_uint32), ("format", c_char * 32),
     ]
 
@@ -113,7 +113,7 @@ class File:
         assert status == (77 if stop_after else 0)
         return found
 
-    def picture(self):
+    def image(self):
         return self.frames([0])[0][2]
 
     def samples(self, rate=0, stop_after=None):

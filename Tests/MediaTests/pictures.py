@@ -1,4 +1,4 @@
-"""What the tests of pictures share: PIL's view of a file, and this library's."""
+"""What the tests of images share: PIL's view of a file, and this library's."""
 
 import io
 
@@ -7,7 +7,7 @@ from PIL import Image, ImageOps
 
 
 def reference(data):
-    """As the published processors load a picture: upright, without alpha."""
+    """As the published processors load an image: upright, without alpha."""
     picture = Image.open(io.BytesIO(data))
     return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
 
@@ -21,7 +21,7 @@ def saved(picture, format, **options):
 def decoded(media, data, **options):
     with media.open(data, **options) as file:
         info = file.info()
-        pixels = file.picture()
+        pixels = file.image()
         assert (info.width, info.height, info.frame_count) == (pixels.shape[1], pixels.shape[0], 1)
         assert info.duration == info.frame_rate == 0 and info.channel_count == 0
         return pixels

@@ -1,4 +1,4 @@
-"""Films and animations: times without decoding, and frames equal to those of the ffmpeg command."""
+"""Videos and animations: times without decoding, and frames equal to those of the ffmpeg command."""
 
 import io
 import json
@@ -43,7 +43,7 @@ FILMS = {
 
 @pytest.fixture(scope="module")
 def film(ffmpeg, tmp_path_factory):
-    """Makes each film once: 30 frames at 25 frames a second."""
+    """Makes each video once: 30 frames at 25 frames a second."""
     folder = tmp_path_factory.mktemp("films")
 
     def make(name):
@@ -144,7 +144,7 @@ def test_edit_list(media, ffmpeg, film, tmp_path):
 
 
 def test_several_tracks(media, ffmpeg, tmp_path):
-    """The default track wins, though another is larger; a cover is no film."""
+    """The default track wins, though another is larger; a cover is no video."""
     path = tmp_path / "several.mkv"
     ffmpeg(
         "-f", "lavfi", "-i", "testsrc2=size=128x96:rate=5:duration=1", "-f", "lavfi", "-i",
@@ -153,7 +153,7 @@ def test_several_tracks(media, ffmpeg, tmp_path):
     with media.open(path) as file:
         info = file.info()
         assert (info.width, info.height, info.channel_count) == (64, 48, 1)
-        assert file.picture().shape == (48, 64, 3)
+        assert file.image().shape == (48, 64, 3)
 
 
 def test_a_cover_is_no_film(media, ffmpeg, tmp_path):
@@ -164,8 +164,8 @@ def test_a_cover_is_no_film(media, ffmpeg, tmp_path):
     with media.open(tmp_path / "song.mp3") as file:
         info = file.info()
         assert (info.width, info.frame_count, info.channel_count) == (0, 0, 1)
-        with pytest.raises(MediaError, match="sound, but no pictures"):
-            file.picture()
+        with pytest.raises(MediaError, match="audio, but no images"):
+            file.image()
         assert len(file.samples(16000)) == 16000
 
 

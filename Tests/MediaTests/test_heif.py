@@ -43,7 +43,7 @@ def test_pictures(media, encoded, format, size):
     with media.open(data) as file:
         info = file.info()
         assert (info.format, info.width, info.height, info.frame_count) == (format.encode(), *size, 1)
-        assert distance(file.picture(), np.asarray(picture)) < 4
+        assert distance(file.image(), np.asarray(picture)) < 4
 
 
 @pytest.mark.parametrize("format", ["heic", "avif"])
@@ -90,7 +90,7 @@ def box(name, *parts):
 
 
 def grid(tile, columns, rows, size):
-    """A picture put together from copies of another one's only item, a HEIC of heif-enc's."""
+    """An image put together from copies of another one's only item, a HEIC of heif-enc's."""
     def find(data, name, start=0):
         at = data.index(name, start) - 4
         return data[at:at + int.from_bytes(data[at:at + 4], "big")]
@@ -129,14 +129,14 @@ def grid(tile, columns, rows, size):
 
 
 def test_a_grid_of_tiles(media, encoded):
-    """As telephones store their pictures."""
+    """As telephones store their images."""
     tile = encoded(Image.fromarray(smooth(64, 64)), "heic", "-q", "95")
     pixels = decoded(media, grid(tile, 3, 2, (180, 120)))
     assert pixels.shape == (120, 180, 3)
     assert distance(pixels, np.tile(smooth(64, 64), (2, 3, 1))[:120, :180]) < 4
 
 
-def refusal(media, data, action=lambda file: file.picture(), **options):
+def refusal(media, data, action=lambda file: file.image(), **options):
     with media.open(data, **options) as file, pytest.raises(MediaError) as error:
         action(file)
     return error.value
@@ -148,7 +148,7 @@ def test_limits(media, encoded, format):
     error = refusal(media, data, pixel_limit=96 * 64 - 1)
     assert error.status == "UNSUPPORTED" and "96 x 64 pixels, more than max_pixels, 6143" in error.message
     with media.open(data, pixel_limit=96 * 64) as file:
-        file.picture()
+        file.image()
     assert refusal(media, data, is_cancelled=lambda _: 1).status == "CANCELLED"
     assert refusal(media, data, time_limit=1e-6).status == "TIMED_OUT"
 
@@ -161,7 +161,7 @@ library, before = Library(sys.argv[2]), 0
 for path in sys.argv[3:]:
     try:
         with library.open(open(path, "rb").read(), pixel_limit=10000) as file:
-            outcome = str(file.picture().shape)
+            outcome = str(file.image().shape)
     except MediaError as error:
         outcome = str(error)
     growth, before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, before
@@ -172,7 +172,7 @@ print(growth // 1024, outcome)
 
 @pytest.mark.parametrize("format", ["heic", "avif"])
 def test_a_size_that_is_not_the_codecs(media, encoded, format, tmp_path):
-    """Boxes that say 64 x 64 of a coded picture of millions: it is refused before it is decoded."""
+    """Boxes that say 64 x 64 of a coded image of millions: it is refused before it is decoded."""
     options = ["-A", "-p", "speed=9"] if format == "avif" else ["-p", "preset=ultrafast"]
     (tmp_path / "plain").write_bytes(encoded(Image.fromarray(smooth(64, 64)), format, *options))
     data = bytearray(encoded(Image.new("RGB", (2304, 2304), (90, 20, 200)), format, *options))
@@ -184,7 +184,7 @@ def test_a_size_that_is_not_the_codecs(media, encoded, format, tmp_path):
         [sys.executable, "-c", LIAR, folder, media.path, tmp_path / "plain", tmp_path / "liar"],
         capture_output=True, text=True, check=True).stdout
     megabytes, outcome = output.strip().split(" ", 1)
-    assert "UNSUPPORTED" in outcome and "a coded picture has 2304 x 2304 pixels" in outcome
+    assert "UNSUPPORTED" in outcome and "a coded image has 2304 x 2304 pixels" in outcome
     assert int(megabytes) < 16
 
 
@@ -193,7 +193,7 @@ def test_a_size_that_is_not_the_codecs(media, encoded, format, tmp_path):
 def test_a_cut_picture_is_refused(media, encoded, format, share):
     data = encoded(Image.fromarray(smooth()), format, *(["-A"] if format == "avif" else []))
     error = refusal(media, data[: max(int(len(data) * share), 20)])
-    assert error.status in ("MALFORMED", "UNSUPPORTED") and error.message.startswith("the media data: the picture")
+    assert error.status in ("MALFORMED", "UNSUPPORTED") and error.message.startswith("the media data: the image")
 
 
 # Stands in front of the system's dlopen, and does not know two libraries.
@@ -215,14 +215,14 @@ library = Library(sys.argv[2])
 for path in sys.argv[3:]:
     try:
         with library.open(open(path, "rb").read()) as file:
-            print("decoded", file.picture().shape)
+            print("decoded", file.image().shape)
     except MediaError as error:
         print(error)
 """
 
 
 def test_without_the_libraries(media, painting, tool, tmp_path):
-    """Other pictures are read as ever; these name the package that is missing."""
+    """Other images are read as ever; these name the package that is missing."""
     (tmp_path / "missing.c").write_text(MISSING)
     tool("cc", "-shared", "-fPIC", tmp_path / "missing.c", "-o", tmp_path / "missing.so")
     names = []

@@ -1,4 +1,4 @@
-"""JPEG pictures equal PIL's byte by byte: both read them by libjpeg."""
+"""JPEG images equal PIL's byte by byte: both read them by libjpeg."""
 
 import struct
 
@@ -88,7 +88,7 @@ def test_three_colors(media, transform, identifiers):
 
 def refusal(media, data, **options):
     with media.open(data, **options) as file, pytest.raises(MediaError) as error:
-        file.picture()
+        file.image()
     assert error.value.message.startswith("the media data: ")
     return error.value
 
@@ -114,17 +114,17 @@ def test_two_components(media):
 def test_a_cut_picture_is_refused(media, painting, progressive, share):
     data = saved(Image.fromarray(painting), "JPEG", progressive=progressive)
     error = refusal(media, data[: int(len(data) * share)])
-    assert error.status == "MALFORMED" and "JPEG picture ends too early" in error.message
+    assert error.status == "MALFORMED" and "JPEG image ends too early" in error.message
 
 
 def test_cancelled_within_a_scan(media, painting):
-    """libjpeg is asked in every row of blocks, in each scan of a progressive picture."""
+    """libjpeg is asked in every row of blocks, in each scan of a progressive image."""
     data = saved(Image.fromarray(painting).resize((16, 8000)), "JPEG", progressive=True)
     answers = iter([0] * 3000 + [1] * 10**6)
     error = refusal(media, data, is_cancelled=lambda _: next(answers))
     assert error.status == "CANCELLED"
     with media.open(data) as file:
-        assert file.picture().shape == (8000, 16, 3)
+        assert file.image().shape == (8000, 16, 3)
 
 
 def test_path_and_bytes_are_the_same(media, painting, tmp_path):
@@ -132,4 +132,4 @@ def test_path_and_bytes_are_the_same(media, painting, tmp_path):
     assert len(data) > 1 << 16, "more than libjpeg reads at once"
     (tmp_path / "picture").write_bytes(data)
     with media.open(tmp_path / "picture") as file:
-        assert np.array_equal(file.picture(), reference(data))
+        assert np.array_equal(file.image(), reference(data))

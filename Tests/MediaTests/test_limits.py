@@ -62,15 +62,15 @@ def test_pixel_limit(media, painting, film, format):
         source = saved(painting, format)
     with media.open(source) as file:
         width, height = file.info().width, file.info().height
-    error = failure(media, source, lambda file: file.picture(), pixel_limit=width * height - 1)
+    error = failure(media, source, lambda file: file.image(), pixel_limit=width * height - 1)
     assert error.status == "UNSUPPORTED"
     assert f"{width} x {height} pixels, more than max_pixels, {width * height - 1}" in error.message
     with media.open(source, pixel_limit=width * height) as file:
-        file.picture()
+        file.image()
 
 
 def test_frame_limit(media, film):
-    error = failure(media, film, lambda file: file.picture(), frame_limit=49)
+    error = failure(media, film, lambda file: file.image(), frame_limit=49)
     assert (error.status, "max_frames, 49" in error.message) == ("UNSUPPORTED", True)
 
 
@@ -81,7 +81,7 @@ def test_second_limit(media, film):
 
 
 def test_a_film_that_cannot_be_seen_may_be_heard(media, film):
-    """What is wrong with the pictures is said where somebody asks for them."""
+    """What is wrong with the images is said where somebody asks for them."""
     for options in ({"pixel_limit": 95 * 64}, {"frame_limit": 49}):
         with media.open(film, **options) as file:
             assert (file.info().width, file.info().channel_count) == (0, 1)
@@ -107,7 +107,7 @@ def test_time_limit(media, film):
 
 def test_cancelling(media, film, painting):
     for source in (film, png(painting)):
-        error = failure(media, source, lambda file: file.picture(), is_cancelled=lambda _: 1)
+        error = failure(media, source, lambda file: file.image(), is_cancelled=lambda _: 1)
         assert error.status == "CANCELLED"
     answers = iter([0] * 40 + [1] * 10**6)
     error = failure(media, film, lambda file: file.frames(range(50)), is_cancelled=lambda _: next(answers))
@@ -138,7 +138,7 @@ def test_sentences_are_ours(media, tmp_path, name, content, sentence):
     error = failure(media, path)
     assert error.message.startswith(f"{path}: ")
     assert "Invalid data" not in error.message and "mov,mp4" not in error.message
-    assert sentence in error.message or "has no pictures and no sound" in error.message, error.message
+    assert sentence in error.message or "has no images and no audio" in error.message, error.message
 
 
 def test_no_file(media, tmp_path):
@@ -190,7 +190,7 @@ def full_atom(name, *numbers):
 
 
 def elsewhere():
-    """A film whose one frame of 8 x 8 pixels stands at the beginning of /etc/passwd."""
+    """A video whose one frame of 8 x 8 pixels stands at the beginning of /etc/passwd."""
     url = atom(b"url ", b"\0\0\0\0", b"file:///etc/passwd\0")
     size = struct.pack(">HH", 8, 8)
     entry = atom(b"raw ", bytes(6), b"\0\x01", bytes(16), size, bytes(14), bytes(32), b"\0\x18\xff\xff")
@@ -209,7 +209,7 @@ def elsewhere():
 @pytest.mark.parametrize("name, data", list(hostile()), ids=lambda value: value if isinstance(value, str) else "")
 def test_hostile_files(media, name, data):
     before = time.monotonic()
-    for action in (lambda file: file.picture(), lambda file: file.samples()):
+    for action in (lambda file: file.image(), lambda file: file.samples()):
         error = failure(media, data, action)
         assert error.status in ("UNSUPPORTED", "MALFORMED"), error
         assert "root:" not in error.message
@@ -220,7 +220,7 @@ def test_a_track_in_another_file(media):
     """A QuickTime track may say that its samples stand in another file (dref): that one is never opened."""
     data = elsewhere()
     with media.open(data) as file:
-        assert file.picture().tobytes() == data[:192]
+        assert file.image().tobytes() == data[:192]
 
 
 def seeds(ffmpeg, painting, folder):
@@ -300,7 +300,7 @@ def test_damaged_files(media, ffmpeg, painting, tmp_path, capfd):
 
 
 def test_memory_does_not_grow_with_the_sound(media, ffmpeg, tmp_path):
-    """Ten minutes of sound in pieces: the process grows by less than its samples would take."""
+    """Ten minutes of audio in pieces: the process grows by less than its samples would take."""
     path = tmp_path / "long.mp3"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=600:sample_rate=16000", "-b:a", "16k", path)
     program = (

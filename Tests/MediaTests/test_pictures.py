@@ -1,4 +1,4 @@
-"""Pictures come out as PIL gives them after exif_transpose and convert("RGB"), which is how the published processors
+"""Images come out as PIL gives them after exif_transpose and convert("RGB"), which is how the published processors
 load them."""
 
 import io
@@ -116,23 +116,23 @@ def test_palette_with_alpha(media, painting):
 
 @pytest.mark.parametrize("is_apart", [False, True])
 def test_animated_png_gives_its_still_picture(media, painting, is_apart):
-    """Its first frame, or a picture that is none of its frames: then it is no film."""
+    """Its first frame, or an image that is none of its frames: then it is no video."""
     frames = [Image.fromarray(np.roll(painting, shift, axis=1)) for shift in (0, 9, 30)]
     data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, default_image=is_apart)
     with media.open(data) as file:
-        assert np.array_equal(file.picture(), reference(data))
+        assert np.array_equal(file.image(), reference(data))
         info = file.info()
         assert (info.format, info.frame_count) == ((b"png", 1) if is_apart else (b"apng", 3))
 
 
 def test_path_and_bytes_are_the_same(media, painting, tmp_path):
-    path = tmp_path / "picture with no extension"
+    path = tmp_path / "image with no extension"
     path.write_bytes(saved(Image.fromarray(painting), "PNG"))
     with media.open(path) as file:
-        assert np.array_equal(file.picture(), painting)
+        assert np.array_equal(file.image(), painting)
         assert file.info().format == b"png"
         assert file.timestamps() == [0]
-        with pytest.raises(MediaError, match="no sound|not support"):
+        with pytest.raises(MediaError, match="no audio|not support"):
             file.samples()
 
 
@@ -141,6 +141,6 @@ def test_path_and_bytes_are_the_same(media, painting, tmp_path):
 def test_cut_off_pictures_are_refused(media, painting, format, share):
     data = saved(Image.fromarray(painting), format)
     with media.open(data[: int(len(data) * share)]) as file, pytest.raises(MediaError) as error:
-        file.picture()
+        file.image()
     assert error.value.status in ("MALFORMED", "UNSUPPORTED")
     assert error.value.message.startswith("the media data: ")

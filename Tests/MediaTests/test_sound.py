@@ -1,4 +1,4 @@
-"""Sound equals what the ffmpeg command makes of it: the mean of the channels, resampled by swresample."""
+"""Audio equals what the ffmpeg command makes of it: the mean of the channels, resampled by swresample."""
 
 import numpy as np
 import pytest
@@ -58,7 +58,7 @@ def test_sound(media, ffmpeg, sound, name, rate):
         info = file.info()
         assert (info.width, info.frame_count, info.channel_count) == (0, 0, 2)
         assert info.sample_rate == (48000 if "opus" in name else 44100)
-        assert info.sound_duration == pytest.approx(1.5, abs=0.08)
+        assert info.audio_duration == pytest.approx(1.5, abs=0.08)
         samples = file.samples(rate)
         assert len(samples) == len(expected)
         assert np.abs(samples - expected).max() < 1e-4
@@ -92,10 +92,10 @@ def test_sound_of_a_film(media, ffmpeg, tmp_path):
     with media.open(path) as file:
         info = file.info()
         assert (info.frame_count, info.channel_count) == (10, 1)
-        assert info.duration == pytest.approx(1) and info.sound_duration == pytest.approx(1.2, abs=0.05)
+        assert info.duration == pytest.approx(1) and info.audio_duration == pytest.approx(1.2, abs=0.05)
         expected = reference(ffmpeg, path, 1, 16000)
-        # Pictures and sound in any order.
-        assert file.picture().shape == (48, 64, 3)
+        # Images and audio in any order.
+        assert file.image().shape == (48, 64, 3)
         samples = file.samples(16000)
         assert len(samples) == len(expected) and np.abs(samples - expected).max() < 1e-4
         assert np.array_equal(file.samples(16000), samples)
@@ -180,6 +180,6 @@ def test_damage_in_the_midst_is_told(media, sound):
     data = bytearray(sound("adts.aac").read_bytes())
     middle = data.index(b"\xff\xf1", len(data) // 2)
     data[middle + 7:middle + 60] = b"\xff" * 53
-    with media.open(bytes(data)) as file, pytest.raises(MediaError, match="cannot decode the sound: ") as error:
+    with media.open(bytes(data)) as file, pytest.raises(MediaError, match="cannot decode the audio: ") as error:
         file.samples()
     assert error.value.status == "MALFORMED"

@@ -1,4 +1,4 @@
-"""TIFF pictures equal PIL's, whatever way libtiff's own command has written them."""
+"""TIFF images equal PIL's, whatever way libtiff's own command has written them."""
 
 import struct
 import zlib
@@ -67,7 +67,7 @@ def test_every_layout(media, painting, tool, tmp_path, layout, mode):
     if known_to_pil(layout, mode):
         assert np.array_equal(pixels, reference(data))
     with media.open(path) as file:
-        assert np.array_equal(file.picture(), pixels)
+        assert np.array_equal(file.image(), pixels)
         assert file.info().format == b"tiff"
 
 
@@ -207,7 +207,7 @@ def test_the_first_of_several_pages(media, painting):
 
 def refusal(media, data, **options):
     with media.open(data, **options) as file, pytest.raises(MediaError) as error:
-        file.picture()
+        file.image()
     assert error.value.message.startswith("the media data: ")
     return error.value
 
@@ -236,11 +236,11 @@ def test_fields_that_contradict_each_other(media, fields):
 def test_a_cut_picture_is_refused(media, painting, compression):
     data = saved(Image.fromarray(painting), "TIFF", compression=compression)
     cut = refusal(media, data[: len(data) // 2])
-    assert cut.status == "MALFORMED" and "TIFF picture" in cut.message
+    assert cut.status == "MALFORMED" and "TIFF image" in cut.message
 
 
 def test_huge_blocks(media):
-    """A tile of gigabytes for a picture of a few pixels."""
+    """A tile of gigabytes for an image of a few pixels."""
     for width, height in ((65520, 65520), (65520, 16), (32768, 4096)):
         fields = {258: 8, 262: 1, 322: width, 323: height, 324: 8, 325: 16}
         error = refusal(media, tiff(bytes(64), 4, 4, fields), pixel_limit=10000)

@@ -1,7 +1,7 @@
-"""Real Whisper weights: `dormouse transcribe` and faster-whisper write the same of the same sounds.
+"""Real Whisper weights: `dormouse transcribe` and faster-whisper write the same of the same audio.
 
 Both take the most likely token each time, from the same weights in float32, and hear the same 30 seconds: sentences of
-espeak-ng, filled up with silence (faster-whisper fills a shorter sound up otherwise than OpenAI's and transformers do).
+espeak-ng, filled up with silence (faster-whisper fills a shorter audio up otherwise than OpenAI's and transformers do).
 Where the texts part, the two tokens must be as good as equally likely.
 """
 

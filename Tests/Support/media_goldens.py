@@ -1,4 +1,4 @@
-"""The conversations of Tests/Fixtures/models-media, their pictures, films and sounds by formula."""
+"""The conversations of Tests/Fixtures/models-media, their images, videos and audio by formula."""
 
 import json
 import subprocess
@@ -22,7 +22,7 @@ def conversations(folder=FOLDER):
 
 
 def pixels(part):
-    """The array of a part, and its frames a second; None and None for a text or a sound."""
+    """The array of a part, and its frames a second; None and None for a text or audio."""
     if part["type"] == "image":
         return picture(*part["image"]), None
     if part["type"] == "video":
@@ -31,7 +31,7 @@ def pixels(part):
 
 
 def samples(part):
-    """Those of a sound, and how many of them a second; None and None for another part."""
+    """Those of audio, and how many of them a second; None and None for another part."""
     return (sounds.voice(*part["audio"]), sounds.RATE) if part["type"] == "audio" else (None, None)
 
 
@@ -42,7 +42,7 @@ def write_png(path, array):
 
 
 def write_film(path, frames, rate):
-    """A film without loss: FFV1 in planes of red, green and blue."""
+    """A video without loss: FFV1 in planes of red, green and blue."""
     count, height, width, _ = frames.shape
     command = [
         "ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-f", "rawvideo", "-pix_fmt", "rgb24",

@@ -2,20 +2,20 @@ import CDormouseMedia
 
 /// What a media file is.
 public struct MediaDescription: Sendable, Equatable {
-  /// FFmpeg's name of the format, such as `matroska,webm`, or a picture's, such as `jpeg`.
+  /// FFmpeg's name of the format, such as `matroska,webm`, or an image's, such as `jpeg`.
   public var format: String
-  /// Pixels as shown; 0: sound alone.
+  /// Pixels as shown; 0: audio alone.
   public var width: Int
   public var height: Int
-  /// 1: a picture; 0: sound alone.
+  /// 1: an image; 0: audio alone.
   public var frameCount: UInt64
-  /// Seconds of the frames, and frames a second; 0 for a picture.
+  /// Seconds of the frames, and frames a second; 0 for an image.
   public var duration: Double
   public var frameRate: Double
-  /// Of the sound; 0 channels: none.
+  /// Of the audio; 0 channels: none.
   public var channelCount: Int
   public var sampleRate: Int
-  public var soundDuration: Double
+  public var audioDuration: Double
 
   init(_ info: dormouse_media_info) {
     format = withUnsafeBytes(of: info.format) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
@@ -26,18 +26,18 @@ public struct MediaDescription: Sendable, Equatable {
     frameRate = info.frame_rate
     channelCount = Int(info.channel_count)
     sampleRate = Int(info.sample_rate)
-    soundDuration = info.sound_duration
+    audioDuration = info.audio_duration
   }
 }
 
-/// A decoded picture: bytes [height, width, 3], red, green, blue.
-public struct MediaPicture: Sendable, Equatable {
+/// A decoded image: bytes [height, width, 3], red, green, blue.
+public struct MediaImage: Sendable, Equatable {
   public var width: Int
   public var height: Int
   public var bytes: [UInt8]
 }
 
-/// A frame of a film while a receiver has it: bytes [height, width, 3], red, green, blue.
+/// A frame of a video while a receiver has it: bytes [height, width, 3], red, green, blue.
 public struct MediaFrame {
   public var index: Int
   /// After the first frame.

@@ -1,7 +1,7 @@
 import CDormouseMedia
 public import DormouseSupport
 
-/// A picture, film or sound that the media library has opened.
+/// An image, video or audio that the media library has opened.
 ///
 /// Thread: one call at a time.
 public final class MediaFile {
@@ -47,7 +47,7 @@ public final class MediaFile {
   /// Asks for another caller from here on.
   public func watch(_ interruption: Interruption) { stop.interruption = interruption }
 
-  /// What the file is; reads the packets of a film, and decodes a picture.
+  /// What the file is; reads the packets of a video, and decodes an image.
   public func probe() throws(Failure) -> MediaDescription {
     var info = dormouse_media_info()
     info.struct_size = UInt32(MemoryLayout<dormouse_media_info>.size)
@@ -69,15 +69,15 @@ public final class MediaFile {
     return timestamps
   }
 
-  /// The picture, or the first frame of a film.
-  public func picture() throws(Failure) -> MediaPicture {
-    var picture: MediaPicture?
+  /// The image, or the first frame of a video.
+  public func image() throws(Failure) -> MediaImage {
+    var image: MediaImage?
     try frames([0]) { (frame) throws(Failure) in
-      picture = MediaPicture(width: frame.width, height: frame.height, bytes: Array(frame.bytes))
+      image = MediaImage(width: frame.width, height: frame.height, bytes: Array(frame.bytes))
       return true
     }
-    guard let picture else { throw Failure(.internalError, "the media library gave no picture") }
-    return picture
+    guard let image else { throw Failure(.internalError, "the media library gave no image") }
+    return image
   }
 
   /// Decodes the frames of these indices, which must not descend; one that is there twice comes twice.
@@ -100,7 +100,7 @@ public final class MediaFile {
     }
   }
 
-  /// Decodes the sound from its beginning to one channel at `rate`, piece after piece.
+  /// Decodes the audio from its beginning to one channel at `rate`, piece after piece.
   /// - Parameter receive: takes samples, which are valid until it returns; false ends the work.
   public func samples(rate: UInt32, _ receive: (UnsafeBufferPointer<Float>) throws(Failure) -> Bool) throws(Failure) {
     try receiving(UnsafeBufferPointer<Float>.self) { (samples) throws(Failure) in

@@ -8,11 +8,11 @@ public struct MediaFileOptions: Sendable {
   public var byteLimit: UInt64 = 0
   /// Width times height.
   public var pixelLimit: UInt64 = 0
-  /// Frames of a film.
+  /// Frames of a video.
   public var frameLimit: UInt64 = 0
   /// Bytes of pixels and samples in all.
   public var outputLimit: UInt64 = 0
-  /// Seconds of a film or of sound.
+  /// Seconds of a video or of audio.
   public var secondLimit = 0.0
   /// Seconds that one call may take.
   public var timeLimit = 0.0

@@ -1,8 +1,9 @@
+import DormouseAudio
 import DormouseKernels
 public import DormouseSupport
 
-/// A film in a file, whose frames are decoded when they are asked for.
-final class FileFilm: Film {
+/// A video in a file, whose frames are decoded when they are asked for.
+final class FileVideo: Video {
   let frameCount: Int
   let framesPerSecond: Double
   let timestamps: [Double]?
@@ -28,7 +29,7 @@ final class FileFilm: Film {
     let times = try file.timestamps()
     frameCount = times.count
     timestamps = times
-    // A picture is a film of one frame.
+    // An image is a video of one frame.
     framesPerSecond = description.frameRate > 0 ? description.frameRate : 1
     width = description.width
     height = description.height
@@ -58,13 +59,13 @@ final class FileFilm: Film {
     try source.contentHash(name, interruption)
   }
 
-  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Film {
-    try FileFilm(source, name: name, options: options.tightened(by: limits), interruption)
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Video {
+    try FileVideo(source, name: name, options: options.tightened(by: limits), interruption)
   }
 }
 
-/// A sound in a file, decoded when it is asked for.
-final class FileSound: Sound {
+/// Audio in a file, decoded when it is asked for.
+final class FileAudio: Audio {
   let seconds: Double
   private let source: MediaSource
   private let name: String
@@ -75,9 +76,9 @@ final class FileSound: Sound {
   ) throws(Failure) {
     let description = try MediaFile(source, name: name, options: options, interruption).probe()
     guard description.channelCount > 0 else {
-      throw Failure(.invalidArgument, "\(name): the file has no sound that can be heard")
+      throw Failure(.invalidArgument, "\(name): the file has no audio that can be heard")
     }
-    seconds = description.soundDuration
+    seconds = description.audioDuration
     self.source = source
     self.name = name
     self.options = options
@@ -87,10 +88,10 @@ final class FileSound: Sound {
 
   func samples(
     rate: Int, kernels: Kernels, limit: Int?, _ terms: MediaTerms
-  ) throws(Failure) -> SoundSamples {
+  ) throws(Failure) -> AudioSamples {
     // What the file tells may be off by what its coder adds at both ends.
     let told = Int(clamping: Int64(min(seconds + 1, 1e9) * Double(rate)))
-    var samples = try SoundSamples(expecting: limit.map { min(told, $0) } ?? told, budget: terms.budget)
+    var samples = try AudioSamples(expecting: limit.map { min(told, $0) } ?? told, budget: terms.budget)
     let file = try MediaFile(source, name: name, options: options, terms.interruption)
     try file.samples(rate: UInt32(clamping: rate)) { (piece) throws(Failure) in
       try samples.append(piece)
@@ -104,16 +105,16 @@ final class FileSound: Sound {
     try source.contentHash(name, interruption)
   }
 
-  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Sound {
-    try FileSound(source, name: name, options: options.tightened(by: limits), interruption)
+  func limited(by limits: MediaFileOptions, _ interruption: Interruption) throws(Failure) -> any Audio {
+    try FileAudio(source, name: name, options: options.tightened(by: limits), interruption)
   }
 }
 
 extension MediaItem {
-  /// Reads a file: a picture is decoded, a film or a sound is opened.
+  /// Reads a file: an image is decoded, a video or audio is opened.
   /// - Parameters:
   ///   - name: what sentences call the file.
-  ///   - interruption: asked while the file is read and its picture decoded.
+  ///   - interruption: asked while the file is read and its image decoded.
   /// - Throws: `Failure(.unsupported)` where the media library is missing, what it says of the file, and
   ///   `.invalidArgument` for a file that has nothing of the modality.
   public init(
@@ -122,12 +123,12 @@ extension MediaItem {
   ) throws(Failure) {
     switch modality {
     case .image:
-      let picture = try MediaFile(source, name: name, options: options, interruption).picture()
-      self = .image(try RGBImage(width: picture.width, height: picture.height, bytes: picture.bytes))
+      let image = try MediaFile(source, name: name, options: options, interruption).image()
+      self = .image(try RGBImage(width: image.width, height: image.height, bytes: image.bytes))
     case .video:
-      self = .video(try FileFilm(source, name: name, options: options, interruption), framesPerSecond: framesPerSecond)
+      self = .video(try FileVideo(source, name: name, options: options, interruption), framesPerSecond: framesPerSecond)
     case .audio:
-      self = .audio(try FileSound(source, name: name, options: options, interruption))
+      self = .audio(try FileAudio(source, name: name, options: options, interruption))
     }
   }
 }

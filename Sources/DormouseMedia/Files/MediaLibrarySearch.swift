@@ -18,7 +18,7 @@ enum MediaLibrarySearch {
     }
     throw Failure(
       .unsupported,
-      "libdormouse_media.so, which reads pictures, films and sound, cannot be loaded: install it beside"
+      "libdormouse_media.so, which reads images, videos and audio, cannot be loaded: install it beside"
         + " libdormouse.so.0 or name it in \(environmentName), and install FFmpeg's libraries (5.1 or later)"
         + " (\(reasons.joined(separator: "; ")))")
   }

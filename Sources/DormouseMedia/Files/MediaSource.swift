@@ -1,6 +1,6 @@
 public import DormouseSupport
 
-/// Where the bytes of a picture, film or sound come from.
+/// Where the bytes of an image, video or audio come from.
 public enum MediaSource: Sendable {
   case file(RootedFile)
   case bytes(AlignedBuffer)

@@ -2,7 +2,7 @@ import DormouseLayers
 import DormouseSupport
 import Glibc
 
-/// Rotation along two axes (RoPE, arXiv 2104.09864, as VisionLLaMA, arXiv 2403.00522, has it for pictures): half of a
+/// Rotation along two axes (RoPE, arXiv 2104.09864, as VisionLLaMA, arXiv 2403.00522, has it for images): half of a
 /// head's pairs turn by the column, half by the row, with the same frequencies.
 struct AxialRope: Sendable {
   /// Which axis a pair follows.
@@ -36,7 +36,7 @@ struct AxialRope: Sendable {
     pairs = RotaryPairs(headWidth: headDimension, count: 2 * frequencies.count, isInterleaved: isInterleaved)
   }
 
-  /// Writes cos and sin of a picture's patches, frame after frame: [patches, pairs] each.
+  /// Writes cos and sin of an image's patches, frame after frame: [patches, pairs] each.
   func fill(
     _ grid: PatchGrid, cosines: UnsafeMutablePointer<Float>, sines: UnsafeMutablePointer<Float>, pool: ThreadPool
   ) {

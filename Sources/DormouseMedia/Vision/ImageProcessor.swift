@@ -1,6 +1,6 @@
 public import DormouseSupport
 
-/// Turns pictures into the patches of a vision tower: scale, pad with black, normalise, cut.
+/// Turns images into the patches of a vision tower: scale, pad with black, normalise, cut.
 public struct ImageProcessor: Sendable {
   public let configuration: ImageProcessorConfiguration
 
@@ -9,21 +9,21 @@ public struct ImageProcessor: Sendable {
   /// Numbers of a patch: 3 channels of a square.
   public var patchWidth: Int { 3 * configuration.patchSize * configuration.patchSize }
 
-  /// Bytes that `process` takes while it works on a picture of this size, beside the picture and its patches.
-  /// - Throws: `Failure(.invalidArgument)` for a size that no picture has or that the model refuses.
+  /// Bytes that `process` takes while it works on an image of this size, beside the image and its patches.
+  /// - Throws: `Failure(.invalidArgument)` for a size that no image has or that the model refuses.
   public func scratchByteCount(width: Int, height: Int, threads: Int) throws(Failure) -> Int {
     let c = configuration
     let plan = try c.rule.plan(width: width, height: height, patchSize: c.patchSize, mergeSize: c.mergeSize)
     let work = try ImageResampler.scratchByteCount(
       source: (width, height), result: (plan.width, plan.height), threads: threads)
-    return try CheckedSize.sum(plan.width * plan.height * 3, work, of: "the memory to scale a picture")
+    return try CheckedSize.sum(plan.width * plan.height * 3, work, of: "the memory to scale an image")
   }
 
-  /// Writes the patches of a picture.
+  /// Writes the patches of an image.
   ///
   /// - Parameters:
-  ///   - patches: [grid.height * grid.width, 3, patchSize, patchSize] for the picture's `grid(width:height:)`.
-  /// - Throws: `Failure(.invalidArgument)` for a picture that the model refuses or a buffer of another size,
+  ///   - patches: [grid.height * grid.width, 3, patchSize, patchSize] for the image's `grid(width:height:)`.
+  /// - Throws: `Failure(.invalidArgument)` for an image that the model refuses or a buffer of another size,
   ///   `.outOfMemory`.
   public func process(
     _ image: RGBImage, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool,
@@ -34,7 +34,7 @@ public struct ImageProcessor: Sendable {
 
   /// Writes the patches of frames of one size, one frame after another: [frames, grid.height * grid.width, 3,
   /// patchSize, patchSize].
-  /// - Throws: as `process(_:into:pool:)` of one picture; `.invalidArgument` also for frames of several sizes.
+  /// - Throws: as `process(_:into:pool:)` of one image; `.invalidArgument` also for frames of several sizes.
   func process(
     _ frames: [RGBImage], rule: ResizeRule? = nil, into patches: UnsafeMutableBufferPointer<Float>, pool: ThreadPool,
     _ interruption: Interruption = .never
@@ -45,7 +45,7 @@ public struct ImageProcessor: Sendable {
     let grid = PatchGrid(
       frames: frames.count, height: plan.paddedHeight / configuration.patchSize,
       width: plan.paddedWidth / configuration.patchSize)
-    let expected = try CheckedSize.product(grid.patchCount(), patchWidth, of: "the numbers of a picture's patches")
+    let expected = try CheckedSize.product(grid.patchCount(), patchWidth, of: "the numbers of an image's patches")
     guard patches.count == expected, let target = patches.baseAddress else {
       throw Failure(.invalidArgument, "the patches have room for \(patches.count) numbers; expected \(expected)")
     }
@@ -53,7 +53,7 @@ public struct ImageProcessor: Sendable {
       source: (first.width, first.height), result: (plan.width, plan.height), filter: configuration.filter,
       arithmetic: configuration.arithmetic)
     let scaled = try AlignedBuffer(
-      byteCount: plan.width * plan.height * 3, isZeroed: false, for: "a picture scaled for its tower")
+      byteCount: plan.width * plan.height * 3, isZeroed: false, for: "an image scaled for its tower")
     guard let pixels = scaled.bound(to: UInt8.self).baseAddress else { return }
     for (index, frame) in frames.enumerated() {
       guard frame.width == first.width, frame.height == first.height else {
@@ -91,7 +91,7 @@ public struct ImageProcessor: Sendable {
     }
   }
 
-  /// A line of a patch: `known` pixels of the picture, then black.
+  /// A line of a patch: `known` pixels of the image, then black.
   @inline(__always) private static func cutLine(
     _ source: UnsafePointer<UInt8>, _ known: Int, _ size: Int, _ values: UnsafePointer<Float>,
     _ line: UnsafeMutablePointer<Float>

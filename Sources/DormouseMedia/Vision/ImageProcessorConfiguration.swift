@@ -1,6 +1,7 @@
+import DormouseLayers
 public import DormouseSupport
 
-/// The checked content of a folder's image processor: how a picture becomes patches.
+/// The checked content of a folder's image processor: how an image becomes patches.
 ///
 /// Three published layouts: transformers' (`processor_config.json` with an `image_processor`, or
 /// `preprocessor_config.json`), Kimi K2.5's own `preprocessor_config.json` with a `media_proc_cfg`, and Kimi-VL's.
@@ -80,8 +81,8 @@ public struct ImageProcessorConfiguration: Sendable, Equatable {
     normalization = try ProcessorFiles.normalization(fields, .divided)
   }
 
-  /// The patches of a picture of this size, known without its pixels.
-  /// - Throws: `Failure(.invalidArgument)` for a size that no picture has or that the model refuses.
+  /// The patches of an image of this size, known without its pixels.
+  /// - Throws: `Failure(.invalidArgument)` for a size that no image has or that the model refuses.
   public func grid(width: Int, height: Int) throws(Failure) -> PatchGrid {
     let plan = try rule.plan(width: width, height: height, patchSize: patchSize, mergeSize: mergeSize)
     return PatchGrid(height: plan.paddedHeight / patchSize, width: plan.paddedWidth / patchSize)

@@ -1,8 +1,8 @@
 import DormouseSupport
 
-/// Scales 8-bit pictures in two passes, rows first, with whole numbers: the bytes that the published processors get.
+/// Scales 8-bit images in two passes, rows first, with whole numbers: the bytes that the published processors get.
 ///
-/// Its weights are computed once and serve all pictures, or frames, of one size.
+/// Its weights are computed once and serve all images, or frames, of one size.
 struct ImageResampler {
   let source: (width: Int, height: Int)
   let result: (width: Int, height: Int)
@@ -34,7 +34,7 @@ struct ImageResampler {
   static func scratchByteCount(
     source: (width: Int, height: Int), result: (width: Int, height: Int), threads: Int
   ) throws(Failure) -> Int {
-    let what = "the memory to scale a picture"
+    let what = "the memory to scale an image"
     guard source.height != result.height else { return 0 }
     let isScaledTwice = source.width != result.width
     let between = isScaledTwice ? try CheckedSize.product(source.height, result.width, 3, of: what) : 0
@@ -56,7 +56,7 @@ struct ImageResampler {
     case (nil, let axis?): try scaleColumns(pixels, axis, into: output, pool, interruption)
     case (let first?, let second?):
       let between = try AlignedBuffer(
-        byteCount: source.height * result.width * 3, isZeroed: false, for: "a picture scaled along its rows")
+        byteCount: source.height * result.width * 3, isZeroed: false, for: "an image scaled along its rows")
       guard let memory = between.bound(to: UInt8.self).baseAddress else { return }
       try scaleRows(pixels, first, into: memory, pool, interruption)
       try scaleColumns(memory, second, into: output, pool, interruption)
@@ -105,8 +105,8 @@ struct ImageResampler {
   ) throws(Failure) {
     let width = result.width * 3
     let sums = try AlignedBuffer(
-      byteCount: CheckedSize.product(pool.threadCount, width, 4, of: "the memory to scale a picture"),
-      isZeroed: false, for: "the sums of a picture's columns")
+      byteCount: CheckedSize.product(pool.threadCount, width, 4, of: "the memory to scale an image"),
+      isZeroed: false, for: "the sums of an image's columns")
     guard let memory = sums.bound(to: Int32.self).baseAddress else { return }
     let reached = source.height / max(result.height, 1) + 1
     try forEachRow(result.height, width: result.width * reached, pool, interruption) { row, worker in

@@ -1,8 +1,8 @@
 public import DormouseSupport
 
-/// `grid_thw`: the patches of a picture, or of a chunk of frames that are seen together.
+/// `grid_thw`: the patches of an image, or of a chunk of frames that are seen together.
 public struct PatchGrid: Sendable, Equatable, Hashable {
-  /// 1 for a picture.
+  /// 1 for an image.
   public let frames: Int
   /// Rows of patches.
   public let height: Int
@@ -25,9 +25,9 @@ public struct PatchGrid: Sendable, Equatable, Hashable {
   }
 }
 
-/// What becomes of a picture's size before it is cut into patches.
+/// What becomes of an image's size before it is cut into patches.
 struct ResizePlan: Sendable, Equatable {
-  /// The size that the picture is scaled to.
+  /// The size that the image is scaled to.
   let width: Int
   let height: Int
   /// The size with black pixels added on the right and below.
@@ -41,7 +41,7 @@ public enum ResizeRule: Sendable, Equatable {
   case kimiK25(maximumPatches: Int, maximumSide: Int)
   /// Kimi-VL: shrink until the whole patches fit `maximumPatches`; 512 patches of a side are too many.
   case kimiVL(maximumPatches: Int)
-  /// Qwen2-VL's pictures (`frames` nil) and Qwen3-VL's films: whole merged patches, so many that the pixels of all frames
+  /// Qwen2-VL's images (`frames` nil) and Qwen3-VL's videos: whole merged patches, so many that the pixels of all frames
   /// together lie within the limits; enlarged where they are too few.
   case qwenVL(minimumPixels: Int, maximumPixels: Int, frames: Int?)
 }
@@ -57,7 +57,7 @@ extension ResizeRule {
   /// - Parameters:
   ///   - patchSize: pixels of a patch's side.
   ///   - mergeSize: patches of a merged patch's side.
-  /// - Throws: `Failure(.invalidArgument)` for a size that no picture has or that the rule refuses.
+  /// - Throws: `Failure(.invalidArgument)` for a size that no image has or that the rule refuses.
   func plan(width: Int, height: Int, patchSize: Int, mergeSize: Int) throws(Failure) -> ResizePlan {
     try RGBImage.checkSize(width: width, height: height)
     let step = mergeSize * patchSize
@@ -73,7 +73,7 @@ extension ResizeRule {
       guard side < Self.refusedSide else {
         throw Failure(
           .invalidArgument,
-          "a picture of \(width) x \(height) pixels is \(side) patches long; this model takes fewer than"
+          "an image of \(width) x \(height) pixels is \(side) patches long; this model takes fewer than"
             + " \(Self.refusedSide)")
       }
     }
@@ -118,7 +118,7 @@ extension ResizeRule {
     guard max(w, h) / min(w, h) <= greatestRatio else {
       throw Failure(
         .invalidArgument,
-        "a picture of \(width) x \(height) pixels is more than \(Int(greatestRatio)) times as long as it is wide")
+        "an image of \(width) x \(height) pixels is more than \(Int(greatestRatio)) times as long as it is wide")
     }
     let count = Double(frames ?? 1)
     var newWidth = (w / side).rounded(.toNearestOrEven) * side

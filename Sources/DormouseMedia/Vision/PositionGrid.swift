@@ -3,7 +3,7 @@ import DormouseLayers
 import DormouseSupport
 import Glibc
 
-/// Learned positions on a fixed grid, brought to a picture's grid, and sinusoids for the frames of a chunk.
+/// Learned positions on a fixed grid, brought to an image's grid, and sinusoids for the frames of a chunk.
 ///
 /// As `F.interpolate(mode="bicubic")` without antialiasing (transformers 5.23
 /// `vision_utils.get_vision_interpolation_indices_and_weights`): Keys 1981 with a = -3/4, half-pixel centres, the border
@@ -36,7 +36,7 @@ struct PositionGrid: Sendable {
     return times
   }
 
-  /// Adds its position to each patch of a picture, and to each of several frames its time.
+  /// Adds its position to each patch of an image, and to each of several frames its time.
   /// - Parameter rows: [patches, hidden], frame after frame.
   func add(to rows: UnsafeMutablePointer<Float>, _ grid: PatchGrid, kernels: Kernels, pool: ThreadPool) {
     let columns = (0..<grid.width).map { Taps(index: $0, size: grid.width, side: width) }

@@ -1,13 +1,14 @@
+import DormouseLayers
 import DormouseSupport
 
-/// The processors of Qwen2-VL's pictures and Qwen3-VL's films (transformers 5.23), which dots3-note's are. Their class
+/// The processors of Qwen2-VL's images and Qwen3-VL's videos (transformers 5.23), which dots3-note's are. Their class
 /// defaults stand where a field is missing, but for the sizes of patches: only the tower's own fit it.
 enum QwenProcessors {
   /// transformers' `OPENAI_CLIP_MEAN` and `OPENAI_CLIP_STD`.
   static let imageNormalization = (
     mean: [0.48145466, 0.4578275, 0.40821073], deviation: [0.26862954, 0.26130258, 0.27577711]
   )
-  /// Pixels of all frames of a film together, at most.
+  /// Pixels of all frames of a video together, at most.
   static let pixelRange = 1...(1 << 40)
 
   /// `size`: the least and the greatest number of pixels.
@@ -28,7 +29,7 @@ enum QwenProcessors {
 }
 
 extension ImageProcessorConfiguration {
-  /// How a picture or frame is cut and normalised, whatever its size.
+  /// How an image or frame is cut and normalised, whatever its size.
   /// - Throws: `Failure(.malformed)` for patches other than the tower's, `.unsupported` for a step left out.
   init(
     qwen fields: JSONFields, _ vision: VisionConfiguration, rule: ResizeRule,
@@ -61,7 +62,7 @@ extension ImageProcessorConfiguration {
     let name = "preprocessor_config.json"
     let none = try JSONFields(.object(JSONObject()), file: "\(folder)/\(name)")
     let fields = try ProcessorFiles.document(name, folder: folder) ?? none
-    // Files that speak of sound as well have the pictures' part apart.
+    // Files that speak of audio as well have the images' part apart.
     return try ImageProcessorConfiguration(qwen: try fields.fields("vision_config") ?? fields, vision)
   }
 
@@ -116,9 +117,9 @@ extension VideoProcessorConfiguration {
     maximumFrameTokens = try fields.optionalInteger("max_video_tokens", 1...(1 << 20)) ?? 768
   }
 
-  /// Qwen3-VL's rule: the film's frames share its limits. With `cap_pixels_per_frame` each has at most its share of
+  /// Qwen3-VL's rule: the video's frames share its limits. With `cap_pixels_per_frame` each has at most its share of
   /// `longest_edge` and of tokens, but a twentieth more than `shortest_edge` at least.
-  func filmRule(_ least: Int, _ most: Int, _ count: Int) -> ResizeRule {
+  func videoRule(_ least: Int, _ most: Int, _ count: Int) -> ResizeRule {
     var limit = most
     if let maximumFrameTokens {
       let step = frame.patchSize * frame.mergeSize

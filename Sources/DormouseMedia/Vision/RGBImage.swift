@@ -1,6 +1,6 @@
 public import DormouseSupport
 
-/// A picture of 8-bit red, green and blue: [height, width, 3], rows without gaps.
+/// An image of 8-bit red, green and blue: [height, width, 3], rows without gaps.
 public struct RGBImage: @unchecked Sendable {
   public let width: Int
   public let height: Int
@@ -13,7 +13,7 @@ public struct RGBImage: @unchecked Sendable {
 
   /// Pixels of a side, at most.
   public static let maximumSide = 65_535
-  /// Pixels of a picture, at most.
+  /// Pixels of an image, at most.
   public static let maximumPixelCount = 1 << 28
 
   /// - Parameter bytes: [height, width, 3].
@@ -26,7 +26,7 @@ public struct RGBImage: @unchecked Sendable {
     storage = .owned(bytes)
   }
 
-  /// A picture in memory of the caller's, which must stay as it is as long as this value is in use.
+  /// An image in memory of the caller's, which must stay as it is as long as this value is in use.
   /// - Throws: as `init(width:height:bytes:)`.
   public init(width: Int, height: Int, borrowing bytes: UnsafeRawBufferPointer) throws(Failure) {
     try Self.check(width, height, byteCount: bytes.count)
@@ -51,7 +51,7 @@ public struct RGBImage: @unchecked Sendable {
   }
 
   private static func base(_ bytes: UnsafeRawBufferPointer) throws(Failure) -> UnsafePointer<UInt8> {
-    guard let base = bytes.baseAddress else { throw Failure(.internalError, "a picture has no memory") }
+    guard let base = bytes.baseAddress else { throw Failure(.internalError, "an image has no memory") }
     return base.assumingMemoryBound(to: UInt8.self)
   }
 
@@ -61,17 +61,17 @@ public struct RGBImage: @unchecked Sendable {
     guard byteCount == expected else {
       throw Failure(
         .invalidArgument,
-        "a picture of \(width) x \(height) pixels has \(byteCount) bytes; expected \(expected): height * width * 3")
+        "an image of \(width) x \(height) pixels has \(byteCount) bytes; expected \(expected): height * width * 3")
     }
   }
 
-  /// - Throws: `Failure(.invalidArgument)` for a side or a number of pixels that no picture may have.
+  /// - Throws: `Failure(.invalidArgument)` for a side or a number of pixels that no image may have.
   public static func checkSize(width: Int, height: Int) throws(Failure) {
     let sides = 1...maximumSide
     guard sides.contains(width), sides.contains(height), width * height <= maximumPixelCount else {
       throw Failure(
         .invalidArgument,
-        "a picture has \(width) x \(height) pixels; expected sides from 1 to \(maximumSide)"
+        "an image has \(width) x \(height) pixels; expected sides from 1 to \(maximumSide)"
           + " and at most \(maximumPixelCount) pixels")
     }
   }

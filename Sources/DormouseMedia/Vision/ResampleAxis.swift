@@ -1,6 +1,6 @@
 import Glibc
 
-/// How a picture is scaled, by the numbers that `resample` has in configs (Pillow's `Resampling`).
+/// How an image is scaled, by the numbers that `resample` has in configs (Pillow's `Resampling`).
 public enum ResampleFilter: Int, Sendable, CaseIterable {
   case lanczos = 1
   case bilinear = 2

@@ -1,10 +1,10 @@
 public import DormouseSupport
 
-/// A film as its prompt has it: which frames are seen, in which chunks, and what stands around them.
+/// A video as its prompt has it: which frames are seen, in which chunks, and what stands around them.
 public struct VideoPlan: Sendable, Equatable {
   /// Frames that are seen together and become the tokens of one frame.
   public struct Chunk: Sendable, Equatable {
-    /// The numbers of its frames in the film.
+    /// The numbers of its frames in the video.
     public let frames: [Int]
     public let grid: PatchGrid
     /// Tokens of the text model.
@@ -17,14 +17,14 @@ public struct VideoPlan: Sendable, Equatable {
 
   public let chunks: [Chunk]
 
-  /// Frames of a film, at most.
+  /// Frames of a video, at most.
   public static let maximumFrameCount = 1 << 24
   /// Frames of it that are seen, at most: nine hours at two a second.
   public static let maximumSampledFrameCount = 1 << 16
   private static let rateRange = 1e-3...1e4
 
   /// - Parameters:
-  ///   - frameCount: frames of the film.
+  ///   - frameCount: frames of the video.
   ///   - framesPerSecond: their average rate.
   ///   - timestamps: when each frame is shown, in seconds, where the rate varies; nil for frame / rate, as the published
   ///     processors have it.
@@ -38,14 +38,14 @@ public struct VideoPlan: Sendable, Equatable {
     guard sampled <= Self.maximumSampledFrameCount else {
       throw Failure(
         .invalidArgument,
-        "a film of \(frameCount) frames would be seen in \(sampled) of them; at most"
+        "a video of \(frameCount) frames would be seen in \(sampled) of them; at most"
           + " \(Self.maximumSampledFrameCount) are")
     }
     let frames = configuration.sampledFrames(of: frameCount, framesPerSecond: framesPerSecond)
     var chunks: [Chunk] = []
     for start in stride(from: 0, to: frames.count, by: configuration.chunkLength) {
       let members = Array(frames[start..<min(start + configuration.chunkLength, frames.count)])
-      let rule = configuration.rule(frames: members.count, ofFilm: frames.count)
+      let rule = configuration.rule(frames: members.count, ofVideo: frames.count)
       let grid = try configuration.grid(frames: members.count, width: width, height: height, rule: rule)
       let time = timestamps?[members[0]] ?? Double(members[0]) / framesPerSecond
       chunks.append(
@@ -56,7 +56,7 @@ public struct VideoPlan: Sendable, Equatable {
     self.chunks = chunks
   }
 
-  /// What the film is in the prompt.
+  /// What the video is in the prompt.
   public var promptPieces: [MediaPromptPiece] {
     guard chunks.contains(where: { $0.timestamp != nil }) else {
       return [.rows(chunks.reduce(0) { $0 + $1.tokenCount })]
@@ -69,16 +69,16 @@ public struct VideoPlan: Sendable, Equatable {
 
   private static func check(_ frameCount: Int, _ framesPerSecond: Double, _ timestamps: [Double]?) throws(Failure) {
     guard (1...maximumFrameCount).contains(frameCount) else {
-      throw Failure(.invalidArgument, "a film has \(frameCount) frames; expected 1 to \(maximumFrameCount)")
+      throw Failure(.invalidArgument, "a video has \(frameCount) frames; expected 1 to \(maximumFrameCount)")
     }
     guard rateRange.contains(framesPerSecond) else {
       throw Failure(
         .invalidArgument,
-        "a film has \(framesPerSecond) frames a second; expected \(rateRange.lowerBound) to \(rateRange.upperBound)")
+        "a video has \(framesPerSecond) frames a second; expected \(rateRange.lowerBound) to \(rateRange.upperBound)")
     }
     guard let timestamps else { return }
     guard timestamps.count == frameCount else {
-      throw Failure(.invalidArgument, "a film of \(frameCount) frames has \(timestamps.count) timestamps")
+      throw Failure(.invalidArgument, "a video of \(frameCount) frames has \(timestamps.count) timestamps")
     }
     for (index, time) in timestamps.enumerated() where !(time >= 0 && time <= maximumSeconds) {
       throw Failure(
@@ -86,14 +86,14 @@ public struct VideoPlan: Sendable, Equatable {
     }
   }
 
-  /// Seconds of a film, at most: ten years.
+  /// Seconds of a video, at most: ten years.
   private static let maximumSeconds = 315_360_000.0
 }
 
 extension VideoProcessorConfiguration {
-  /// How many frames are seen, of a film of `total`.
+  /// How many frames are seen, of a video of `total`.
   ///
-  /// Where the film has fewer frames a second than are asked for, all are seen; transformers 5.23 refuses such a film.
+  /// Where the video has fewer frames a second than are asked for, all are seen; transformers 5.23 refuses such a video.
   func sampledFrameCount(of total: Int, framesPerSecond rate: Double) -> Int {
     let wanted: Double
     switch sampling {

@@ -1,6 +1,6 @@
 public import DormouseSupport
 
-/// Turns the frames of a film into the patches of a vision tower, chunk by chunk.
+/// Turns the frames of a video into the patches of a vision tower, chunk by chunk.
 public struct VideoProcessor: Sendable {
   public let configuration: VideoProcessorConfiguration
   private let frames: ImageProcessor
@@ -24,7 +24,7 @@ public struct VideoProcessor: Sendable {
   /// Writes the patches of a chunk's frames.
   ///
   /// - Parameters:
-  ///   - images: as many frames as `chunk` has, of the film's size.
+  ///   - images: as many frames as `chunk` has, of the video's size.
   ///   - patches: [chunk.grid's patches, 3, patchSize, patchSize].
   /// - Throws: `Failure(.invalidArgument)` for another number of frames, frames of other sizes, or a buffer of another
   ///   size; `.outOfMemory`.

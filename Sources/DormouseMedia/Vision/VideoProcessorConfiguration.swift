@@ -1,26 +1,27 @@
+import DormouseLayers
 public import DormouseSupport
 
 /// The checked content of a folder's video processor: which frames are seen, and how they become patches.
 public struct VideoProcessorConfiguration: Sendable, Equatable {
   /// How a frame becomes patches.
   public internal(set) var frame: ImageProcessorConfiguration
-  /// Frames a second of the film that are seen.
+  /// Frames a second of the video that are seen.
   public internal(set) var framesPerSecond: Double
   /// Frames of a chunk: they are seen together, and their average is what the text model gets.
   public internal(set) var chunkLength: Int
   public internal(set) var sampling: Sampling
-  /// Frames of a film, at least, as far as it has them.
+  /// Frames of a video, at least, as far as it has them.
   public internal(set) var minimumFrameCount = 1
-  /// Frames of a film, at most; nil for no limit.
+  /// Frames of a video, at most; nil for no limit.
   public internal(set) var maximumFrameCount: Int?
   /// Patches of a chunk's frames together, at most; nil for no limit.
   public internal(set) var maximumChunkPatches: Int?
-  /// Tokens of each frame, at most, where the file asks for that; nil for no limit but that of the film.
+  /// Tokens of each frame, at most, where the file asks for that; nil for no limit but that of the video.
   public internal(set) var maximumFrameTokens: Int?
   /// Nil where no times stand in the prompt.
   public internal(set) var timestampStyle: TimestampStyle?
 
-  /// Which frames stand for a film of N, of which n are seen.
+  /// Which frames stand for a video of N, of which n are seen.
   public enum Sampling: Sendable, Equatable {
     /// Frame i N / n, rounded down (transformers 5.23 `default_sample_indices_fn`).
     case evenFloor
@@ -54,12 +55,12 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
   }
 
   /// The content of a `video_preprocessor_config.json` or `preprocessor_config.json`, in whichever layout it has.
-  /// - Throws: `Failure` naming file, field, value and expectation; `.unsupported` for a model that sees pictures only.
+  /// - Throws: `Failure` naming file, field, value and expectation; `.unsupported` for a model that sees images only.
   public init(_ fields: JSONFields) throws(Failure) {
     if let own = try fields.fields("media_proc_cfg") {
       try self.init(kimiK25: own)
     } else if fields.has("in_token_limit") {
-      throw Failure(.unsupported, "\(fields.file): this model sees pictures, not films")
+      throw Failure(.unsupported, "\(fields.file): this model sees images, not videos")
     } else {
       try self.init(transformers: fields)
     }
@@ -103,9 +104,9 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
   static let rateRange = 1e-3...1e3
   private static let chunkRange = 1...64
 
-  /// The rule for a frame of a chunk of `count` frames, of a film that is seen in `filmCount`.
-  func rule(frames count: Int, ofFilm filmCount: Int = 1) -> ResizeRule {
-    if case .qwenVL(let least, let most, _) = frame.rule { return filmRule(least, most, filmCount) }
+  /// The rule for a frame of a chunk of `count` frames, of a video that is seen in `videoCount`.
+  func rule(frames count: Int, ofVideo videoCount: Int = 1) -> ResizeRule {
+    if case .qwenVL(let least, let most, _) = frame.rule { return videoRule(least, most, videoCount) }
     guard let total = maximumChunkPatches, case .kimiK25(let patches, let side) = frame.rule else { return frame.rule }
     let share = (Double(total) / Double(max(count, 1))).rounded(.toNearestOrEven)
     return .kimiK25(maximumPatches: max(1, min(Int(share), patches)), maximumSide: side)

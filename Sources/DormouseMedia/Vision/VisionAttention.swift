@@ -2,7 +2,7 @@ import DormouseKernels
 import DormouseLayers
 import DormouseSupport
 
-/// Attention of all patches of a picture, or of a chunk of frames, over each other: no mask, and none across pictures.
+/// Attention of all patches of an image, or of a chunk of frames, over each other: no mask, and none across images.
 ///
 /// A tile of keys at a time with a running softmax (flash attention, arXiv 2205.14135): no matrix of scores is held.
 struct VisionAttention {
@@ -53,7 +53,7 @@ struct VisionAttention {
   private var hidden: Int { heads * width }
   private var paddedWidth: Int { ScratchLayout.wholeLines(width) }
 
-  /// From `query`, `key` and `value` to `normed`, for the rows of one picture: queries scaled, both rotated.
+  /// From `query`, `key` and `value` to `normed`, for the rows of one image: queries scaled, both rotated.
   /// - Throws: what `interruption` says.
   func run(
     _ rows: Range<Int>, scratch: VisionScratch, kernels: Kernels, pool: ThreadPool, _ interruption: Interruption

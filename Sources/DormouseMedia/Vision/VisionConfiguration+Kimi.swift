@@ -51,7 +51,7 @@ extension VisionConfiguration {
   private static func tokens(_ fields: JSONFields) throws(Failure) -> Tokens {
     let published = try fields.optionalInteger("media_placeholder_token_id", tokenRange)
     let image = try fields.optionalInteger("image_token_id", tokenRange) ?? published ?? 163605
-    // The published processors put the picture's placeholder into films too; transformers has one of its own.
+    // The published processors put the image's placeholder into videos too; transformers has one of its own.
     let video = try fields.optionalInteger("video_token_id", tokenRange) ?? (published == nil ? 163840 : image)
     return Tokens(image: image, video: video)
   }

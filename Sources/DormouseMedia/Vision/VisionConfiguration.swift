@@ -64,9 +64,9 @@ public struct VisionConfiguration: Sendable, Equatable {
 
   /// The placeholders of a prompt.
   public struct Tokens: Sendable, Equatable {
-    /// Stands for each row of a picture.
+    /// Stands for each row of an image.
     public internal(set) var image: Int
-    /// Stands for each row of a film, where it is not the picture's; may lie outside of the vocabulary.
+    /// Stands for each row of a video, where it is not the image's; may lie outside of the vocabulary.
     public internal(set) var video: Int
   }
 
@@ -80,8 +80,8 @@ public struct VisionConfiguration: Sendable, Equatable {
   public var mergedWidth: Int { mergeCount * hiddenSize }
   /// Frames that are seen together, at most.
   public var maximumFrames: Int { architecture == .kimiK25 ? positions?.frames ?? 1 : 1 }
-  /// Whether the tower takes films too.
-  public var seesFilms: Bool { architecture != .kimiVL }
+  /// Whether the tower takes videos too.
+  public var seesVideo: Bool { architecture != .kimiVL }
 
   /// Rows and columns of a grid, at most: what published Kimi towers were made for; dots3-note's know no limit but the
   /// number of patches.

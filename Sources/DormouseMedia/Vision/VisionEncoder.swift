@@ -6,7 +6,7 @@ public import DormouseWeights
 public final class VisionEncoder: MediaEncoder {
   private let tower: VisionTower
   private let images: ImageProcessor
-  /// Nil for Kimi-VL, which sees pictures only.
+  /// Nil for Kimi-VL, which sees images only.
   private let videos: VideoProcessor?
   private let names: VisionTokenNames
 
@@ -17,7 +17,7 @@ public final class VisionEncoder: MediaEncoder {
   ) throws(Failure) {
     let c = folder.configuration
     images = ImageProcessor(try ImageProcessorConfiguration.load(folder: folder.path, for: c))
-    videos = c.seesFilms ? VideoProcessor(try VideoProcessorConfiguration.load(folder: folder.path, for: c)) : nil
+    videos = c.seesVideo ? VideoProcessor(try VideoProcessorConfiguration.load(folder: folder.path, for: c)) : nil
     names = VisionTokenNames(c.architecture)
     tower = try VisionTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
   }
@@ -37,7 +37,7 @@ public final class VisionEncoder: MediaEncoder {
   public func prepare(_ item: MediaItem, _ terms: MediaTerms) throws(Failure) -> any PreparedMedia {
     switch (item, videos) {
     case (.image(let image), _): return try prepare(image, terms)
-    case (.video(let film, let rate), let videos?): return try prepare(film, videos.sampled(rate), terms)
+    case (.video(let video, let rate), let videos?): return try prepare(video, videos.sampled(rate), terms)
     default: throw Failure(.unsupported, "this model takes no parts of type \(item.modality.rawValue)")
     }
   }
@@ -46,55 +46,55 @@ public final class VisionEncoder: MediaEncoder {
     _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption
   ) throws(Failure) -> any EncodingRun {
     switch prepared {
-    case let picture as PreparedPicture:
-      return VisionRun(tower: tower, rows: rows) { (index) throws(Failure) in index == 0 ? picture.portion : nil }
-    case let film as PreparedFilm:
+    case let image as PreparedImage:
+      return VisionRun(tower: tower, rows: rows) { (index) throws(Failure) in index == 0 ? image.portion : nil }
+    case let video as PreparedVideo:
       return VisionRun(tower: tower, rows: rows) { [pool = tower.pool] (index) throws(Failure) in
-        try film.portion(index, pool, interruption)
+        try video.portion(index, pool, interruption)
       }
-    default: throw Failure(.internalError, "a tower for pictures was given something else")
+    default: throw Failure(.internalError, "a tower for images was given something else")
     }
   }
 
   // MARK: - Preparing
 
-  private func prepare(_ image: RGBImage, _ terms: MediaTerms) throws(Failure) -> PreparedPicture {
+  private func prepare(_ image: RGBImage, _ terms: MediaTerms) throws(Failure) -> PreparedImage {
     let grid = try images.configuration.grid(width: image.width, height: image.height)
     let tokenCount = try tower.tokenCount([grid])
     try terms.checkRows(tokenCount)
     let byteCount = try CheckedSize.product(
-      grid.patchCount(), images.patchWidth, MemoryLayout<Float>.stride, of: "the size of a picture's patches")
-    let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of a picture")
+      grid.patchCount(), images.patchWidth, MemoryLayout<Float>.stride, of: "the size of an image's patches")
+    let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of an image")
     try images.process(image, into: patches.bound(to: Float.self), pool: tower.pool, terms.interruption)
     var hash = BLAKE2b()
     withUnsafeBytes(of: (grid.height, grid.width)) { hash.update($0) }
     hash.update(UnsafeRawBufferPointer(patches.bytes))
-    return PreparedPicture(
+    return PreparedImage(
       portion: VisionPortion(patches: patches, grid: grid, tokenCount: tokenCount),
       contentHash: ContentHash(hash.finish()), scratchByteCount: try scratchByteCount(of: grid))
   }
 
   private func prepare(
-    _ film: any Film, _ videos: VideoProcessor, _ terms: MediaTerms
-  ) throws(Failure) -> PreparedFilm {
+    _ video: any Video, _ videos: VideoProcessor, _ terms: MediaTerms
+  ) throws(Failure) -> PreparedVideo {
     let plan = try VideoPlan(
-      videos.configuration, frameCount: film.frameCount, framesPerSecond: film.framesPerSecond, width: film.width,
-      height: film.height, timestamps: film.timestamps)
+      videos.configuration, frameCount: video.frameCount, framesPerSecond: video.framesPerSecond, width: video.width,
+      height: video.height, timestamps: video.timestamps)
     var (rows, scratch) = (0, 0)
     let seen = plan.chunks.reduce(0) { $0 + $1.frames.count }
     try terms.limits.checkOutput(
-      CheckedSize.product(seen, film.width, film.height, 3, of: "the pixels of a film's frames"))
+      CheckedSize.product(seen, video.width, video.height, 3, of: "the pixels of a video's frames"))
     for chunk in plan.chunks {
       rows += try tower.tokenCount([chunk.grid])
       scratch = max(scratch, try scratchByteCount(of: chunk.grid))
     }
     try terms.checkRows(rows)
     var hash = BLAKE2b()
-    withUnsafeBytes(of: try film.contentHash(terms.interruption).value) { hash.update($0) }
+    withUnsafeBytes(of: try video.contentHash(terms.interruption).value) { hash.update($0) }
     for chunk in plan.chunks { withUnsafeBytes(of: chunk.grid) { hash.update($0) } }
     for chunk in plan.chunks { chunk.frames.withUnsafeBytes { hash.update($0) } }
-    return PreparedFilm(
-      film: film, plan: plan, videos: videos, rowCount: rows, contentHash: ContentHash(hash.finish()),
+    return PreparedVideo(
+      video: video, plan: plan, videos: videos, rowCount: rows, contentHash: ContentHash(hash.finish()),
       scratchByteCount: scratch)
   }
 
@@ -104,11 +104,11 @@ public final class VisionEncoder: MediaEncoder {
   }
 }
 
-/// The tokens that stand for pictures and films.
+/// The tokens that stand for images and videos.
 private struct VisionTokenNames {
   let image: String
   let video: String
-  /// transformers 5.23 has a token of its own for Kimi's films, Kimi's own processor the picture's.
+  /// transformers 5.23 has a token of its own for Kimi's videos, Kimi's own processor the image's.
   let videoPaddings: [String]
 
   init(_ architecture: VisionConfiguration.Architecture) {
@@ -125,7 +125,7 @@ private struct VisionTokenNames {
   }
 }
 
-private struct PreparedPicture: PreparedMedia {
+private struct PreparedImage: PreparedMedia {
   let modality = Modality.image
   let portion: VisionPortion
   let contentHash: ContentHash
@@ -135,10 +135,10 @@ private struct PreparedPicture: PreparedMedia {
   var byteCount: Int { portion.patches.bytes.count }
 }
 
-/// A film, whose frames are decoded chunk by chunk when they are encoded.
-private struct PreparedFilm: PreparedMedia {
+/// A video, whose frames are decoded chunk by chunk when they are encoded.
+private struct PreparedVideo: PreparedMedia {
   let modality = Modality.video
-  let film: any Film
+  let video: any Video
   let plan: VideoPlan
   let videos: VideoProcessor
   let rowCount: Int
@@ -156,9 +156,9 @@ private struct PreparedFilm: PreparedMedia {
     let chunk = plan.chunks[index]
     let byteCount = try CheckedSize.product(
       chunk.grid.patchCount(), videos.patchWidth, MemoryLayout<Float>.stride, of: "the size of a chunk's patches")
-    let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of a film's chunk")
+    let patches = try AlignedBuffer(byteCount: byteCount, isZeroed: false, for: "the patches of a video's chunk")
     try videos.process(
-      try film.frames(chunk.frames, interruption), of: chunk, into: patches.bound(to: Float.self), pool: pool,
+      try video.frames(chunk.frames, interruption), of: chunk, into: patches.bound(to: Float.self), pool: pool,
       interruption)
     return VisionPortion(patches: patches, grid: chunk.grid, tokenCount: chunk.tokenCount)
   }

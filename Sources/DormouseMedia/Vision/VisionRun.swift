@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// Patches that a tower encodes at a time: a picture, or a chunk of frames.
+/// Patches that a tower encodes at a time: an image, or a chunk of frames.
 struct VisionPortion: Sendable {
   /// [patches of the grid, 3, patchSize, patchSize].
   let patches: AlignedBuffer
@@ -8,7 +8,7 @@ struct VisionPortion: Sendable {
   let tokenCount: Int
 }
 
-/// A vision tower at work on the portions of a picture or a film.
+/// A vision tower at work on the portions of an image or a video.
 struct VisionRun: EncodingRun {
   private enum Stage {
     case embedding

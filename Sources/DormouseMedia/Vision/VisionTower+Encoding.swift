@@ -3,11 +3,11 @@ import DormouseLayers
 public import DormouseSupport
 
 extension VisionTower {
-  /// Turns the patches of pictures and chunks of frames into rows for the text model.
+  /// Turns the patches of images and chunks of frames into rows for the text model.
   ///
   /// - Parameters:
   ///   - patches: [patches of all grids, 3, patchSize, patchSize], from `ImageProcessor` or `VideoProcessor`.
-  ///   - grids: one for each picture or chunk; they don't see each other.
+  ///   - grids: one for each image or chunk; they don't see each other.
   ///   - rows: [tokenCount(grids), textHiddenSize].
   ///   - interruption: asked on this thread several times a layer.
   ///   - progress: told layers done and layers in all.
@@ -42,7 +42,7 @@ extension VisionTower {
       interruption: interruption)
   }
 
-  /// Where each picture's patches and tokens lie, after checking all sizes.
+  /// Where each image's patches and tokens lie, after checking all sizes.
   private func segments(_ grids: [PatchGrid], patches: Int, rows: Int) throws(Failure) -> [VisionSegment] {
     var segments: [VisionSegment] = []
     var (count, tokens) = (0, 0)
@@ -67,7 +67,7 @@ extension VisionTower {
   }
 }
 
-/// A picture's, or a chunk's, part of a batch.
+/// An image's, or a chunk's, part of a batch.
 struct VisionSegment {
   let grid: PatchGrid
   let rows: Range<Int>

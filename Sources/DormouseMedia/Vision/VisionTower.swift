@@ -1,4 +1,5 @@
 public import DormouseKernels
+import DormouseLayers
 public import DormouseSupport
 public import DormouseWeights
 
@@ -27,7 +28,7 @@ public struct VisionFolder: Sendable {
   }
 }
 
-/// A loaded vision tower with its projector: patches of pictures and frames become rows for the text model.
+/// A loaded vision tower with its projector: patches of images and frames become rows for the text model.
 ///
 /// MoonViT (Kimi-VL, arXiv 2504.07491), its extension to frames in Kimi K2.5, and dots3-note's tower with experts;
 /// computed as transformers 5.23 `modeling_kimi_k25` and `modeling_dots3_note` do. Immutable. Thread: any; encodings on one
@@ -75,7 +76,7 @@ public final class VisionTower: Sendable {
     try VisionScratchLayout(configuration, patches: patches, threads: threads).words.byteCount()
   }
 
-  /// Rows for the text model that pictures and chunks of frames of these grids become.
+  /// Rows for the text model that images and chunks of frames of these grids become.
   /// - Throws: `Failure(.invalidArgument)` for a grid that the tower does not take.
   public func tokenCount(_ grids: [PatchGrid]) throws(Failure) -> Int {
     var total = 0

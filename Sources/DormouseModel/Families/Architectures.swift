@@ -21,7 +21,7 @@ extension ModelConfiguration {
     }
   }
 
-  /// The `model_type`s of models that take pictures, video or sound; their text model is one of `Architecture`, and its
+  /// The `model_type`s of models that take images, video or audio; their text model is one of `Architecture`, and its
   /// fields are in `text_config`; those of dots3_note may also stand beside the others.
   public enum Composite: String, Sendable, CaseIterable {
     /// Kimi-K2.5.
@@ -85,7 +85,7 @@ struct TextModelFields {
     if composite == nil, name == transcriberType {
       throw Failure(
         .unsupported,
-        "\(fields.file): model_type is \"\(name)\", a model that writes down sounds and has no chat; open it as a "
+        "\(fields.file): model_type is \"\(name)\", a model that transcribes audio and has no chat; open it as a "
           + "transcriber (dormouse_transcriber_open, dormouse.Transcriber, the command 'dormouse transcribe')")
     }
     let composites = composite == nil ? ModelConfiguration.Composite.allCases.map(\.rawValue) : []

@@ -29,7 +29,7 @@ public struct Chat: Sendable {
   public var templateName: String?
   /// The member of the last message that the model is to go on with, which therefore stays open; nil: none.
   public var continuedField: String?
-  /// For each picture, video and sound of the messages, in order: what the model's own template writes in its place.
+  /// For each image, video and audio of the messages, in order: what the model's own template writes in its place.
   public var mediaPlaceholders: [String]
 
   public init(
@@ -50,7 +50,7 @@ public enum PromptRun: Sendable, Equatable {
   case markup(String)
   /// What a message or a tool says: control tokens in it are ordinary text, so that nobody can forge them.
   case content(String)
-  /// The chat's picture, video or sound of this number.
+  /// The chat's image, video or audio of this number.
   case media(Int)
 
   /// Nothing for media.

@@ -55,17 +55,17 @@ import Testing
     return try MediaFile(.bytes(buffer), name: "image 1", options: options, interruption)
   }
 
-  @Test func picture() throws {
+  @Test func image() throws {
     let file = try open(Self.bmp)
     let description = try file.probe()
     #expect(description.format == "bmp" && description.frameCount == 1 && description.duration == 0)
     #expect(
-      try file.picture()
-        == MediaPicture(
+      try file.image()
+        == MediaImage(
           width: 3, height: 2, bytes: [40, 50, 60, 41, 51, 61, 42, 52, 62, 10, 20, 30, 11, 21, 31, 12, 22, 32]))
   }
 
-  @Test func film() throws {
+  @Test func video() throws {
     let file = try open(Self.gif)
     let description = try file.probe()
     #expect((description.width, description.height, description.frameCount) == (1, 1, 3))
@@ -96,11 +96,11 @@ import Testing
     #expect(seen == [blue, red, green, blue, green, red, blue])
   }
 
-  @Test func sound() throws {
+  @Test func audio() throws {
     let file = try open(Self.wav)
     let description = try file.probe()
     #expect((description.channelCount, description.sampleRate, description.frameCount) == (2, 8000, 0))
-    #expect(abs(description.soundDuration - 0.1) < 1e-9)
+    #expect(abs(description.audioDuration - 0.1) < 1e-9)
     var samples: [Float] = []
     try file.samples(rate: 0) { (piece) throws(Failure) in
       samples += piece
@@ -111,10 +111,10 @@ import Testing
 
   @Test func files() throws {
     let folder = try TemporaryFolder()
-    try folder.write("picture", Self.bmp)
+    try folder.write("image", Self.bmp)
     let source = try MediaSource(
-      reference: "file://\(folder.path)/picture", name: "image 1", roots: try MediaRoots([folder.path]), byteLimit: 0)
-    #expect(try MediaFile(source, name: "image 1").picture().width == 3)
+      reference: "file://\(folder.path)/image", name: "image 1", roots: try MediaRoots([folder.path]), byteLimit: 0)
+    #expect(try MediaFile(source, name: "image 1").image().width == 3)
   }
 
   @Test func whatTheReceiverThrowsComesBack() throws {
@@ -137,8 +137,8 @@ import Testing
   @Test func failures() throws {
     var options = MediaFileOptions()
     options.pixelLimit = 5
-    #expect { try open(Self.bmp, options).picture() } throws: {
-      ($0 as? Failure)?.status == .unsupported && "\($0)".hasPrefix("image 1: the picture has 3 x 2 pixels")
+    #expect { try open(Self.bmp, options).image() } throws: {
+      ($0 as? Failure)?.status == .unsupported && "\($0)".hasPrefix("image 1: the image has 3 x 2 pixels")
     }
     // Whoever stops the work says why.
     let reason = Failure(.timedOut, "too late")

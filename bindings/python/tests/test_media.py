@@ -1,4 +1,4 @@
-"""Pictures, films and sound in chats: arrays, PIL images, files, and what is wrong with them."""
+"""Images, videos and audio in chats: arrays, PIL images, files, and what is wrong with them."""
 
 import base64
 import io
@@ -26,7 +26,7 @@ def kimi(tmp_path_factory):
 
 
 def messages(conversation, make):
-    """The messages of a golden conversation; `make(array, rate, number)` makes a part of each picture and film."""
+    """The messages of a golden conversation; `make(array, rate, number)` makes a part of each image and video."""
     result, number = [], 0
     for message in conversation["messages"]:
         content = message["content"]
@@ -125,7 +125,7 @@ def test_pil_images_and_bare_arrays(kimi):
 
 
 def kept(engine, part):
-    """What the session's prompt becomes with a part: tokens, and the first logits, which tell pictures apart."""
+    """What the session's prompt becomes with a part: tokens, and the first logits, which tell images apart."""
     with engine.session(private=True) as session:
         answer = session.chat({"role": "user", "content": [part, "x"]}, logprobs=5, temperature=0, max_tokens=2)
         return [event.alternatives for event in answer if event.kind == "token"]
@@ -253,7 +253,7 @@ def test_damaged_files(kimi, tmp_path):
     with pytest.raises(dormouse.NotFoundError, match="nowhere.png"):
         dormouse.Image("/nowhere.png")
     with pytest.raises(dormouse.DormouseError):
-        dormouse.Video(b"no film")
+        dormouse.Video(b"no video")
     with pytest.raises(dormouse.InvalidArgumentError, match="0 bytes"):
         dormouse.Image(b"")
 

@@ -40,7 +40,7 @@ class Floats:
 
 def sound(values: Any) -> Floats:
     """Samples from -1 to 1, [frames] or [frames, channels]: those of whole numbers of up to 32 bits are divided by what
-    their type goes up to, as files of sound have them, and those of no sign are centred first."""
+    their type goes up to, as files of audio have them, and those of no sign are centred first."""
     form, size, dimensions = _form(values)
     if form in "iu" and size > 4:
         raise ValueError(f"samples of {8 * size} bits have no range of their own: give int16, int32, uint8 or floats")

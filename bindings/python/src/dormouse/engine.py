@@ -48,7 +48,7 @@ class Engine:
     more may wait; `prompt_tokens_per_step` bounds what one session's prompt costs another's token. 0: the defaults.
 
     `media` is about the files that messages name or hold, as dormouse.h describes media_config: {"roots": [folders],
-    "max_pixels": ..., "speech_model": a Whisper folder that writes sounds down for a model that does not hear, ...}.
+    "max_pixels": ..., "speech_model": a Whisper folder that transcribes audio for a model that does not hear, ...}.
     `Image`, `Video` and `Audio` of your own program need no roots.
     """
 

@@ -42,13 +42,13 @@ class Event:
     generation_seconds: float
     waiting_seconds: float
     image_tokens: int
-    """Of the prompt's tokens, those that stand for pictures."""
+    """Of the prompt's tokens, those that stand for images."""
     video_tokens: int
     audio_tokens: int
     transcribed_tokens: int
     """Tokens that the speech model has written for this call."""
     transcribed_seconds: float
-    """Of the sounds whose transcripts stand in the prompt."""
+    """Of the audio whose transcripts stand in the prompt."""
 
     def __repr__(self) -> str:
         if self.kind == "token":

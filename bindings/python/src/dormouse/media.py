@@ -1,4 +1,4 @@
-"""Pictures, films and sound for the messages of a chat: put them into a message's content beside the texts.
+"""Images, videos and audio for the messages of a chat: put them into a message's content beside the texts.
 
     session.chat([{"role": "user", "content": ["What is this?", dormouse.Image("photo.jpg")]}])
 """
@@ -59,7 +59,7 @@ class Media:
 
 
 class Image(Media):
-    """A picture.
+    """An image.
 
     source: a path, an open file, a file's bytes, a PIL image, or an array [height, width, 3] of uint8 (red, green,
     blue). What the EXIF data of a file or of a PIL image say of how it was held is heeded.
@@ -78,7 +78,7 @@ class Image(Media):
 
 
 class Video(Media):
-    """A film.
+    """A video.
 
     source: a path, an open file, a file's bytes, or frames: PIL images, or an array [frames, height, width, 3] of
     uint8.
@@ -101,7 +101,7 @@ class Video(Media):
         self.sample_fps = sample_fps
         if self._read(source):
             if fps is not None or timestamps is not None:
-                raise ValueError("a film's file says itself when its frames are shown")
+                raise ValueError("a video's file says itself when its frames are shown")
             return
         if (fps is None) == (timestamps is None):
             raise ValueError("frames need either fps or timestamps")
@@ -122,7 +122,7 @@ class Video(Media):
 
 
 class Audio(Media):
-    """Sound.
+    """Audio.
 
     source: a path, an open file, a file's bytes, or samples: an array [frames] or [frames, channels] of floats from -1
     to 1, or of int16, int32, uint8, ... that go as far as their type does.
@@ -136,7 +136,7 @@ class Audio(Media):
         super().__init__()
         if self._read(source):
             if rate is not None:
-                raise ValueError("a sound's file says its rate itself")
+                raise ValueError("the audio's file says its rate itself")
             return
         if rate is None:
             raise ValueError("samples need a rate")
@@ -146,10 +146,10 @@ class Audio(Media):
         self._shown = f"of samples, {self._channels} x {rate} Hz"
 
     def append(self, samples: Any) -> None:
-        """Adds samples at the end, of as many channels: sound that still comes in."""
+        """Adds samples at the end, of as many channels: audio that still comes in."""
         floats, frames, channels = _samples(samples)
         if channels != getattr(self, "_channels", channels):
-            raise ValueError(f"samples of {channels} channels for a sound of {self._channels}")
+            raise ValueError(f"samples of {channels} channels for audio of {self._channels}")
         call("attachment_append_audio", self.pointer, floats.pointer, frames)
 
 
@@ -160,7 +160,7 @@ def attachments(media: Sequence[Media]) -> Tuple[Any, int]:
 
 
 def _pixels(source: Any, dimensions: int) -> Tuple[bytes, Tuple[int, ...]]:
-    """Bytes and shape of pictures of red, green and blue."""
+    """Bytes and shape of images of red, green and blue."""
     if dimensions == 4 and isinstance(source, (list, tuple)):
         parts = [_pixels(frame, 3) for frame in source]
         shapes = {shape for _, shape in parts}

@@ -1,4 +1,4 @@
-"""A Whisper model by itself: writes down what is said in sounds.
+"""A Whisper model by itself: writes down what is said in audio.
 
     with dormouse.Transcriber("path/to/whisper") as transcriber:
         print(transcriber.transcribe("speech.wav").text)
@@ -46,7 +46,7 @@ class Segment:
 
 @dataclass(frozen=True, repr=False)
 class Transcript:
-    """What was said in a sound."""
+    """What was said in audio."""
 
     segments: Tuple[Segment, ...]
 
@@ -123,7 +123,7 @@ class Transcriber:
         on_segment: Optional[Callable[[Segment], object]] = None,
         **config: "Unpack[TranscriptionOptions]",
     ) -> Transcript:
-        """Writes down a sound: an `Audio`, or what one is made of (a path, an open file, a file's bytes, or samples and
+        """Writes down audio: an `Audio`, or what one is made of (a path, an open file, a file's bytes, or samples and
         their rate).
 
         on_segment: told each segment when its window of 30 s is done; what it raises stops the work and comes out here.

@@ -52,7 +52,7 @@ public struct AudioResampler {
     pending = [Float](repeating: 0, count: reach)
   }
 
-  /// Outputs of a whole of `count` samples: its length at the other rate, rounded up.
+  /// Outputs of `count` samples in all: their length at the other rate, rounded up.
   public func totalCount(_ count: Int) throws(Failure) -> Int {
     let scaled = try CheckedSize.product(count, outputStep, of: "a resampled audio's length")
     return CheckedSize.ceilingQuotient(scaled, inputStep)

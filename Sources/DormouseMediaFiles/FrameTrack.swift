@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// An image, or the images of a video.
+/// An image, or the frames of a video.
 ///
 /// Thread: one call at a time.
 protocol FrameTrack: AnyObject {

@@ -1,7 +1,7 @@
 import CFFmpeg
 import DormouseSupport
 
-/// The images of a video, decoded one after the other; a frame further on is reached from the key frame before it.
+/// The frames of a video, decoded one after the other; a frame further on is reached from the key frame before it.
 final class VideoTrack: FrameTrack {
   private let source: ByteSource
   private let watch: MediaWatch

@@ -2,7 +2,7 @@ import DormouseAudio
 import DormouseSupport
 
 /// The audio's features, window by window, as transformers makes them: audio of a window at most is filled up with
-/// silence, a longer one is not, and the greatest energy is that of the whole audio. Two passes over the samples keep
+/// silence, longer audio is not, and the greatest energy is that of the whole audio. Two passes over the samples keep
 /// one window's features in memory, however long it is.
 struct WhisperAudio {
   /// Frames that are transcribed.

@@ -211,9 +211,11 @@ extension Session {
     if newCount > 0 { hasLogits = false }
     append(&timeline)
     promptForm = nil
+    sharedCount = 0
     do {
       try scheduler.enter(request, terms) { () throws(Failure) in
-        sharedCount = sharesPrefixes ? try reusePrefix() : 0
+        // Tried again after a wait for pages, which does not give back what was taken over.
+        if sharesPrefixes { sharedCount += try reusePrefix() }
         try cache.reserve(timeline.count - cache.length + min(count, contextLength - timeline.count))
       }
     } catch {

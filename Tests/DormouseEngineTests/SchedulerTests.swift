@@ -237,6 +237,43 @@ import Testing
     #expect(try second.length() == 0)
   }
 
+  /// What was taken over before a wait for pages counts as shared.
+  @Test func sharedTokensAreCountedOverAWait() throws {
+    func options(_ contextLength: Int, isPrivate: Bool = false) -> SessionOptions {
+      var options = SessionOptions()
+      options.contextLength = contextLength
+      options.isPrivate = isPrivate
+      return options
+    }
+    // Three pages: that of the common beginning, and two for the session that is in.
+    let plan = try Runs.engine().plan(for: options(192))
+    let engine = try Runs.engine { $0.cacheLimit = plan.cacheBytes }
+    let prompt = Runs.tokens(70, seed: 5)
+    try Session(engine: engine, options: options(128)).prefill(Array(prompt.prefix(64)))
+    let (threads, gate, begun) = (Threads(), Gate(), Gate())
+    let first = try Session(engine: engine, options: options(128, isPrivate: true))
+    try threads.start {
+      _ = try first.generate([1, 2, 3], configuration: #"{"ignore_eos": true}"#) { event in
+        guard event.kind == .token else { return 0 }
+        begun.open()
+        gate.wait()
+        return 7
+      }
+    }
+    begun.wait()
+    let second = try Session(engine: engine, options: options(128))
+    let shared = Locked(-1)
+    try threads.start {
+      let events = try Runs.generate(second, prompt, 1).events
+      shared.withLock { $0 = events.last?.counts.promptShared ?? -1 }
+    }
+    try waitFor { try engine.statistics()["sessions"]?["waiting"]?.integerValue == 1 }
+    usleep(20_000)
+    gate.open()
+    threads.join()
+    #expect(shared.withLock { $0 } == 64)
+  }
+
   /// A session that ends gives its pages back before it leaves: whoever waits for them does not look too early.
   @Test func pagesAreThereWhenTheirSessionLeaves() throws {
     var small = SessionOptions()

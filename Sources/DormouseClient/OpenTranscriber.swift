@@ -1,7 +1,7 @@
 internal import CDormouse
 
 /// A file with audio in it.
-public final class SoundFile: Sendable {
+public final class AudioFile: Sendable {
   /// Valid as long as this object: `dormouse_attachment_free` takes it.
   fileprivate nonisolated(unsafe) let handle: OpaquePointer
 
@@ -54,7 +54,7 @@ public final class OpenTranscriber: Sendable {
   /// - Throws: `DormouseError`, or what `onSegment` throws. `invalidArgument` for a language or task that the model does
   ///   not know, `malformed` for audio that can't be decoded, `outOfMemory`, `cancelled`, `timedOut`, `numerical`.
   public func run(
-    _ audio: SoundFile, _ options: TranscriptionOptions = TranscriptionOptions(), onSegment: (Segment) throws -> Void
+    _ audio: AudioFile, _ options: TranscriptionOptions = TranscriptionOptions(), onSegment: (Segment) throws -> Void
   ) throws {
     let configuration = try options.json
     try withReceiver(zero: dormouse_segment()) {

@@ -12,8 +12,6 @@ struct StopStrings {
   }
 
   private let stops: [Stop]
-  /// Bytes of the longest of them.
-  private let longest: Int
   private var withheld: [UInt8] = []
   /// For each byte of `withheld`, whether it belongs to a control token, which is not shown.
   private var isControl: [Bool] = []
@@ -27,7 +25,6 @@ struct StopStrings {
   init(_ stops: [String], namesControl: ([UInt8]) -> Bool = { _ in false }) {
     self.stops = stops.map { Array($0.utf8) }.filter { !$0.isEmpty }
       .map { Stop(bytes: $0, namesControl: namesControl($0)) }
-    longest = self.stops.map(\.bytes.count).max() ?? 0
     self.namesControl = self.stops.contains { $0.namesControl }
   }
 

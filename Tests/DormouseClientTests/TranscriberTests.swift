@@ -4,7 +4,7 @@ import Testing
 @Suite struct TranscriberTests {
   @Test func aSoundIsWrittenDown() throws {
     let transcriber = try OpenTranscriber(Fixtures.whisper)
-    let audio = try SoundFile(Fixtures.audio)
+    let audio = try AudioFile(Fixtures.audio)
     var options = OpenTranscriber.TranscriptionOptions()
     options.language = "en"
     options.temperature = [0]
@@ -22,9 +22,9 @@ import Testing
   }
 
   @Test func whatIsNoSoundIsRefused() throws {
-    let bytes = #expect(throws: DormouseError.self) { try SoundFile(bytes: [1, 2, 3]) }
+    let bytes = #expect(throws: DormouseError.self) { try AudioFile(bytes: [1, 2, 3]) }
     #expect(bytes?.status == .unsupported)
-    #expect(throws: DormouseError.self) { try SoundFile("/no/such/audio") }
+    #expect(throws: DormouseError.self) { try AudioFile("/no/such/audio") }
     let model = #expect(throws: DormouseError.self) { try OpenTranscriber(Fixtures.shippedModel) }
     #expect(model != nil)
   }

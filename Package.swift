@@ -148,7 +148,7 @@ let package = Package(
       name: "dormouse-kernels-bench", dependencies: ["DormouseKernels", "DormouseMedia", "DormouseSupport"],
       path: "Benchmarks/Kernels",
       swiftSettings: [.unsafeFlags(["-O"])]),
-    .testTarget(name: "DormouseSupportTests", dependencies: ["DormouseSupport"]),
+    .testTarget(name: "DormouseSupportTests", dependencies: ["CHost", "DormouseSupport"]),
     .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels", "DormouseSupport"]),
     .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseSupport", "DormouseWeights"]),
     .testTarget(

@@ -31,7 +31,7 @@
  *   that the host's handlers of faults are called on them too.
  * - A child made by fork opens what it needs anew. In it every call on a handle that its parent had made answers
  *   INVALID_ARGUMENT at once, and freeing such a handle does nothing. A child that is made inside a callback must not
- *   return from it.
+ *   return from it. A fork waits up to 0.25 s for threads that are in the midst of the library's work.
  * - The library does not print, exit, abort or read the environment, except DORMOUSE_ISA (see
  *   dormouse_kernels_force) and DORMOUSE_MEDIA_LIBRARY (the path of libdormouse_media.so, which is loaded when the
  *   first media file is met; by default it is looked for beside this library, and where the system looks).

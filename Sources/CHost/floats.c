@@ -84,6 +84,7 @@ void host_use_default_floats(void) {
 void host_begin_call(host_call *call) {
   host_call *here = &current;
   *call = *here;
+  here->worked = host_begin_work();
   take(&here->floats);
   here->frame = (uintptr_t)call;
 }
@@ -91,13 +92,20 @@ void host_begin_call(host_call *call) {
 void host_end_call(const host_call *call) {
   host_call *here = &current;
   give_back(&here->floats);
+  host_end_work(here->worked);
   *here = *call;
 }
 
-void host_begin_callback(void) { give_back(&current.floats); }
+void host_begin_callback(void) {
+  give_back(&current.floats);
+  current.rests = host_begin_wait();
+}
 
 // The callback may have changed the host's environment.
-void host_end_callback(void) { take(&current.floats); }
+void host_end_callback(void) {
+  if (current.rests) host_begin_work();
+  take(&current.floats);
+}
 
 // For callbacks.c.
 uintptr_t host_current_frame(void) { return current.frame; }

@@ -60,14 +60,20 @@ public final class BackgroundThread: Sendable {
   }
 
   /// Waits until the body has returned. Once, and not on the thread itself.
-  public func join() { pthread_join(handle, nil) }
+  public func join() {
+    let worked = host_begin_wait()
+    pthread_join(handle, nil)
+    host_end_wait(worked)
+  }
 
   private static func main(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
     guard let argument else { return nil }
     let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
     host_use_default_floats()
     platform_name_thread(start.name)
+    let worked = host_begin_work()
     start.body()
+    host_end_work(worked)
     return nil
   }
 }

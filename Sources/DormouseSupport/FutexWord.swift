@@ -1,3 +1,4 @@
+internal import CHost
 internal import CPlatform
 import Synchronization
 
@@ -19,7 +20,11 @@ struct FutexWord: ~Copyable, @unchecked Sendable {
 
   func change() { word.pointee.wrappingAdd(1, ordering: .sequentiallyConsistent) }
 
-  func wait(while value: UInt32) { platform_futex_wait(address, value) }
+  func wait(while value: UInt32) {
+    let worked = host_begin_wait()
+    platform_futex_wait(address, value)
+    host_end_wait(worked)
+  }
 
   func wake(_ count: Int32) { platform_futex_wake(address, count) }
 

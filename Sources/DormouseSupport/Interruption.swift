@@ -1,3 +1,5 @@
+internal import CHost
+
 /// Tells a long piece of work whether its caller still wants it: a cancelled call, or one past its time limit.
 ///
 /// Whatever loops over what a file or a caller brought (reading, decoding, resampling, rendering, tokenizing, encoding)
@@ -14,7 +16,10 @@ public struct Interruption: Sendable {
   public static let never = Interruption()
 
   /// Why the work should stop, if it should.
-  public var failure: Failure? { reason?() }
+  public var failure: Failure? {
+    host_let_forks_pass()
+    return reason?()
+  }
 
   /// Throws that failure: `.cancelled` or `.timedOut`.
   public func check() throws(Failure) {

@@ -1,3 +1,4 @@
+internal import CHost
 import Glibc
 
 /// A lock, and conditions to sleep on while it is let go (Hoare 1974, with Mesa's wakeups: look again after each).
@@ -46,14 +47,20 @@ public final class Monitor: @unchecked Sendable {
     }
 
     /// Lets the lock go and sleeps, until a signal or for no reason.
-    public func wait() { pthread_cond_wait(condition, monitor.mutex) }
+    public func wait() {
+      let worked = host_begin_wait()
+      pthread_cond_wait(condition, monitor.mutex)
+      host_end_wait(worked)
+    }
 
     /// The same, at most until `deadline`, in seconds of `Clock`.
     public func wait(until deadline: Double) {
       guard deadline < Condition.farAway else { return wait() }
       let whole = max(0, deadline).rounded(.down)
       var time = timespec(tv_sec: Int(whole), tv_nsec: Int((max(0, deadline) - whole) * 1e9))
+      let worked = host_begin_wait()
       pthread_cond_timedwait(condition, monitor.mutex, &time)
+      host_end_wait(worked)
     }
 
     /// Wakes one sleeper.

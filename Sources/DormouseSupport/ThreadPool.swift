@@ -1,3 +1,4 @@
+internal import CHost
 internal import CPlatform
 import Glibc
 import Synchronization
@@ -74,6 +75,7 @@ public final class ThreadPool: @unchecked Sendable {
       for task in 0..<count { body(task, worker) }
       return
     }
+    host_let_forks_pass()
     oneCaller.withLock {
       platform_set_thread_role(identity, 0)
       if workers.isEmpty || count == 1 || !shared.allowsSharing() {

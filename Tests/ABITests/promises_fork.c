@@ -128,6 +128,7 @@ static void in_child(char **argv) {
   dormouse_engine *mine = NULL;
   pid_t grandchild;
   int status = 1;
+  failures = 0;
   alarm(60);
   use_all(argv[1]);
   CHECK(engine != NULL && mine == NULL);
@@ -135,6 +136,7 @@ static void in_child(char **argv) {
   /* A child's handle is of no use in its own child. */
   open_all(argv[1], argv[2], argv[3]);
   if ((grandchild = fork()) == 0) {
+    failures = 0;
     alarm(30);
     use_all(argv[1]);
     _exit(failures != 0);

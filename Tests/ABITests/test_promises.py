@@ -4,6 +4,7 @@ import json
 import shutil
 import stat
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,8 +34,12 @@ def test_floating_point_environment(compile_c, precision):
 
 
 def test_forks(compile_c):
+    """Several at a time, so that threads are stopped anywhere: also where they hold what a child can't open."""
     program = compile_c(HERE / "promises_fork.c", "-pthread")
-    run(program, MODELS / "good-tiny", TINY, WHISPER, MEDIA / "shapes.png")
+    with ThreadPoolExecutor(max_workers=6) as others:
+        runs = [others.submit(run, program, MODELS / "good-tiny", TINY, WHISPER, MEDIA / "shapes.png") for _ in range(6)]
+    for ended in runs:
+        ended.result()
 
 
 def test_faults_reach_the_host(compile_c, tmp_path):

@@ -15,6 +15,8 @@ typedef struct host_floats {
 typedef struct host_call {
   host_floats floats;
   uintptr_t frame;
+  int32_t worked;  // what host_begin_work returned when it began
+  int32_t rests;   // what host_begin_wait returned before a callback
 } host_call;
 
 // The calling thread computes in the environment that a process starts with from here on, for good.
@@ -49,6 +51,23 @@ size_t host_stack_room(void);
 
 // How many forks lie between this process and the one that loaded the library: another number in a child.
 uint32_t host_generation(void);
+
+// The calling thread is at work inside the library until host_end_work, which gets what the first returned: whether it
+// was before. A fork waits for such threads, and stops those that begin meanwhile: see processes.c. Calls begin and end
+// work, callbacks interrupt it.
+int32_t host_begin_work(void);
+void host_end_work(int32_t worked);
+
+// A place within long work where nothing is held that a child of fork would miss. Takes a nanosecond.
+void host_let_forks_pass(void);
+
+// Around a wait for other threads, which a fork need not wait for: the second gets what the first returned.
+int32_t host_begin_wait(void);
+void host_end_wait(int32_t worked);
+
+// What runs before a fork, and after it in the parent. For tests.
+void host_prepare_fork(void);
+void host_finish_fork(void);
 
 // How often the calling thread was refused memory by malloc and its kin since it began.
 uint64_t host_refused_allocations(void);

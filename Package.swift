@@ -5,6 +5,9 @@ import PackageDescription
 /// (into an object a file, as the package manager expects), since a debug build inlines nothing across files otherwise.
 let optimized: SwiftSetting = .unsafeFlags(["-O", "-wmo", "-num-threads", "1"])
 
+/// Exclusive access to members of classes is not looked after at run time: that is a fifth of a token mask's time.
+let uncheckedExclusivity: SwiftSetting = .unsafeFlags(["-enforce-exclusivity=unchecked"])
+
 /// One copy of the kernel sources for each instruction set; `flags` go to the compiler's code generation.
 func kernels(_ name: String, define: String, flags: [String]) -> Target {
   .target(
@@ -81,6 +84,7 @@ let package = Package(
       name: "DormouseKernels",
       dependencies: ["DormouseSupport", "CPlatform"] + kernelTargets.map { .target(name: $0.name) },
       swiftSettings: [optimized]),
+    .target(name: "DormouseGrammar", dependencies: ["DormouseSupport"], swiftSettings: [optimized, uncheckedExclusivity]),
     .target(name: "DormouseWeights", dependencies: ["DormouseSupport", "DormouseKernels"]),
     .target(name: "DormouseCache", dependencies: ["DormouseSupport", "DormouseKernels"], swiftSettings: [optimized]),
     .target(name: "DormouseText", dependencies: ["DormouseSupport", "CPCRE2"]),
@@ -112,14 +116,14 @@ let package = Package(
       name: "DormouseEngine",
       dependencies: [
         "DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache", "DormouseText", "DormouseModel",
-        "DormouseAudio", "DormouseSpeech", "DormouseMedia",
+        "DormouseAudio", "DormouseSpeech", "DormouseMedia", "DormouseGrammar",
       ]),
     .target(name: "DormouseBoundary", dependencies: ["CDormouse", "DormouseSupport"]),
     .target(
       name: "DormouseABI",
       dependencies: [
         "CDormouse", "DormouseSupport", "DormouseKernels", "DormouseCache", "DormouseLayers", "DormouseSpeech",
-        "DormouseMedia", "DormouseEngine", "DormouseBoundary",
+        "DormouseMedia", "DormouseEngine", "DormouseBoundary", "DormouseGrammar",
       ]),
     // Linker settings go to every product that holds their target, test bundles included: so the shared library's have
     // a target of their own.
@@ -149,6 +153,7 @@ let package = Package(
       path: "Benchmarks/Kernels",
       swiftSettings: [.unsafeFlags(["-O"])]),
     .testTarget(name: "DormouseSupportTests", dependencies: ["CHost", "DormouseSupport"]),
+    .testTarget(name: "DormouseGrammarTests", dependencies: ["DormouseGrammar", "DormouseSupport"]),
     .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels", "DormouseSupport"]),
     .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseSupport", "DormouseWeights"]),
     .testTarget(

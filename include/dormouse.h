@@ -55,7 +55,7 @@ extern "C" {
 /* ---- Version, status, error --------------------------------------------------------------------------------- */
 
 #define DORMOUSE_VERSION_MAJOR 0
-#define DORMOUSE_VERSION_MINOR 1
+#define DORMOUSE_VERSION_MINOR 2
 #define DORMOUSE_VERSION_PATCH 0
 
 /* The version of the library that runs: major * 1000000 + minor * 1000 + patch. Thread: any. */
@@ -505,6 +505,10 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
      "time_limit"          seconds from the call: waiting or still in the prompt (rendering and tokenizing a chat among
                            it) it answers TIMED_OUT, with what is completed kept, and later the answer ends with
                            FINISH_TIME
+     "constraint"          the form of the answer: an object as for dormouse_constraint_create. Tokens with which no text
+                           of that form goes on are ruled out before one is chosen, and the answer ends where it is whole
+     "response_format"     the same as OpenAI has it: {"type": "text"}, {"type": "json_object"}, or
+                           {"type": "json_schema", "json_schema": {"schema": ...}}
    An unknown member is INVALID_ARGUMENT. on_event may be NULL.
    Generated tokens, an end token included, stay in the session. Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_generate(dormouse_session *session, const int32_t *tokens,
@@ -527,6 +531,65 @@ DORMOUSE_API dormouse_status dormouse_session_chat_with_attachments(
     dormouse_session *session, const char *messages_json, const dormouse_attachment *const *attachments,
     size_t attachment_count, const char *config_json, dormouse_event_fn on_event, void *user_data,
     dormouse_error *error);
+
+/* ---- Constraint: which tokens may come next --------------------------------------------------------------------- */
+
+/* A text in the making that is to become one of a language: a JSON schema's values, a regular expression's or a grammar's
+   texts, or one of some texts. What it allows is exact: a token is allowed if, and only if, some text of the language
+   goes on with its bytes. A constraint that comes to need more than some seconds of work or tens of megabytes is
+   UNSUPPORTED from there on. */
+typedef struct dormouse_constraint dormouse_constraint;
+
+/* Over the tokens of an engine, which may be WITHOUT_WEIGHTS; its end tokens may follow a complete text, and control
+   tokens are never allowed. config_json is an object with one of
+     "json_schema"  a schema of JSON Schema 2020-12, or of the draft that its $schema names: 4, 6, 7, 2019-09
+     "regex"        a regular expression of ECMA-262 that matches the whole text, without references back, word
+                    boundaries and looking behind
+     "choice"       an array of texts
+     "grammar"      a grammar in GBNF, llama.cpp's notation, whose whole text is root
+   and with json_schema "form": "compact" (default: members in the schema's order, no whitespace, characters escaped only
+   where they must be) or "any" (whatever JSON allows). What is not enforced of a schema (docs/constraints.md) is
+   UNSUPPORTED, with its JSON path, and never passed over. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_constraint_create(dormouse_constraint **out, const dormouse_engine *engine,
+                                                        const char *config_json, dormouse_error *error);
+
+/* The same over a vocabulary of the caller's own: token i has the bytes from bytes[offsets[i]] to before
+   bytes[offsets[i + 1]]; none for one that is no text, which is never allowed. offsets has token_count + 1 elements.
+   Everything is copied. Thread: any. */
+DORMOUSE_API dormouse_status dormouse_constraint_create_for_vocabulary(
+    dormouse_constraint **out, const uint8_t *bytes, const size_t *offsets, size_t token_count,
+    const int32_t *end_tokens, size_t end_token_count, const char *config_json, dormouse_error *error);
+
+/* A second one that stands where this one does, and goes its own way. Thread: one call at a time per constraint. */
+DORMOUSE_API dormouse_status dormouse_constraint_clone(dormouse_constraint **out, dormouse_constraint *constraint,
+                                                       dormouse_error *error);
+
+/* Thread: one call at a time per constraint. */
+DORMOUSE_API void dormouse_constraint_free(dormouse_constraint *constraint);
+
+/* The tokens that may come next: bit i % 32 of mask[i / 32] is token i's. *count receives (tokens + 31) / 32. Empty once
+   an end token has been accepted. Thread: one call at a time per constraint. */
+DORMOUSE_API dormouse_status dormouse_constraint_allowed(uint32_t *mask, size_t capacity, size_t *count,
+                                                         dormouse_constraint *constraint, dormouse_error *error);
+
+/* Goes on by these tokens. One that is not allowed is INVALID_ARGUMENT, and none is accepted then.
+   Thread: one call at a time per constraint. */
+DORMOUSE_API dormouse_status dormouse_constraint_accept(dormouse_constraint *constraint, const int32_t *tokens,
+                                                        size_t token_count, dormouse_error *error);
+
+/* Takes the last token_count tokens back; more than have been accepted is INVALID_ARGUMENT.
+   Thread: one call at a time per constraint. */
+DORMOUSE_API dormouse_status dormouse_constraint_rewind(dormouse_constraint *constraint, size_t token_count,
+                                                        dormouse_error *error);
+
+/* The tokens that must come next, since each is the only one allowed after those before it: at most capacity of them.
+   None is accepted by that. Thread: one call at a time per constraint. */
+DORMOUSE_API dormouse_status dormouse_constraint_forced(int32_t *tokens, size_t capacity, size_t *count,
+                                                        dormouse_constraint *constraint, dormouse_error *error);
+
+/* 1 where the text so far is one of the language, else 0. Thread: one call at a time per constraint. */
+DORMOUSE_API dormouse_status dormouse_constraint_is_complete(int32_t *is_complete, dormouse_constraint *constraint,
+                                                             dormouse_error *error);
 
 /* ---- Transcriber: a Whisper model by itself -------------------------------------------------------------------- */
 

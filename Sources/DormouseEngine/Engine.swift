@@ -1,4 +1,5 @@
 import DormouseCache
+import DormouseGrammar
 import DormouseKernels
 import DormouseMedia
 import DormouseModel
@@ -23,6 +24,7 @@ public final class Engine: Sendable {
   /// Nil without weights.
   let runtime: Runtime?
   private let identity = Locked<SnapshotIdentity?>(nil)
+  let keptGrammarVocabulary = Locked<GrammarVocabulary?>(nil)
   /// Configuration and headers, once they have been read.
   private let checkedFolder: Locked<ModelFolder?>
 

@@ -1,3 +1,4 @@
+import DormouseGrammar
 import DormouseSupport
 
 /// One answer in the making: chooses its tokens, makes text of them, counts, and knows where it ends.
@@ -9,6 +10,7 @@ struct Generation {
   private let request: GenerationRequest
   /// Tokens that end the text, and are none of it.
   private let endTokens: Set<Int32>
+  private let constraint: Constraint?
   private var rules: LogitsRules
   private var sampler: Sampler
   private var output: TextOutput
@@ -24,16 +26,20 @@ struct Generation {
   ///   - prompt: the tokens before the answer.
   ///   - counts: what is known of the prompt.
   ///   - text: the model's tokenizer, and the tokens that end its answers.
+  ///   - constraint: of the answer's form.
   /// - Throws: `Failure(.outOfMemory)`.
   init(
     _ request: GenerationRequest, after prompt: [Int32], _ counts: GenerationEvent.Counts, text: TextResources,
-    vocabularySize: Int
+    constraint: Constraint? = nil, vocabularySize: Int
   ) throws(Failure) {
     self.request = request
     self.counts = counts
     self.counts.promptDone = counts.promptReused
     endTokens = request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens)
-    rules = try LogitsRules(request.sampling.rules(after: prompt), vocabularySize: vocabularySize)
+    self.constraint = constraint
+    var rules = request.sampling.rules(after: prompt)
+    if let constraint { rules.append(ConstraintRule(constraint: constraint)) }
+    self.rules = try LogitsRules(rules, vocabularySize: vocabularySize)
     sampler = Sampler(request.sampling)
     output = TextOutput(tokenizer: text.tokenizer, stop: request.stop)
   }
@@ -48,12 +54,20 @@ struct Generation {
   /// The prompt is evaluated: the answer's seconds begin.
   mutating func begin() { startOfPhase = Clock.now() }
 
+  /// Whether any token may come: not where a constraint's text is complete, nothing follows it, and no end token is
+  /// known.
+  func canGoOn() throws(Failure) -> Bool {
+    guard let constraint else { return true }
+    return try !constraint.allowed().isEmpty
+  }
+
   /// Chooses the next token.
   /// - Parameter logits: those after the last token, [vocabulary].
   /// - Returns: its event. Whoever keeps it while the next token is chosen costs an allocation.
-  mutating func next(_ logits: UnsafeBufferPointer<Float>) -> GenerationEvent {
-    let token = sampler.sample(rules.apply(to: logits))
-    rules.record(token)
+  /// - Throws: what a rule says.
+  mutating func next(_ logits: UnsafeBufferPointer<Float>) throws(Failure) -> GenerationEvent {
+    let token = sampler.sample(try rules.apply(to: logits))
+    try rules.record(token)
     let probabilities = request.logProbabilityAlternatives.map {
       LogProbabilities(logits: logits, token: token, alternativeCount: $0)
     }

@@ -11,12 +11,14 @@ struct GenerationRequest: Sendable, Equatable {
   /// Alternatives for each token; nil: no log-probabilities at all.
   var logProbabilityAlternatives: Int?
   var ignoresEndTokens = false
+  /// The form of the answer, as `Constraint` takes it; nil for any.
+  var constraint: JSONObject?
   var terms = WorkTerms()
 
   private static let knownMembers = [
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
     "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "ignore_eos", "priority",
-    "time_limit",
+    "time_limit", "constraint", "response_format",
   ]
   static let maximumStopStrings = 16
   static let maximumStopTokens = 1024
@@ -43,6 +45,7 @@ struct GenerationRequest: Sendable, Equatable {
       request.logProbabilityAlternatives = max(0, count)
     }
     request.ignoresEndTokens = try fields.optionalBoolean("ignore_eos") ?? false
+    request.constraint = try ConstraintRequest.read(fields)
     request.terms.priority = try fields.optionalInteger("priority", WorkTerms.priorityRange) ?? 0
     request.terms.timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0)
     return request

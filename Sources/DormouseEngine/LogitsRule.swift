@@ -3,10 +3,11 @@ import DormouseSupport
 /// Changes the logits from which an answer's next token is chosen, by the tokens so far.
 protocol LogitsRule {
   /// Changes `logits` [vocabulary] in place; -infinity rules a token out. At least one token must stay.
-  func apply(to logits: UnsafeMutableBufferPointer<Float>)
+  /// - Throws: `Failure` where it can't be said what is ruled out; the answer then ends with it.
+  func apply(to logits: UnsafeMutableBufferPointer<Float>) throws(Failure)
 
   /// Takes note of the next token of the answer.
-  mutating func record(_ token: Int32)
+  mutating func record(_ token: Int32) throws(Failure)
 }
 
 /// The rules of one answer. Each works on what those before it have left; temperature, top-k, top-p and min-p come
@@ -27,17 +28,17 @@ struct LogitsRules {
   }
 
   /// The logits after all rules, valid until the next call: `logits` [vocabulary] itself where there are none.
-  func apply(to logits: UnsafeBufferPointer<Float>) -> UnsafeBufferPointer<Float> {
+  func apply(to logits: UnsafeBufferPointer<Float>) throws(Failure) -> UnsafeBufferPointer<Float> {
     guard let memory else { return logits }
     let changed = memory.bound(to: Float.self)
     _ = changed.update(fromContentsOf: logits)
-    for rule in rules { rule.apply(to: changed) }
+    for rule in rules { try rule.apply(to: changed) }
     return UnsafeBufferPointer(changed)
   }
 
   /// Takes note of the next token of the answer.
-  mutating func record(_ token: Int32) {
-    for index in rules.indices { rules[index].record(token) }
+  mutating func record(_ token: Int32) throws(Failure) {
+    for index in rules.indices { try rules[index].record(token) }
   }
 }
 

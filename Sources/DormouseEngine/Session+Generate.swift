@@ -1,3 +1,4 @@
+import DormouseGrammar
 import DormouseMedia
 import DormouseSupport
 
@@ -11,9 +12,10 @@ extension Session {
   ///   vocabulary, or no tokens at all; `.contextFull` when `newTokens` do not fit.
   public func generate(_ newTokens: [Int32], configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
     let request = try readRequest(configuration)
+    let constraint = try engine.constraint(for: request)
     return try state.exclusively { () throws(Failure) in
       try check(newTokens)
-      return try run(Timeline(tokens: newTokens), reused: 0, request, onEvent)
+      return try run(Timeline(tokens: newTokens), reused: 0, request, constraint, onEvent)
     }
   }
 
@@ -29,6 +31,7 @@ extension Session {
   ) throws(Failure) -> Int32 {
     var request = try readRequest(configuration)
     request.terms.start = Clock.now()
+    let constraint = try engine.constraint(for: request)
     let chat = try ChatRequest(json: messages)
     return try state.exclusively { () throws(Failure) in
       let watch = state.watch(
@@ -43,7 +46,7 @@ extension Session {
       let held = timeline.commonCount(with: prompt)
       keep(held)
       changeContents { $0.adoptContents(of: prompt) }
-      return try run(prompt, reused: held, transcribed: transcribed, request, onEvent)
+      return try run(prompt, reused: held, transcribed: transcribed, request, constraint, onEvent)
     }
   }
 
@@ -56,7 +59,7 @@ extension Session {
   ///   - prompt: of which the session holds the first `reused` positions, at its end.
   private func run(
     _ prompt: Timeline, reused: Int, transcribed: TranscriptionCounts = TranscriptionCounts(),
-    _ request: GenerationRequest, _ onEvent: EventHandler
+    _ request: GenerationRequest, _ constraint: Constraint?, _ onEvent: EventHandler
   ) throws(Failure) -> Int32 {
     let called = Clock.now()
     return try atWork(
@@ -72,7 +75,8 @@ extension Session {
       counts.promptShared = sharedCount
       counts.waitingSeconds = Clock.now() - called
       var generation = try Generation(
-        request, after: timeline.textTokens, counts, text: engine.text, vocabularySize: vocabularySize)
+        request, after: timeline.textTokens, counts, text: engine.text, constraint: constraint,
+        vocabularySize: vocabularySize)
       return try answer(&generation) { event in state.callback.run { onEvent(event) } }
     }
   }
@@ -86,7 +90,8 @@ extension Session {
     generation.begin()
     if isFull { return onEvent(generation.end(.context)) }
     while true {
-      stop = try accept(generation.next(logits), onEvent)
+      guard try generation.canGoOn() else { return onEvent(generation.end(.stop)) }
+      stop = try accept(try generation.next(logits), onEvent)
       if stop != 0 { return stop }
       if let reason = generation.finishReason(isFull: isFull) { return onEvent(generation.end(reason)) }
       do {

@@ -451,6 +451,71 @@ static void text(const char *folder) {
   dormouse_session_free(session);
 }
 
+static void constraints(const char *folder) {
+  static const uint8_t bytes[] = "abcab";
+  static const size_t offsets[] = { 0, 1, 2, 3, 5, 5 }, falling[] = { 0, 2, 1, 3, 5, 5 };
+  static const int32_t end = 4, ab[] = { 3, 2 }, wrong[] = { 0, 0 }, outside = 5;
+  dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
+  dormouse_engine *engine = NULL;
+  dormouse_constraint *constraint = NULL, *copy = NULL;
+  uint32_t mask[1] = { 0 }, large[1024];
+  int32_t tokens[8] = { 0 }, complete = -1;
+  size_t count = 0;
+  const char *language = "{\"regex\": \"(ab)+c\"}";
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(NULL, bytes, offsets, 5, &end, 1, language, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, bytes, falling, 5, &end, 1, language, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, NULL, offsets, 5, &end, 1, language, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, bytes, NULL, 5, &end, 1, language, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, SIZE_MAX, &end, 1, language, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, 0, &end, 1, language, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, 5, &outside, 1, language, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, 5, &end, 1, NULL, &error));
+  FAILS(INVALID, dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, 5, &end, 1, "{}", &error));
+  FAILS(DORMOUSE_ERROR_UNSUPPORTED,
+        dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, 5, &end, 1,
+                                                  "{\"json_schema\": {\"uniqueItems\": true}}", &error));
+  CHECK(constraint == NULL);
+  WORKS(dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, 5, &end, 1, language, &error));
+  FAILS(SHORT, dormouse_constraint_allowed(NULL, 0, &count, constraint, &error));
+  CHECK(count == 1);
+  WORKS(dormouse_constraint_allowed(mask, 1, &count, constraint, &error));
+  CHECK(mask[0] == (1u << 0 | 1u << 3));
+  FAILS(INVALID, dormouse_constraint_accept(constraint, wrong, 2, &error));
+  FAILS(INVALID, dormouse_constraint_accept(constraint, NULL, 1, &error));
+  WORKS(dormouse_constraint_clone(&copy, constraint, &error));
+  WORKS(dormouse_constraint_accept(constraint, ab, 2, &error));
+  WORKS(dormouse_constraint_is_complete(&complete, constraint, &error));
+  CHECK(complete == 1);
+  WORKS(dormouse_constraint_forced(tokens, 8, &count, constraint, &error));
+  CHECK(count == 1 && tokens[0] == end);
+  WORKS(dormouse_constraint_accept(constraint, &end, 1, &error));
+  WORKS(dormouse_constraint_allowed(mask, 1, &count, constraint, &error));
+  CHECK(mask[0] == 0);
+  FAILS(INVALID, dormouse_constraint_rewind(constraint, 4, &error));
+  WORKS(dormouse_constraint_rewind(constraint, 2, &error));
+  WORKS(dormouse_constraint_allowed(mask, 1, &count, constraint, &error));
+  CHECK(mask[0] == (1u << 0 | 1u << 2 | 1u << 3));
+  WORKS(dormouse_constraint_is_complete(&complete, copy, &error));
+  CHECK(complete == 0);
+  FAILS(INVALID, dormouse_constraint_allowed(mask, 1, NULL, constraint, &error));
+  FAILS(INVALID, dormouse_constraint_allowed(mask, 1, &count, NULL, &error));
+  FAILS(INVALID, dormouse_constraint_is_complete(NULL, constraint, &error));
+  FAILS(INVALID, dormouse_constraint_forced(tokens, 8, NULL, constraint, &error));
+  FAILS(INVALID, dormouse_constraint_clone(NULL, constraint, &error));
+  dormouse_constraint_free(constraint);
+  dormouse_constraint_free(copy);
+  dormouse_constraint_free(NULL);
+  options.flags = DORMOUSE_ENGINE_WITHOUT_WEIGHTS;
+  WORKS(dormouse_engine_open(&engine, folder, &options, &error));
+  FAILS(INVALID, dormouse_constraint_create(NULL, engine, language, &error));
+  FAILS(INVALID, dormouse_constraint_create(&constraint, NULL, language, &error));
+  FAILS(INVALID, dormouse_constraint_create(&constraint, engine, "no JSON", &error));
+  WORKS(dormouse_constraint_create(&constraint, engine, "{\"choice\": [\"yes\", \"no\"]}", &error));
+  dormouse_engine_free(engine); /* the constraint keeps what it needs */
+  WORKS(dormouse_constraint_allowed(large, 1024, &count, constraint, &error));
+  dormouse_constraint_free(constraint);
+}
+
 static void router(void) {
   static const float logits[2][4] = { { 0.5f, 3.0f, -1.0f, 2.0f }, { 4.0f, 0.0f, 0.0f, 3.0f } };
   static const float bias[4] = { 0, 0, 0, 0 };
@@ -641,6 +706,7 @@ int main(int argc, char **argv) {
   dormouse_engine_free(engine);
   text(argv[2]);
   quoting();
+  constraints(argv[2]);
   router();
   latent_cache();
   packed_matrix();

@@ -64,6 +64,7 @@ HOUSE = [
     Floor("2½", [Gap(5), Room("DormouseLayers", "what models of every kind share: linear maps, the router, rotation")]),
     Floor("2", [
         Room("DormouseText", "tokenizer, chat template, token stream"),
+        Room("DormouseGrammar", "schemas, patterns, grammars: which tokens may come next"),
         Room("DormouseCache", "rows in pages, prefixes, saved sessions"),
         Room("DormouseWeights", "bytes on disk to named tensors: safetensors"),
     ]),

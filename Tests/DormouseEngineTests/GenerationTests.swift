@@ -65,7 +65,7 @@ import Testing
       let guesses = guess(tokens)
       let rows = (0...guesses.count).map { logits(after: tokens + guesses.prefix($0)) }
       for (index, row) in rows.enumerated() {
-        let event = row.withUnsafeBufferPointer { generation.next($0) }
+        let event = try row.withUnsafeBufferPointer { try generation.next($0) }
         events.append(Told(event))
         tokens.append(event.token)
         if let reason = generation.finishReason(isFull: tokens.count == 120) {

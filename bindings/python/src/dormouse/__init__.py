@@ -26,6 +26,7 @@ from ._errors import (
 )
 from ._library import version
 from ._version import __version__
+from .constraint import Constraint
 from .engine import Engine
 from .events import Answer, Event
 from .media import Audio, Image, Media, Video
@@ -61,6 +62,7 @@ __all__ = [
     "BusyError",
     "CancelledError",
     "ChatOptions",
+    "Constraint",
     "ContextFullError",
     "DormouseError",
     "Engine",

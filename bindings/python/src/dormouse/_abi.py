@@ -232,6 +232,17 @@ PROTOTYPES = {
     "session_chat_with_attachments": (
         status, [_handle, c_char_p, POINTER(c_void_p), c_size_t, c_char_p, event_fn, c_void_p, _error],
     ),
+    "constraint_create": (status, [_out_handle, _handle, c_char_p, _error]),
+    "constraint_create_for_vocabulary": (
+        status, [_out_handle, c_char_p, POINTER(c_size_t), c_size_t, _tokens, c_size_t, c_char_p, _error],
+    ),
+    "constraint_clone": (status, [_out_handle, _handle, _error]),
+    "constraint_free": (None, [_handle]),
+    "constraint_allowed": (status, [POINTER(c_uint32), c_size_t, _size, _handle, _error]),
+    "constraint_accept": (status, [_handle, _tokens, c_size_t, _error]),
+    "constraint_rewind": (status, [_handle, c_size_t, _error]),
+    "constraint_forced": (status, [*_tokens_out, _handle, _error]),
+    "constraint_is_complete": (status, [POINTER(c_int32), _handle, _error]),
     "transcriber_open": (status, [_out_handle, c_char_p, POINTER(engine_options), _error]),
     "transcriber_free": (None, [_handle]),
     "transcriber_cancel": (None, [_handle]),

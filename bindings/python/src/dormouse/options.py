@@ -44,6 +44,8 @@ class GenerationOptions(TypedDict, total=False):
     ignore_eos: bool
     priority: int
     time_limit: float
+    constraint: Mapping[str, Any]
+    response_format: Mapping[str, Any]
 
 
 class TemplateOptions(TypedDict, total=False):

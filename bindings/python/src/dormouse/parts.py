@@ -26,7 +26,9 @@ def _create(kind: str, config: Dict[str, Any], *arguments: Any) -> Handle:
     return Handle(kind, pointer.value)
 
 
-class _Part:
+class Part:
+    """What is freed when it is closed."""
+
     _handle: Handle
 
     def close(self) -> None:
@@ -42,7 +44,7 @@ class _Part:
         self.close()
 
 
-class Router(_Part):
+class Router(Part):
     """The MoE router of the DeepSeek family; `config` has the names of the model's config.json."""
 
     def __init__(self, **config: Any) -> None:
@@ -76,7 +78,7 @@ class Router(_Part):
         return _arrays.shaped(ids, shape), _arrays.shaped(weights, shape)
 
 
-class LatentCache(_Part):
+class LatentCache(Part):
     """The latent cache of one layer, with its attention. A row is the normed latent, then the rotated key.
 
     type: "f32", "bf16", or "int8": latents in bytes with a scale a row, rotated keys in bf16.
@@ -192,7 +194,7 @@ def multiply(
     return _arrays.shaped(result, [tokens, rows])
 
 
-class PackedMatrix(_Part):
+class PackedMatrix(Part):
     """A weight matrix in 8 or 4 bits, with its product: what engines with int8 and int4 weights compute with.
 
     weights: rows * columns values of `weight_type`, with scales, as for `multiply`; `columns` may be left out where the

@@ -1,0 +1,351 @@
+import DormouseSupport
+
+/// Reads grammars in GBNF, the notation of llama.cpp: `name ::= ...`, one rule a line, of texts, classes of characters,
+/// names, groups, `|`, and `*`, `+`, `?`, `{m,n}` behind what they repeat. The whole text is `root`.
+struct GrammarNotation {
+  indirect enum Element {
+    case expression(RegularExpression)
+    case rule(String)
+    case sequence([Element])
+    case alternatives([Element])
+    case repetition(Element, minimum: Int32, maximum: Int32)
+  }
+
+  private let grammar: Grammar
+  private let expressions: Expressions
+  private let elements: [String: Element]
+  private var rules: [String: Grammar.Rule] = [:]
+  /// Of names that stand for regular expressions: no way leads back to them.
+  private var terminals: [String: ExpressionID] = [:]
+
+  private init(_ grammar: Grammar, _ elements: [String: Element]) {
+    self.grammar = grammar
+    expressions = grammar.expressions
+    self.elements = elements
+  }
+
+  /// - Returns: the rule of a whole text.
+  /// - Throws: `Failure(.invalidArgument)` for what is no grammar, and for one that no text ends; it names the line.
+  static func read(_ text: String, into grammar: Grammar) throws(Failure) -> Grammar.Rule {
+    var parser = NotationParser(text)
+    let elements = try parser.parse()
+    guard elements["root"] != nil else { throw Failure(.invalidArgument, "grammar: there is no rule root") }
+    for (name, element) in elements {
+      for other in element.names where elements[other] == nil {
+        throw Failure(
+          .invalidArgument, "grammar: rule \(Excerpt.name(name)) names \(Excerpt.name(other)), which is no rule")
+      }
+    }
+    let finite = finite(elements)
+    var reader = GrammarNotation(grammar, elements.filter { finite.contains($0.key) })
+    guard reader.elements["root"] != nil else { throw Failure(.invalidArgument, "grammar: no text of root ever ends") }
+    reader.findTerminals()
+    return reader.rule("root")
+  }
+
+  /// Rules of which some text ends.
+  private static func finite(_ elements: [String: Element]) -> Set<String> {
+    var result = Set<String>()
+    var isChanged = true
+    while isChanged {
+      isChanged = false
+      for (name, element) in elements where !result.contains(name) && element.isFinite(result) {
+        result.insert(name)
+        isChanged = true
+      }
+    }
+    return result
+  }
+
+  /// Rules that name none but regular ones, from the bottom.
+  private mutating func findTerminals() {
+    var isChanged = true
+    while isChanged {
+      isChanged = false
+      for (name, element) in elements where terminals[name] == nil {
+        guard let expression = expression(element) else { continue }
+        terminals[name] = expression
+        isChanged = true
+      }
+    }
+  }
+
+  private func expression(_ element: Element) -> ExpressionID? {
+    switch element {
+    case .expression(let expression):
+      return try? expression.language(isWhole: true, expressions, UTF8Encoding())
+    case .rule(let name): return elements[name] == nil ? Expressions.nothing : terminals[name]
+    case .sequence(let parts):
+      let all = parts.compactMap { expression($0) }
+      return all.count == parts.count ? expressions.concatenation(all) : nil
+    case .alternatives(let parts):
+      let all = parts.compactMap { expression($0) }
+      return all.count == parts.count ? expressions.union(all) : nil
+    case .repetition(let part, let minimum, let maximum):
+      return expression(part).map { expressions.repetition($0, minimum, maximum) }
+    }
+  }
+
+  private mutating func rule(_ name: String) -> Grammar.Rule {
+    if let known = rules[name] { return known }
+    let rule = grammar.makeRule()
+    rules[name] = rule
+    if let terminal = terminals[name] {
+      grammar.set(rule, [[.terminal(terminal)]])
+    } else if let element = elements[name] {
+      grammar.set(rule, alternatives(element))
+    } else {
+      grammar.set(rule, [])
+    }
+    return rule
+  }
+
+  private mutating func alternatives(_ element: Element) -> [[Grammar.Symbol]] {
+    guard case .alternatives(let parts) = element else { return [symbols(element)] }
+    return parts.map { symbols($0) }
+  }
+
+  private mutating func symbols(_ element: Element) -> [Grammar.Symbol] {
+    if let expression = expression(element) { return [.terminal(expression)] }
+    switch element {
+    case .expression: return []
+    case .rule(let name): return [.rule(rule(name))]
+    case .sequence(let parts): return parts.flatMap { symbols($0) }
+    case .alternatives: return [.rule(grammar.makeRule(alternatives(element)))]
+    case .repetition(let part, let minimum, let maximum):
+      let limit = maximum == Expressions.unlimited ? nil : Int(maximum)
+      return [grammar.repetition([.rule(grammar.makeRule(alternatives(part)))], Int(minimum), limit)]
+    }
+  }
+}
+
+extension GrammarNotation.Element {
+  /// The rules that it names.
+  var names: [String] {
+    switch self {
+    case .expression: []
+    case .rule(let name): [name]
+    case .sequence(let parts), .alternatives(let parts): parts.flatMap(\.names)
+    case .repetition(let part, _, _): part.names
+    }
+  }
+
+  /// Whether some text of it ends, if those of these rules do.
+  fileprivate func isFinite(_ rules: Set<String>) -> Bool {
+    switch self {
+    case .expression: true
+    case .rule(let name): rules.contains(name)
+    case .sequence(let parts): parts.allSatisfy { $0.isFinite(rules) }
+    case .alternatives(let parts): parts.contains { $0.isFinite(rules) }
+    case .repetition(let part, let minimum, _): minimum == 0 || part.isFinite(rules)
+    }
+  }
+}
+
+private struct NotationParser {
+  private typealias Element = GrammarNotation.Element
+
+  private let scalars: [Unicode.Scalar]
+  private var place = 0
+  private var depth = 0
+
+  private static let maximumLength = 1 << 20
+  private static let maximumDepth = 100
+
+  init(_ text: String) { scalars = Array(text.unicodeScalars) }
+
+  mutating func parse() throws(Failure) -> [String: GrammarNotation.Element] {
+    guard scalars.count <= Self.maximumLength else {
+      throw Failure(
+        .invalidArgument, "grammar: \(scalars.count) characters; expected at most \(Self.maximumLength)")
+    }
+    var rules: [String: Element] = [:]
+    skip(newlines: true)
+    while next != nil {
+      let name = try self.name()
+      skip(newlines: false)
+      guard take("::=") else { throw wrong("expected ::= behind the name \(Excerpt.name(name))") }
+      skip(newlines: true)
+      guard rules.updateValue(try alternatives(isNested: false), forKey: name) == nil else {
+        throw wrong("a second rule \(Excerpt.name(name))")
+      }
+      guard next == nil || next == "\n" || next == "\r" else { throw wrong("expected the end of the rule") }
+      skip(newlines: true)
+    }
+    return rules
+  }
+
+  private func wrong(_ what: String) -> Failure {
+    let line = scalars[..<min(place, scalars.count)].count { $0 == "\n" } + 1
+    return Failure(.invalidArgument, "grammar, line \(line): \(what)")
+  }
+
+  private var next: Unicode.Scalar? { place < scalars.count ? scalars[place] : nil }
+
+  private mutating func take(_ text: String) -> Bool {
+    let wanted = Array(text.unicodeScalars)
+    guard scalars[place...].starts(with: wanted) else { return false }
+    place += wanted.count
+    return true
+  }
+
+  /// White space and comments.
+  private mutating func skip(newlines: Bool) {
+    while let scalar = next {
+      if scalar == "#" {
+        while let other = next, other != "\n" { place += other == "\n" ? 0 : 1 }
+      } else if scalar == " " || scalar == "\t" || newlines && (scalar == "\n" || scalar == "\r") {
+        place += 1
+      } else {
+        return
+      }
+    }
+  }
+
+  private static func isName(_ scalar: Unicode.Scalar) -> Bool {
+    scalar.isASCII && (scalar.properties.isAlphabetic || ("0"..."9").contains(scalar) || scalar == "-" || scalar == "_")
+  }
+
+  private mutating func name() throws(Failure) -> String {
+    var result = ""
+    while let scalar = next, Self.isName(scalar) {
+      result.unicodeScalars.append(scalar)
+      place += 1
+    }
+    guard !result.isEmpty else { throw wrong("expected a name") }
+    return result
+  }
+
+  private mutating func alternatives(isNested: Bool) throws(Failure) -> Element {
+    depth += 1
+    defer { depth -= 1 }
+    guard depth <= Self.maximumDepth else { throw wrong("more than \(Self.maximumDepth) groups in one another") }
+    var parts = [try sequence(isNested: isNested)]
+    while take("|") {
+      skip(newlines: true)
+      parts.append(try sequence(isNested: isNested))
+    }
+    return parts.count == 1 ? parts[0] : .alternatives(parts)
+  }
+
+  private mutating func sequence(isNested: Bool) throws(Failure) -> Element {
+    var parts: [Element] = []
+    while let scalar = next {
+      let part: Element
+      switch scalar {
+      case "\"": part = try literal()
+      case "[": part = .expression(.characters(try characterClass()))
+      case ".":
+        place += 1
+        part = .expression(.characters(.all))
+      case "(":
+        place += 1
+        skip(newlines: true)
+        part = try alternatives(isNested: true)
+        guard take(")") else { throw wrong("a group is not closed") }
+      case let other where Self.isName(other): part = .rule(try name())
+      default: return .sequence(parts)
+      }
+      parts.append(try repeated(part, isNested: isNested))
+    }
+    return .sequence(parts)
+  }
+
+  private mutating func repeated(_ part: Element, isNested: Bool) throws(Failure) -> Element {
+    var result = part
+    skip(newlines: isNested)
+    while true {
+      if take("*") {
+        result = .repetition(result, minimum: 0, maximum: Expressions.unlimited)
+      } else if take("+") {
+        result = .repetition(result, minimum: 1, maximum: Expressions.unlimited)
+      } else if take("?") {
+        result = .repetition(result, minimum: 0, maximum: 1)
+      } else if take("{") {
+        let minimum = try number()
+        var maximum: Int32? = minimum
+        if take(",") { maximum = next == "}" ? Expressions.unlimited : try number() }
+        guard let minimum, let maximum, minimum <= maximum, take("}") else {
+          throw wrong("expected {m}, {m,} or {m,n}")
+        }
+        result = .repetition(result, minimum: minimum, maximum: maximum)
+      } else {
+        return result
+      }
+      skip(newlines: isNested)
+    }
+  }
+
+  private mutating func number() throws(Failure) -> Int32? {
+    var value: Int32?
+    while let digit = next, ("0"..."9").contains(digit) {
+      place += 1
+      value = (value ?? 0) * 10 + Int32(digit.value - 0x30)
+      if let value, value > 100_000 { throw wrong("more than 100000 repetitions") }
+    }
+    return value
+  }
+
+  private mutating func literal() throws(Failure) -> Element {
+    place += 1
+    var characters: [RegularExpression] = []
+    while let scalar = next, scalar != "\"" {
+      characters.append(.characters(ScalarSet(try character())))
+      _ = scalar
+    }
+    guard take("\"") else { throw wrong("a text is not closed") }
+    return .expression(.sequence(characters))
+  }
+
+  private mutating func characterClass() throws(Failure) -> ScalarSet {
+    place += 1
+    let isNegative = take("^")
+    var ranges: [ClosedRange<UInt32>] = []
+    while let scalar = next, scalar != "]" {
+      let first = try character().value
+      guard place + 1 < scalars.count, scalars[place] == "-", scalars[place + 1] != "]" else {
+        ranges.append(first...first)
+        continue
+      }
+      place += 1
+      let last = try character().value
+      guard first <= last else { throw wrong("a range whose end is before its beginning") }
+      ranges.append(first...last)
+    }
+    guard take("]") else { throw wrong("a class is not closed") }
+    let set = ScalarSet(ranges)
+    return isNegative ? set.complement : set
+  }
+
+  /// A character, or what stands for one.
+  private mutating func character() throws(Failure) -> Unicode.Scalar {
+    guard let scalar = next else { throw wrong("the end") }
+    place += 1
+    guard scalar == "\\" else { return scalar }
+    guard let escaped = next else { throw wrong("a backslash at the end") }
+    place += 1
+    switch escaped {
+    case "n": return "\n"
+    case "r": return "\r"
+    case "t": return "\t"
+    case "x": return try hexadecimal(2)
+    case "u": return try hexadecimal(4)
+    case "U": return try hexadecimal(8)
+    case "\\", "\"", "[", "]", "-", "^", "/": return escaped
+    default: throw wrong("an escape that is not known, \\\(escaped)")
+    }
+  }
+
+  private mutating func hexadecimal(_ count: Int) throws(Failure) -> Unicode.Scalar {
+    var value: UInt32 = 0
+    for _ in 0..<count {
+      guard let digit = next.flatMap({ Character($0).hexDigitValue }) else {
+        throw wrong("expected \(count) hexadecimal digits")
+      }
+      place += 1
+      value = value << 4 | UInt32(digit)
+    }
+    guard let scalar = Unicode.Scalar(value) else { throw wrong("a number that is no character's") }
+    return scalar
+  }
+}

@@ -63,7 +63,7 @@ public struct TensorPlan: Sendable {
     let record =
       isExact
       ? try checkpoint.floatRecord(of: spec.name, shape: spec.shape)
-      : try checkpoint.record(of: spec.name, shape: spec.shape)
+      : try checkpoint.weightRecord(of: spec.name, shape: spec.shape)
     let (count, rows, columns) = spec.matrices
     return PlannedTensor(
       record: record,

@@ -63,7 +63,7 @@ import Testing
     #expect((c.router.groupCount, c.router.selectedGroupCount, c.router.scalingFactor) == (8, 4, 2.5))
     #expect(c.router.normalizesWeights && a.ropeInterleaved && !a.hasBias && !c.tiesWordEmbeddings)
     #expect(c.nextTokenLayerCount == 1)
-    #expect((c.quantization?.rowBlock, c.quantization?.columnBlock) == (128, 128))
+    #expect((c.quantization?.block?.rows, c.quantization?.block?.columns) == (128, 128))
     #expect(c.quantization?.powerOfTwoScales == false)
     let newer = try Self.document("good-v3.1.json")
     #expect(newer.quantization?.powerOfTwoScales == true)

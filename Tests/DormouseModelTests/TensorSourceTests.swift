@@ -57,6 +57,32 @@ import Testing
     }
   }
 
+  /// Scales of every type, under both names: 3, but 4 where powers of two alone are to be had.
+  @Test(arguments: [("F32", [0, 0, 0x40, 0x40]), ("BF16", [0x40, 0x40]), ("F16", [0, 0x42]), ("F8_E8M0", [0x81])])
+  func scalesOfEveryTypeUnderBothNames(_ type: String, _ three: [UInt8]) throws {
+    for name in ["a.weight_scale_inv", "a.scale"] {
+      for config: JSON in [["quant_method": "fp8", "weight_block_size": [32, 32]], ["quant_method": "fp8"]] {
+        let folder = try TemporaryFolder()
+        let (checkpoint, store) = try checkpoint(
+          folder,
+          [
+            ("a.weight", "F8_E4M3", [33, 64], [UInt8](repeating: 0x38, count: 33 * 64)),
+            (name, type, [2, 2], (0..<4).flatMap { _ in three }),
+          ])
+        let spec = TensorSpec.weight("a.weight", rows: 33, columns: 64, .head)
+        var plan = TensorPlan(
+          checkpoint, try BlockQuantization(document: try JSONFields(["quantization_config": config], file: "c")))
+        try plan.add(spec)
+        let loaded = LoadedTensors(plan, store: store)
+        let matrix = try loaded.matrix(spec)
+        var values = [Float](repeating: 0, count: 64)
+        try withExtendedLifetime(loaded) { try Kernels.selected().dequantize(matrix, row: 32, into: &values) }
+        #expect(values == Array(repeating: type == "F8_E8M0" ? 4 : 3, count: 64), "\(name), \(config)")
+        #expect(matrix.scales.map { [$0.rowBlock, $0.columnBlock] } == [32, 32])
+      }
+    }
+  }
+
   /// All 65,536 half-precision numbers, subnormal ones among them, by the system's own conversion.
   @Test func halfPrecisionVectorsAreExact() throws {
     let folder = try TemporaryFolder()

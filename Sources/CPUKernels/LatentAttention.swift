@@ -42,7 +42,7 @@ struct LatentRows {
   @inline(__always) var rank: Int { format.rank }
   @inline(__always) var rope: Int { format.rope }
   @inline(__always) var width: Int { rank &+ rope }
-  @inline(__always) var byteCount: Int { rowByteCount(type, rank, rope) }
+  @inline(__always) var byteCount: Int { platform_row_byte_count(format) }
 
   /// Where the row of a position lies; the rest of its page follows.
   @inline(__always) func address(_ position: Int) -> UnsafeRawPointer {

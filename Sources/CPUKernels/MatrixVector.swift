@@ -24,15 +24,10 @@ internal import CPlatform
   let job = VectorJob(
     w: p.w, first: p.first, last: p.last, following: p.following, x: p.x, xStride: p.x_stride, count: p.count, y: p.y,
     yStride: p.y_stride, scratch: p.scratch)
-  switch p.w.type {
-  case Int32(PLATFORM_TYPE_FLOAT32): job.run(Float32Format.self)
-  case Int32(PLATFORM_TYPE_FLOAT16): job.run(Float16Format.self)
-  case Int32(PLATFORM_TYPE_BFLOAT16): job.run(BFloat16Format.self)
-  default: job.run(Float8Format.self)
-  }
+  run(job, p.w.type)
 }
 
-private struct VectorJob {
+private struct VectorJob: FormatJob {
   let w: platform_matrix
   let first: Int
   let last: Int

@@ -97,7 +97,7 @@ extension Engine {
     [
       "values_per_token": .size(configuration.cacheValuesPerToken),
       "page_tokens": .size(PageLayout.tokenCount),
-      "default_type": .string(options.defaultCacheType.name),
+      "default_type": .string(options.defaultCacheType.rawValue),
       "bytes_per_token": [
         "bf16": .size(configuration.cacheByteCountPerToken(.bfloat16)),
         "f32": .size(configuration.cacheByteCountPerToken(.float32)),

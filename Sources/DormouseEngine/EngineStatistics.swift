@@ -10,7 +10,7 @@ extension Engine {
     let runtime = try requireRuntime()
     let scheduler = runtime.scheduler.statistics
     var caches = JSONObject()
-    for (type, store) in runtime.stores.all { caches[type.name] = store.statistics }
+    for (type, store) in runtime.stores.all { caches[type.rawValue] = store.statistics }
     return [
       "sessions": scheduler.sessions, "steps": scheduler.stepCounts,
       "tokens": ["prompt": .size(scheduler.promptTokens), "generated": .size(scheduler.generatedTokens)],
@@ -20,17 +20,6 @@ extension Engine {
         "peak": .integer(Int64(clamping: memoryBudget.peakByteCount)),
       ],
     ]
-  }
-}
-
-extension CacheRowType {
-  /// As the header and the command line call it.
-  var name: String {
-    switch self {
-    case .float32: "f32"
-    case .bfloat16: "bf16"
-    case .int8: "int8"
-    }
   }
 }
 

@@ -1,12 +1,12 @@
 internal import CPlatform
 
 /// How the rows of a latent cache are stored. A row has no padding: `rank` latent values, then `rope` values of the
-/// rotated key.
-public enum CacheRowType: Sendable, CaseIterable {
+/// rotated key. The raw values are what the header and the command line call them.
+public enum CacheRowType: String, Sendable, CaseIterable {
   /// Both parts in float32.
-  case float32
+  case float32 = "f32"
   /// Both parts in bfloat16, rounded to nearest even.
-  case bfloat16
+  case bfloat16 = "bf16"
   /// The latent in signed bytes and one float32 that they are multiplied by, the greatest magnitude / 127; the rotated
   /// key, whose channels differ more in size, in bfloat16. A latent with a value that is not finite reads as NaN, one
   /// whose values are all below 2^-110 as zero.
@@ -16,11 +16,7 @@ public enum CacheRowType: Sendable, CaseIterable {
   /// - Returns: nil for sizes that are negative or beyond 64 bits.
   public func byteCount(rank: Int, rope: Int) -> Int? {
     guard rank >= 0, rope >= 0, rank <= Int.max / 16, rope <= Int.max / 16 else { return nil }
-    return switch self {
-    case .float32: 4 * (rank + rope)
-    case .bfloat16: 2 * (rank + rope)
-    case .int8: rank + 4 + 2 * rope
-    }
+    return platform_row_byte_count(platform_row_format(type: platform, rank: rank, rope: rope))
   }
 
   /// The number of the type in `rows.h`.

@@ -26,4 +26,13 @@ typedef struct platform_row_format {
   ptrdiff_t rope;
 } platform_row_format;
 
+// Bytes of a row.
+static inline __attribute__((always_inline)) ptrdiff_t platform_row_byte_count(platform_row_format format) {
+  switch (format.type) {
+    case PLATFORM_ROWS_FLOAT32: return 4 * (format.rank + format.rope);
+    case PLATFORM_ROWS_BFLOAT16: return 2 * (format.rank + format.rope);
+    default: return format.rank + 4 + 2 * format.rope;
+  }
+}
+
 #endif

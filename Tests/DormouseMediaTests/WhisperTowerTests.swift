@@ -4,7 +4,7 @@ import Testing
 
 @testable import DormouseMedia
 
-/// Voice towers against transformers on tiny random models (`Tests/Fixtures/models-media/generate_voice.py`).
+/// Voice towers against transformers on tiny random models (`Tests/Fixtures/models-media/generate_audio.py`).
 @Suite struct WhisperTowerTests {
   static let bound = 1e-5
   static let models = ["good-voxtral", "good-audioflamingo3"]

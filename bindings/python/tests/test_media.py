@@ -68,7 +68,7 @@ def test_files(kimi, name):
     def make(array, rate, number):
         path = folder / f"{name}-{number}.{'png' if rate is None else 'mkv'}"
         if rate is not None:
-            media_goldens.write_film(path, array, rate)
+            media_goldens.write_video(path, array, rate)
             kind = [dormouse.Video(path), dormouse.Video(path.read_bytes())][number % 2]
             return kind if way else {"type": "video_url", "video_url": {"url": f"file://{path}"}}
         media_goldens.write_png(path, array)
@@ -190,7 +190,7 @@ def test_open_files_and_buffers(kimi, tmp_path):
     assert kept(engine, dormouse.Image(memoryview(pixels))) == expected
     frames = np.stack([pixels] * 4)
     film = tmp_path / "film.mkv"
-    media_goldens.write_film(film, frames, 2.0)
+    media_goldens.write_video(film, frames, 2.0)
     with open(film, "rb") as file:
         assert kept(engine, dormouse.Video(file)) == kept(engine, dormouse.Video(memoryview(film.read_bytes())))
     assert repr(dormouse.Image(path)) == "<Image 'picture.png'>"

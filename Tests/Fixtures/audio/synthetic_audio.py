@@ -1,4 +1,4 @@
-"""Sounds made by formula, so that tests can make the same ones; `Tests/DormouseMediaTests/Sounds.swift` mirrors this."""
+"""Audio by formula, so that no fixture holds any; `Tests/Support/SyntheticAudio.swift` makes the same."""
 
 import numpy as np
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from media import MediaError
 from PIL import Image
-from pictures import decoded, modes, reference, saved
+from images import decoded, modes, reference, saved
 
 
 LOSSLESS = [
@@ -35,8 +35,8 @@ def test_lossless_formats_are_exact(media, painting, format, options, mode):
 @pytest.mark.parametrize("width, height", [(1, 1), (1, 9), (9, 1), (2, 3), (3, 2), (17, 16), (640, 479)])
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "BMP"])
 def test_sizes(media, painting, format, width, height):
-    picture = Image.fromarray(painting).resize((width, height))
-    data = saved(picture, format)
+    image = Image.fromarray(painting).resize((width, height))
+    data = saved(image, format)
     assert np.array_equal(decoded(media, data), reference(data))
 
 
@@ -115,7 +115,7 @@ def test_palette_with_alpha(media, painting):
 
 
 @pytest.mark.parametrize("is_apart", [False, True])
-def test_animated_png_gives_its_still_picture(media, painting, is_apart):
+def test_animated_png_gives_its_still_image(media, painting, is_apart):
     """Its first frame, or an image that is none of its frames: then it is no video."""
     frames = [Image.fromarray(np.roll(painting, shift, axis=1)) for shift in (0, 9, 30)]
     data = saved(frames[0], "PNG", save_all=True, append_images=frames[1:], duration=100, default_image=is_apart)
@@ -138,7 +138,7 @@ def test_path_and_bytes_are_the_same(media, painting, tmp_path):
 
 @pytest.mark.parametrize("format", ["PNG", "JPEG", "WEBP", "BMP", "TIFF"])
 @pytest.mark.parametrize("share", [0.3, 0.6, 0.95])
-def test_cut_off_pictures_are_refused(media, painting, format, share):
+def test_cut_off_images_are_refused(media, painting, format, share):
     data = saved(Image.fromarray(painting), format)
     with media.open(data[: int(len(data) * share)]) as file, pytest.raises(MediaError) as error:
         file.image()

@@ -1,8 +1,8 @@
 """Writes good-voxtral-* and good-audioflamingo3-*: tiny random models that hear, with a deepseek_v3 text model, and golden.safetensors:
-rows of the towers, logits of prompts with one and two sounds, and what the models say next.
+rows of the towers, logits of prompts with one and two pieces of audio, and what the models say next.
 
 Run with Python 3.11, transformers 5.23.0, torch:
-    python Tests/Fixtures/models-media/generate_voice.py [NAME...]
+    python Tests/Fixtures/models-media/generate_audio.py [NAME...]
 """
 
 import json
@@ -23,7 +23,7 @@ from transformers import (
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "audio"))
-import sounds
+import synthetic_audio
 
 GREEDY = 16
 MARGIN = 2e-3  # of every token: first over second logit
@@ -104,9 +104,9 @@ class Voxtral:
             projector_hidden_act="gelu"))  # fmt: skip
 
     def prompt(self, given):
-        """Each sound between words; the processor of mistral_common repeats its token for every eight frames."""
+        """Each piece of audio between words; the processor of mistral_common repeats its token for every eight frames."""
         features = VoxtralProcessor._retrieve_input_features(
-            SimpleNamespace(feature_extractor=self.extractor), given, 200, sampling_rate=sounds.RATE, padding=True,
+            SimpleNamespace(feature_extractor=self.extractor), given, 200, sampling_rate=synthetic_audio.RATE, padding=True,
             truncation=False, pad_to_multiple_of=self.extractor.n_samples, return_tensors="pt")  # fmt: skip
         pieces = ["<s>[INST]what"]
         for index, sound in enumerate(given):
@@ -135,7 +135,7 @@ class Flamingo:
         fast = PreTrainedTokenizerFast(tokenizer_object=self.text, **self.special)
         processor = AudioFlamingo3Processor(self.extractor, fast)
         texts = ["<|im_start|>user\nwhat do you <sound> hear", " in the <sound>night"][: len(given)]
-        # One text takes one sound: two prompts, joined.
+        # One text takes one piece of audio: two prompts, joined.
         parts = [processor(text=text, audio=sound) for text, sound in zip(texts, given)]
         end = self.text.encode("<|im_end|>\n<|im_start|>assistant\n").ids
         ids = [i for part in parts for i in part["input_ids"][0].tolist()] + end
@@ -173,7 +173,7 @@ def run(case):
     """Goldens of all prompts, the least margin of a token, and the error of float32."""
     golden, margin, error = {}, np.inf, 0.0
     for name, given in PROMPTS.items():
-        inputs = case.prompt([sounds.voice(count, seed) for count, seed in given])
+        inputs = case.prompt([synthetic_audio.voice(count, seed) for count, seed in given])
         rows, logits = case.rows(inputs), case.model(**inputs).logits[0]
         case.model.double()
         wide = {key: value.double() if value.is_floating_point() else value for key, value in inputs.items()}

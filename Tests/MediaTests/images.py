@@ -8,13 +8,13 @@ from PIL import Image, ImageOps
 
 def reference(data):
     """As the published processors load an image: upright, without alpha."""
-    picture = Image.open(io.BytesIO(data))
-    return np.asarray(ImageOps.exif_transpose(picture).convert("RGB"))
+    image = Image.open(io.BytesIO(data))
+    return np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
 
 
-def saved(picture, format, **options):
+def saved(image, format, **options):
     buffer = io.BytesIO()
-    picture.save(buffer, format, **options)
+    image.save(buffer, format, **options)
     return buffer.getvalue()
 
 

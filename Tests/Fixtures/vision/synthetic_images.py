@@ -1,14 +1,14 @@
-"""Pictures by formula, so that no fixture holds any; `Pictures.swift` beside the tests has the same one."""
+"""Images by formula, so that no fixture holds any; `Tests/Support/SyntheticImages.swift` makes the same ones."""
 
 import numpy as np
 
 
-def picture(width, height, seed=0):
+def image(width, height, seed=0):
     """[height, width, 3], uint8: smooth in places, steep in others."""
     y, x, c = np.meshgrid(np.arange(height), np.arange(width), np.arange(3), indexing="ij")
     return ((x * x * 3 + y * y * 5 + x * y * 7 + c * 50 + x * 11 + y * 23 + seed * 31) % 256).astype(np.uint8)
 
 
-def film(frames, width, height, seed=0):
+def video(frames, width, height, seed=0):
     """[frames, height, width, 3]."""
-    return np.stack([picture(width, height, seed + frame) for frame in range(frames)])
+    return np.stack([image(width, height, seed + frame) for frame in range(frames)])

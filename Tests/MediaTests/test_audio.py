@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from media import MediaError
 
-SOUNDS = {
+AUDIO = {
     "pcm.wav": ["-c:a", "pcm_s16le"],
     "pcm-8-bits.wav": ["-c:a", "pcm_u8"],
     "pcm-24-bits.wav": ["-c:a", "pcm_s24le"],
@@ -20,22 +20,22 @@ SOUNDS = {
     "aac.m4a": ["-c:a", "aac"],
     "alac.m4a": ["-c:a", "alac"],
     "adts.aac": ["-c:a", "aac"],
-    "sound.mkv": ["-c:a", "flac"],
+    "audio.mkv": ["-c:a", "flac"],
 }
 CHANNELS = {1: "0.4*sin(440*t*2*PI)", 2: "0.4*sin(440*t*2*PI)|0.3*sin(1000*t*t)", 6: "|".join(
     f"0.3*sin({200 * (channel + 1)}*t*2*PI)" for channel in range(6))}
 
 
 @pytest.fixture(scope="module")
-def sound(ffmpeg, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("sounds")
+def audio(ffmpeg, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("audio")
 
     def make(name, channels=2, rate=44100, seconds=1.5):
         path = folder / f"{channels}-{rate}-{name}"
         if not path.exists():
             rate = 48000 if "opus" in name else rate
             source = f"aevalsrc={CHANNELS[channels]}:s={rate}:d={seconds}"
-            ffmpeg("-f", "lavfi", "-i", source, *SOUNDS[name], path)
+            ffmpeg("-f", "lavfi", "-i", source, *AUDIO[name], path)
         return path
 
     return make
@@ -50,9 +50,9 @@ def reference(ffmpeg, path, channels, rate):
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 48000])
-@pytest.mark.parametrize("name", SOUNDS)
-def test_sound(media, ffmpeg, sound, name, rate):
-    path = sound(name)
+@pytest.mark.parametrize("name", AUDIO)
+def test_audio(media, ffmpeg, audio, name, rate):
+    path = audio(name)
     expected = reference(ffmpeg, path, 2, rate)
     with media.open(path) as file:
         info = file.info()
@@ -65,8 +65,8 @@ def test_sound(media, ffmpeg, sound, name, rate):
 
 
 @pytest.mark.parametrize("channels", [1, 6])
-def test_channels(media, ffmpeg, sound, channels):
-    path = sound("float.wav", channels=channels)
+def test_channels(media, ffmpeg, audio, channels):
+    path = audio("float.wav", channels=channels)
     with media.open(path.read_bytes()) as file:
         assert file.info().channel_count == channels
         samples = file.samples()
@@ -75,8 +75,8 @@ def test_channels(media, ffmpeg, sound, channels):
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 96000])
-def test_rates(media, ffmpeg, sound, rate):
-    path = sound("pcm.wav", rate=rate)
+def test_rates(media, ffmpeg, audio, rate):
+    path = audio("pcm.wav", rate=rate)
     with media.open(path) as file:
         assert len(file.samples()) == round(1.5 * rate)
         expected = reference(ffmpeg, path, 2, 16000)
@@ -84,8 +84,8 @@ def test_rates(media, ffmpeg, sound, rate):
         assert len(samples) == len(expected) and np.abs(samples - expected).max() < 1e-4
 
 
-def test_sound_of_a_film(media, ffmpeg, tmp_path):
-    path = tmp_path / "film.mp4"
+def test_audio_of_a_video(media, ffmpeg, tmp_path):
+    path = tmp_path / "video.mp4"
     ffmpeg(
         "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=1", "-f", "lavfi", "-i", "sine=duration=1.2", "-c:a",
         "aac", path)
@@ -101,9 +101,9 @@ def test_sound_of_a_film(media, ffmpeg, tmp_path):
         assert np.array_equal(file.samples(16000), samples)
 
 
-def test_cover_larger_than_the_probe(media, ffmpeg, sound):
-    """An ID3v2 tag of two megabytes in front of the first sound."""
-    body = sound("layer3-no-header.mp3").read_bytes()
+def test_cover_larger_than_the_probe(media, ffmpeg, audio):
+    """An ID3v2 tag of two megabytes in front of the first frame of audio."""
+    body = audio("layer3-no-header.mp3").read_bytes()
     body = body[body.index(b"\xff\xfb"):]
     size = 2 << 20
     frame = b"PRIV" + size.to_bytes(4, "big") + b"\0\0" + bytes(size)
@@ -113,34 +113,34 @@ def test_cover_larger_than_the_probe(media, ffmpeg, sound):
         assert len(file.samples()) >= 1.4 * 44100
 
 
-def test_streaming(media, sound):
+def test_streaming(media, audio):
     """An hour would come in pieces like these; whoever has enough stops."""
-    with media.open(sound("pcm.wav")) as file:
+    with media.open(audio("pcm.wav")) as file:
         assert 0 < len(file.samples(16000, stop_after=2)) < 24000
 
 
 @pytest.mark.parametrize("rate", [1, 999, 768001, 2**32 - 1])
-def test_rate_out_of_range(media, sound, rate):
-    with media.open(sound("pcm.wav")) as file, pytest.raises(MediaError, match=f"sample_rate is {rate}") as error:
+def test_rate_out_of_range(media, audio, rate):
+    with media.open(audio("pcm.wav")) as file, pytest.raises(MediaError, match=f"sample_rate is {rate}") as error:
         file.samples(rate)
     assert error.value.status == "INVALID_ARGUMENT"
 
 
-def test_absurd_rate_of_a_file(media, sound):
+def test_absurd_rate_of_a_file(media, audio):
     """A filter from two thousand million samples a second down to sixteen thousand would take minutes to make."""
-    data = bytearray(sound("pcm.wav").read_bytes())
+    data = bytearray(audio("pcm.wav").read_bytes())
     data[24:28] = (2_000_000_011).to_bytes(4, "little")
     with media.open(bytes(data)) as file, pytest.raises(MediaError, match="at 2000000011 Hz is not supported"):
         file.samples(16000)
 
 
 @pytest.mark.parametrize("missing", [1, 5])
-@pytest.mark.parametrize("name", SOUNDS)
-def test_cut_in_the_last_frame(media, ffmpeg, sound, tmp_path, name, missing):
+@pytest.mark.parametrize("name", AUDIO)
+def test_cut_in_the_last_frame(media, ffmpeg, audio, tmp_path, name, missing):
     """All but the last sample or frame is there, as the command has it."""
     if name in ("aac.m4a", "alac.m4a"):
         pytest.skip("its index stands at the end")
-    whole = sound(name).read_bytes()
+    whole = audio(name).read_bytes()
     cut = tmp_path / name
     cut.write_bytes(whole[:-missing])
     with media.open(whole) as file:
@@ -159,8 +159,8 @@ def test_cut_in_the_last_frame(media, ffmpeg, sound, tmp_path, name, missing):
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7, 0.95])
-def test_cut_film_is_heard_up_to_there(media, ffmpeg, tmp_path, share):
-    path = tmp_path / "film.mp4"
+def test_cut_video_is_heard_up_to_there(media, ffmpeg, tmp_path, share):
+    path = tmp_path / "video.mp4"
     ffmpeg(
         "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10:duration=2", "-f", "lavfi", "-i", "sine=duration=2", "-c:a",
         "aac", "-movflags", "+faststart", path)
@@ -176,8 +176,8 @@ def test_cut_film_is_heard_up_to_there(media, ffmpeg, tmp_path, share):
         assert file.frames([seen - 1])[0][2].shape == (48, 64, 3)
 
 
-def test_damage_in_the_midst_is_told(media, sound):
-    data = bytearray(sound("adts.aac").read_bytes())
+def test_damage_in_the_midst_is_told(media, audio):
+    data = bytearray(audio("adts.aac").read_bytes())
     middle = data.index(b"\xff\xf1", len(data) // 2)
     data[middle + 7:middle + 60] = b"\xff" * 53
     with media.open(bytes(data)) as file, pytest.raises(MediaError, match="cannot decode the audio: ") as error:

@@ -12,7 +12,7 @@ from PIL import Image
 EXACT = ["-sws_flags", "bicubic+accurate_rnd+full_chroma_int"]
 
 # Name and what the ffmpeg command is told: containers, codecs, odd sizes, B-frames, ranges and matrices.
-FILMS = {
+VIDEOS = {
     "h264.mp4": ["-c:v", "libx264", "-bf", "3", "-g", "12", "-pix_fmt", "yuv420p"],
     "h264-closed.mov": ["-c:v", "libx264", "-bf", "0", "-g", "5", "-pix_fmt", "yuv420p"],
     "h264-one-key-frame.mkv": ["-c:v", "libx264", "-bf", "2", "-g", "1000", "-pix_fmt", "yuv420p"],
@@ -42,14 +42,14 @@ FILMS = {
 
 
 @pytest.fixture(scope="module")
-def film(ffmpeg, tmp_path_factory):
+def video(ffmpeg, tmp_path_factory):
     """Makes each video once: 30 frames at 25 frames a second."""
-    folder = tmp_path_factory.mktemp("films")
+    folder = tmp_path_factory.mktemp("videos")
 
     def make(name):
         path = folder / name
         if not path.exists():
-            ffmpeg("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=1.2", *FILMS[name], path)
+            ffmpeg("-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=1.2", *VIDEOS[name], path)
         return path
 
     return make
@@ -74,9 +74,9 @@ def shown_times(path):
     return np.array(times) - times[0]
 
 
-@pytest.mark.parametrize("name", FILMS)
-def test_every_frame(media, ffmpeg, film, name):
-    path = film(name)
+@pytest.mark.parametrize("name", VIDEOS)
+def test_every_frame(media, ffmpeg, video, name):
+    path = video(name)
     with media.open(path) as file:
         info = file.info()
         expected = reference(ffmpeg, path, (info.width, info.height))
@@ -90,10 +90,10 @@ def test_every_frame(media, ffmpeg, film, name):
         assert np.array_equal(np.stack([pixels for _, _, pixels in frames]), expected)
 
 
-@pytest.mark.parametrize("name", FILMS)
-def test_chosen_frames(media, ffmpeg, film, name):
+@pytest.mark.parametrize("name", VIDEOS)
+def test_chosen_frames(media, ffmpeg, video, name):
     """Forwards over key frames, and backwards from call to call."""
-    path = film(name)
+    path = video(name)
     with media.open(path.read_bytes(), thread_count=2) as file:
         info = file.info()
         expected = reference(ffmpeg, path, (info.width, info.height))
@@ -103,25 +103,25 @@ def test_chosen_frames(media, ffmpeg, film, name):
 
 
 @pytest.mark.parametrize("degrees", [90, 180, 270])
-def test_rotation(media, ffmpeg, film, tmp_path, degrees):
+def test_rotation(media, ffmpeg, video, tmp_path, degrees):
     path = tmp_path / "turned.mp4"
-    ffmpeg("-i", film("h264.mp4"), "-c", "copy", "-metadata:s:v:0", f"rotate={degrees}", path)
+    ffmpeg("-i", video("h264.mp4"), "-c", "copy", "-metadata:s:v:0", f"rotate={degrees}", path)
     with media.open(path) as file:
         info = file.info()
         assert (info.width, info.height) == ((64, 96) if degrees != 180 else (96, 64))
         # The command turns before it converts colours, and this library after it.
-        plain = reference(ffmpeg, film("h264.mp4"), (96, 64))
+        plain = reference(ffmpeg, video("h264.mp4"), (96, 64))
         for index, _, pixels in file.frames([0, 11]):
             assert np.array_equal(pixels, np.rot90(plain[index], degrees // 90))
         turned = reference(ffmpeg, path, (info.width, info.height))
         assert np.abs(turned[11].astype(int) - pixels).mean() < 10
 
 
-def test_variable_frame_rate(media, ffmpeg, film, tmp_path):
+def test_variable_frame_rate(media, ffmpeg, video, tmp_path):
     path = tmp_path / "uneven.mp4"
     uneven = "select='not(between(n,5,9))+eq(n,20)',setpts='PTS+0.03*mod(N,2)/TB'"
     ffmpeg(
-        "-i", film("h264.mp4"), "-vf", uneven, "-fps_mode", "passthrough", "-enc_time_base", "1/1000",
+        "-i", video("h264.mp4"), "-vf", uneven, "-fps_mode", "passthrough", "-enc_time_base", "1/1000",
         "-video_track_timescale", "1000", "-c:v", "libx264", "-bf", "2", path)
     with media.open(path) as file:
         assert file.info().frame_count == 25
@@ -131,10 +131,10 @@ def test_variable_frame_rate(media, ffmpeg, film, tmp_path):
             assert np.array_equal(pixels, expected[index])
 
 
-def test_edit_list(media, ffmpeg, film, tmp_path):
+def test_edit_list(media, ffmpeg, video, tmp_path):
     """Cut without decoding: the packets from the key frame on are there, and an edit list hides the first of them."""
     path = tmp_path / "cut.mp4"
-    ffmpeg("-ss", "0.7", "-i", film("h264.mp4"), "-c", "copy", path)
+    ffmpeg("-ss", "0.7", "-i", video("h264.mp4"), "-c", "copy", path)
     with media.open(path) as file:
         expected = reference(ffmpeg, path, (96, 64))
         assert file.info().frame_count == len(expected) < 20
@@ -156,7 +156,7 @@ def test_several_tracks(media, ffmpeg, tmp_path):
         assert file.image().shape == (48, 64, 3)
 
 
-def test_a_cover_is_no_film(media, ffmpeg, tmp_path):
+def test_a_cover_is_no_video(media, ffmpeg, tmp_path):
     ffmpeg("-f", "lavfi", "-i", "testsrc2=size=64x48", "-frames:v", "1", tmp_path / "cover.png")
     ffmpeg(
         "-f", "lavfi", "-i", "sine=duration=1", "-i", tmp_path / "cover.png", "-map", "0", "-map", "1", "-c:v", "copy",
@@ -169,14 +169,14 @@ def test_a_cover_is_no_film(media, ffmpeg, tmp_path):
         assert len(file.samples(16000)) == 16000
 
 
-def test_a_receiver_may_stop(media, film):
-    with media.open(film("h264.mp4")) as file:
+def test_a_receiver_may_stop(media, video):
+    with media.open(video("h264.mp4")) as file:
         assert len(file.frames(range(30), stop_after=4)) == 4
 
 
 @pytest.mark.parametrize("indices", [[30], [3, 2], [2, 2], [2**63]])
-def test_wrong_indices(media, film, indices):
-    with media.open(film("h264.mp4")) as file, pytest.raises(MediaError, match="indices must ascend") as error:
+def test_wrong_indices(media, video, indices):
+    with media.open(video("h264.mp4")) as file, pytest.raises(MediaError, match="indices must ascend") as error:
         file.frames(indices)
     assert error.value.status == "INVALID_ARGUMENT"
 
@@ -189,10 +189,10 @@ def animation(painting, format, **options):
 
 
 def frames_of_pil(data):
-    picture = Image.open(io.BytesIO(data))
-    for index in range(picture.n_frames):
-        picture.seek(index)
-        yield np.asarray(picture.convert("RGB"))
+    image = Image.open(io.BytesIO(data))
+    for index in range(image.n_frames):
+        image.seek(index)
+        yield np.asarray(image.convert("RGB"))
 
 
 @pytest.mark.parametrize("format, options", [("GIF", {}), ("PNG", {}), ("WEBP", {"lossless": True}), ("WEBP", {"quality": 80})])

@@ -128,16 +128,21 @@ private struct SpannedAttention {
     else { return }
     pool.run(groups * spans) { task, worker in
       let (group, span) = (task / spans, task % spans)
+      let range = span * spanLength..<min((span + 1) * spanLength, rows)
       kernels.attendLatent(
-        query: queries + group * headsPerGroup * width, heads: headsPerGroup, rows: cache,
-        range: span * spanLength..<min((span + 1) * spanLength, rows), scale: 0.07,
-        partials: partials + task * partialCount, stride: partialCount, scratch: memory + worker * scratchCount)
+        query: queries + group * headsPerGroup * width, scale: 0.07,
+        over: LatentSpans(rows: cache, range: range, length: range.count),
+        into: left(partials + task * partialCount), scratch: memory + worker * scratchCount)
     }
     pool.run(heads) { head, _ in
       kernels.combineLatent(
-        partials + head / headsPerGroup * spans * partialCount, stride: partialCount, spans: spans,
-        heads: headsPerGroup,
-        head: head % headsPerGroup, rank: rank, into: results + head * rank)
+        left(partials + head / headsPerGroup * spans * partialCount), spans: spans, head: head % headsPerGroup,
+        into: results + head * rank)
     }
+  }
+
+  /// What one group leaves of its spans, from the first on.
+  private func left(_ first: UnsafeMutablePointer<Float>) -> LatentPartials {
+    LatentPartials(first, stride: partialCount, heads: headsPerGroup, rank: rank)
   }
 }

@@ -54,8 +54,8 @@ struct HeadExpansion {
     switch weights {
     case .rows(let matrix):
       kernels.multiplyTransposed(
-        matrix, rows: keyRows, following: isLast ? nil : keyRows.lowerBound + rowsOfHead, x: x, xStride: xStride,
-        count: count, into: y, yStride: yStride, scratch: scratch)
+        matrix, rows: keyRows, following: isLast ? nil : keyRows.lowerBound + rowsOfHead,
+        x: FloatMatrix(x, rows: count, columns: nope, stride: xStride), into: y, stride: yStride, scratch: scratch)
     case .panels(let keys, _):
       multiply(keys[head], x, xStride: xStride, count: count, into: y, yStride: yStride, scratch: scratch)
     }

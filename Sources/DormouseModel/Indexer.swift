@@ -105,10 +105,12 @@ final class Indexer {
         own + layout.rows, xRow: headDimension, rows: tile.count, columns: headDimension,
         into: own + layout.rowsTransposed, outRow: Self.keyTile)
       for (place, token) in zip(places, tokens) where token.visible > start {
-        kernels.multiplyOuter(
-          scratch.query + token.row * headCount * headDimension, aRow: headDimension, rows: headCount,
-          own + layout.rowsTransposed, bRow: Self.keyTile, columns: tile.count, depth: headDimension,
-          into: own + layout.products, cRow: Self.keyTile)
+        let query = FloatMatrix(
+          scratch.query + token.row * headCount * headDimension, rows: headCount, columns: headDimension,
+          stride: headDimension)
+        let keys = FloatMatrix(
+          own + layout.rowsTransposed, rows: headDimension, columns: tile.count, stride: Self.keyTile)
+        kernels.multiplyOuter(query, keys, into: own + layout.products, stride: Self.keyTile)
         kernels.sumRectified(
           own + layout.products, row: Self.keyTile, rows: headCount,
           weights: scratch.headWeights + token.row * headCount, count: tile.count,

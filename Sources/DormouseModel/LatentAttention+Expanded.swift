@@ -85,23 +85,24 @@ extension LatentAttention {
     let expansion = expansion(head)
     expansion.loadKeys(into: memory + expanded.keyWeights)
     expansion.loadValues(into: memory + expanded.valueWeights, scratch: memory + expanded.rows)
-    (memory + expanded.tops).update(repeating: -.infinity, count: tokens.count)
-    (memory + expanded.totals).update(repeating: 0, count: tokens.count)
+    let sums = AttentionSums(
+      tops: memory + expanded.tops, totals: memory + expanded.totals, out: out, outRow: heads * value,
+      count: tokens.count, valueWidth: value)
     let mask = TileMask(self, segment, tokens, memory)
     let total = segment.first + tokens.upperBound
     for start in stride(from: mask.firstTile, to: total, by: Self.keyTile) {
       let tile = start..<min(start + Self.keyTile, total)
       expand(tile, rows, memory)
       let seen = mask.load(tile)
+      let queries = TileQueries(
+        FloatMatrix(query, rows: seen.count, columns: keyWidth, stride: heads * keyWidth),
+        visible: segment.first + tokens.lowerBound + 1 - start, mask: seen.mask, maskWords: Self.maskWords)
       kernels.attendTile(
-        query: query, queryRow: heads * keyWidth, count: seen.count,
-        visible: segment.first + tokens.lowerBound + 1 - start, keys: memory + expanded.keys, keyRow: Self.keyTile,
-        keyCount: tile.count, width: keyWidth, values: memory + expanded.values, valueWidth: value,
-        mask: seen.mask, maskWords: Self.maskWords, tops: memory + expanded.tops, totals: memory + expanded.totals,
-        into: out, outRow: heads * value, scratch: memory + expanded.scores)
+        queries,
+        keys: FloatMatrix(memory + expanded.keys, rows: keyWidth, columns: tile.count, stride: Self.keyTile),
+        values: memory + expanded.values, into: sums, scratch: memory + expanded.scores)
     }
-    kernels.finishAttention(
-      out, outRow: heads * value, count: tokens.count, valueWidth: value, totals: memory + expanded.totals)
+    kernels.finishAttention(sums)
   }
 
   /// Rotates a head's queries, of `tokens` of the batch, and multiplies the softmax's scale in.
@@ -123,11 +124,13 @@ extension LatentAttention {
     kernels.transpose(
       latents, xRow: latentWidth, rows: tile.count, columns: latentWidth, into: transposed, outRow: Self.keyTile)
     kernels.multiplyOuter(
-      memory + expanded.keyWeights, aRow: rank, rows: nope, transposed, bRow: Self.keyTile, columns: tile.count,
-      depth: rank, into: keys, cRow: Self.keyTile)
+      FloatMatrix(memory + expanded.keyWeights, rows: nope, columns: rank, stride: rank),
+      FloatMatrix(transposed, rows: rank, columns: tile.count, stride: Self.keyTile), into: keys,
+      stride: Self.keyTile)
     (keys + nope * Self.keyTile).update(from: transposed + rank * Self.keyTile, count: rope * Self.keyTile)
     kernels.multiplyOuter(
-      latents, aRow: latentWidth, rows: tile.count, memory + expanded.valueWeights, bRow: value, columns: value,
-      depth: rank, into: memory + expanded.values, cRow: value)
+      FloatMatrix(latents, rows: tile.count, columns: rank, stride: latentWidth),
+      FloatMatrix(memory + expanded.valueWeights, rows: rank, columns: value, stride: value),
+      into: memory + expanded.values, stride: value)
   }
 }

@@ -3,7 +3,7 @@ import DormouseMedia
 import DormouseSupport
 import Glibc
 
-/// A whole vision tower with its projector, of the published size and with random weights, on one picture.
+/// A whole vision tower with its projector, of the published size and with random weights, on one image.
 struct TowerCases {
   /// Patches of a side.
   private static let sides = [16, 32]

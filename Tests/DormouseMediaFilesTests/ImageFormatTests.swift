@@ -2,7 +2,7 @@ import Testing
 
 @testable import DormouseMediaFiles
 
-@Suite struct PictureFormatTests {
+@Suite struct ImageFormatTests {
   private func fileType(_ brands: String) -> [UInt8] {
     [0, 0, 0, UInt8(8 + brands.utf8.count)] + Array("ftyp".utf8) + Array(brands.utf8)
   }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import DormouseMediaFiles
 
-@Suite struct PictureMetadataTests {
+@Suite struct ImageMetadataTests {
   private func left(of bytes: [UInt8], _ codec: AVCodecID) -> [UInt8] {
     var bytes = bytes
     let count = bytes.withUnsafeMutableBytes { ImageMetadata.remove(from: $0, codec) }

@@ -2,13 +2,12 @@ import Glibc
 
 /// Whether a pool's jobs are worth sharing while others want the same processors.
 ///
-/// A worker that the system stops in the middle of a task holds up everybody for a slice of the scheduler's time, some
-/// milliseconds, where a job of a small model takes microseconds: a process that burns one of two processors would make
-/// the pool many times slower. After such stalls jobs run on their caller alone for a while, which leaves the contested
-/// processor to whoever wants it and costs no more than the workers' share; then sharing is tried again. The longer
-/// the trouble lasts, the rarer the trials.
-struct Crowding {
-  /// Nanoseconds of stalls within `memory` that are put up with: interrupts and hiccups.
+/// A worker that the system preempts in the middle of a task holds up the whole job for a time slice, some milliseconds,
+/// where a job of a small model takes microseconds: another process on one of two processors would make the pool many
+/// times slower. After such stalls jobs run on their caller alone for a while, which costs no more than the workers'
+/// share; then sharing is tried again. The longer the contention lasts, the rarer the trials.
+struct Contention {
+  /// Nanoseconds of stalls within `memory` that are tolerated: interrupts and the like.
   static let tolerance: UInt64 = 200_000
   /// Nanoseconds after which stalls are forgotten.
   static let memory: UInt64 = 20_000_000
@@ -17,13 +16,13 @@ struct Crowding {
   static let longestPause: UInt64 = 64_000_000
 
   private var isPausing = false
-  private var pause = Crowding.shortestPause
+  private var pause = Contention.shortestPause
   private var end: UInt64 = 0
   private var stalled: UInt64 = 0
   private var firstStall: UInt64 = 0
 
   /// Whether the next job should be shared. Asks the clock during a pause only.
-  mutating func allowsSharing(at now: @autoclosure () -> UInt64 = Crowding.now()) -> Bool {
+  mutating func allowsSharing(at now: @autoclosure () -> UInt64 = Contention.now()) -> Bool {
     guard isPausing else { return true }
     guard now() >= end else { return false }
     isPausing = false
@@ -32,15 +31,15 @@ struct Crowding {
 
   /// Tells of a join that waited from `start` to `now`, nanoseconds, for workers that were not running.
   mutating func stalled(from start: UInt64, to now: UInt64) {
-    if Crowding.span(from: firstStall, to: now) > Crowding.memory {
+    if Contention.span(from: firstStall, to: now) > Contention.memory {
       firstStall = start
       stalled = 0
     }
-    stalled &+= Crowding.span(from: start, to: now)
-    guard stalled > Crowding.tolerance else { return }
+    stalled &+= Contention.span(from: start, to: now)
+    guard stalled > Contention.tolerance else { return }
     // Trouble right after a pause: the next one is longer.
-    let isRelapse = end > 0 && Crowding.span(from: end, to: now) < pause
-    pause = isRelapse ? min(2 * pause, Crowding.longestPause) : Crowding.shortestPause
+    let isRelapse = end > 0 && Contention.span(from: end, to: now) < pause
+    pause = isRelapse ? min(2 * pause, Contention.longestPause) : Contention.shortestPause
     end = now &+ pause
     isPausing = true
     stalled = 0

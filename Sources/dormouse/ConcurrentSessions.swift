@@ -2,7 +2,7 @@ import DormouseClient
 import Glibc
 
 /// Sessions of one engine that generate at the same time, from a thread each.
-struct Crowd {
+struct ConcurrentSessions {
   let sessions: [OpenSession]
 
   init(_ engine: OpenEngine, _ settings: OpenSession.Options, count: Int) throws {
@@ -20,8 +20,8 @@ struct Crowd {
   /// Lets all sessions generate `count` tokens after the first `depth` that they hold, and one before them.
   func decode(_ count: Int, depth: Int) throws -> Measurement {
     for session in sessions { try session.truncate(depth) }
-    let works = sessions.map { CrowdWork($0, count) }
-    var started: [CrowdWork] = []
+    let works = sessions.map { SessionThread($0, count) }
+    var started: [SessionThread] = []
     // Also when one of them can't start, those that did have to end.
     let isComplete = works.allSatisfy { work in
       let isStarted = work.start()
@@ -39,7 +39,7 @@ struct Crowd {
 }
 
 /// One session's generation on a thread of its own; what it leaves is read after `join`.
-private final class CrowdWork: @unchecked Sendable {
+private final class SessionThread: @unchecked Sendable {
   private let session: OpenSession
   private let count: Int
   private var thread = pthread_t()
@@ -56,7 +56,7 @@ private final class CrowdWork: @unchecked Sendable {
     return pthread_create(
       &thread, nil,
       { pointer in
-        if let pointer { Unmanaged<CrowdWork>.fromOpaque(pointer).takeUnretainedValue().run() }
+        if let pointer { Unmanaged<SessionThread>.fromOpaque(pointer).takeUnretainedValue().run() }
         return nil
       }, pointer) == 0
   }

@@ -62,16 +62,10 @@ struct ExpertsTensors {
     GatedTensors("\(prefix)experts.\(index).", width: width, hidden: hidden, .experts)
   }
 
-  func forEach(_ body: (TensorSpec) throws(Failure) -> Void) throws(Failure) {
-    try body(router)
-    if let correctionBias { try body(correctionBias) }
-    if let fused {
-      try body(fused.gateUp)
-      try body(fused.down)
-    } else {
-      for index in 0..<count { for spec in expert(index).all { try body(spec) } }
-    }
-    for spec in shared?.all ?? [] { try body(spec) }
+  /// All tensors, those together whose packed matrices lie together: an expert's.
+  var groups: [[TensorSpec]] {
+    let experts = fused.map { [[$0.gateUp, $0.down]] } ?? (0..<count).map { expert($0).all }
+    return [[router]] + (correctionBias.map { [[$0]] } ?? []) + experts + (shared?.all ?? []).map { [$0] }
   }
 }
 

@@ -27,7 +27,7 @@ extension ModelConfiguration {
     let tensors = ModelTensors(self)
     for spec in tensors.outsideLayers { try add(spec, times: 1) }
     for (layer, times) in layerKinds() {
-      try tensors.layer(layer).forEach { (spec) throws(Failure) in try add(spec, times: times) }
+      for spec in tensors.layer(layer).groups.joined() { try add(spec, times: times) }
     }
     return count
   }

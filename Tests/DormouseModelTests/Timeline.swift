@@ -2,6 +2,7 @@ import DormouseCache
 import DormouseKernels
 import DormouseModel
 import DormouseSupport
+import DormouseWeights
 
 /// A decoder with one timeline: what the engine's sessions and scheduler do, in its simplest form.
 final class Timeline {
@@ -15,8 +16,10 @@ final class Timeline {
   let cache: LatentCache
   private let lastLogits: UnsafeMutableBufferPointer<Float>
 
-  init(model: Model, options: DecoderOptions = DecoderOptions()) throws(Failure) {
-    decoder = try Decoder(model: model, options: options)
+  init(
+    model: Model, options: DecoderOptions = DecoderOptions(), experts: (any ExpertSource)? = nil
+  ) throws(Failure) {
+    decoder = try Decoder(model: model, options: options, experts: experts)
     cache = try Timeline.cache(model: model, options: options)
     lastLogits = .allocate(capacity: model.configuration.vocabularySize)
     lastLogits.initialize(repeating: .nan)

@@ -1,6 +1,7 @@
 import DormouseKernels
 import DormouseLayers
 import DormouseSupport
+import DormouseWeights
 
 /// The tensors of dots3-note's vision tower, under the published names and those of the modules of transformers 5.23
 /// (whose `save_pretrained` writes the published ones).
@@ -58,16 +59,14 @@ struct DotsVisionBinding {
       columns: c.hiddenSize)
     let bias = try source.vector(
       spellings.find(["\(prefix)router_bias", "\(prefix)e_score_correction_bias"], ending: ""), count: experts.count)
-    let configuration = RouterConfiguration(
-      ungrouped: experts.count, expertsPerToken: experts.perToken, scalingFactor: experts.scalingFactor)
     return .experts(
       VisionExpertsWeights(
-        routing: ExpertRouting(Router(configuration)), router: router, bias: bias,
-        experts: try self.experts(prefix, experts)))
+        sizes: experts, weights: ExpertsWeights(router: router, correctionBias: bias),
+        experts: ResidentExperts([try self.experts(prefix, experts)])))
   }
 
-  private mutating func gated(_ prefix: String, width: Int, hasBias: Bool) throws(Failure) -> VisionGatedWeights {
-    VisionGatedWeights(
+  private mutating func gated(_ prefix: String, width: Int, hasBias: Bool) throws(Failure) -> GatedWeights {
+    GatedWeights(
       gate: try linear(["\(prefix)fc1", "\(prefix)gate_proj"], width, c.hiddenSize, hasBias: hasBias),
       up: try linear(["\(prefix)fc3", "\(prefix)up_proj"], width, c.hiddenSize, hasBias: hasBias),
       down: try linear(["\(prefix)fc2", "\(prefix)down_proj"], c.hiddenSize, width, hasBias: hasBias))
@@ -76,22 +75,23 @@ struct DotsVisionBinding {
   /// One by one, or fused to [experts, rows, columns].
   private mutating func experts(
     _ prefix: String, _ experts: VisionConfiguration.Experts
-  ) throws(Failure) -> [VisionGatedWeights] {
+  ) throws(Failure) -> [ExpertWeights] {
     let (count, width) = (experts.count, experts.intermediateSize)
     let fused = spellings.find(["\(prefix)experts.gate_up_proj"], ending: "")
     guard source.has(fused) else {
-      var networks: [VisionGatedWeights] = []
-      for index in 0..<count { networks.append(try gated("\(prefix)experts.\(index).", width: width, hasBias: false)) }
+      var networks: [ExpertWeights] = []
+      for index in 0..<count {
+        let own = try gated("\(prefix)experts.\(index).", width: width, hasBias: false)
+        networks.append(ExpertWeights(gate: own.gate.weight, up: own.up.weight, down: own.down.weight))
+      }
       return networks
     }
     let gates = try source.matrices(fused, count: count, rows: 2 * width, columns: c.hiddenSize)
     let downs = try source.matrices(
       spellings.find(["\(prefix)experts.down_proj"], ending: ""), count: count, rows: c.hiddenSize, columns: width)
-    func linear(_ matrix: WeightMatrix) -> Linear { Linear(weight: .rows(matrix), bias: nil) }
     return zip(gates, downs).map { both, down in
-      VisionGatedWeights(
-        gate: linear(both.slice(rows: 0..<width)), up: linear(both.slice(rows: width..<2 * width)),
-        down: linear(down))
+      ExpertWeights(
+        gate: .rows(both.slice(rows: 0..<width)), up: .rows(both.slice(rows: width..<2 * width)), down: .rows(down))
     }
   }
 

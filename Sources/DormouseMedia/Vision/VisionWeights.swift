@@ -19,26 +19,15 @@ struct VisionLayerWeights: Sendable {
 enum VisionNetworkWeights: Sendable {
   /// [intermediate, hidden], [hidden, intermediate].
   case plain(up: Linear, down: Linear)
-  case gated(VisionGatedWeights)
+  case gated(GatedWeights)
   case experts(VisionExpertsWeights)
 }
 
-/// `down(silu(gate(x)) * up(x))`.
-struct VisionGatedWeights: Sendable {
-  /// [intermediate, hidden].
-  let gate: Linear
-  let up: Linear
-  /// [hidden, intermediate].
-  let down: Linear
-}
-
 struct VisionExpertsWeights: Sendable {
-  let routing: ExpertRouting
-  /// [experts, hidden], in float32.
-  let router: WeightMatrix
-  /// [experts]: counts in the selection only.
-  let bias: FloatVector
-  let experts: [VisionGatedWeights]
+  let sizes: VisionConfiguration.Experts
+  let weights: ExpertsWeights
+  /// Of one layer.
+  let experts: ResidentExperts
 }
 
 /// The tensors of a tower and its projector: views of memory that the tower owns.

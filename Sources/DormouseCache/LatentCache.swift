@@ -73,7 +73,7 @@ extension LatentCache {
     guard count >= 0 else { throw Failure(.invalidArgument, "latent cache: room for \(count) tokens") }
     try requireRoom(for: count)
     guard count > 0 else { return }
-    let first = length / PageLayout.tokenCount
+    let first = length / PageLayout.positionsPerPage
     let end = PageLayout.pageCount(length + count)
     var replacements: [Page] = []  // Nothing is allocated for none.
     for index in first..<end where index >= pages.count || pages[index].isShared {
@@ -83,7 +83,7 @@ extension LatentCache {
     for index in first..<end where index >= pages.count || pages[index].isShared {
       guard let page = fresh.next() else { break }
       if index < pages.count {
-        if index == first { copyRows(length % PageLayout.tokenCount, from: pages[index], to: page) }
+        if index == first { copyRows(length % PageLayout.positionsPerPage, from: pages[index], to: page) }
         replace(index, by: page)
       } else {
         append(page)
@@ -134,7 +134,7 @@ extension LatentCache {
   }
 
   /// Positions behind the rows held for which there are pages of its own.
-  private var reservedCount: Int { min(pages.count * PageLayout.tokenCount, capacity) - length }
+  private var reservedCount: Int { min(pages.count * PageLayout.positionsPerPage, capacity) - length }
 
   /// The pages of the rows held.
   var heldPages: ArraySlice<Page> { pages[..<PageLayout.pageCount(length)] }
@@ -182,11 +182,11 @@ extension LatentCache {
     var position = length + index
     var source = rows
     while position < end {
-      let some = min(end - position, PageLayout.tokenCount - position % PageLayout.tokenCount)
-      let first = pages[position / PageLayout.tokenCount].address + section.offset
+      let some = min(end - position, PageLayout.positionsPerPage - position % PageLayout.positionsPerPage)
+      let first = pages[position / PageLayout.positionsPerPage].address + section.offset
       pool.kernels.storeRows(
         source, count: some, type: layout.rowType, rank: section.rank, rope: section.rope,
-        into: first + position % PageLayout.tokenCount * section.rowByteCount)
+        into: first + position % PageLayout.positionsPerPage * section.rowByteCount)
       position += some
       source += some * section.rowWidth
     }
@@ -209,7 +209,7 @@ extension LatentCache {
     let sections = layout.sections.count
     return (0..<heldPages.count * sections).lazy.map { [self] block in
       let (page, section) = block.quotientAndRemainder(dividingBy: sections)
-      let count = min(PageLayout.tokenCount, length - page * PageLayout.tokenCount)
+      let count = min(PageLayout.positionsPerPage, length - page * PageLayout.positionsPerPage)
       return (page, section, rowBytes(count, of: pages[page], layout.sections[section]))
     }
   }
@@ -218,35 +218,6 @@ extension LatentCache {
   func rowBytes(_ count: Int, of page: Page, _ section: PageLayout.Section) -> UnsafeMutableRawBufferPointer {
     UnsafeMutableRawBufferPointer(start: page.address + section.offset, count: count * section.rowByteCount)
   }
-
-  /// Absorbed attention of one token over the first `count` rows: for each head, scores are
-  /// `scale * dot(query_h, row)`, and `out_h` is the softmax-weighted sum of the rows' latents.
-  ///
-  /// - Parameters:
-  ///   - query: [heads, the section's rowWidth]: the query in latent space, then its rotated channels.
-  ///   - count: rows to attend over; nil for all that are held.
-  ///   - out: [heads, rank].
-  /// - Throws: `Failure(.invalidArgument)` for an unknown section, no heads, no rows, or more than are held.
-  public func attend(
-    query: UnsafePointer<Float>, heads: Int, scale: Float, section: Int, count: Int? = nil,
-    into out: UnsafeMutablePointer<Float>
-  ) throws(Failure) {
-    let count = count ?? length
-    guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(section: section) else {
-      throw Failure(
-        .invalidArgument,
-        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in section \(section) of"
-          + " \(layout.sections.count)")
-    }
-    // No caller has a query beyond the address space; twice its bytes cover the kernel's own memory for these heads.
-    guard heads <= Int.max / 8 / (rows.width + LatentCache.headOverhead) else {
-      throw Failure(.invalidArgument, "latent cache: attention of \(heads) heads, whose queries no memory holds")
-    }
-    pool.kernels.attendLatent(query: query, heads: heads, rows: rows, count: count, scale: scale, into: out)
-  }
-
-  /// At least what the kernels add to a head's row: its padding and its scores.
-  private static let headOverhead = 256
 }
 
 /// The table.

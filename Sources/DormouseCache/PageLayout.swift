@@ -1,7 +1,7 @@
 public import DormouseKernels
 public import DormouseSupport
 
-/// What a page of a latent cache holds: for `tokenCount` positions one row of every section.
+/// What a page of a latent cache holds: for `positionsPerPage` positions one row of every section.
 ///
 /// A token leaves one row a layer: `kvLoraRank` values of the normalised latent, then `qkRopeHeadDimension` values of
 /// the rotated key that all heads share (DeepSeek-V2, arXiv 2405.04434, section 2.1). These are a section each. Models
@@ -9,7 +9,7 @@ public import DormouseSupport
 /// a section of its own. Layout of a page: [section][position in the page][row], without padding.
 public struct PageLayout: Sendable, Equatable {
   /// Positions of a page.
-  public static let tokenCount = CacheRows.rowsInPage
+  public static let positionsPerPage = CacheRows.positionsPerPage
 
   /// Rows of one size, one a position.
   public struct Section: Sendable, Equatable {
@@ -25,7 +25,7 @@ public struct PageLayout: Sendable, Equatable {
     /// Values of a row.
     public var rowWidth: Int { rank + rope }
     /// Bytes of the rows in a page.
-    var byteCount: Int { PageLayout.tokenCount * rowByteCount }
+    var byteCount: Int { PageLayout.positionsPerPage * rowByteCount }
   }
 
   public let rowType: CacheRowType
@@ -42,7 +42,7 @@ public struct PageLayout: Sendable, Equatable {
     for size in sizes {
       let section = Section(
         rank: size.rank, rope: size.rope, rowByteCount: try Self.rowByteCount(size, rowType), offset: offset)
-      let bytes = try CheckedSize.product(Self.tokenCount, section.rowByteCount, of: "the latent cache's page")
+      let bytes = try CheckedSize.product(Self.positionsPerPage, section.rowByteCount, of: "the latent cache's page")
       offset = try CheckedSize.sum(offset, bytes, of: "the latent cache's page")
       sections.append(section)
     }
@@ -86,10 +86,10 @@ public struct PageLayout: Sendable, Equatable {
   }
 
   /// Bytes that one position takes.
-  public var positionByteCount: Int { byteCount / Self.tokenCount }
+  public var positionByteCount: Int { byteCount / Self.positionsPerPage }
 
   /// Pages that hold `tokens` positions.
-  public static func pageCount(_ tokens: Int) -> Int { CheckedSize.ceilingQuotient(tokens, tokenCount) }
+  public static func pageCount(_ tokens: Int) -> Int { CheckedSize.ceilingQuotient(tokens, positionsPerPage) }
 
   /// Bytes of the pages that hold `tokens` positions: whole pages, and nothing else.
   /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.

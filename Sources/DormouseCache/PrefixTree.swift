@@ -2,11 +2,11 @@ public import DormouseSupport
 
 /// Which pages hold the rows of which prefixes, for all caches of one pool.
 ///
-/// A tree whose nodes are pages: a node's edge is the keys of its page's positions, `PageLayout.tokenCount` of them, or
-/// fewer in a leaf. The longest shared prefix is found key by key, so that the last page of a match may be shared in
-/// part; whoever goes on from there copies it first. Rows of the same positions that were computed in another form stand in
-/// nodes of their own, so that the forms along a path are those of all rows that its last one depends on. What was used longest ago goes when there are more pages than the
-/// tree may keep, or when the budget runs short. Thread: any.
+/// A tree whose nodes are pages: a node's edge is the keys of its page's positions, or fewer of them in a leaf. The
+/// longest shared prefix is found key by key, so that the last page of a match may be shared in part; whoever goes on from
+/// there copies it first. Rows of the same positions that were computed in another form stand in nodes of their own, so
+/// that the forms along a path are those of all rows that its last one depends on. What was used longest ago goes when
+/// there are more pages than the tree may keep, or when the budget runs short. Thread: any.
 public final class PrefixTree: Sendable {
   /// What has been asked for and found, in tokens, and pages.
   public struct Statistics: Sendable, Equatable {
@@ -72,9 +72,9 @@ public final class PrefixTree: Sendable {
     let pages = cache.heldPages
     let length = min(keys.count, cache.length)
     let forms = cache.forms
+    let count = includesLast ? length : length - length % PageLayout.positionsPerPage
     state.withLock { nodes in
-      nodes.insert(
-        pages, keys.prefix(includesLast ? length : length / PageLayout.tokenCount * PageLayout.tokenCount), forms)
+      nodes.insert(pages, keys.prefix(count), forms)
       while nodes.statistics.pages > pageLimit, nodes.evictOldest() {}
     }
   }
@@ -123,7 +123,7 @@ private struct PrefixNodes: ~Copyable {
       found.append(contentsOf: nodes[child].forms.prefix(common))
       length += common
       node = child
-      if common < PageLayout.tokenCount { break }
+      if common < PageLayout.positionsPerPage { break }
     }
     use(node)
     return (pages, length, found)
@@ -135,7 +135,7 @@ private struct PrefixNodes: ~Copyable {
     var rest = keys
     var node = PrefixNodes.root
     for page in pages {
-      let edge = rest.prefix(PageLayout.tokenCount)
+      let edge = rest.prefix(PageLayout.positionsPerPage)
       guard !edge.isEmpty else { break }
       let start = keys.count - rest.count
       rest = rest.dropFirst(edge.count)

@@ -5,7 +5,7 @@ internal import DormouseSupport
 ///
 /// Little-endian, at these bytes:
 ///     0  magic                [8] "DORMSNAP"
-///     8  version              UInt32, of all that is described here and of `PageLayout.tokenCount`: 1 where all
+///     8  version              UInt32, of all that is described here and of `PageLayout.positionsPerPage`: 1 where all
 ///                             sections' rows have one size, 2 where they differ
 ///    12  byteOrder            UInt32, `byteOrderMark` as the machine has it that wrote the rows
 ///    16  rowType              UInt32: 0 float32, 1 bfloat16, 2 int8
@@ -105,12 +105,12 @@ struct SnapshotHeader: Equatable {
   }
 
   /// Positions of `page` whose rows are held.
-  func rowCount(page: Int) -> Int { min(PageLayout.tokenCount, rowCount - page * PageLayout.tokenCount) }
+  func rowCount(page: Int) -> Int { min(PageLayout.positionsPerPage, rowCount - page * PageLayout.positionsPerPage) }
 
   /// Where the rows of `section` in `page` begin, which must be there.
   func offset(page: Int, section: Int) -> Int {
     let before =
-      page * layout.byteCount + layout.sections[section].offset / PageLayout.tokenCount * rowCount(page: page)
+      page * layout.byteCount + layout.sections[section].offset / PageLayout.positionsPerPage * rowCount(page: page)
     return SnapshotHeader.byteCount + frontByteCount + before
   }
 

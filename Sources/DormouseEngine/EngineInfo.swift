@@ -96,7 +96,7 @@ extension Engine {
   private func cache(_ configuration: ModelConfiguration) -> JSON {
     [
       "values_per_token": .size(configuration.cacheValuesPerToken),
-      "page_tokens": .size(PageLayout.tokenCount),
+      "page_tokens": .size(PageLayout.positionsPerPage),
       "default_type": .string(options.defaultCacheType.name),
       "bytes_per_token": [
         "bf16": .size(configuration.cacheByteCountPerToken(.bfloat16)),

@@ -39,13 +39,13 @@ public struct CacheRows: @unchecked Sendable {
   public let type: CacheRowType
   public let rank: Int
   public let rope: Int
-  /// Pages of `rowsInPage` rows each, the last one maybe of fewer.
+  /// Pages of `positionsPerPage` rows each, the last one maybe of fewer.
   public let pages: UnsafePointer<UnsafeRawPointer>
   /// Bytes from a page's address to its first row.
   public let offset: Int
 
   /// Rows of one layer that a page has room for.
-  public static let rowsInPage = Int(PLATFORM_ROWS_IN_PAGE)
+  public static let positionsPerPage = Int(PLATFORM_POSITIONS_PER_PAGE)
 
   public init(type: CacheRowType, rank: Int, rope: Int, pages: UnsafePointer<UnsafeRawPointer>, offset: Int = 0) {
     self.type = type
@@ -62,7 +62,7 @@ public struct CacheRows: @unchecked Sendable {
 
   /// Where the row of a position lies.
   func address(_ position: Int, size: Int) -> UnsafeRawPointer {
-    pages[position / CacheRows.rowsInPage] + (offset + position % CacheRows.rowsInPage * size)
+    pages[position / CacheRows.positionsPerPage] + (offset + position % CacheRows.positionsPerPage * size)
   }
 }
 
@@ -84,7 +84,7 @@ extension Kernels {
     var format = rows.format
     var position = range.lowerBound
     while position < range.upperBound {
-      let left = CacheRows.rowsInPage - position % CacheRows.rowsInPage
+      let left = CacheRows.positionsPerPage - position % CacheRows.positionsPerPage
       let count = min(left, range.upperBound - position)
       table.load_rows(
         rows.address(position, size: size), count, &format, out + (position - range.lowerBound) * stride, stride)

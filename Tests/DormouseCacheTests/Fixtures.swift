@@ -95,8 +95,8 @@ extension LatentCache {
   /// Where the row of a position lies.
   func address(layer: Int, position: Int) throws -> UnsafeRawPointer {
     let rows = try #require(self.rows(section: layer))
-    return rows.pages[position / PageLayout.tokenCount] + rows.offset
-      + position % PageLayout.tokenCount * layout.sections[0].rowByteCount
+    return rows.pages[position / PageLayout.positionsPerPage] + rows.offset
+      + position % PageLayout.positionsPerPage * layout.sections[0].rowByteCount
   }
 
   /// The bytes of the rows held of a layer, without what is between pages.

@@ -25,7 +25,7 @@ extension Engine {
     ])
     document["attention"] = attention(configuration)
     document["experts"] = experts(configuration)
-    document["cache"] = cache(configuration)
+    document["cache"] = try cache(configuration)
     document["weights"] = weights(modelFolder)
     document["text"] = textDocument()
     document["instruction_set"] = .string(kernels.instructionSet.rawValue)
@@ -93,15 +93,15 @@ extension Engine {
   }
 
   /// Bytes in 16 bits, the width in which caches are usually compared, and in the other types of rows.
-  private func cache(_ configuration: ModelConfiguration) -> JSON {
+  private func cache(_ configuration: ModelConfiguration) throws(Failure) -> JSON {
     [
       "values_per_token": .size(configuration.cacheValuesPerToken),
       "page_tokens": .size(PageLayout.positionsPerPage),
       "default_type": .string(options.defaultCacheType.name),
       "bytes_per_token": [
-        "bf16": .size(configuration.cacheByteCountPerToken(.bfloat16)),
-        "f32": .size(configuration.cacheByteCountPerToken(.float32)),
-        "int8": .size(configuration.cacheByteCountPerToken(.int8)),
+        "bf16": .size(try configuration.pageLayout(.bfloat16).positionByteCount),
+        "f32": .size(try configuration.pageLayout(.float32).positionByteCount),
+        "int8": .size(try configuration.pageLayout(.int8).positionByteCount),
       ],
       "plain_attention_bytes_per_token": [
         "bf16": .size(configuration.plainCacheByteCountPerToken(elementByteCount: 2)),

@@ -9,6 +9,7 @@ extension Kernels {
   ///
   /// - Parameters:
   ///   - query: [heads, rank + rope].
+  ///   - rows: one a position.
   ///   - out: [heads, rank]; zero when `count` is 0, NaN when there is no memory for a block of rows.
   public func attendLatent(
     query: UnsafePointer<Float>, heads: Int, rows: CacheRows, count: Int, scale: Float,

@@ -7,16 +7,19 @@ extension LatentCache {
   /// `scale * dot(query_h, row)`, and `out_h` is the softmax-weighted sum of the rows' latents.
   ///
   /// - Parameters:
-  ///   - query: [heads, the section's rowWidth]: the query in latent space, then its rotated channels.
+  ///   - query: [heads, the section's width]: the query in latent space, then its rotated channels.
   ///   - count: rows to attend over; nil for all that are held.
   ///   - out: [heads, rank].
-  /// - Throws: `Failure(.invalidArgument)` for an unknown section, no heads, no rows, or more than are held.
+  /// - Throws: `Failure(.invalidArgument)` for an unknown section or one of several positions a row, no heads, no rows, or
+  ///   more than are held.
   public func attend(
     query: UnsafePointer<Float>, heads: Int, scale: Float, section: Int, count: Int? = nil,
     into out: UnsafeMutablePointer<Float>
   ) throws(Failure) {
     let count = count ?? length
-    guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(section: section) else {
+    guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(section: section),
+      rows.positionsPerRow == 1
+    else {
       throw Failure(
         .invalidArgument,
         "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in section \(section) of"

@@ -1,3 +1,4 @@
+import DormouseCache
 import DormouseSupport
 
 /// One kind of attention layer: its sizes, its positions, and what of the timeline its tokens see.
@@ -38,8 +39,9 @@ public struct AttentionConfiguration: Sendable, Equatable {
   public var latentWidth: Int { kvLoraRank + qkRopeHeadDimension }
 
   /// What the layer leaves of a position in the cache, section by section: the latent, and its indexer's key.
-  var rowSections: [(rank: Int, rope: Int)] {
-    [(kvLoraRank, qkRopeHeadDimension)] + (indexer.map { [($0.headDimension, 0)] } ?? [])
+  var rowSections: [RowSection] {
+    [RowSection(rank: kvLoraRank, rope: qkRopeHeadDimension)]
+      + (indexer.map { [RowSection(rank: $0.headDimension)] } ?? [])
   }
 
   /// The softmax scale, YaRN's square of the magnitude in it (DeepSeek-V3 `inference/model.py`, class MLA).

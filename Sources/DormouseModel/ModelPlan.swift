@@ -98,7 +98,7 @@ extension ModelFolder {
 
 extension ModelConfiguration {
   /// The sections of a page of the cache, layer by layer.
-  var cacheSections: [(rank: Int, rope: Int)] { attentionKinds.flatMap { attentions[$0].rowSections } }
+  var cacheSections: [RowSection] { attentionKinds.flatMap { attentions[$0].rowSections } }
 
   /// The pages of the model's caches.
   public func pageLayout(_ rowType: CacheRowType) throws(Failure) -> PageLayout {

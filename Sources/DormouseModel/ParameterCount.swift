@@ -1,4 +1,4 @@
-public import DormouseKernels
+import DormouseCache
 import DormouseSupport
 import DormouseWeights
 
@@ -56,14 +56,10 @@ extension ModelConfiguration {
   /// The attention of each layer.
   private var layerAttentions: [AttentionConfiguration] { attentionKinds.map { attentions[$0] } }
 
-  /// Values of the cache for one token over all layers.
+  /// Values of the cache for one token over all layers, rounded up.
   public var cacheValuesPerToken: Int {
-    layerAttentions.reduce(0) { $0 + $1.latentWidth + ($1.indexer?.headDimension ?? 0) }
-  }
-
-  /// Bytes of cache for one token over all layers.
-  public func cacheByteCountPerToken(_ type: CacheRowType) -> Int {
-    cacheSections.reduce(0) { $0 + (type.byteCount(rank: $1.rank, rope: $1.rope) ?? 0) }
+    CheckedSize.ceilingQuotient(
+      cacheSections.reduce(0) { $0 + $1.rowsPerPage * $1.width }, PageLayout.positionsPerPage)
   }
 
   /// What a cache of expanded keys and values would take instead.

@@ -52,7 +52,7 @@ import Testing
     let fixture = try Fixture(layers: 2, rank: 7, rope: 3, type: type)
     let tokens = someTokens(lengths.from)
     let cache = try fixture.cache(tokens, capacity: 300)
-    try cache.truncate(to: lengths.to)
+    try cache.rewind(to: lengths.to)
     let other = tokens.prefix(lengths.to) + someTokens(75, seed: 2)
     try cache.append(Array(other))
     #expect(try cache.bytes() == fixture.cache(Array(other)).bytes())
@@ -69,9 +69,9 @@ import Testing
     try cache.append(Array(tokens.prefix(192)))
     #expect(throws: Failure.self) { try cache.requireRoom(for: 1) }
     #expect(throws: Failure.self) { try cache.reserve(Int.max) }
-    try cache.truncate(to: 1)
+    try cache.rewind(to: 1)
     for length in [2, -1, Int.max, Int.min] {
-      let failure = #expect(throws: Failure.self) { try cache.truncate(to: length) }
+      let failure = #expect(throws: Failure.self) { try cache.rewind(to: length) }
       #expect(failure?.status == .invalidArgument)
     }
     #expect(try cache.holds(tokens.prefix(1)))
@@ -117,15 +117,15 @@ import Testing
   @Test func trimGivesPagesBack() throws {
     let fixture = try Fixture()
     let cache = try fixture.cache(someTokens(200))
-    try cache.truncate(to: 65)
+    try cache.rewind(to: 65)
     #expect(cache.pageCount == 4)
     cache.trim()
     #expect(cache.pageCount == 2 && fixture.pool.statistics.used == 2)
-    try cache.truncate(to: 64)
+    try cache.rewind(to: 64)
     cache.trim()
     #expect(cache.pageCount == 1)
     #expect(try cache.holds(someTokens(200).prefix(64)))
-    try cache.truncate(to: 0)
+    try cache.rewind(to: 0)
     cache.trim()
     #expect(cache.pageCount == 0 && fixture.isUnused)
   }

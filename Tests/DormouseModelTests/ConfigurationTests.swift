@@ -21,7 +21,7 @@ import Testing
     let name = entry["file"]?.stringValue ?? ""
     let configuration = try Self.document(name)
     #expect(
-      Int64(configuration.cacheByteCountPerToken(.bfloat16)) == entry["latent"]?.integerValue, "\(name)")
+      try Int64(configuration.pageLayout(.bfloat16).positionByteCount) == entry["latent"]?.integerValue, "\(name)")
     #expect(
       Int64(configuration.plainCacheByteCountPerToken(elementByteCount: 2)) == entry["plain"]?.integerValue, "\(name)")
     let count = try configuration.parameterCount()

@@ -55,13 +55,13 @@ extension Engine {
   private func attention(_ configuration: ModelConfiguration) -> JSON {
     var document = attention(configuration.attention)
     let kinds = configuration.attentions
-    guard kinds.count > 1 || kinds[0].slidingWindow != nil || kinds[0].indexer != nil else { return .object(document) }
+    if kinds.count == 1, case .latent(let latent) = kinds[0], latent.slidingWindow == nil { return .object(document) }
     document["kinds"] = .array(
       kinds.enumerated().map { index, kind in
-        var document = attention(kind)
+        var document = attention(kind.latent)
         document["layers"] = .size(configuration.attentionKinds.count { $0 == index })
-        if let window = kind.slidingWindow { document["sliding_window"] = .size(window) }
-        if let indexer = kind.indexer {
+        if let window = kind.latent.slidingWindow { document["sliding_window"] = .size(window) }
+        if case .indexed(_, let indexer) = kind {
           document["index_n_heads"] = .size(indexer.headCount)
           document["index_head_dim"] = .size(indexer.headDimension)
           document["index_topk"] = .size(indexer.selectedCount)
@@ -71,7 +71,7 @@ extension Engine {
     return .object(document)
   }
 
-  private func attention(_ attention: AttentionConfiguration) -> JSONObject {
+  private func attention(_ attention: LatentAttentionConfiguration) -> JSONObject {
     JSONObject([
       "heads": .size(attention.headCount),
       "q_lora_rank": attention.qLoraRank.map { .size($0) } ?? .null,

@@ -20,7 +20,8 @@ struct LayerBuilder {
       hidden: c.hiddenSize, capacity: c.router.expertCount + 1, queue: queue, scratch: scratch)
   }
 
-  func layers() -> [DecoderLayer] {
+  /// - Throws: `Failure(.internalError)` for weights that are not the configuration's.
+  func layers() throws(Failure) -> [DecoderLayer] {
     let c = model.configuration
     var section = 0
     var layers: [DecoderLayer] = []
@@ -28,7 +29,7 @@ struct LayerBuilder {
       layers.append(
         DecoderLayer(
           attentionResidual: residual(weights.inputNorm),
-          attention: LatentAttention(kinds[kind], weights.attention, section: section),
+          attention: try kinds[kind].layer(weights.attention, section: section),
           feedForwardResidual: residual(weights.feedForwardNorm), feedForward: feedForward(weights.feedForward)))
       section += c.attentions[kind].rowSections.count
     }

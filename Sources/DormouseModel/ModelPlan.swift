@@ -107,7 +107,9 @@ extension ModelConfiguration {
 
   /// Bytes that one thread keeps for the kernels when chunks have `chunk` tokens.
   func threadScratchByteCount(_ kernels: Kernels, chunk: Int) -> Int {
-    let ofAttention = attentions.map { max($0.qLoraRank ?? 0, $0.latentWidth, $0.headCount * $0.vHeadDimension) }
+    let ofAttention = attentions.map(\.latent).map {
+      max($0.qLoraRank ?? 0, $0.latentWidth, $0.headCount * $0.vHeadDimension)
+    }
     let widest = max(
       hiddenSize, intermediateSize, moeIntermediateSize, sharedExpertsWidth, ofAttention.max() ?? 0)
     return kernels.scratchByteCount(columns: widest, count: chunk)

@@ -53,9 +53,6 @@ extension ModelConfiguration {
     let feedForward: FeedForward
   }
 
-  /// The attention of each layer.
-  private var layerAttentions: [AttentionConfiguration] { attentionKinds.map { attentions[$0] } }
-
   /// Values of the cache for one token over all layers, rounded up.
   public var cacheValuesPerToken: Int {
     CheckedSize.ceilingQuotient(
@@ -64,6 +61,9 @@ extension ModelConfiguration {
 
   /// What a cache of expanded keys and values would take instead.
   public func plainCacheByteCountPerToken(elementByteCount: Int) -> Int {
-    layerAttentions.reduce(0) { $0 + $1.headCount * ($1.qkHeadDimension + $1.vHeadDimension) } * elementByteCount
+    attentionKinds.reduce(0) { values, kind in
+      let attention = attentions[kind].latent
+      return values + attention.headCount * (attention.qkHeadDimension + attention.vHeadDimension)
+    } * elementByteCount
   }
 }

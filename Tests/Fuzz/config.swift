@@ -22,7 +22,7 @@ private func checkModel(_ configuration: ModelConfiguration) {
   precondition((try? configuration.parameterCount()).map { $0.active > 0 && $0.active <= $0.total } == true)
   precondition((try? configuration.pageLayout(.bfloat16)).map { $0.positionByteCount > 0 } == true)
   precondition(configuration.plainCacheByteCountPerToken(elementByteCount: 2) > 0)
-  for attention in configuration.attentions {
+  for attention in configuration.attentions.map(\.latent) {
     precondition(attention.softmaxScale > 0 && attention.softmaxScale.isFinite)
     let half = attention.qkRopeHeadDimension / 2
     precondition(attention.rope.inverseFrequencies(dimension: attention.qkRopeHeadDimension).count == half)

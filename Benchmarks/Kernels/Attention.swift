@@ -25,7 +25,7 @@ struct AttentionCases {
     let operations = 2 * Double(heads * rows * (AttentionCases.width + AttentionCases.rank))
     let layers = countPerPass(bytes: bytes, operations: operations, setBytes: setBytes)
     let work = Work(bytes: Double(bytes * layers), operations: operations * Double(layers))
-    let pagesPerLayer = CheckedSize.ceilingQuotient(rows, CacheRows.rowsInPage)
+    let pagesPerLayer = CheckedSize.ceilingQuotient(rows, CacheRows.positionsPerPage)
     return Case(name: "attention/\(type)/heads\(heads)/rows\(rows)", work: work) { () throws(Failure) in
       let attention = try SpannedAttention(
         heads: heads, rows: rows, rank: AttentionCases.rank, rope: AttentionCases.rope)
@@ -63,7 +63,7 @@ struct AttentionCases {
 
   /// The addresses of the pages of all layers' rows, which lie behind each other.
   private static func pages(_ cache: AlignedBuffer, rows: Int, layers: Int) throws(Failure) -> AlignedBuffer {
-    let perLayer = CheckedSize.ceilingQuotient(rows, CacheRows.rowsInPage)
+    let perLayer = CheckedSize.ceilingQuotient(rows, CacheRows.positionsPerPage)
     let pages = try AlignedBuffer(
       byteCount: layers * perLayer * MemoryLayout<UnsafeRawPointer>.stride, for: "addresses of pages")
     guard let base = cache.bytes.baseAddress,
@@ -71,7 +71,7 @@ struct AttentionCases {
     else { return pages }
     let layerBytes = cache.bytes.count / layers
     for index in 0..<layers * perLayer {
-      let first = index % perLayer * CacheRows.rowsInPage
+      let first = index % perLayer * CacheRows.positionsPerPage
       addresses[index] = UnsafeRawPointer(base + (index / perLayer * layerBytes + first * (layerBytes / rows)))
     }
     return pages

@@ -1,7 +1,7 @@
 internal import CPlatform
 
 /// Latent rows of a block, which is a page of the cache: decoded once for all heads, they stay in the second cache.
-@inline(__always) var rowBlock: Int { Int(PLATFORM_ROWS_IN_PAGE) }
+@inline(__always) var rowBlock: Int { Int(PLATFORM_POSITIONS_PER_PAGE) }
 
 /// Floats between decoded rows: rows a power of two apart would share a few sets of the cache.
 @inline(__always) private func strideOf(_ width: Int) -> Int { padded(width) &+ 16 }

@@ -117,7 +117,7 @@ public func dormouse_latent_cache_truncate(
   _ cache: OpaquePointer!, _ row_count: Int, _ error: UnsafeMutablePointer<dormouse_error>!
 ) -> dormouse_status {
   boundary(error) { () throws(Failure) in
-    try Handle.object(cache, LatentCachePart.self, "cache").cache.truncate(to: row_count)
+    try Handle.object(cache, LatentCachePart.self, "cache").cache.rewind(to: row_count)
   }
 }
 

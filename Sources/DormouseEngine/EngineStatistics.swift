@@ -29,7 +29,7 @@ extension CacheStore {
     let prefixes = self.prefixes?.statistics
     let (asked, found) = (prefixes?.tokensAsked ?? 0, prefixes?.tokensFound ?? 0)
     return [
-      "page_tokens": .size(PageLayout.tokenCount), "page_bytes": .size(pool.layout.byteCount),
+      "page_tokens": .size(PageLayout.positionsPerPage), "page_bytes": .size(pool.layout.byteCount),
       "used": .size(pages.used), "shared": .size(pages.shared), "free": .size(pages.free),
       "prefix_pages": .size(prefixes?.pages ?? 0), "prefix_evicted": .size(prefixes?.pagesEvicted ?? 0),
       "tokens_asked": .size(asked), "tokens_found": .size(found),

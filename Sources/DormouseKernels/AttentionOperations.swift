@@ -9,6 +9,7 @@ extension Kernels {
   ///
   /// - Parameters:
   ///   - query: [heads, rank + rope].
+  ///   - rows: one a position.
   ///   - out: [heads, rank]; zero when `count` is 0, NaN when there is no memory for a block of rows.
   public func attendLatent(
     query: UnsafePointer<Float>, heads: Int, rows: CacheRows, count: Int, scale: Float,
@@ -56,15 +57,16 @@ extension Kernels {
     table.combine_spans(&spans)
   }
 
-  /// Floats of scratch memory that `attendLatent` needs at most, whatever the instruction set: 64 rows in float32, and
-  /// for each head its query, 64 scores and three numbers, both padded for the widest vectors.
+  /// Floats of scratch memory that `attendLatent` needs at most, whatever the instruction set: a page's rows in float32,
+  /// and for each head its query, a score for each of them and three numbers, both padded for the widest vectors.
   /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
   public static func latentScratchCount(heads: Int, rank: Int, rope: Int) throws(Failure) -> Int {
     let what = "the scratch memory of latent attention"
     let width = try CheckedSize.sum(rank, rope, of: what)
-    let rows = try CheckedSize.product(64, CheckedSize.sum(width, 2 * widestVector, of: what), of: what)
+    let count = CacheRows.positionsPerPage
+    let rows = try CheckedSize.product(count, CheckedSize.sum(width, 2 * widestVector, of: what), of: what)
     let queries = try CheckedSize.product(
-      CheckedSize.sum(heads, widestVector, of: what), CheckedSize.sum(width, 64 + 3, of: what), of: what)
+      CheckedSize.sum(heads, widestVector, of: what), CheckedSize.sum(width, count + 3, of: what), of: what)
     return try CheckedSize.sum(rows, queries, of: what)
   }
 

@@ -29,24 +29,30 @@ public enum CacheRowType: String, Sendable, CaseIterable {
   }
 }
 
-/// Rows of one layer of a latent cache, [any number, rank + rope], in pages that somebody else owns and keeps alive. Any
-/// alignment but that of float32 for float32 rows.
+/// Rows that one layer keeps in a latent cache, [any number, rank + rope], in pages that somebody else owns and keeps
+/// alive. Any alignment but that of float32 for float32 rows.
 public struct CacheRows: @unchecked Sendable {
   public let type: CacheRowType
   public let rank: Int
   public let rope: Int
-  /// Pages of `rowsInPage` rows each, the last one maybe of fewer.
+  /// A row lies in the page of the last of its positions, of which a page has `positionsPerPage`.
+  public let positionsPerRow: Int
   public let pages: UnsafePointer<UnsafeRawPointer>
   /// Bytes from a page's address to its first row.
   public let offset: Int
 
-  /// Rows of one layer that a page has room for.
-  public static let rowsInPage = Int(PLATFORM_ROWS_IN_PAGE)
+  /// Positions of a timeline whose rows lie in one page.
+  public static let positionsPerPage = Int(PLATFORM_POSITIONS_PER_PAGE)
 
-  public init(type: CacheRowType, rank: Int, rope: Int, pages: UnsafePointer<UnsafeRawPointer>, offset: Int = 0) {
+  /// - Parameter positionsPerRow: a divisor or a multiple of `positionsPerPage`.
+  public init(
+    type: CacheRowType, rank: Int, rope: Int, positionsPerRow: Int = 1, pages: UnsafePointer<UnsafeRawPointer>,
+    offset: Int = 0
+  ) {
     self.type = type
     self.rank = max(0, rank)
     self.rope = max(0, rope)
+    self.positionsPerRow = max(1, positionsPerRow)
     self.pages = pages
     self.offset = offset
   }
@@ -56,9 +62,13 @@ public struct CacheRows: @unchecked Sendable {
   /// The rows' type and widths as the kernels see them.
   var format: platform_row_format { platform_row_format(type: type.platform, rank: rank, rope: rope) }
 
-  /// Where the row of a position lies.
-  func address(_ position: Int, size: Int) -> UnsafeRawPointer {
-    pages[position / CacheRows.rowsInPage] + (offset + position % CacheRows.rowsInPage * size)
+  /// Rows that a page has room for: one at least.
+  public static func rowsPerPage(positionsPerRow: Int) -> Int { max(1, positionsPerPage / max(1, positionsPerRow)) }
+
+  /// The page in which a row lies, and its place among the rows there.
+  public static func place(row: Int, positionsPerRow: Int) -> (page: Int, index: Int) {
+    let (page, position) = ((row + 1) * positionsPerRow - 1).quotientAndRemainder(dividingBy: positionsPerPage)
+    return (page, position / positionsPerRow)
   }
 }
 
@@ -78,13 +88,15 @@ extension Kernels {
   ) {
     guard let size = rows.type.byteCount(rank: rows.rank, rope: rows.rope) else { return }
     var format = rows.format
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let left = CacheRows.rowsInPage - position % CacheRows.rowsInPage
-      let count = min(left, range.upperBound - position)
+    let rowsPerPage = CacheRows.rowsPerPage(positionsPerRow: rows.positionsPerRow)
+    var row = range.lowerBound
+    while row < range.upperBound {
+      let place = CacheRows.place(row: row, positionsPerRow: rows.positionsPerRow)
+      let count = min(rowsPerPage - place.index, range.upperBound - row)
       table.load_rows(
-        rows.address(position, size: size), count, &format, out + (position - range.lowerBound) * stride, stride)
-      position += count
+        rows.pages[place.page] + (rows.offset + place.index * size), count, &format,
+        out + (row - range.lowerBound) * stride, stride)
+      row += count
     }
   }
 }

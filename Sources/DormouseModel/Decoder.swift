@@ -46,7 +46,7 @@ public final class Decoder {
     queue = ProductQueue(
       kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + Self.attentionProducts)
     let builder = LayerBuilder(model, experts ?? model.weights.experts, sizes, scratch, queue)
-    layers = builder.layers()
+    layers = try builder.layers()
     finalResidual = builder.residual(model.weights.finalNorm)
     positions = builder.kinds.map(\.positions)
     active.reserveCapacity(batch)

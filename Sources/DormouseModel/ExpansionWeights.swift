@@ -34,7 +34,7 @@ struct HeadExpansion {
   private var rowsOfHead: Int { nope + value }
 
   /// Floats of scratch memory for `count` rows of x at most.
-  static func scratchCount(_ a: AttentionConfiguration, count: Int) throws(Failure) -> Int {
+  static func scratchCount(_ a: LatentAttentionConfiguration, count: Int) throws(Failure) -> Int {
     let rounded = try QuantizedRows.byteCount(columns: max(a.qkNopeHeadDimension, a.kvLoraRank), capacity: count)
     return max(
       rounded / MemoryLayout<Float>.stride,

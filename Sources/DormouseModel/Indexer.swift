@@ -37,10 +37,10 @@ final class Indexer {
   private static let spanLength = 256
 
   /// - Parameter memory: of a kind of attention that has the indexer.
-  init(_ configuration: IndexerConfiguration, _ layout: IndexLayout, _ memory: AttentionScratch, chunk: Int) {
-    headCount = configuration.headCount
-    headDimension = configuration.headDimension
-    selectedCount = configuration.selectedCount
+  init(_ layout: IndexLayout, _ memory: AttentionScratch, chunk: Int) {
+    headCount = layout.configuration.headCount
+    headDimension = layout.configuration.headDimension
+    selectedCount = layout.configuration.selectedCount
     scratch = IndexScratch(memory.base, layout)
     self.memory = memory
     self.layout = layout
@@ -143,6 +143,7 @@ struct IndexScratch {
 
 /// Where these lie in the memory of their kind of attention, and what the tasks of an indexer need.
 struct IndexLayout {
+  let configuration: IndexerConfiguration
   let query, key, headWeights, selected, selectedStride: Int
   /// Whether a timeline can have more positions than are picked.
   let isUsed: Bool
@@ -160,6 +161,7 @@ struct IndexLayout {
   let histogram: Int
 
   init(_ c: IndexerConfiguration, _ sizes: DecoderSizes, in layout: inout ScratchLayout) throws(Failure) {
+    configuration = c
     query = try layout.words(sizes.chunk, c.headCount * c.headDimension)
     key = try layout.words(sizes.chunk, c.headDimension)
     headWeights = try layout.words(sizes.chunk, c.headCount)

@@ -40,7 +40,7 @@ extension LatentAttention {
     let joined: Int
   }
 
-  static func absorbedScratch(_ a: AttentionConfiguration) throws(Failure) -> AbsorbedScratch {
+  static func absorbedScratch(_ a: LatentAttentionConfiguration) throws(Failure) -> AbsorbedScratch {
     var shared = ScratchLayout()
     let query = try shared.words(roundSize, a.headCount, a.latentWidth)
     let partial = try shared.words(slotCount, a.headCount, a.kvLoraRank + 2)
@@ -120,10 +120,10 @@ extension LatentAttention {
   }
 
   /// Puts a segment's tokens among those that attend in this form.
-  func appendAbsorbed(_ segment: ActiveSegment, _ rows: CacheRows) {
+  func appendAbsorbed(_ segment: ActiveSegment, _ rows: CacheRows, _ picked: Indexer?) {
     for (index, row) in segment.rows.enumerated() {
       let visible = configuration.visibleRange(at: segment.first + index)
-      let positions = selection?.indexer.selection(visible: visible.count, row: row)
+      let positions = picked?.selection(visible: visible.count, row: row)
       absorbedTokens.append(
         AbsorbedTokens.Token(
           row: row, range: positions.map { 0..<$0.count } ?? visible, positions: positions?.baseAddress, cache: rows))

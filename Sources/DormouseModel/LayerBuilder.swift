@@ -24,7 +24,8 @@ struct LayerBuilder {
     self.experts = experts
   }
 
-  func layers() -> [DecoderLayer] {
+  /// - Throws: `Failure(.internalError)` for weights that are not the configuration's.
+  func layers() throws(Failure) -> [DecoderLayer] {
     let c = model.configuration
     var section = 0
     var layers: [DecoderLayer] = []
@@ -32,7 +33,7 @@ struct LayerBuilder {
       layers.append(
         DecoderLayer(
           attentionResidual: residual(weights.inputNorm),
-          attention: LatentAttention(kinds[kind], weights.attention, section: section),
+          attention: try kinds[kind].layer(weights.attention, section: section),
           feedForwardResidual: residual(weights.feedForwardNorm),
           feedForward: feedForward(weights.feedForward, layers.count)))
       section += c.attentions[kind].rowSections.count

@@ -21,8 +21,10 @@ final class Scratch {
   let update: UnsafeMutablePointer<Float>
   /// One for each of the model's kinds of attention.
   let angles: [Angles]
-  /// One for each of them, all in the same memory: layers run one after the other.
-  let attentions: [AttentionScratch]
+  /// What attention works in, whichever kind: layers run one after the other.
+  let attention: UnsafeMutablePointer<Float>
+  /// What lies where there, for each kind.
+  let attentions: [AttentionLayout]
   /// What the feed-forward layers work in, one after the other.
   let feedForward: UnsafeMutablePointer<Float>
   let feedForwardLayout: FeedForwardLayout
@@ -49,7 +51,8 @@ final class Scratch {
     angles = offsets.angles.map {
       Angles(pairCount: $0.pairCount, cosines: base + $0.cosines, sines: base + $0.sines)
     }
-    attentions = offsets.attentions.map { AttentionScratch(base + offsets.attention, $0) }
+    attention = base + offsets.attention
+    attentions = offsets.attentions
     feedForward = base + offsets.feedForward
     feedForwardLayout = offsets.feedForwardLayout
     logits = base + offsets.logits
@@ -95,13 +98,18 @@ private struct ScratchOffsets {
     hidden = try layout.words(chunk, c.hiddenSize)
     normed = try layout.words(chunk, c.hiddenSize)
     update = try layout.words(chunk, c.hiddenSize)
+    var mostWords = 0
     for kind in c.attentions {
-      let pairs = kind.qkRopeHeadDimension / 2
+      let pairs = kind.latent.qkRopeHeadDimension / 2
       angles.append((pairs, try layout.words(chunk, pairs), try layout.words(chunk, pairs)))
-      attentions.append(try AttentionLayout(kind, sizes, threadCount: threadCount))
+      var own = ScratchLayout()
+      attentions.append(try AttentionLayout(kind, sizes, threadCount: threadCount, in: &own))
+      mostWords = max(mostWords, own.wordCount)
     }
-    attention = try layout.words(attentions.reduce(0) { max($0, $1.wordCount) })
-    func largest(_ count: (AttentionConfiguration) -> Int) -> Int { c.attentions.map(count).max() ?? 0 }
+    attention = try layout.words(mostWords)
+    func largest(_ count: (LatentAttentionConfiguration) -> Int) -> Int {
+      c.attentions.map { count($0.latent) }.max() ?? 0
+    }
     let ranks = largest { $0.qLoraRank ?? 0 }
     let values = largest { $0.headCount * $0.vHeadDimension }
     feedForwardLayout = try FeedForwardLayout(c, precision, sizes, threadCount: threadCount)

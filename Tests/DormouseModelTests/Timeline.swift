@@ -39,7 +39,7 @@ final class Timeline {
   var position: Int { cache.length }
   var logits: UnsafeBufferPointer<Float> { UnsafeBufferPointer(lastLogits) }
 
-  func truncate(to position: Int) throws(Failure) { try cache.truncate(to: position) }
+  func truncate(to position: Int) throws(Failure) { try cache.rewind(to: position) }
 
   /// Appends tokens, chunk by chunk. A call that fails leaves the timeline as it was.
   func forward(
@@ -62,7 +62,7 @@ final class Timeline {
         }
       } while cache.length - start < tokens.count
     } catch {
-      try cache.truncate(to: start)
+      try cache.rewind(to: start)
       throw error
     }
   }

@@ -5,10 +5,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-// A row holds `rank` latent values, then `rope` values of the rotated key. A page has room for this many rows of a
-// layer, which follow each other without padding, so that nothing in them is aligned. The row of position t is row
-// t % PLATFORM_ROWS_IN_PAGE of page t / PLATFORM_ROWS_IN_PAGE, behind the page's bytes of other layers.
-enum { PLATFORM_ROWS_IN_PAGE = 64 };
+// A row holds `rank` latent values, then `rope` values of the rotated key. A page has room for the rows of this many
+// positions of a layer, which follow each other without padding, so that nothing in them is aligned. The row of position
+// t is row t % PLATFORM_POSITIONS_PER_PAGE of page t / PLATFORM_POSITIONS_PER_PAGE, behind the bytes of other layers.
+enum { PLATFORM_POSITIONS_PER_PAGE = 64 };
 
 // Values of platform_row_format.type.
 enum {

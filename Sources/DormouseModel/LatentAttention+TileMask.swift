@@ -1,60 +1,4 @@
-import DormouseCache
 import DormouseKernels
-import DormouseLayers
-
-/// One layer's sparse attention: which positions its tokens attend to.
-struct PositionSelection {
-  let indexer: Indexer
-  let weights: IndexerWeights
-  /// Where the keys are in the caches' pages.
-  let section: Int
-  let positions: RotaryPositions
-
-  /// Adds what is computed from the hidden state: keys, and the weights of heads.
-  func addKeys(_ normed: Activations, _ batch: Batch, _ queue: ProductQueue) {
-    queue.add(weights.key, x: normed, count: batch.count, y: indexer.scratch.key)
-    queue.add(weights.headWeights, x: normed, count: batch.count, y: indexer.scratch.headWeights)
-  }
-
-  /// Normalises, rotates and stores a token's key.
-  /// - Parameter index: the token's place in its segment.
-  func finishKey(_ token: Int, _ index: Int, _ segment: ActiveSegment, _ kernels: Kernels) {
-    let key = indexer.scratch.key + token * indexer.headDimension
-    kernels.layerNorm(
-      key, weight: weights.keyNorm.pointer, bias: weights.keyNormBias.pointer,
-      epsilon: IndexerConfiguration.normEpsilon, count: indexer.headDimension, into: key)
-    positions.rotate(key, token)
-    segment.cache.store(key, count: 1, at: index, section: section)
-  }
-
-  /// Adds what is computed from the query's latent.
-  func addQueries(_ latent: Activations, _ batch: Batch, _ queue: ProductQueue) {
-    queue.add(weights.query, x: latent, count: batch.count, y: indexer.scratch.query)
-  }
-
-  /// Fills `indexer.scratch.selected` for the tokens that see more positions than are picked.
-  func run(_ batch: Batch, _ queue: ProductQueue) {
-    indexer.removeAll()
-    for segment in batch.segments {
-      guard let keys = segment.cache.rows(section: section) else { continue }
-      for (index, row) in segment.rows.enumerated() where segment.first + index >= indexer.selectedCount {
-        indexer.append(Indexer.Token(row: row, visible: segment.first + index + 1, keys: keys))
-      }
-    }
-    guard !indexer.tokens.isEmpty else { return }
-    let width = indexer.headDimension
-    // Behind relu, where a positive factor may stand as well as before it.
-    let factor = 1 / (Float(width) * Float(indexer.headCount)).squareRoot()
-    queue.pool.forEachToken(indexer.tokens.count) { index in
-      let row = indexer.tokens[index].row
-      for head in row * indexer.headCount..<(row + 1) * indexer.headCount {
-        positions.rotate(indexer.scratch.query + head * width, row)
-        indexer.scratch.headWeights[head] *= factor
-      }
-    }
-    indexer.run(queue)
-  }
-}
 
 /// How the expanded form is told what each token attends to.
 extension LatentAttention {
@@ -73,7 +17,7 @@ extension LatentAttention {
     private let cursors: UnsafeMutablePointer<Int32>
 
     init(
-      _ attention: LatentAttention, _ segment: ActiveSegment, _ tokens: Range<Int>,
+      _ attention: LatentAttention, _ segment: ActiveSegment, _ tokens: Range<Int>, _ picked: Indexer?,
       _ memory: UnsafeMutablePointer<Float>
     ) {
       first = segment.first + tokens.lowerBound
@@ -81,17 +25,17 @@ extension LatentAttention {
       window = attention.configuration.slidingWindow
       let lowest = attention.configuration.visibleRange(at: first).lowerBound
       firstTile = lowest / LatentAttention.keyTile * LatentAttention.keyTile
-      if let indexer = attention.selection?.indexer, first + count > indexer.selectedCount {
-        let stride = indexer.scratch.selectedStride
+      if let picked, first + count > picked.selectedCount {
+        let stride = picked.scratch.selectedStride
         let row = segment.rows.lowerBound + tokens.lowerBound
-        picked = (indexer.selectedCount, UnsafePointer(indexer.scratch.selected + row * stride), stride)
+        self.picked = (picked.selectedCount, UnsafePointer(picked.scratch.selected + row * stride), stride)
       } else {
-        picked = nil
+        self.picked = nil
       }
       let raw = UnsafeMutableRawPointer(memory)
       masks = (raw + 4 * attention.expanded.masks).assumingMemoryBound(to: UInt64.self)
       cursors = (raw + 4 * attention.expanded.cursors).assumingMemoryBound(to: Int32.self)
-      if picked != nil { cursors.update(repeating: 0, count: count) }
+      if self.picked != nil { cursors.update(repeating: 0, count: count) }
     }
 
     /// How many of the tokens see anything of a tile, but for those that stand before it; and a mask [count, maskWords]

@@ -87,9 +87,7 @@ private struct NetworkSizes {
         isGated = true
         experts = max(experts, own.count)
         slots = max(slots, rows * own.perToken)
-        let configuration = RouterConfiguration(
-          ungrouped: own.count, expertsPerToken: own.perToken, scalingFactor: own.scalingFactor)
-        routerScratch = max(routerScratch, Router(configuration).scratchCount)
+        routerScratch = max(routerScratch, Router(own.router).scratchCount)
       }
     }
   }

@@ -19,8 +19,8 @@ public struct MediaFolder: Sendable {
     modalities = towers.flatMap(\.modalities)
     var (weights, floats) = (0, 0)
     for tower in towers {
-      weights = try CheckedSize.sum(weights, tower.tensors.weightByteCount, of: "\(path): the towers' size")
-      floats = try CheckedSize.sum(floats, tower.tensors.floatByteCount, of: "\(path): the towers' size")
+      weights = try CheckedSize.sum(weights, tower.weightByteCount, of: "\(path): the towers' size")
+      floats = try CheckedSize.sum(floats, tower.floatByteCount, of: "\(path): the towers' size")
     }
     weightByteCount = weights
     floatByteCount = floats
@@ -57,7 +57,7 @@ public struct MediaFolder: Sendable {
     var parts = ProgressParts(progress, total: UInt64(clamping: weightByteCount))
     var loaded: [(modalities: [Modality], encoder: any MediaEncoder)] = []
     for tower in towers {
-      let own = parts.next(UInt64(clamping: tower.tensors.weightByteCount))
+      let own = parts.next(UInt64(clamping: tower.weightByteCount))
       let encoder = try tower.load(residency: residency, pool: pool, kernels: kernels, progress: own)
       loaded.append((tower.modalities, encoder))
     }

@@ -8,7 +8,9 @@ import DormouseWeights
 protocol TowerFolder: Sendable {
   /// What it answers for; no two towers of a model have one in common.
   var modalities: [Modality] { get }
-  var tensors: CheckedTensors { get }
+  /// Bytes of its weights in the files' types, and of the float32 copies that loading will make.
+  var weightByteCount: Int { get }
+  var floatByteCount: Int { get }
 
   /// Loads the weights.
   /// - Parameter progress: bytes of this tower's weights loaded; `false` cancels.
@@ -18,6 +20,9 @@ protocol TowerFolder: Sendable {
 }
 
 extension VisionFolder: TowerFolder {
+  var weightByteCount: Int { tensors.weightByteCount }
+  var floatByteCount: Int { tensors.floatByteCount }
+
   var modalities: [Modality] { configuration.seesVideo ? [.image, .video] : [.image] }
 
   func load(
@@ -51,6 +56,9 @@ extension AudioTowerFolder {
 }
 
 extension WhisperTowerFolder: AudioTowerFolder {
+  var weightByteCount: Int { tensors.weightByteCount }
+  var floatByteCount: Int { tensors.floatByteCount }
+
   func loadTower(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
   ) throws(Failure) -> any AudioTower {
@@ -59,6 +67,9 @@ extension WhisperTowerFolder: AudioTowerFolder {
 }
 
 extension DotsAudioFolder: AudioTowerFolder {
+  var weightByteCount: Int { tensors.weightByteCount }
+  var floatByteCount: Int { tensors.floatByteCount }
+
   func loadTower(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
   ) throws(Failure) -> any AudioTower {

@@ -11,7 +11,7 @@ public struct DotsAudioFolder: Sendable {
   public let configuration: DotsAudioConfiguration
   public let features: LogMelConfiguration
   /// Those of the tower alone.
-  let tensors: CheckedTensors
+  let tensors: CheckedTensors<DotsAudioWeights>
   let audioTokenName = "<|audio_comp_pad|>"
 
   /// - Parameter checkpoint: the folder's files where they are open already.
@@ -23,9 +23,9 @@ public struct DotsAudioFolder: Sendable {
     configuration = try DotsAudioConfiguration(fields)
     features = try LogMelConfiguration.loadDots(folder: path)
     try configuration.require(features, fields)
-    tensors = try CheckedTensors(path, checkpoint, of: "the audio tower") {
-      [configuration] (source) throws(Failure) in _ = try DotsAudioWeights(&source, configuration)
-    }
+    let checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
+    tensors = try CheckedTensors(
+      DotsAudioWeights.tensors(configuration, in: checkpoint), in: checkpoint, of: "the audio tower")
   }
 
   /// Rows of audio, and places of the audio token in its prompt.

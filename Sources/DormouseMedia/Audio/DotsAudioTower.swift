@@ -26,9 +26,7 @@ public final class DotsAudioTower: AudioTower {
     self.pool = pool
     self.kernels = kernels
     spectrogram = try LogMelSpectrogram(folder.features)
-    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
-      [configuration] (source) throws(Failure) in try DotsAudioWeights(&source, configuration)
-    }
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress)
   }
 
   /// Rows of a chunk, at most.

@@ -1,7 +1,6 @@
 import DormouseAudio
-import DormouseKernels
 import DormouseLayers
-import DormouseSupport
+import DormouseWeights
 
 struct DotsAudioLayerWeights: Sendable {
   let attentionNorm: NormWeights
@@ -12,8 +11,6 @@ struct DotsAudioLayerWeights: Sendable {
   let down: Linear
 }
 
-/// The tensors of dots3-note's audio tower, under the published names and those of the modules of transformers 5.23 (whose
-/// `save_pretrained` writes the published ones).
 struct DotsAudioWeights: Sendable {
   /// [channels, inputs * 3 * 3] each: a square of three bands and three frames is one input of a product.
   let convolutions: [Linear]
@@ -25,70 +22,73 @@ struct DotsAudioWeights: Sendable {
   /// [text hidden, hidden], [text hidden, text hidden].
   let adapter: (first: Linear, second: Linear)
 
-  init(_ source: inout TensorSource, _ c: DotsAudioConfiguration) throws(Failure) {
-    let tower = Self.spellings(
-      source, ["audio_encoder.dots_encoder.speech_encoder.", "model.audio_tower.", "audio_tower."])
-    convolutions = try Self.convolutions(&source, tower, c)
-    stemOutput = try source.linear(
-      tower.find(["conv_out", "conv_stem.conv_out"]), rows: c.hiddenSize,
-      columns: c.downsampleSize * c.bands(DotsAudioConfiguration.convolutionCount), hasBias: false)
-    var layers: [DotsAudioLayerWeights] = []
-    for index in 0..<c.layerCount { layers.append(try Self.layer(&source, tower, "layers.\(index).", c)) }
-    self.layers = layers
-    norm = try source.rmsNorm(
-      tower.find(["layer_norm"]), count: c.hiddenSize, epsilon: DotsAudioConfiguration.normEpsilon)
-    let parts = Self.spellings(
-      source, ["audio_encoder.audio_adapter.", "audio_adapter.", "model.audio_tower.adapter.", "audio_tower.adapter."])
-    adapterNorm = try source.layerNorm(
-      parts.find(["proj.0", "norm"]), count: c.hiddenSize, epsilon: DotsAudioConfiguration.adapterNormEpsilon)
-    adapter = (
-      first: try source.linear(parts.find(["proj.1", "fc1"]), rows: c.textHiddenSize, columns: c.hiddenSize),
-      second: try source.linear(parts.find(["proj.3", "fc2"]), rows: c.textHiddenSize, columns: c.textHiddenSize)
-    )
+  static func tensors(_ c: DotsAudioConfiguration, in checkpoint: Checkpoint) -> TensorGroup<DotsAudioWeights> {
+    DotsAudioTensors(c, checkpoint).all
+  }
+}
+
+/// The tensors of dots3-note's audio tower, under the published names and those of the modules of transformers 5.23 (whose
+/// `save_pretrained` writes the published ones).
+private struct DotsAudioTensors {
+  private let c: DotsAudioConfiguration
+  private let tower, adapter: TensorSpellings
+
+  init(_ configuration: DotsAudioConfiguration, _ checkpoint: Checkpoint) {
+    c = configuration
+    tower = TensorSpellings(
+      checkpoint: checkpoint,
+      prefixes: ["audio_encoder.dots_encoder.speech_encoder.", "model.audio_tower.", "audio_tower."])
+    adapter = TensorSpellings(
+      checkpoint: checkpoint,
+      prefixes: [
+        "audio_encoder.audio_adapter.", "audio_adapter.", "model.audio_tower.adapter.", "audio_tower.adapter.",
+      ])
   }
 
-  private static func spellings(_ source: TensorSource, _ prefixes: [String]) -> TensorSpellings {
-    TensorSpellings(checkpoint: source.checkpoint, prefixes: prefixes)
+  var all: TensorGroup<DotsAudioWeights> {
+    let (hidden, text) = (c.hiddenSize, c.textHiddenSize)
+    let stemWidth = c.downsampleSize * c.bands(DotsAudioConfiguration.convolutionCount)
+    return TensorGroup(
+      TensorGroup((0..<DotsAudioConfiguration.convolutionCount).map(convolution)),
+      .linear(tower.find(["conv_out", "conv_stem.conv_out"]), shape: [hidden, stemWidth], hasBias: false),
+      TensorGroup((0..<c.layerCount).map { layer("layers.\($0).") }), norm(["layer_norm"]),
+      .layerNorm(
+        adapter.find(["proj.0", "norm"]), count: hidden, epsilon: DotsAudioConfiguration.adapterNormEpsilon),
+      .linear(adapter.find(["proj.1", "fc1"]), shape: [text, hidden]),
+      .linear(adapter.find(["proj.3", "fc2"]), shape: [text, text])
+    ) {
+      DotsAudioWeights(
+        convolutions: $0, stemOutput: $1, layers: $2, norm: $3, adapterNorm: $4, adapter: ($5, $6))
+    }
   }
 
   /// [channels, inputs, 3, 3] in the file: bands, then frames.
-  private static func convolutions(
-    _ source: inout TensorSource, _ tower: TensorSpellings, _ c: DotsAudioConfiguration
-  ) throws(Failure) -> [Linear] {
+  private func convolution(_ index: Int) -> TensorGroup<Linear> {
     let width = ConvolutionStem.kernelSize
-    var convolutions: [Linear] = []
-    for index in 0..<DotsAudioConfiguration.convolutionCount {
-      let inputs = index == 0 ? 1 : c.downsampleSize
-      let name = tower.find(["conv2d\(index + 1)", "conv_stem.convs.\(index)"])
-      let kernel = try source.matrix(
-        "\(name).weight", rows: c.downsampleSize, columns: inputs * width * width,
-        shape: [c.downsampleSize, inputs, width, width])
-      convolutions.append(
-        Linear(weight: .rows(kernel), bias: try source.vector("\(name).bias", count: c.downsampleSize)))
-    }
-    return convolutions
+    let inputs = index == 0 ? 1 : c.downsampleSize
+    return .linear(
+      tower.find(["conv2d\(index + 1)", "conv_stem.convs.\(index)"]), shape: [c.downsampleSize, inputs, width, width])
   }
 
-  private static func layer(
-    _ source: inout TensorSource, _ tower: TensorSpellings, _ layer: String, _ c: DotsAudioConfiguration
-  ) throws(Failure) -> DotsAudioLayerWeights {
-    let (hidden, wide, epsilon) = (c.hiddenSize, c.intermediateSize, DotsAudioConfiguration.normEpsilon)
-    let attentionNorm = try source.rmsNorm(
-      tower.find(["\(layer)self_attn_layer_norm", "\(layer)input_layernorm"]), count: hidden, epsilon: epsilon)
-    func projection(_ names: [String], hasBias: Bool) throws(Failure) -> Linear {
-      try source.linear(
-        tower.find(names.map { "\(layer)self_attn.\($0)" }), rows: hidden, columns: hidden, hasBias: hasBias)
+  private func layer(_ layer: String) -> TensorGroup<DotsAudioLayerWeights> {
+    let (hidden, wide) = (c.hiddenSize, c.intermediateSize)
+    func projection(_ names: [String], hasBias: Bool) -> TensorGroup<Linear> {
+      .linear(tower.find(names.map { "\(layer)self_attn.\($0)" }), shape: [hidden, hidden], hasBias: hasBias)
     }
-    let attention = AttentionProjections(
-      query: try projection(["q_proj"], hasBias: c.hasAttentionBias), key: try projection(["k_proj"], hasBias: false),
-      value: try projection(["v_proj"], hasBias: c.hasAttentionBias),
-      output: try projection(["out_proj", "o_proj"], hasBias: c.hasAttentionBias))
-    return DotsAudioLayerWeights(
-      attentionNorm: attentionNorm, attention: attention,
-      networkNorm: try source.rmsNorm(
-        tower.find(["\(layer)final_layer_norm", "\(layer)post_attention_layernorm"]), count: hidden, epsilon: epsilon),
-      gateUp: try source.linear(
-        tower.find(["\(layer)fc1", "\(layer)mlp.gate_up_proj"]), rows: 2 * wide, columns: hidden),
-      down: try source.linear(tower.find(["\(layer)fc2", "\(layer)mlp.down_proj"]), rows: hidden, columns: wide))
+    let attention = TensorGroup(
+      projection(["q_proj"], hasBias: c.hasAttentionBias), projection(["k_proj"], hasBias: false),
+      projection(["v_proj"], hasBias: c.hasAttentionBias),
+      projection(["out_proj", "o_proj"], hasBias: c.hasAttentionBias)
+    ) { AttentionProjections(query: $0, key: $1, value: $2, output: $3) }
+    return TensorGroup(
+      norm(["\(layer)self_attn_layer_norm", "\(layer)input_layernorm"]), attention,
+      norm(["\(layer)final_layer_norm", "\(layer)post_attention_layernorm"]),
+      .linear(tower.find(["\(layer)fc1", "\(layer)mlp.gate_up_proj"]), shape: [2 * wide, hidden]),
+      .linear(tower.find(["\(layer)fc2", "\(layer)mlp.down_proj"]), shape: [hidden, wide])
+    ) { DotsAudioLayerWeights(attentionNorm: $0, attention: $1, networkNorm: $2, gateUp: $3, down: $4) }
+  }
+
+  private func norm(_ names: [String]) -> TensorGroup<NormWeights> {
+    .rmsNorm(tower.find(names), count: c.hiddenSize, epsilon: DotsAudioConfiguration.normEpsilon)
   }
 }

@@ -9,20 +9,17 @@ struct WhisperTowerWeights: Sendable {
   /// [text hidden, projector inputs], [text hidden, text hidden].
   let projector: (first: Linear, second: Linear)
 
-  init(_ source: inout TensorSource, _ c: WhisperTowerConfiguration) throws(Failure) {
+  static func tensors(_ c: WhisperTowerConfiguration, in checkpoint: Checkpoint) -> TensorGroup<WhisperTowerWeights> {
     // The class with a head has one more level of names than the files that are published.
-    let root = source.has("model.audio_tower.conv1.weight") ? "model." : ""
-    var tensors = AudioTensors(source: source, hiddenSize: c.encoder.hiddenSize)
-    encoder = try tensors.encoder(c.encoder, prefix: "\(root)audio_tower.")
+    let root = checkpoint.has("model.audio_tower.conv1.weight") ? "model." : ""
     // In a model that sees, the usual name is its vision tower's projector.
-    let prefix = root + (c.isBesideVision ? "audio_projector." : "multi_modal_projector.")
-    projector = (
-      first: try tensors.linear(
-        "\(prefix)linear_1", rows: c.textHiddenSize, columns: c.projectorInputs, hasBias: c.hasProjectorBias),
-      second: try tensors.linear(
-        "\(prefix)linear_2", rows: c.textHiddenSize, columns: c.textHiddenSize, hasBias: c.hasProjectorBias)
-    )
-    source = tensors.source
+    let projector = root + (c.isBesideVision ? "audio_projector." : "multi_modal_projector.")
+    let text = c.textHiddenSize
+    return TensorGroup(
+      AudioTensors(hiddenSize: c.encoder.hiddenSize).encoder(c.encoder, prefix: "\(root)audio_tower."),
+      .linear("\(projector)linear_1", shape: [text, c.projectorInputs], hasBias: c.hasProjectorBias),
+      .linear("\(projector)linear_2", shape: [text, text], hasBias: c.hasProjectorBias)
+    ) { WhisperTowerWeights(encoder: $0, projector: ($1, $2)) }
   }
 }
 
@@ -56,9 +53,7 @@ public final class WhisperTower: AudioTower {
     self.pool = pool
     self.kernels = kernels
     spectrogram = try LogMelSpectrogram(folder.features)
-    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
-      [configuration] (source) throws(Failure) in try WhisperTowerWeights(&source, configuration)
-    }
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress)
   }
 
   /// Rows of audio, and places of the audio token in its prompt.

@@ -14,7 +14,7 @@ public struct WhisperTowerFolder: Sendable {
   /// The token whose place the rows take, as prompts write it.
   public let audioTokenName: String
   /// Those of the tower alone.
-  let tensors: CheckedTensors
+  let tensors: CheckedTensors<WhisperTowerWeights>
 
   /// - Parameter checkpoint: the folder's files where they are open already.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
@@ -29,9 +29,9 @@ public struct WhisperTowerFolder: Sendable {
     }
     try audio.require(features, of: configuration.encoder)
     (maximumSeconds, audioTokenName) = try Self.processor(path, configuration)
-    tensors = try CheckedTensors(path, checkpoint, of: "the audio tower") {
-      [configuration] (source) throws(Failure) in _ = try WhisperTowerWeights(&source, configuration)
-    }
+    let checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
+    tensors = try CheckedTensors(
+      WhisperTowerWeights.tensors(configuration, in: checkpoint), in: checkpoint, of: "the audio tower")
   }
 
   /// What the processor makes of audio: seconds at most, and the token. `AudioFlamingo3Processor` cuts longer audio

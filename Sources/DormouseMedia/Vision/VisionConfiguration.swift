@@ -1,3 +1,4 @@
+import DormouseLayers
 public import DormouseSupport
 
 /// The checked vision part of a model's `config.json`: a tower and its projector.
@@ -53,6 +54,10 @@ public struct VisionConfiguration: Sendable, Equatable {
     public internal(set) var intermediateSize: Int
     /// What the experts' weights, whose sum is 1, are multiplied by.
     public internal(set) var scalingFactor: Float
+
+    var router: RouterConfiguration {
+      RouterConfiguration(ungrouped: count, expertsPerToken: perToken, scalingFactor: scalingFactor)
+    }
   }
 
   /// Rows, columns, and frames that a chunk may have.

@@ -137,9 +137,9 @@ struct EncodingPass {
   /// Queries, keys and values of all patches, rotated by their places.
   private func attendInputs(_ layer: VisionLayerWeights) {
     let x = rows(scratch.normed, width: hidden)
-    queue.add(layer.query, x: x, count: count, y: scratch.query)
-    queue.add(layer.key, x: x, count: count, y: scratch.key)
-    queue.add(layer.value, x: x, count: count, y: scratch.value)
+    queue.add(layer.projections.query, x: x, count: count, y: scratch.query)
+    queue.add(layer.projections.key, x: x, count: count, y: scratch.key)
+    queue.add(layer.projections.value, x: x, count: count, y: scratch.value)
     queue.run()
     let (pairs, heads) = (tower.rope.pairs, tower.configuration.attentionHeadCount)
     let scale = 1 / Float(tower.configuration.headDimension).squareRoot()

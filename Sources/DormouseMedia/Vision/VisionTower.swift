@@ -8,7 +8,7 @@ public struct VisionFolder: Sendable {
   public let path: String
   public let configuration: VisionConfiguration
   /// Those that the tower and its projector use.
-  let tensors: CheckedTensors
+  let tensors: CheckedTensors<VisionWeights>
 
   /// - Parameter checkpoint: the folder's files where they are open already.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected; `.unsupported` for a model without
@@ -22,9 +22,8 @@ public struct VisionFolder: Sendable {
     }
     self.path = path
     configuration = found
-    tensors = try CheckedTensors(path, checkpoint, of: "the vision tower") { (source) throws(Failure) in
-      _ = try VisionWeights.bind(&source, found)
-    }
+    let checkpoint = if let checkpoint { checkpoint } else { try Checkpoint(folder: path) }
+    tensors = try CheckedTensors(VisionWeights.tensors(found, in: checkpoint), in: checkpoint, of: "the vision tower")
   }
 }
 
@@ -52,9 +51,7 @@ public final class VisionTower: Sendable {
   ) throws(Failure) {
     let c = folder.configuration
     configuration = c
-    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
-      (source) throws(Failure) in try VisionWeights.bind(&source, c)
-    }
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress)
     if let grid = c.positions, let table = weights.positions {
       positions = PositionGrid(grid, hidden: c.hiddenSize, table: table)
     } else {

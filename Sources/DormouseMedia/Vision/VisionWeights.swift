@@ -5,15 +5,19 @@ import DormouseWeights
 
 struct VisionLayerWeights: Sendable {
   let attentionNorm: NormWeights
-  /// [hidden, hidden] each.
-  let query: Linear
-  let key: Linear
-  let value: Linear
+  let projections: VisionProjections
   /// Of each head's queries and keys, before they turn.
   let headNorms: (query: NormWeights, key: NormWeights)?
   let output: Linear
   let networkNorm: NormWeights
   let network: VisionNetworkWeights
+}
+
+/// Inputs of attention, [hidden, hidden] each.
+struct VisionProjections: Sendable {
+  let query: Linear
+  let key: Linear
+  let value: Linear
 }
 
 enum VisionNetworkWeights: Sendable {
@@ -47,39 +51,22 @@ struct VisionWeights: Sendable {
   /// Whether neighbouring channels of a head turn together, else i and i + half.
   let ropeInterleaved: Bool
 
-  /// Finds every tensor of a tower and its projector by its published name and checks its shape and type.
-  static func bind(_ source: inout TensorSource, _ configuration: VisionConfiguration) throws(Failure) -> VisionWeights
-  {
-    switch configuration.architecture {
-    case .kimiK25, .kimiVL:
-      var binding = KimiVisionBinding(configuration, source)
-      defer { source = binding.source }
-      return try binding.weights()
-    case .dots3Note:
-      var binding = DotsVisionBinding(configuration, source)
-      defer { source = binding.source }
-      return try binding.weights()
+  static func tensors(_ c: VisionConfiguration, in checkpoint: Checkpoint) -> TensorGroup<VisionWeights> {
+    switch c.architecture {
+    case .kimiK25, .kimiVL: MoonViTTensors(c, checkpoint).all
+    case .dots3Note: Dots3NoteVisionTensors(c, checkpoint).all
     }
   }
 }
 
-extension TensorSource {
-  /// The convolution that turns patches into rows.
-  mutating func patchEmbedding(_ name: String, _ c: VisionConfiguration) throws(Failure) -> Linear {
-    let kernel = try matrix(
-      "\(name).weight", rows: c.hiddenSize, columns: c.patchWidth,
-      shape: [c.hiddenSize, 3, c.patchSize, c.patchSize])
-    return Linear(weight: .rows(kernel), bias: try vector("\(name).bias", count: c.hiddenSize))
-  }
-
-  /// Queries, keys and values in one matrix [3 * hidden, hidden], cut.
-  mutating func fusedProjections(
-    _ name: String, hidden: Int, hasBias: Bool
-  ) throws(Failure) -> (query: Linear, key: Linear, value: Linear) {
-    let fused = try linear(name, rows: 3 * hidden, columns: hidden, hasBias: hasBias)
-    guard let query = fused.slice(rows: 0..<hidden), let key = fused.slice(rows: hidden..<2 * hidden),
-      let value = fused.slice(rows: 2 * hidden..<3 * hidden)
-    else { throw Failure(.internalError, "\(name).weight can't be cut") }
-    return (query, key, value)
+extension TensorGroup where Value == VisionProjections {
+  /// One matrix [3 * hidden, hidden], cut.
+  static func fused(_ name: String, hidden: Int, hasBias: Bool) -> TensorGroup {
+    TensorGroup(.linear(name, shape: [3 * hidden, hidden], hasBias: hasBias)) { (all) throws(Failure) in
+      guard let query = all.slice(rows: 0..<hidden), let key = all.slice(rows: hidden..<2 * hidden),
+        let value = all.slice(rows: 2 * hidden..<3 * hidden)
+      else { throw Failure(.internalError, "\(name).weight can't be cut") }
+      return VisionProjections(query: query, key: key, value: value)
+    }
   }
 }

@@ -4,7 +4,7 @@ import DormouseSupport
 import DormouseWeights
 import Testing
 
-@Suite struct TensorSourceTests {
+@Suite struct LoadedTensorsTests {
   /// A checkpoint of one file with these tensors: name, type, shape, bytes.
   private func checkpoint(
     _ folder: TemporaryFolder, _ tensors: [(String, String, [Int], [UInt8])]

@@ -348,15 +348,6 @@ import Testing
     #expect(Runs.status { _ = try Runs.engine { $0.promptTokensPerStep = 1 << 15 } } == .invalidArgument)
   }
 
-  /// Looks again and again, for ten seconds at most.
-  private func waitFor(_ condition: () throws -> Bool) throws {
-    let limit = Clock.now() + 10
-    while Clock.now() < limit {
-      if (try? condition()) == true { return }
-    }
-    Issue.record("what was waited for did not come")
-  }
-
   /// While somebody generates, a prompt is read in pieces of `prompt_tokens_per_step`.
   @Test func promptsAreCutWhileOthersGenerate() throws {
     let engine = try Runs.engine { $0.promptTokensPerStep = 13 }

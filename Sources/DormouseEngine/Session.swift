@@ -299,7 +299,8 @@ extension Session {
 extension Session {
   /// Evaluates the tokens that the cache does not hold, step by step, and keeps the logits after the last.
   ///
-  /// When it is interrupted the tokens of completed steps stay; on any other failure all unevaluated tokens go.
+  /// When it is interrupted the tokens of completed steps stay, and all others go; on any other failure all tokens stay,
+  /// unevaluated.
   /// - Parameters:
   ///   - allLogits: [unevaluated tokens, vocabulary], or nil.
   ///   - onStep: gets the number of evaluated tokens after each step, and after each portion of media that is encoded.
@@ -325,7 +326,12 @@ extension Session {
         try onStep(cache.length)
       }
     } catch {
-      keep(error.isInterruption ? cache.length : before)
+      if error.isInterruption {
+        keep(cache.length)
+      } else {
+        rewind(to: before)
+        hasLogits = false
+      }
       throw error
     }
     if let allLogits { copyLast(of: allLogits, count: timeline.count - before) }

@@ -1,6 +1,7 @@
-import DormouseEngine
 import DormouseSupport
 import Testing
+
+@testable import DormouseEngine
 
 /// What engine and events count, over random calls, against books that are kept beside them.
 @Suite struct AccountingTests {
@@ -42,6 +43,51 @@ import Testing
     let statistics = try engine.statistics()
     #expect(statistics["sessions"]?["working"]?.integerValue == 0)
     #expect(statistics["steps"]?["largest_batch"]?.integerValue ?? 0 <= 3)
+  }
+}
+
+extension AccountingTests {
+  /// Every member about pages and memory tells its own number.
+  @Test func pagesAreTold() throws {
+    let engine = try Runs.engine()
+    func cache() throws -> [String: Double] {
+      let members = try #require(try engine.statistics()["cache"]?["f32"]?.objectValue)
+      return Dictionary(members.map { ($0.key, $0.value.doubleValue ?? .nan) }) { first, _ in first }
+    }
+    var session: Session? = try Runs.session(engine) { $0.isPrivate = true }
+    let pageByteCount = try #require(try cache()["page_bytes"])
+    try session?.prefill(Runs.tokens(200, seed: 1))
+    var fork = try session?.fork()
+    try fork?.prefill([1])
+    // Four pages and the copy of the last one.
+    let held: [String: Double] = [
+      "page_tokens": 64, "page_bytes": pageByteCount, "used": 5, "shared": 3, "free": 0, "prefix_pages": 0,
+      "prefix_evicted": 0, "tokens_asked": 0, "tokens_found": 0, "hit_rate": 0,
+    ]
+    #expect(try cache() == held)
+    (session, fork) = (nil, nil)
+    #expect(try cache() == held.merging(["used": 0, "shared": 0, "free": 5]) { $1 })
+    let memory = try #require(try engine.statistics()["memory"])
+    let budget = engine.memoryBudget
+    #expect(memory["used"]?.integerValue == Int64(budget.usedByteCount))
+    #expect(memory["peak"]?.integerValue == Int64(budget.peakByteCount) && budget.peakByteCount > budget.usedByteCount)
+  }
+
+  /// So do those about what is kept for later sessions.
+  @Test func prefixesAreTold() throws {
+    let pageByteCount = try #require(
+      try {
+        let engine = try Runs.engine()
+        _ = try Runs.session(engine)
+        return try engine.statistics()["cache"]?["f32"]?["page_bytes"]?.integerValue
+      }())
+    let engine = try Runs.engine { $0.prefixCacheLimit = UInt64(2 * pageByteCount) }
+    for seed in 1...3 { try Runs.session(engine).prefill(Runs.tokens(150, seed: seed)) }
+    let cache = try #require(try engine.statistics()["cache"]?["f32"])
+    // Two pages of each and a third that is not full; what does not fit goes.
+    #expect(cache["prefix_pages"]?.integerValue == 2 && cache["used"]?.integerValue == 2)
+    #expect(cache["prefix_evicted"]?.integerValue == 7)
+    #expect(cache["tokens_asked"]?.integerValue == 3 * 149 && cache["tokens_found"]?.integerValue == 0)
   }
 }
 

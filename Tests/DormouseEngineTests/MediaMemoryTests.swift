@@ -42,7 +42,7 @@ import Testing
     let before = engine.memoryBudget.usedByteCount
     _ = try MediaChats.chat(session, conversation, maxTokens: 1)
     let after = engine.memoryBudget.usedByteCount
-    #expect(engine.memoryBudget.peakByteCount == after + UInt64(scratch))
+    #expect(engine.memoryBudget.peakByteCount >= after + UInt64(scratch))
     #expect(after - before >= UInt64(12 * Self.hiddenSize * 4) && after - before < UInt64(scratch))
   }
 

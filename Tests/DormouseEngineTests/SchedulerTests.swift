@@ -348,6 +348,22 @@ import Testing
     #expect(Runs.status { _ = try Runs.engine { $0.promptTokensPerStep = 1 << 15 } } == .invalidArgument)
   }
 
+  /// Up to each limit, and no further.
+  @Test func limitsAreMetExactly() {
+    for (fitting, member) in [
+      ([1, 1024], \EngineOptions.batchLimit), ([0, 1 << 20], \.queueLimit), ([1, 1 << 14], \.promptTokensPerStep),
+    ] as [([Int], WritableKeyPath<EngineOptions, Int?>)] {
+      for (value, status) in [
+        (fitting[0], nil), (fitting[1], nil), (fitting[0] - 1, Status.invalidArgument),
+        (fitting[1] + 1, .invalidArgument),
+      ] {
+        var options = EngineOptions()
+        options[keyPath: member] = value
+        #expect(Runs.status { _ = try options.limits() } == status, "\(member): \(value)")
+      }
+    }
+  }
+
   /// While somebody generates, a prompt is read in pieces of `prompt_tokens_per_step`.
   @Test func promptsAreCutWhileOthersGenerate() throws {
     let engine = try Runs.engine { $0.promptTokensPerStep = 13 }

@@ -3,6 +3,7 @@ import DormouseKernels
 import DormouseMedia
 import DormouseModel
 import DormouseSupport
+import Glibc
 import Testing
 
 @testable import DormouseEngine
@@ -156,6 +157,43 @@ import Testing
     #expect(order.prefix(3) == [0, 1, 2] && order.count == 12)
     let counted = steps.scheduler.statistics
     #expect((counted.steps, counted.sessionSteps, counted.largestBatch) == (12, 12, 1))
+  }
+
+  /// A step waits a moment for a session that was in the last one and is about to ask again: a tenth of that step.
+  @Test func stepsWaitForWhoSamples() throws {
+    /// One part, long beside what it takes to ask for a step.
+    struct Slow: EncodingRun {
+      var isDone = false
+
+      mutating func prepareNext() throws(Failure) -> Bool { !isDone }
+
+      mutating func advance() throws(Failure) -> Bool {
+        usleep(150_000)
+        isDone = true
+        return true
+      }
+    }
+    let model = try Self.open()
+    var togetherCount = 0
+    for _ in 0..<6 {
+      let steps = try Steps(model)
+      let (first, second) = (try steps.enter(), try steps.enter())
+      let (threads, segment) = (Threads(), try steps.segment(Asked(count: 2)))
+      try threads.start {
+        try steps.scheduler.encode(first, Slow()) {}
+        _ = try steps.scheduler.step(first, segment.value, isGenerating: false)
+        steps.scheduler.leave(first)
+      }
+      try steps.run {
+        // While the first one's part is worked on, the second one asks.
+        try waitFor { steps.scheduler.monitor.withLock { first.phase == .running } }
+        try steps.ask(second, Asked(count: 3), on: threads) { _ in steps.scheduler.leave(second) }
+        threads.join()
+      }
+      if steps.scheduler.statistics.largestBatch == 2 { togetherCount += 1 }
+    }
+    // On a busy machine somebody may be late now and then.
+    #expect(togetherCount >= 3)
   }
 
   private static func open() throws -> Model {

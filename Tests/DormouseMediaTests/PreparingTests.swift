@@ -99,6 +99,36 @@ import Testing
     #expect(Self.status { _ = try encoder.prepare(try Self.held(most + 1), terms) } == .contextFull)
   }
 
+  /// Audio of just the seconds that a processor takes is taken, in a folder and on its way to a tower.
+  @Test func theModelsLimitIsMetExactly() throws {
+    let most = 60 * 16000
+    let folder = try WhisperTowerFolder(Self.omni)
+    let encoder = try AudioMediaEncoder(
+      folder, residency: .memory, pool: ThreadPool(threadCount: 2), kernels: Kernels.selected(), progress: nil)
+    for (count, expected) in [(most, nil), (most + 1, Status.invalidArgument)] {
+      #expect(Self.status { _ = try folder.tokenCount(sampleCount: count) } == expected)
+      let audio = MediaItem.audio(ToldAudio(seconds: 60, count: count))
+      #expect(Self.status { _ = try encoder.prepare(audio, MediaTerms()) } == expected)
+    }
+  }
+
+  /// A tower that looks at the whole audio first asks meanwhile whether anybody waits.
+  @Test func lookingAtTheWholeIsInterrupted() throws {
+    let tower = try WhisperTowerTests.open("good-voxtral")
+    let samples = SyntheticAudio.voice(40 * 16000, seed: 2)
+    var rows = [Float](
+      repeating: 0, count: try tower.tokenCount(sampleCount: samples.count) * tower.configuration.textHiddenSize)
+    try rows.withUnsafeMutableBufferPointer { rows in
+      let counter = Asked()
+      _ = try tower.begin(samples, into: rows, counter.interruption())
+      // 4,000 frames, about a thousand at a time.
+      #expect(counter.count >= 4)
+      for limit in stride(from: 1, through: counter.count, by: 1) {
+        #expect(throws: Asked.failure) { _ = try tower.begin(samples, into: rows, Asked().interruption(at: limit)) }
+      }
+    }
+  }
+
   // MARK: - What is known
 
   /// A video is worked on in what its largest chunk takes, though the last one is shorter.

@@ -311,8 +311,8 @@ extension Session {
 extension Session {
   /// Evaluates the tokens that the cache does not hold, step by step, and keeps the logits after the last.
   ///
-  /// When it is interrupted the tokens of completed steps stay; on any other failure all unevaluated tokens go, but for
-  /// those that a rewind has promised to keep.
+  /// When it is interrupted the tokens of completed steps stay, and those that a rewind has promised to keep; on any other
+  /// failure all tokens stay, unevaluated.
   /// - Parameters:
   ///   - allLogits: [unevaluated tokens, vocabulary], or nil.
   ///   - onStep: gets the number of evaluated tokens after each step, and after each portion of media that is encoded.
@@ -338,7 +338,12 @@ extension Session {
         try onStep(cache.length)
       }
     } catch {
-      keep(max(error.isInterruption ? cache.length : before, promisedCount))
+      if error.isInterruption {
+        keep(max(cache.length, promisedCount))
+      } else {
+        rewind(to: before)
+        hasLogits = false
+      }
       throw error
     }
     if let allLogits { copyLast(of: allLogits, count: timeline.count - before) }

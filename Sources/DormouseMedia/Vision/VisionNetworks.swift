@@ -38,10 +38,6 @@ struct VisionNetworks {
 }
 
 extension VisionConfiguration.Experts {
-  var router: RouterConfiguration {
-    RouterConfiguration(ungrouped: count, expertsPerToken: perToken, scalingFactor: scalingFactor)
-  }
-
   /// What a layer of such experts works in.
   func layout(
     rows: Int, hidden: Int, threads: Int, in words: inout ScratchLayout

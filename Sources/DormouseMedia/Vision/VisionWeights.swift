@@ -1,7 +1,6 @@
 import DormouseKernels
 import DormouseLayers
 import DormouseSupport
-import DormouseWeights
 
 struct VisionLayerWeights: Sendable {
   let attentionNorm: NormWeights
@@ -50,13 +49,6 @@ struct VisionWeights: Sendable {
   let projectorOut: Linear
   /// Whether neighbouring channels of a head turn together, else i and i + half.
   let ropeInterleaved: Bool
-
-  static func tensors(_ c: VisionConfiguration, in checkpoint: Checkpoint) -> TensorGroup<VisionWeights> {
-    switch c.architecture {
-    case .kimiK25, .kimiVL: MoonViTTensors(c, checkpoint).all
-    case .dots3Note: Dots3NoteVisionTensors(c, checkpoint).all
-    }
-  }
 }
 
 extension TensorGroup where Value == VisionProjections {

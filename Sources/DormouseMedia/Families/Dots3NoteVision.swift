@@ -1,13 +1,50 @@
+import DormouseKernels
+import DormouseLayers
 import DormouseSupport
+import DormouseWeights
 
 /// dots3-note's tower (transformers 5.23 `Dots3NoteVisionConfig`), whose class defaults stand where a field is missing,
 /// under transformers' names and those of the published `config.json`: `embed_dim` there is the tower's width, and
-/// `hidden_size` the adapter's.
+/// `hidden_size` the adapter's. It sees each frame alone, and knows no limit but the number of patches.
+struct Dots3NoteVision: VisionFamily {
+  /// A folder may be the text model's alone.
+  func towers(_ fields: JSONFields) -> [any TowerConfiguration.Type] {
+    let all: [(key: String, tower: any TowerConfiguration.Type)] = [
+      ("vision_config", VisionConfiguration.self), ("audio_config", DotsAudioConfiguration.self),
+    ]
+    return all.filter { fields.value($0.key) != nil }.map(\.tower)
+  }
+
+  func configuration(_ fields: JSONFields, _ vision: JSONFields?) throws(Failure) -> VisionConfiguration? {
+    guard let vision else { return nil }
+    return try VisionConfiguration(dots: fields, vision)
+  }
+
+  func tensors(_ c: VisionConfiguration, in checkpoint: Checkpoint) -> TensorGroup<VisionWeights> {
+    Dots3NoteVisionTensors(c, checkpoint).all
+  }
+
+  func processors(folder: String, _ c: VisionConfiguration) throws(Failure) -> VisionProcessors {
+    VisionProcessors(
+      images: ImageProcessor(try .load(folder: folder, for: c)),
+      videos: VideoProcessor(try .load(folder: folder, for: c)), imageToken: "<|imgpad|>", videoToken: "<|video_pad|>",
+      videoPaddings: ["<|video_pad|>"])
+  }
+}
+
+extension JSONFields {
+  /// `hidden_size` of dots3-note's text model, whose configuration published files have at the top.
+  func dotsTextHiddenSize() throws(Failure) -> Int {
+    let text = try fields("text_config") ?? self
+    return try text.optionalInteger("hidden_size", VisionConfiguration.widthRange) ?? 5120
+  }
+}
+
 extension VisionConfiguration {
   /// - Parameters:
   ///   - fields: the whole document.
   ///   - vision: its `vision_config`.
-  init(dots fields: JSONFields, _ vision: JSONFields) throws(Failure) {
+  fileprivate init(dots fields: JSONFields, _ vision: JSONFields) throws(Failure) {
     try vision.require(Self.knownDots)
     try vision.require(Self.knownDotsSwitches)
     for (key, only) in [("num_channels", 3), ("temporal_patch_size", 1)] {
@@ -23,7 +60,7 @@ extension VisionConfiguration {
       intermediateSize: try vision.optionalInteger("intermediate_size", Self.widthRange) ?? 4224,
       attentionHeadCount: try vision.firstInteger(["num_heads", "num_attention_heads"], 1...1024) ?? 24,
       networks: try DotsNetworks(vision).networks(layers: layers), positions: nil,
-      mergeHeight: merge, mergeWidth: merge, ropeTheta: try vision.axialRopeTheta(),
+      mergeHeight: merge, mergeWidth: merge, ropeTheta: try vision.axialRopeTheta(), ropeOrder: .rowsFirst,
       normEpsilon: Float(try vision.optionalNumber("rms_norm_eps", Self.epsilonRange) ?? 1e-5),
       projectorNormEpsilon: 1e-6,
       hasAttentionBias: try vision.optionalBoolean("use_bias") ?? ownBias,
@@ -31,7 +68,8 @@ extension VisionConfiguration {
       textHiddenSize: try fields.dotsTextHiddenSize(),
       tokens: Tokens(
         image: try fields.optionalInteger("image_token_id", Self.tokenRange) ?? 151660,
-        video: try fields.optionalInteger("video_token_id", Self.tokenRange) ?? 151680))
+        video: try fields.optionalInteger("video_token_id", Self.tokenRange) ?? 151680),
+      seesVideo: true, maximumFrames: 1, maximumSide: 4096)
     try checkAdapter(vision)
   }
 
@@ -57,16 +95,6 @@ extension VisionConfiguration {
     guard !(hasNetworkBias && isSparse) else {
       throw vision.unsupported("mlp_bias", .bool(true), supported: "false with experts")
     }
-  }
-}
-
-extension JSONFields {
-  /// The value under the first of `keys` that is there.
-  func firstInteger(_ keys: [String], _ range: ClosedRange<Int>) throws(Failure) -> Int? {
-    for key in keys {
-      if let found = try optionalInteger(key, range) { return found }
-    }
-    return nil
   }
 }
 
@@ -162,5 +190,105 @@ private struct DotsNetworks {
   private func experts(_ count: Int, _ perToken: Int) -> VisionConfiguration.Experts {
     VisionConfiguration.Experts(
       count: count, perToken: perToken, intermediateSize: width, scalingFactor: scalingFactor)
+  }
+}
+
+/// The tensors of dots3-note's vision tower, under the published names and those of the modules of transformers 5.23
+/// (whose `save_pretrained` writes the published ones).
+private struct Dots3NoteVisionTensors {
+  private let c: VisionConfiguration
+  private let spellings: TensorSpellings
+
+  init(_ configuration: VisionConfiguration, _ checkpoint: Checkpoint) {
+    c = configuration
+    spellings = TensorSpellings(
+      checkpoint: checkpoint, prefixes: ["vision_encoder.", "model.vision_tower.", "vision_tower."])
+  }
+
+  var all: TensorGroup<VisionWeights> {
+    TensorGroup(
+      linear(["patch_embed.proj"], shape: [c.hiddenSize, 3, c.patchSize, c.patchSize]),
+      norm(["patch_embed.norm"], c.hiddenSize),
+      TensorGroup(c.networks.enumerated().map { layer("blocks.\($0).", $1) }),
+      norm(["post_trunk_norm", "norm"], c.hiddenSize),
+      .layerNorm(
+        spellings.find(["adapter.ln_q", "merger.ln_q"]), count: c.hiddenSize, epsilon: c.projectorNormEpsilon),
+      linear(["adapter.mlp.0", "merger.mlp.0"], shape: [c.mergedWidth, c.mergedWidth]),
+      linear(["adapter.mlp.2", "merger.mlp.2"], shape: [c.textHiddenSize, c.mergedWidth])
+    ) {
+      VisionWeights(
+        patchEmbedding: $0, embeddingNorm: $1, positions: nil, layers: $2, finalNorm: $3, projectorNorm: $4,
+        projectorIn: $5, projectorOut: $6, ropeInterleaved: false)
+    }
+  }
+
+  private func layer(_ block: String, _ network: VisionConfiguration.Network) -> TensorGroup<VisionLayerWeights> {
+    TensorGroup(
+      norm(["\(block)norm_1", "\(block)norm1"], c.hiddenSize),
+      .fused(spellings.find(["\(block)attn.qkv"]), hidden: c.hiddenSize, hasBias: c.hasAttentionBias),
+      norm(["\(block)attn.q_norm"], c.headDimension), norm(["\(block)attn.k_norm"], c.headDimension),
+      linear(["\(block)attn.proj"], shape: [c.hiddenSize, c.hiddenSize], hasBias: c.hasAttentionBias),
+      norm(["\(block)norm_2", "\(block)norm2"], c.hiddenSize), self.network("\(block)mlp.", network)
+    ) {
+      VisionLayerWeights(
+        attentionNorm: $0, projections: $1, headNorms: ($2, $3), output: $4, networkNorm: $5, network: $6)
+    }
+  }
+
+  private func network(_ prefix: String, _ kind: VisionConfiguration.Network) -> TensorGroup<VisionNetworkWeights> {
+    guard case .experts(let own) = kind else {
+      return TensorGroup(gated(prefix, width: c.intermediateSize, hasBias: c.hasNetworkBias)) { .gated($0) }
+    }
+    let router = spellings.find(["\(prefix)gate_weight", "\(prefix)gate.weight"], ending: "")
+    let bias = spellings.find(["\(prefix)router_bias", "\(prefix)e_score_correction_bias"], ending: "")
+    return TensorGroup(
+      .matrix(router, rows: own.count, columns: c.hiddenSize, isExact: true), .floats(bias, shape: [own.count]),
+      experts(prefix, own)
+    ) {
+      .experts(
+        VisionExpertsWeights(
+          sizes: own, weights: ExpertsWeights(router: $0, correctionBias: $1), experts: ResidentExperts([$2])))
+    }
+  }
+
+  /// One by one, or fused to [experts, rows, columns].
+  private func experts(
+    _ prefix: String, _ experts: VisionConfiguration.Experts
+  ) -> TensorGroup<[ExpertWeights]> {
+    let (count, width) = (experts.count, experts.intermediateSize)
+    let fused = spellings.find(["\(prefix)experts.gate_up_proj"], ending: "")
+    guard spellings.checkpoint.has(fused) else {
+      return TensorGroup(
+        (0..<count).map { index in
+          TensorGroup(gated("\(prefix)experts.\(index).", width: width, hasBias: false)) {
+            ExpertWeights(gate: $0.gate.weight, up: $0.up.weight, down: $0.down.weight)
+          }
+        })
+    }
+    let down = spellings.find(["\(prefix)experts.down_proj"], ending: "")
+    return TensorGroup(
+      .fusedWeights(fused, count: count, cuts: [0..<width, width..<2 * width], columns: c.hiddenSize),
+      .fusedWeights(down, count: count, cuts: [0..<c.hiddenSize], columns: width)
+    ) { gates, downs in
+      zip(gates, downs).map { both, down in
+        ExpertWeights(gate: both[0], up: both[1], down: down[0])
+      }
+    }
+  }
+
+  private func gated(_ prefix: String, width: Int, hasBias: Bool) -> TensorGroup<GatedWeights> {
+    TensorGroup(
+      linear(["\(prefix)fc1", "\(prefix)gate_proj"], shape: [width, c.hiddenSize], hasBias: hasBias),
+      linear(["\(prefix)fc3", "\(prefix)up_proj"], shape: [width, c.hiddenSize], hasBias: hasBias),
+      linear(["\(prefix)fc2", "\(prefix)down_proj"], shape: [c.hiddenSize, width], hasBias: hasBias)
+    ) { GatedWeights(gate: $0, up: $1, down: $2) }
+  }
+
+  private func norm(_ names: [String], _ count: Int) -> TensorGroup<NormWeights> {
+    .rmsNorm(spellings.find(names), count: count, epsilon: c.normEpsilon)
+  }
+
+  private func linear(_ names: [String], shape: [Int], hasBias: Bool = true) -> TensorGroup<Linear> {
+    .linear(spellings.find(names), shape: shape, hasBias: hasBias)
   }
 }

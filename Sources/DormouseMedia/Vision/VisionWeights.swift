@@ -1,6 +1,7 @@
 import DormouseKernels
 import DormouseLayers
 import DormouseSupport
+import DormouseWeights
 
 struct VisionLayerWeights: Sendable {
   let attentionNorm: NormWeights

@@ -40,7 +40,7 @@ private struct VectorJob: FormatJob {
   let scratch: MutableFloats
 
   /// Rows that share their scales run together: x carries the scales of their columns.
-  @inline(__always) func run<F: Format>(_: F.Type) {
+  @inline(never) func run<F: Format>(_: F.Type) {
     guard let data = w.data else { return }
     prefetchBeginning(data + first &* w.columns &* F.byteCount, (last &- first) &* w.columns &* F.byteCount)
     var r = first

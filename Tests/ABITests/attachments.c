@@ -69,7 +69,7 @@ static void files(const char *path) {
   dormouse_attachment_free(image);
   FAILS(INVALID, dormouse_attachment_create_from_bytes(&image, DORMOUSE_ATTACHMENT_IMAGE, bytes, 0, &error));
   FAILS(INVALID, dormouse_attachment_create_from_bytes(&image, DORMOUSE_ATTACHMENT_IMAGE, NULL, 1, &error));
-  FAILS(INVALID, dormouse_attachment_create_from_file(&image, 9, picture, &error));
+  FAILS(INVALID, dormouse_attachment_create_from_file(&image, 9, path, &error));
   FAILS(INVALID, dormouse_attachment_create_from_file(&image, DORMOUSE_ATTACHMENT_IMAGE, NULL, &error));
   CHECK(dormouse_attachment_create_from_file(&image, DORMOUSE_ATTACHMENT_AUDIO, path, &error) < 0);
   CHECK(dormouse_attachment_create_from_bytes(&image, DORMOUSE_ATTACHMENT_IMAGE, bytes, count / 2, &error) < 0);

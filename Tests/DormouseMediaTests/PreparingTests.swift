@@ -10,12 +10,14 @@ import Testing
   private static let omni = Fixtures.path("models-media/kimi_k25-omni")
 
   private static func vision() throws -> VisionEncoder {
-    try VisionEncoder(
-      VisionFolder(omni), residency: .memory, pool: ThreadPool(threadCount: 2), kernels: Kernels.selected())
+    let folder = try VisionFolder(omni)
+    let tower = try VisionTower(
+      folder, residency: .memory, pool: ThreadPool(threadCount: 2), kernels: Kernels.selected(), progress: nil)
+    return VisionEncoder(tower, folder.processor)
   }
 
-  private static func hearing(_ name: String) throws -> AudioMediaEncoder {
-    try AudioMediaEncoder(
+  private static func hearing(_ name: String) throws -> WhisperTower {
+    try WhisperTower(
       WhisperTowerFolder(Fixtures.path("models-media/\(name)")), residency: .memory, pool: ThreadPool(threadCount: 2),
       kernels: Kernels.selected(), progress: nil)
   }
@@ -103,8 +105,8 @@ import Testing
   @Test func theModelsLimitIsMetExactly() throws {
     let most = 60 * 16000
     let folder = try WhisperTowerFolder(Self.omni)
-    let encoder = try AudioMediaEncoder(
-      folder, residency: .memory, pool: ThreadPool(threadCount: 2), kernels: Kernels.selected(), progress: nil)
+    let encoder = try WhisperTower(
+      folder, residency: .memory, pool: ThreadPool(threadCount: 2), kernels: Kernels.selected())
     for (count, expected) in [(most, nil), (most + 1, Status.invalidArgument)] {
       #expect(Self.status { _ = try folder.tokenCount(sampleCount: count) } == expected)
       let audio = MediaItem.audio(ToldAudio(seconds: 60, count: count))
@@ -245,21 +247,6 @@ import Testing
       #expect(
         chunks.dropLast().allSatisfy { $0.frames.count == 4 } && chunks.map(\.grid.frames) == chunks.map(\.frames.count)
       )
-    }
-  }
-
-  /// Rows go one behind the other, up to the last that was announced.
-  @Test func rowsFillTheirPlace() throws {
-    var memory = [Float](repeating: 0, count: 3 * 5)
-    try memory.withUnsafeMutableBufferPointer { memory in
-      #expect(Self.status { _ = try AudioRows(memory, count: 6, width: 3) } == .invalidArgument)
-      var rows = try AudioRows(memory, count: 5, width: 3)
-      let base = try #require(memory.baseAddress)
-      #expect(try rows.next(2) == base)
-      #expect(try rows.next(1) == base + 6)
-      #expect(Self.status { _ = try rows.next(3) } == .internalError)
-      #expect(try rows.next(2) == base + 9)
-      #expect(Self.status { _ = try rows.next(1) } == .internalError)
     }
   }
 }

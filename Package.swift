@@ -89,7 +89,8 @@ let package = Package(
     .target(name: "DormouseCache", dependencies: ["DormouseSupport", "DormouseKernels"], swiftSettings: [optimized]),
     .target(name: "DormouseText", dependencies: ["DormouseSupport", "CPCRE2"]),
     .target(
-      name: "DormouseLayers", dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights"],
+      name: "DormouseLayers",
+      dependencies: ["DormouseSupport", "DormouseKernels", "DormouseWeights", "DormouseCache"],
       swiftSettings: [optimized]),
     .target(
       name: "DormouseModel",
@@ -157,8 +158,7 @@ let package = Package(
     .testTarget(name: "DormouseKernelsTests", dependencies: ["DormouseKernels", "DormouseSupport"]),
     .testTarget(name: "DormouseWeightsTests", dependencies: ["DormouseSupport", "DormouseWeights"]),
     .testTarget(
-      name: "DormouseCacheTests",
-      dependencies: ["DormouseCache", "DormouseKernels", "DormouseSupport", "DormouseWeights"]),
+      name: "DormouseCacheTests", dependencies: ["DormouseCache", "DormouseKernels", "DormouseSupport"]),
     .testTarget(name: "DormouseTextTests", dependencies: ["DormouseSupport", "DormouseText"]),
     .testTarget(
       name: "DormouseModelTests",

@@ -25,7 +25,7 @@ struct AttentionCases {
     let operations = 2 * Double(heads * rows * (AttentionCases.width + AttentionCases.rank))
     let layers = countPerPass(bytes: bytes, operations: operations, setBytes: setBytes)
     let work = Work(bytes: Double(bytes * layers), operations: operations * Double(layers))
-    let pagesPerLayer = CheckedSize.ceilingQuotient(rows, CacheRows.rowsInPage)
+    let pagesPerLayer = CheckedSize.ceilingQuotient(rows, CacheRows.positionsPerPage)
     return Case(name: "attention/\(type)/heads\(heads)/rows\(rows)", work: work) { () throws(Failure) in
       let attention = try SpannedAttention(
         heads: heads, rows: rows, rank: AttentionCases.rank, rope: AttentionCases.rope)
@@ -63,7 +63,7 @@ struct AttentionCases {
 
   /// The addresses of the pages of all layers' rows, which lie behind each other.
   private static func pages(_ cache: AlignedBuffer, rows: Int, layers: Int) throws(Failure) -> AlignedBuffer {
-    let perLayer = CheckedSize.ceilingQuotient(rows, CacheRows.rowsInPage)
+    let perLayer = CheckedSize.ceilingQuotient(rows, CacheRows.positionsPerPage)
     let pages = try AlignedBuffer(
       byteCount: layers * perLayer * MemoryLayout<UnsafeRawPointer>.stride, for: "addresses of pages")
     guard let base = cache.bytes.baseAddress,
@@ -71,7 +71,7 @@ struct AttentionCases {
     else { return pages }
     let layerBytes = cache.bytes.count / layers
     for index in 0..<layers * perLayer {
-      let first = index % perLayer * CacheRows.rowsInPage
+      let first = index % perLayer * CacheRows.positionsPerPage
       addresses[index] = UnsafeRawPointer(base + (index / perLayer * layerBytes + first * (layerBytes / rows)))
     }
     return pages
@@ -128,16 +128,21 @@ private struct SpannedAttention {
     else { return }
     pool.run(groups * spans) { task, worker in
       let (group, span) = (task / spans, task % spans)
+      let range = span * spanLength..<min((span + 1) * spanLength, rows)
       kernels.attendLatent(
-        query: queries + group * headsPerGroup * width, heads: headsPerGroup, rows: cache,
-        range: span * spanLength..<min((span + 1) * spanLength, rows), scale: 0.07,
-        partials: partials + task * partialCount, stride: partialCount, scratch: memory + worker * scratchCount)
+        query: queries + group * headsPerGroup * width, scale: 0.07,
+        over: LatentSpans(rows: cache, range: range, length: range.count),
+        into: left(partials + task * partialCount), scratch: memory + worker * scratchCount)
     }
     pool.run(heads) { head, _ in
       kernels.combineLatent(
-        partials + head / headsPerGroup * spans * partialCount, stride: partialCount, spans: spans,
-        heads: headsPerGroup,
-        head: head % headsPerGroup, rank: rank, into: results + head * rank)
+        left(partials + head / headsPerGroup * spans * partialCount), spans: spans, head: head % headsPerGroup,
+        into: results + head * rank)
     }
+  }
+
+  /// What one group leaves of its spans, from the first on.
+  private func left(_ first: UnsafeMutablePointer<Float>) -> LatentPartials {
+    LatentPartials(first, stride: partialCount, heads: headsPerGroup, rank: rank)
   }
 }

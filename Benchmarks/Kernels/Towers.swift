@@ -3,7 +3,7 @@ import DormouseMedia
 import DormouseSupport
 import Glibc
 
-/// A whole vision tower with its projector, of the published size and with random weights, on one picture.
+/// A whole vision tower with its projector, of the published size and with random weights, on one image.
 struct TowerCases {
   /// Patches of a side.
   private static let sides = [16, 32]
@@ -69,10 +69,9 @@ private struct MoonViT {
   }
 }
 
-/// A tower in a folder of its own, which is gone as soon as its weights are mapped.
+/// A tower in a folder of its own, which goes with this.
 private final class TowerBench {
   private let grid: PatchGrid
-  private let folder: VisionFolder
   private let path: String
   private var tower: VisionTower?
   private var patches: [Float]
@@ -83,7 +82,6 @@ private final class TowerBench {
     path = try TowerBench.makeFolder()
     do {
       try TowerBench.write(shape, to: path)
-      folder = try VisionFolder(path)
     } catch {
       TowerBench.remove(path)
       throw error
@@ -98,7 +96,7 @@ private final class TowerBench {
   func encode(_ kernels: Kernels, _ pool: ThreadPool) {
     do {
       if tower?.pool !== pool || tower?.kernels.instructionSet != kernels.instructionSet {
-        tower = try VisionTower(folder, pool: pool, kernels: kernels)
+        tower = try VisionTower(folder: path, pool: pool, kernels: kernels)
       }
       guard let tower else { return }
       rows = [Float](repeating: 0, count: try tower.tokenCount([grid]) * tower.configuration.textHiddenSize)

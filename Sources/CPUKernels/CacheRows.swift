@@ -1,14 +1,5 @@
 internal import CPlatform
 
-/// Bytes of a cache row, which `rows.h` describes.
-@inline(__always) func rowByteCount(_ type: Int32, _ rank: Int, _ rope: Int) -> Int {
-  switch type {
-  case Int32(PLATFORM_ROWS_FLOAT32): 4 &* (rank &+ rope)
-  case Int32(PLATFORM_ROWS_BFLOAT16): 2 &* (rank &+ rope)
-  default: rank &+ 4 &+ 2 &* rope
-  }
-}
-
 /// Stores rows [count, rank + rope] as a cache holds them, rounded to nearest.
 @inline(never) func storeRows(
   _ rows: Floats, _ count: Int, _ format: UnsafePointer<platform_row_format>, _ out: UnsafeMutableRawPointer
@@ -20,7 +11,7 @@ internal import CPlatform
   case Int32(PLATFORM_ROWS_BFLOAT16): storeBFloat16(rows, count &* width, out)
   default:
     for i in 0..<count {
-      let row = out + i &* rowByteCount(type, rank, rope)
+      let row = out + i &* platform_row_byte_count(format.pointee)
       let scale = storeInt8(rows + i &* width, rank, row)
       (row + rank).storeBytes(of: scale, as: Float.self)
       storeBFloat16(rows + (i &* width &+ rank), rope, row + (rank &+ 4))
@@ -123,7 +114,7 @@ private let leastMagnitude: Float = 0x1p-110
   _ stride: Int
 ) {
   let (type, rank, rope) = (format.pointee.type, format.pointee.rank, format.pointee.rope)
-  let size = rowByteCount(type, rank, rope)
+  let size = platform_row_byte_count(format.pointee)
   for i in 0..<count {
     let row = rows + i &* size
     let y = out + i &* stride

@@ -34,6 +34,21 @@ extension Format {
   @inline(__always) static func foundNaN(_ seen: IntVector) -> Bool { false }
 }
 
+/// Work on weights of any format, compiled once for each.
+protocol FormatJob {
+  func run<F: Format>(_: F.Type)
+}
+
+/// Runs `job` for weights of this type, a `platform_matrix.type`.
+@inline(__always) func run(_ job: some FormatJob, _ type: Int32) {
+  switch type {
+  case Int32(PLATFORM_TYPE_FLOAT32): job.run(Float32Format.self)
+  case Int32(PLATFORM_TYPE_FLOAT16): job.run(Float16Format.self)
+  case Int32(PLATFORM_TYPE_BFLOAT16): job.run(BFloat16Format.self)
+  default: job.run(Float8Format.self)
+  }
+}
+
 enum Float32Format: Format {
   @inline(__always) static var byteCount: Int { 4 }
   @inline(__always) static var parts: Int { 1 }

@@ -1,7 +1,7 @@
 internal import CPlatform
 
 /// Latent rows of a block, which is a page of the cache: decoded once for all heads, they stay in the second cache.
-@inline(__always) var rowBlock: Int { Int(PLATFORM_ROWS_IN_PAGE) }
+@inline(__always) var rowBlock: Int { Int(PLATFORM_POSITIONS_PER_PAGE) }
 
 /// Floats between decoded rows: rows a power of two apart would share a few sets of the cache.
 @inline(__always) private func strideOf(_ width: Int) -> Int { padded(width) &+ 16 }
@@ -42,7 +42,7 @@ struct LatentRows {
   @inline(__always) var rank: Int { format.rank }
   @inline(__always) var rope: Int { format.rope }
   @inline(__always) var width: Int { rank &+ rope }
-  @inline(__always) var byteCount: Int { rowByteCount(type, rank, rope) }
+  @inline(__always) var byteCount: Int { platform_row_byte_count(format) }
 
   /// Where the row of a position lies; the rest of its page follows.
   @inline(__always) func address(_ position: Int) -> UnsafeRawPointer {

@@ -150,7 +150,7 @@ private struct MatrixJob {
   /// Asks for a block of columns from `begin` on of `n` rows, into the second cache.
   @inline(__always) func prefetchRows(_ r: Int, _ n: Int, _ begin: Int) {
     guard let data = w.data, begin < w.columns else { return }
-    let size = elementSize(w)
+    let size = platform_element_byte_count(w.type)
     let depth = w.columns &- begin < depthBlock ? w.columns &- begin : depthBlock
     let end = r &+ n < last ? r &+ n : last
     var row = r

@@ -2,25 +2,30 @@ internal import CPlatform
 
 /// The product of one x with the transposed matrix.
 @inline(never) func multiplyTransposed(_ product: UnsafePointer<platform_transposed_product>) {
-  let (w, x, y) = (product.pointee.w, product.pointee.x, product.pointee.y)
-  let (first, last, following) = (product.pointee.first, product.pointee.last, product.pointee.following)
-  switch w.type {
-  case Int32(PLATFORM_TYPE_FLOAT32): addRows(Float32Format.self, w, first, last, following, x, y)
-  case Int32(PLATFORM_TYPE_FLOAT16): addRows(Float16Format.self, w, first, last, following, x, y)
-  case Int32(PLATFORM_TYPE_BFLOAT16): addRows(BFloat16Format.self, w, first, last, following, x, y)
-  default: addFloat8Rows(w, first, last, x, y)
+  run(TransposedJob(product: product.pointee), product.pointee.w.type)
+}
+
+private struct TransposedJob: FormatJob {
+  let product: platform_transposed_product
+
+  @inline(__always) func run<F: Format>(_: F.Type) {
+    let (w, x, y) = (product.w, product.x, product.y)
+    if F.self == Float8Format.self { return addFloat8Rows(w, product.first, product.last, x, y) }
+    addRows(F.self, w, product.first, product.last, product.following, x, y)
   }
 }
 
 /// Row `row` in float32, scales multiplied in; y: [w.columns].
 @inline(never) func dequantize(_ w: UnsafePointer<platform_matrix>, _ row: Int, _ y: MutableFloats) {
-  let w = w.pointee
-  switch w.type {
-  case Int32(PLATFORM_TYPE_FLOAT32): decode(Float32Format.self, w, row, 0, w.columns, y)
-  case Int32(PLATFORM_TYPE_FLOAT16): decode(Float16Format.self, w, row, 0, w.columns, y)
-  case Int32(PLATFORM_TYPE_BFLOAT16): decode(BFloat16Format.self, w, row, 0, w.columns, y)
-  default: decode(Float8Format.self, w, row, 0, w.columns, y)
-  }
+  run(DequantizationJob(w: w.pointee, row: row, y: y), w.pointee.type)
+}
+
+private struct DequantizationJob: FormatJob {
+  let w: platform_matrix
+  let row: Int
+  let y: MutableFloats
+
+  @inline(__always) func run<F: Format>(_: F.Type) { decode(F.self, w, row, 0, w.columns, y) }
 }
 
 /// Blocks of rows in the order of memory, whose sums stay in registers over a block.

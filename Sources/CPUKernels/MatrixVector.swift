@@ -24,15 +24,10 @@ internal import CPlatform
   let job = VectorJob(
     w: p.w, first: p.first, last: p.last, following: p.following, x: p.x, xStride: p.x_stride, count: p.count, y: p.y,
     yStride: p.y_stride, scratch: p.scratch)
-  switch p.w.type {
-  case Int32(PLATFORM_TYPE_FLOAT32): job.run(Float32Format.self)
-  case Int32(PLATFORM_TYPE_FLOAT16): job.run(Float16Format.self)
-  case Int32(PLATFORM_TYPE_BFLOAT16): job.run(BFloat16Format.self)
-  default: job.run(Float8Format.self)
-  }
+  run(job, p.w.type)
 }
 
-private struct VectorJob {
+private struct VectorJob: FormatJob {
   let w: platform_matrix
   let first: Int
   let last: Int
@@ -45,7 +40,7 @@ private struct VectorJob {
   let scratch: MutableFloats
 
   /// Rows that share their scales run together: x carries the scales of their columns.
-  @inline(__always) func run<F: Format>(_: F.Type) {
+  @inline(never) func run<F: Format>(_: F.Type) {
     guard let data = w.data else { return }
     prefetchBeginning(data + first &* w.columns &* F.byteCount, (last &- first) &* w.columns &* F.byteCount)
     var r = first

@@ -15,26 +15,13 @@ internal import CPlatform
 @inline(__always) func decodePanel(
   _ w: platform_matrix, _ r: Int, _ known: Int, _ begin: Int, _ end: Int, _ to: MutableFloats, _ work: MutableFloats
 ) {
-  let job = PanelJob(w: w, begin: begin, end: end, to: to, work: work)
-  switch w.type {
-  case Int32(PLATFORM_TYPE_FLOAT32): job.run(Float32Format.self, r, known)
-  case Int32(PLATFORM_TYPE_FLOAT16): job.run(Float16Format.self, r, known)
-  case Int32(PLATFORM_TYPE_BFLOAT16): job.run(BFloat16Format.self, r, known)
-  default: job.run(Float8Format.self, r, known)
-  }
+  run(PanelJob(w: w, firstRow: r, known: known, begin: begin, end: end, to: to, work: work), w.type)
 }
 
-/// Bytes of a stored element.
-@inline(__always) func elementSize(_ w: platform_matrix) -> Int {
-  switch w.type {
-  case Int32(PLATFORM_TYPE_FLOAT32): Float32Format.byteCount
-  case Int32(PLATFORM_TYPE_FLOAT16), Int32(PLATFORM_TYPE_BFLOAT16): BFloat16Format.byteCount
-  default: Float8Format.byteCount
-  }
-}
-
-private struct PanelJob {
+private struct PanelJob: FormatJob {
   let w: platform_matrix
+  let firstRow: Int
+  let known: Int
   let begin: Int
   let end: Int
   let to: MutableFloats
@@ -46,9 +33,9 @@ private struct PanelJob {
   /// Floats between columns.
   @inline(__always) var stride: Int { 2 &* lanes }
 
-  @inline(never) func run<F: Format>(_: F.Type, _ r: Int, _ known: Int) {
-    runVector(F.self, r, known < lanes ? known : lanes, to)
-    if known > lanes { runVector(F.self, r &+ lanes, known &- lanes, to + lanes) }
+  @inline(never) func run<F: Format>(_: F.Type) {
+    runVector(F.self, firstRow, known < lanes ? known : lanes, to)
+    if known > lanes { runVector(F.self, firstRow &+ lanes, known &- lanes, to + lanes) }
   }
 
   /// The rows of one vector, a block of columns that share their scales at a time.

@@ -117,7 +117,7 @@ public func dormouse_latent_cache_truncate(
   _ cache: OpaquePointer!, _ row_count: Int, _ error: UnsafeMutablePointer<dormouse_error>!
 ) -> dormouse_status {
   boundary(error) { () throws(Failure) in
-    try Handle.object(cache, LatentCachePart.self, "cache").cache.truncate(to: row_count)
+    try Handle.object(cache, LatentCachePart.self, "cache").cache.rewind(to: row_count)
   }
 }
 
@@ -145,7 +145,7 @@ private final class LatentCachePart {
     let rope = try fields.integer("qk_rope_head_dim", 0...Int(Int32.max))
     let capacity = try fields.integer("capacity", 1...Int(Int32.max))
     let type = try fields.optionalString("type") ?? "f32"
-    guard let rowType = ["f32": CacheRowType.float32, "bf16": .bfloat16, "int8": .int8][type] else {
+    guard let rowType = CacheRowType(rawValue: type) else {
       throw fields.wrong("type", .string(type), expected: "f32, bf16 or int8")
     }
     let layout = try PageLayout(layerCount: 1, kvLoraRank: rank, qkRopeHeadDimension: rope, rowType: rowType)

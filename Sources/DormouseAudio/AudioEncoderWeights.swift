@@ -1,8 +1,6 @@
-import DormouseKernels
 public import DormouseLayers
-public import DormouseSupport
 
-/// The four projections of an attention block; Whisper's keys have no bias.
+/// The four projections of an attention block, [hidden, hidden] each.
 public struct AttentionProjections: Sendable {
   public let query: Linear
   public let key: Linear
@@ -40,64 +38,46 @@ public struct AudioEncoderWeights: Sendable {
   public let norm: NormWeights
 }
 
-/// Finds the tensors of Whisper's blocks by the names that transformers gives them.
+/// The tensors of Whisper's blocks, under the names that transformers gives them.
 public struct AudioTensors {
-  public var source: TensorSource
   public let hiddenSize: Int
 
-  public init(source: TensorSource, hiddenSize: Int) {
-    self.source = source
-    self.hiddenSize = hiddenSize
-  }
+  public init(hiddenSize: Int) { self.hiddenSize = hiddenSize }
 
-  public mutating func encoder(_ c: AudioEncoderConfiguration, prefix: String) throws(Failure) -> AudioEncoderWeights {
-    let convolutions = (
-      first: try convolution("\(prefix)conv1", inputs: c.melBinCount),
-      second: try convolution("\(prefix)conv2", inputs: hiddenSize)
-    )
-    let positions = try source.table("\(prefix)embed_positions.weight", shape: [c.sourcePositions, hiddenSize])
-    var layers: [AudioEncoderLayerWeights] = []
-    for index in 0..<c.layerCount {
-      let layer = "\(prefix)layers.\(index)."
-      layers.append(
-        AudioEncoderLayerWeights(
-          attentionNorm: try norm("\(layer)self_attn_layer_norm"), attention: try attention("\(layer)self_attn."),
-          feedForward: try feedForward(layer, width: c.intermediateSize)))
-    }
-    return AudioEncoderWeights(
-      convolutions: convolutions, positions: positions, layers: layers, norm: try norm("\(prefix)layer_norm"))
-  }
-
-  public mutating func attention(_ prefix: String) throws(Failure) -> AttentionProjections {
-    AttentionProjections(
-      query: try linear("\(prefix)q_proj", rows: hiddenSize, columns: hiddenSize),
-      key: try linear("\(prefix)k_proj", rows: hiddenSize, columns: hiddenSize, hasBias: false),
-      value: try linear("\(prefix)v_proj", rows: hiddenSize, columns: hiddenSize),
-      output: try linear("\(prefix)out_proj", rows: hiddenSize, columns: hiddenSize))
-  }
-
-  public mutating func feedForward(_ layer: String, width: Int) throws(Failure) -> TransformerFeedForwardWeights {
-    TransformerFeedForwardWeights(
-      norm: try norm("\(layer)final_layer_norm"),
-      up: try linear("\(layer)fc1", rows: width, columns: hiddenSize),
-      down: try linear("\(layer)fc2", rows: hiddenSize, columns: width))
-  }
-
-  public mutating func norm(_ name: String) throws(Failure) -> NormWeights {
-    try source.layerNorm(name, count: hiddenSize, epsilon: AudioEncoderConfiguration.layerNormEpsilon)
-  }
-
-  public mutating func linear(_ name: String, rows: Int, columns: Int, hasBias: Bool = true) throws(Failure) -> Linear {
-    try source.linear(name, rows: rows, columns: columns, hasBias: hasBias)
-  }
-
-  /// A convolution over three rows: [hidden, inputs, 3] in the file.
-  private mutating func convolution(_ name: String, inputs: Int) throws(Failure) -> Linear {
+  public func encoder(_ c: AudioEncoderConfiguration, prefix: String) -> TensorGroup<AudioEncoderWeights> {
     let width = AudioEncoder.kernelSize
-    return Linear(
-      weight: .rows(
-        try source.matrix(
-          "\(name).weight", rows: hiddenSize, columns: inputs * width, shape: [hiddenSize, inputs, width])),
-      bias: try source.vector("\(name).bias", count: hiddenSize))
+    let layers = (0..<c.layerCount).map { layer("\(prefix)layers.\($0).", width: c.intermediateSize) }
+    return TensorGroup(
+      .linear("\(prefix)conv1", shape: [hiddenSize, c.melBinCount, width]),
+      .linear("\(prefix)conv2", shape: [hiddenSize, hiddenSize, width]),
+      .floats("\(prefix)embed_positions.weight", shape: [c.sourcePositions, hiddenSize]), TensorGroup(layers),
+      norm("\(prefix)layer_norm")
+    ) { AudioEncoderWeights(convolutions: ($0, $1), positions: $2, layers: $3, norm: $4) }
+  }
+
+  private func layer(_ prefix: String, width: Int) -> TensorGroup<AudioEncoderLayerWeights> {
+    TensorGroup(
+      norm("\(prefix)self_attn_layer_norm"), attention("\(prefix)self_attn."), feedForward(prefix, width: width)
+    ) { AudioEncoderLayerWeights(attentionNorm: $0, attention: $1, feedForward: $2) }
+  }
+
+  /// The keys have no bias.
+  public func attention(_ prefix: String) -> TensorGroup<AttentionProjections> {
+    let shape = [hiddenSize, hiddenSize]
+    return TensorGroup(
+      .linear("\(prefix)q_proj", shape: shape), .linear("\(prefix)k_proj", shape: shape, hasBias: false),
+      .linear("\(prefix)v_proj", shape: shape), .linear("\(prefix)out_proj", shape: shape)
+    ) { AttentionProjections(query: $0, key: $1, value: $2, output: $3) }
+  }
+
+  public func feedForward(_ layer: String, width: Int) -> TensorGroup<TransformerFeedForwardWeights> {
+    TensorGroup(
+      norm("\(layer)final_layer_norm"), .linear("\(layer)fc1", shape: [width, hiddenSize]),
+      .linear("\(layer)fc2", shape: [hiddenSize, width])
+    ) { TransformerFeedForwardWeights(norm: $0, up: $1, down: $2) }
+  }
+
+  public func norm(_ name: String) -> TensorGroup<NormWeights> {
+    .layerNorm(name, count: hiddenSize, epsilon: AudioEncoderConfiguration.layerNormEpsilon)
   }
 }

@@ -20,8 +20,9 @@ public struct AudioModelPlan: Sendable, Equatable {
 
   /// - Parameter ownByteCount: what each thread keeps.
   /// - Throws: `Failure(.malformed)` for sums beyond 64 bits.
-  public init(
-    _ tensors: CheckedTensors, cacheByteCount: Int = 0, scratchByteCount: Int, ownByteCount: Int, threadCount: Int
+  public init<Weights>(
+    _ tensors: CheckedTensors<Weights>, cacheByteCount: Int = 0, scratchByteCount: Int, ownByteCount: Int,
+    threadCount: Int
   ) throws(Failure) {
     weightByteCount = tensors.weightByteCount
     floatByteCount = tensors.floatByteCount

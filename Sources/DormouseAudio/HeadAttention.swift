@@ -50,19 +50,20 @@ public struct HeadAttention {
       let first = task / headCount * size
       let some = min(size, count - first)
       let memory = scratch + worker * ownWords
-      let target = out + (first * row + head * headDimension)
-      (memory + tops).update(repeating: -.infinity, count: some)
-      (memory + totals).update(repeating: 0, count: some)
+      let query = FloatMatrix(
+        query + (first * row + head * headDimension), rows: some, columns: headDimension, stride: row)
+      let sums = AttentionSums(
+        tops: memory + tops, totals: memory + totals, out: out + (first * row + head * headDimension), outRow: row,
+        count: some, valueWidth: headDimension)
       for start in stride(from: 0, to: min(keyCount, visible + first + some - 1), by: Self.keyTile) {
+        let tile = FloatMatrix(
+          keys + (head * headDimension * keyRow + start), rows: headDimension,
+          columns: min(Self.keyTile, keyCount - start), stride: keyRow)
         queue.kernels.attendTile(
-          query: query + (first * row + head * headDimension), queryRow: row, count: some,
-          visible: visible + first - start, keys: keys + (head * headDimension * keyRow + start), keyRow: keyRow,
-          keyCount: min(Self.keyTile, keyCount - start), width: headDimension,
-          values: values + (head * keyRow + start) * headDimension, valueWidth: headDimension, tops: memory + tops,
-          totals: memory + totals, into: target, outRow: row, scratch: memory)
+          TileQueries(query, visible: visible + first - start), keys: tile,
+          values: values + (head * keyRow + start) * headDimension, into: sums, scratch: memory)
       }
-      queue.kernels.finishAttention(
-        target, outRow: row, count: some, valueWidth: headDimension, totals: memory + totals)
+      queue.kernels.finishAttention(sums)
     }
   }
 

@@ -5,9 +5,9 @@ public import DormouseSupport
 /// their rows are set.
 ///
 /// Pages are shared with other caches (`fork`) and with the prefix tree, and copied before the first write
-/// (`reserve`). A forward pass stores rows layer by layer behind those held and advances once all layers are done: a
-/// pass that is cancelled half-way leaves the length, and so the cache, as it was. One call at a time; rows may be
-/// stored by several threads, each row by one.
+/// (`reserve`). A forward pass stores rows, and the state of layers that have one, behind those held, layer by layer, and
+/// advances once all layers are done: a pass that is cancelled half-way leaves the length, and so the cache, as it was.
+/// One call at a time; rows may be stored by several threads, each row by one, and so may layers' states.
 public final class LatentCache {
   public let pool: PagePool
   /// Tokens that fit.
@@ -21,10 +21,14 @@ public final class LatentCache {
   /// The addresses of `pages`, as the kernels want them.
   private let addresses: UnsafeMutableBufferPointer<UnsafeRawPointer>
   private let addressMemory: AlignedBuffer
+  /// The layers' state at two places: behind the positions held, and where a pass stores that behind its own.
+  private let stateMemory: AlignedBuffer?
+  /// The place that is the first of these: 0 or 1.
+  private var statePlace = 0
 
   public var layout: PageLayout { pool.layout }
-  /// Bytes of the pages it holds, shared ones included.
-  public var byteCount: Int { pages.count * layout.byteCount }
+  /// Bytes of the pages it holds, shared ones included, and of the state that they keep.
+  public var byteCount: Int { pages.reduce(0) { $0 + $1.byteCount } }
   /// Pages it holds.
   public var pageCount: Int { pages.count }
 
@@ -41,15 +45,28 @@ public final class LatentCache {
     addressMemory = try AlignedBuffer(
       byteCount: LatentCache.tableByteCount(capacity: capacity), for: "the page table of \(capacity) tokens")
     addresses = addressMemory.bound(to: UnsafeRawPointer.self)
+    stateMemory =
+      pool.layout.hasState
+      ? try AlignedBuffer(byteCount: LatentCache.stateByteCount(pool.layout), for: "the layers' state of a timeline")
+      : nil
     pages.reserveCapacity(min(addresses.count, LatentCache.mostPagesReserved))
   }
 
   deinit { for page in pages { page.drop() } }
 
-  /// Bytes of the table of pages, which a cache takes beside its pages.
-  public static func tableByteCount(capacity: Int) throws(Failure) -> Int {
+  /// Bytes that a cache takes beside its pages: the table of these, and the layers' state.
+  /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
+  public static func workingByteCount(_ layout: PageLayout, capacity: Int) throws(Failure) -> Int {
+    try CheckedSize.sum(tableByteCount(capacity: capacity), stateByteCount(layout), of: "a latent cache's own memory")
+  }
+
+  private static func tableByteCount(capacity: Int) throws(Failure) -> Int {
     try CheckedSize.product(
       PageLayout.pageCount(capacity), MemoryLayout<UnsafeRawPointer>.stride, of: "the latent cache's table of pages")
+  }
+
+  private static func stateByteCount(_ layout: PageLayout) throws(Failure) -> Int {
+    try CheckedSize.product(2, layout.stateByteCount, of: "the layers' state of a timeline")
   }
 
   /// Longer lists of pages grow as they need to.
@@ -73,17 +90,17 @@ extension LatentCache {
     guard count >= 0 else { throw Failure(.invalidArgument, "latent cache: room for \(count) tokens") }
     try requireRoom(for: count)
     guard count > 0 else { return }
-    let first = length / PageLayout.tokenCount
+    let first = length / PageLayout.positionsPerPage
     let end = PageLayout.pageCount(length + count)
     var replacements: [Page] = []  // Nothing is allocated for none.
     for index in first..<end where index >= pages.count || pages[index].isShared {
-      replacements.append(try pool.take())
+      replacements.append(try pool.take(keepsState: layout.keepsState(page: index)))
     }
     var fresh = replacements.makeIterator()
     for index in first..<end where index >= pages.count || pages[index].isShared {
       guard let page = fresh.next() else { break }
       if index < pages.count {
-        if index == first { copyRows(length % PageLayout.tokenCount, from: pages[index], to: page) }
+        if index == first { copyRows(from: pages[index], to: page, index: index) }
         replace(index, by: page)
       } else {
         append(page)
@@ -106,7 +123,7 @@ extension LatentCache {
     while pages.count > used { pages.removeLast().drop() }
   }
 
-  /// Counts `count` stored rows of every section as held, all computed in `form`.
+  /// Counts `count` positions as held, whose rows, and the state behind them, were stored, all computed in `form`.
   /// - Throws: `Failure(.internalError)` when no room was reserved for them.
   public func advance(by count: Int, form: RowForm = .unknown) throws(Failure) {
     guard count >= 0, count <= reservedCount else {
@@ -114,35 +131,45 @@ extension LatentCache {
     }
     length += count
     forms.append(form, count: count)
+    if count > 0 { statePlace = 1 - statePlace }
   }
 
-  /// Forgets all tokens from position `length` on; their pages stay until `trim`.
-  /// - Throws: `Failure(.invalidArgument)` when fewer are held.
-  public func truncate(to length: Int) throws(Failure) {
+  /// Forgets all positions from `length` on, and where layers have state, those behind the last page before it that keeps
+  /// the state too: whoever goes on computes them again. Their pages stay until `trim`.
+  /// - Returns: the positions that are still held.
+  /// - Throws: `Failure(.invalidArgument)` when fewer than `length` are held.
+  @discardableResult
+  public func rewind(to length: Int) throws(Failure) -> Int {
     guard length >= 0, length <= self.length else {
-      throw Failure(.invalidArgument, "latent cache: truncate to \(length); it holds \(self.length) tokens")
+      throw Failure(.invalidArgument, "latent cache: rewind to \(length); it holds \(self.length) tokens")
     }
-    self.length = length
-    forms.truncate(to: length)
+    guard length < self.length else { return length }
+    self.length = layout.rewindable(length)
+    forms.truncate(to: self.length)
+    loadState()
+    return self.length
   }
 
-  /// A second cache with the same rows: it shares all pages.
+  /// A second cache with the same rows and state: it shares all pages.
   public func fork() throws(Failure) -> LatentCache {
     let copy = try LatentCache(pool: pool, capacity: capacity)
-    try copy.adopt(Array(heldPages), length: length, forms: forms)
+    try copy.adopt(Array(heldPages), length: length, forms: forms, state: heldState)
     return copy
   }
 
   /// Positions behind the rows held for which there are pages of its own.
-  private var reservedCount: Int { min(pages.count * PageLayout.tokenCount, capacity) - length }
+  private var reservedCount: Int { min(pages.count * PageLayout.positionsPerPage, capacity) - length }
 
   /// The pages of the rows held.
   var heldPages: ArraySlice<Page> { pages[..<PageLayout.pageCount(length)] }
 
   /// Holds `pages`, whose rows were computed in `forms`, in place of its own.
+  /// - Parameter state: the layers' behind these rows; nil where the last page keeps it.
   /// - Throws: `Failure(.contextFull)` when they are more than fit, `Failure(.invalidArgument)` when `length` rows need
-  ///   another number of pages or forms, or they belong to another pool.
-  func adopt(_ newPages: [Page], length newLength: Int, forms newForms: RowForms) throws(Failure) {
+  ///   another number of pages or forms, they belong to another pool, or nobody has the state.
+  func adopt(
+    _ newPages: [Page], length newLength: Int, forms newForms: RowForms, state: UnsafeMutableRawBufferPointer? = nil
+  ) throws(Failure) {
     guard newLength <= capacity else {
       throw Failure(.contextFull, "\(newLength) tokens do not fit into a context of \(capacity)")
     }
@@ -154,12 +181,16 @@ extension LatentCache {
     guard newPages.allSatisfy({ $0.belongs(to: pool) }) else {
       throw Failure(.invalidArgument, "latent cache: pages of another cache's pool")
     }
+    guard state?.count == layout.stateByteCount || layout.rewindable(newLength) == newLength else {
+      throw Failure(.invalidArgument, "latent cache: \(newLength) tokens without the layers' state behind them")
+    }
     let before = pages
     pages.removeAll(keepingCapacity: true)
     for page in newPages { append(page) }
     for page in before { page.drop() }
     length = newLength
     forms = newForms
+    if let state { heldState?.copyMemory(from: UnsafeRawBufferPointer(state)) } else { loadState() }
   }
 }
 
@@ -168,85 +199,123 @@ extension LatentCache {
   /// The rows of a section, of which those held, and stored ones behind them, are set. Nil for one that is not there.
   public func rows(section index: Int) -> CacheRows? {
     guard layout.sections.indices.contains(index), let base = addresses.baseAddress else { return nil }
-    let section = layout.sections[index]
+    let (section, rows) = (layout.sections[index], layout.sections[index].rows)
     return CacheRows(
-      type: layout.rowType, rank: section.rank, rope: section.rope, pages: base, offset: section.offset)
+      type: layout.rowType, rank: rows.rank, rope: rows.rope, positionsPerRow: rows.positionsPerRow, pages: base,
+      offset: section.offset)
   }
 
-  /// Writes rows [count, the section's rowWidth] at positions from `length + index` on; positions without room reserved
-  /// are left out. Thread: any, each position by one.
+  /// Writes rows [count, the section's width] behind those held, from the one that is `index` rows further on; rows
+  /// without room reserved are left out. Thread: any, each row by one.
   public func store(_ rows: UnsafePointer<Float>, count: Int, at index: Int, section number: Int) {
     guard index >= 0, layout.sections.indices.contains(number) else { return }
     let section = layout.sections[number]
-    let end = length + min(index + count, reservedCount)
-    var position = length + index
+    let size = section.rows
+    let held = size.rowCount(length: length)
+    let end = held + min(index + count, size.rowCount(length: length + reservedCount) - held)
+    var row = held + index
     var source = rows
-    while position < end {
-      let some = min(end - position, PageLayout.tokenCount - position % PageLayout.tokenCount)
-      let first = pages[position / PageLayout.tokenCount].address + section.offset
+    while row < end {
+      let place = CacheRows.place(row: row, positionsPerRow: size.positionsPerRow)
+      let some = min(end - row, size.rowsPerPage - place.index)
       pool.kernels.storeRows(
-        source, count: some, type: layout.rowType, rank: section.rank, rope: section.rope,
-        into: first + position % PageLayout.tokenCount * section.rowByteCount)
-      position += some
-      source += some * section.rowWidth
+        source, count: some, type: layout.rowType, rank: size.rank, rope: size.rope,
+        into: pages[place.page].address + (section.offset + place.index * section.rowByteCount))
+      row += some
+      source += some * size.width
     }
   }
 
-  /// Appends `count` tokens at once: for each section in turn, rows [count, its rowWidth].
-  /// - Throws: as `reserve`; nothing is appended then.
+  /// Appends `count` tokens at once: for each section in turn, the rows that they complete, [rows, its width].
+  /// - Throws: as `reserve`, and `Failure(.invalidArgument)` where layers have state; nothing is appended then.
   public func append(_ rows: UnsafePointer<Float>, count: Int) throws(Failure) {
+    guard !layout.hasState else {
+      throw Failure(.invalidArgument, "latent cache: rows alone, where layers have state too")
+    }
     try reserve(count)
     var source = rows
     for (index, section) in layout.sections.enumerated() {
-      store(source, count: count, at: 0, section: index)
-      source += count * section.rowWidth
+      let some = section.rows.rowCount(length: length + count) - section.rows.rowCount(length: length)
+      store(source, count: some, at: 0, section: index)
+      source += some * section.rows.width
     }
     try advance(by: count)
   }
 
-  /// The rows held, by page and by section: each of these blocks is [rows of the page that are held, a row's bytes].
-  var blocks: some Sequence<(page: Int, section: Int, bytes: UnsafeMutableRawBufferPointer)> {
-    let sections = layout.sections.count
-    return (0..<heldPages.count * sections).lazy.map { [self] block in
-      let (page, section) = block.quotientAndRemainder(dividingBy: sections)
-      let count = min(PageLayout.tokenCount, length - page * PageLayout.tokenCount)
-      return (page, section, rowBytes(count, of: pages[page], layout.sections[section]))
+  /// All that is held, as files have it. By page and by section the rows: each of these blocks is [rows of the page that
+  /// are held, a row's bytes]. Then the layers' states: those that pages keep, and where no page does the one behind the
+  /// last position.
+  var blocks: some Sequence<UnsafeMutableRawBufferPointer> {
+    let sections = layout.sections
+    let rowBlocks = heldPages.count * sections.count
+    let kept = heldPages.prefix(length / PageLayout.positionsPerPage).compactMap(\.state)
+    let states = kept + (layout.rewindable(length) < length ? [heldState].compactMap { $0 } : [])
+    return (0..<rowBlocks + states.count).lazy.map { [self] block in
+      guard block < rowBlocks else { return states[block - rowBlocks] }
+      let (page, section) = block.quotientAndRemainder(dividingBy: sections.count)
+      return rowBytes(of: pages[page], index: page, sections[section])
     }
   }
 
-  /// The first `count` rows that a page has of a section.
-  func rowBytes(_ count: Int, of page: Page, _ section: PageLayout.Section) -> UnsafeMutableRawBufferPointer {
-    UnsafeMutableRawBufferPointer(start: page.address + section.offset, count: count * section.rowByteCount)
+  /// The rows held that lie in a page, of a section.
+  private func rowBytes(
+    of page: Page, index: Int, _ section: PageLayout.Section
+  ) -> UnsafeMutableRawBufferPointer {
+    UnsafeMutableRawBufferPointer(
+      start: page.address + section.offset, count: section.byteCount(length: length, page: index))
+  }
+}
+
+/// State, in layouts that have it.
+extension LatentCache {
+  /// What a layer has kept of the positions held: `PageLayout.State.byteCounts[index]` bytes, which are zero before the
+  /// first position. Nil for a state that is not there.
+  public func state(_ index: Int) -> UnsafeRawBufferPointer? {
+    guard let all = heldState, let range = layout.stateRange(index) else { return nil }
+    return UnsafeRawBufferPointer(rebasing: all[range])
   }
 
-  /// Absorbed attention of one token over the first `count` rows: for each head, scores are
-  /// `scale * dot(query_h, row)`, and `out_h` is the softmax-weighted sum of the rows' latents.
-  ///
-  /// - Parameters:
-  ///   - query: [heads, the section's rowWidth]: the query in latent space, then its rotated channels.
-  ///   - count: rows to attend over; nil for all that are held.
-  ///   - out: [heads, rank].
-  /// - Throws: `Failure(.invalidArgument)` for an unknown section, no heads, no rows, or more than are held.
-  public func attend(
-    query: UnsafePointer<Float>, heads: Int, scale: Float, section: Int, count: Int? = nil,
-    into out: UnsafeMutablePointer<Float>
-  ) throws(Failure) {
-    let count = count ?? length
-    guard heads > 0, (1...max(length, 1)).contains(count), length > 0, let rows = rows(section: section) else {
-      throw Failure(
-        .invalidArgument,
-        "latent cache: attention of \(heads) heads over \(count) of \(length) tokens in section \(section) of"
-          + " \(layout.sections.count)")
-    }
-    // No caller has a query beyond the address space; twice its bytes cover the kernel's own memory for these heads.
-    guard heads <= Int.max / 8 / (rows.width + LatentCache.headOverhead) else {
-      throw Failure(.invalidArgument, "latent cache: attention of \(heads) heads, whose queries no memory holds")
-    }
-    pool.kernels.attendLatent(query: query, heads: heads, rows: rows, count: count, scale: scale, into: out)
+  /// A pass over `count` positions stores each layer's state at some places among them, the last of which is their end.
+  /// - Returns: the first of these places behind `done` of the positions.
+  public func nextStatePlace(after done: Int, of count: Int) -> Int {
+    let step = layout.positionsPerState
+    return min(count, done + step - (length + done) % step)
   }
 
-  /// At least what the kernels add to a head's row: its padding and its scores.
-  private static let headOverhead = 256
+  /// Stores what a layer keeps behind `count` more positions than are held: at the places that `nextStatePlace` tells, in
+  /// their order, once the rows of these positions are reserved. Thread: any, each layer's by one.
+  /// - Parameter bytes: as many as the layer's state has.
+  public func storeState(_ bytes: UnsafeRawPointer, after count: Int, _ index: Int) {
+    guard (1...max(1, reservedCount)).contains(count), reservedCount > 0, let range = layout.stateRange(index),
+      let next = stateBuffer(1 - statePlace)
+    else { return }
+    let source = UnsafeRawBufferPointer(start: bytes, count: range.count)
+    UnsafeMutableRawBufferPointer(rebasing: next[range]).copyMemory(from: source)
+    guard (length + count) % layout.positionsPerState == 0 else { return }
+    if let kept = pages[(length + count) / PageLayout.positionsPerPage - 1].state {
+      UnsafeMutableRawBufferPointer(rebasing: kept[range]).copyMemory(from: source)
+    }
+  }
+
+  /// Makes what the last page held keeps the state of the cache; without a page it is zero. A length between two such
+  /// pages has a state that only the cache has.
+  func loadState() {
+    guard let heldState, layout.rewindable(length) == length else { return }
+    if length > 0, let kept = pages[length / PageLayout.positionsPerPage - 1].state {
+      heldState.copyMemory(from: UnsafeRawBufferPointer(kept))
+    } else {
+      heldState.initializeMemory(as: UInt8.self, repeating: 0)
+    }
+  }
+
+  /// The layers' state behind the positions held.
+  private var heldState: UnsafeMutableRawBufferPointer? { stateBuffer(statePlace) }
+
+  private func stateBuffer(_ place: Int) -> UnsafeMutableRawBufferPointer? {
+    guard let stateMemory else { return nil }
+    let size = layout.stateByteCount
+    return UnsafeMutableRawBufferPointer(rebasing: stateMemory.bytes[place * size..<(place + 1) * size])
+  }
 }
 
 /// The table.
@@ -264,10 +333,11 @@ extension LatentCache {
     addresses[index] = UnsafeRawPointer(page.address)
   }
 
-  private func copyRows(_ count: Int, from source: Page, to target: Page) {
+  /// Copies the rows held that lie in page number `index`.
+  private func copyRows(from source: Page, to target: Page, index: Int) {
     for section in layout.sections {
-      rowBytes(count, of: target, section).copyMemory(
-        from: UnsafeRawBufferPointer(rowBytes(count, of: source, section)))
+      rowBytes(of: target, index: index, section).copyMemory(
+        from: UnsafeRawBufferPointer(rowBytes(of: source, index: index, section)))
     }
   }
 }

@@ -1,54 +1,72 @@
 public import DormouseKernels
 public import DormouseSupport
 
-/// What a page of a latent cache holds: for `tokenCount` positions one row of every section.
+/// What the pages of a latent cache hold: for `positionsPerPage` positions the rows of every section, and at some
+/// pages' ends what layers can't tell from rows. All sizes of caches follow from it.
 ///
-/// A token leaves one row a layer: `kvLoraRank` values of the normalised latent, then `qkRopeHeadDimension` values of
-/// the rotated key that all heads share (DeepSeek-V2, arXiv 2405.04434, section 2.1). These are a section each. Models
-/// whose layers differ have rows of several sizes, and what else a layer keeps of a token, such as an indexer's key, is
-/// a section of its own. Layout of a page: [section][position in the page][row], without padding.
+/// Layout of a page: [section][row][values], without padding. Layout of a state, which is memory of its own:
+/// [layer's state][bytes].
 public struct PageLayout: Sendable, Equatable {
   /// Positions of a page.
-  public static let tokenCount = CacheRows.rowsInPage
+  public static let positionsPerPage = CacheRows.positionsPerPage
 
-  /// Rows of one size, one a position.
+  /// A section and its place in a page.
   public struct Section: Sendable, Equatable {
-    /// Values that a narrow type rounds most: of a latent or an indexer's key.
-    public let rank: Int
-    /// Values behind them: of a rotated key.
-    public let rope: Int
+    public let rows: RowSection
     /// Bytes of a row.
     public let rowByteCount: Int
     /// Bytes from a page's address to the first row.
     public let offset: Int
 
-    /// Values of a row.
-    public var rowWidth: Int { rank + rope }
-    /// Bytes of the rows in a page.
-    var byteCount: Int { PageLayout.tokenCount * rowByteCount }
+    /// Bytes of the rows that a timeline of `length` positions has.
+    func byteCount(length: Int) -> Int { rows.rowCount(length: length) * rowByteCount }
+
+    /// Bytes of those that lie in `page`.
+    func byteCount(length: Int, page: Int) -> Int { rows.rowCount(length: length, page: page) * rowByteCount }
+  }
+
+  /// What layers keep of a timeline besides rows, and can't take back position by position: the sums of a window that is
+  /// not complete, say, or the last positions' rows alone. The cache keeps it for the positions that it holds, and at the
+  /// ends of some pages, so that a timeline can be rewound to these.
+  public struct State: Sendable, Equatable {
+    /// Bytes of each layer's, a multiple of four.
+    public let byteCounts: [Int]
+    /// Pages from one that keeps the state at its end to the next; what is large is kept more rarely.
+    public let pageStride: Int
+
+    public init(byteCounts: [Int] = [], pageStride: Int = 1) {
+      self.byteCounts = byteCounts
+      self.pageStride = pageStride
+    }
   }
 
   public let rowType: CacheRowType
   public let sections: [Section]
-  /// Bytes of a page.
+  public let state: State
+  /// Bytes of a page's rows.
   public let byteCount: Int
+  /// Bytes of all layers' state at one position.
+  public let stateByteCount: Int
+  /// Bytes from a state's address to each layer's.
+  let stateOffsets: [Int]
 
-  /// - Throws: `Failure(.invalidArgument)` for no section or a size that is not positive, `Failure(.malformed)` for a
-  ///   page beyond 64 bits.
-  public init(sections sizes: [(rank: Int, rope: Int)], rowType: CacheRowType) throws(Failure) {
-    guard !sizes.isEmpty else { throw Failure(.invalidArgument, "latent cache: no rows; expected one section or more") }
+  /// - Throws: `Failure(.invalidArgument)` for no section, a size that is not positive, or positions of a row that do not
+  ///   fit pages, `Failure(.malformed)` for a page beyond 64 bits.
+  public init(sections rows: [RowSection], state: State = State(), rowType: CacheRowType) throws(Failure) {
+    guard !rows.isEmpty else { throw Failure(.invalidArgument, "latent cache: no rows; expected one section or more") }
     var sections: [Section] = []
     var offset = 0
-    for size in sizes {
-      let section = Section(
-        rank: size.rank, rope: size.rope, rowByteCount: try Self.rowByteCount(size, rowType), offset: offset)
-      let bytes = try CheckedSize.product(Self.tokenCount, section.rowByteCount, of: "the latent cache's page")
+    for rows in rows {
+      let section = Section(rows: rows, rowByteCount: try Self.rowByteCount(rows, rowType), offset: offset)
+      let bytes = try CheckedSize.product(rows.rowsPerPage, section.rowByteCount, of: "the latent cache's page")
       offset = try CheckedSize.sum(offset, bytes, of: "the latent cache's page")
       sections.append(section)
     }
     self.rowType = rowType
     self.sections = sections
     byteCount = offset
+    self.state = state
+    (stateOffsets, stateByteCount) = try Self.places(of: state)
   }
 
   /// A section a layer, all of the same size.
@@ -61,39 +79,94 @@ public struct PageLayout: Sendable, Equatable {
         layerCount > 0 ? .malformed : .invalidArgument,
         "latent cache: \(layerCount) layers; expected 1 to \(Self.mostLayers)")
     }
-    let size = (rank: kvLoraRank, rope: qkRopeHeadDimension)
-    try self.init(sections: Array(repeating: size, count: layerCount), rowType: rowType)
+    let rows = RowSection(rank: kvLoraRank, rope: qkRopeHeadDimension)
+    try self.init(sections: Array(repeating: rows, count: layerCount), rowType: rowType)
   }
 
   private static let mostLayers = 1 << 20
 
-  private static func rowByteCount(_ size: (rank: Int, rope: Int), _ type: CacheRowType) throws(Failure) -> Int {
-    guard size.rank > 0, size.rope >= 0 else {
+  private static func rowByteCount(_ rows: RowSection, _ type: CacheRowType) throws(Failure) -> Int {
+    guard rows.rank > 0, rows.rope >= 0 else {
       throw Failure(
         .invalidArgument,
-        "latent cache: kv_lora_rank \(size.rank), qk_rope_head_dim \(size.rope); expected positive numbers")
+        "latent cache: kv_lora_rank \(rows.rank), qk_rope_head_dim \(rows.rope); expected positive numbers")
     }
-    guard let bytes = type.byteCount(rank: size.rank, rope: size.rope) else {
-      throw Failure(.malformed, "the latent cache's row is out of range: [\(size.rank), \(size.rope)]")
+    guard rows.fitsPages else {
+      throw Failure(
+        .invalidArgument,
+        "latent cache: \(rows.positionsPerRow) positions a row; expected a divisor or a multiple of \(positionsPerPage)"
+      )
+    }
+    guard let bytes = type.byteCount(rank: rows.rank, rope: rows.rope) else {
+      throw Failure(.malformed, "the latent cache's row is out of range: [\(rows.rank), \(rows.rope)]")
     }
     return bytes
   }
 
-  /// The sections' size where all have the same.
-  var uniformSection: Section? {
-    guard let first = sections.first else { return nil }
-    return sections.allSatisfy { ($0.rank, $0.rope) == (first.rank, first.rope) } ? first : nil
+  private static func places(of state: State) throws(Failure) -> (offsets: [Int], byteCount: Int) {
+    var offsets: [Int] = []
+    var end = 0
+    for byteCount in state.byteCounts {
+      guard byteCount > 0, byteCount % 4 == 0 else {
+        throw Failure(
+          .invalidArgument, "latent cache: \(byteCount) bytes of a layer's state; expected a positive multiple of 4")
+      }
+      offsets.append(end)
+      end = try CheckedSize.sum(end, byteCount, of: "the latent cache's state")
+    }
+    guard (1...Self.mostPageStride).contains(state.pageStride) else {
+      throw Failure(
+        .invalidArgument,
+        "latent cache: state every \(state.pageStride) pages; expected 1 to \(Self.mostPageStride)")
+    }
+    return (offsets, end)
   }
 
-  /// Bytes that one position takes.
-  public var positionByteCount: Int { byteCount / Self.tokenCount }
+  private static let mostPageStride = 1 << 20
+}
+
+/// Formulas.
+extension PageLayout {
+  /// The sections' rows where all are alike, and one a position.
+  var uniformRows: RowSection? {
+    guard let first = sections.first?.rows, first.positionsPerRow == 1 else { return nil }
+    return sections.allSatisfy { $0.rows == first } ? first : nil
+  }
+
+  /// Whether layers keep state.
+  public var hasState: Bool { stateByteCount > 0 }
+
+  /// Where a layer's state lies among all layers'; nil for one that is not there.
+  func stateRange(_ index: Int) -> Range<Int>? {
+    guard stateOffsets.indices.contains(index) else { return nil }
+    return stateOffsets[index]..<stateOffsets[index] + state.byteCounts[index]
+  }
+
+  /// Positions from one whose state is kept to the next.
+  var positionsPerState: Int { Self.positionsPerPage * state.pageStride }
+
+  /// The most of `length` positions to which a timeline that holds more can be rewound.
+  func rewindable(_ length: Int) -> Int { hasState ? length - length % positionsPerState : length }
+
+  /// Whether a timeline's page number `page` keeps the state at its end.
+  func keepsState(page: Int) -> Bool { hasState && (page + 1) % state.pageStride == 0 }
+
+  /// Bytes that one position takes, rounded up.
+  public var positionByteCount: Int {
+    CheckedSize.ceilingQuotient(byteCount, Self.positionsPerPage)
+      + CheckedSize.ceilingQuotient(stateByteCount, positionsPerState)
+  }
 
   /// Pages that hold `tokens` positions.
-  public static func pageCount(_ tokens: Int) -> Int { CheckedSize.ceilingQuotient(tokens, tokenCount) }
+  public static func pageCount(_ tokens: Int) -> Int { CheckedSize.ceilingQuotient(tokens, positionsPerPage) }
 
-  /// Bytes of the pages that hold `tokens` positions: whole pages, and nothing else.
+  /// Bytes of the pages that hold `tokens` positions: whole pages, and the state that they keep.
   /// - Throws: `Failure(.malformed)` when they are beyond 64 bits.
   public func byteCount(tokens: Int) throws(Failure) -> Int {
-    try CheckedSize.product(PageLayout.pageCount(tokens), byteCount, of: "the latent cache's size")
+    let what = "the latent cache's size"
+    let pages = PageLayout.pageCount(tokens)
+    return try CheckedSize.sum(
+      CheckedSize.product(pages, byteCount, of: what),
+      CheckedSize.product(pages / state.pageStride, stateByteCount, of: what), of: what)
   }
 }

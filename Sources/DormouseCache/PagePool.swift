@@ -44,8 +44,10 @@ public final class PagePool: Sendable {
   }
 
   /// A page that nobody holds yet; its bytes are whatever was there.
+  /// - Parameter keepsState: whether it keeps the layers' state at its end.
   /// - Throws: `Failure(.outOfMemory)` when the budget or the system has none.
-  func take() throws(Failure) -> Page {
+  func take(keepsState: Bool) throws(Failure) -> Page {
+    let state = keepsState ? try StateMemory(layout, budget) : nil
     let kept = free.withLock { free in
       let memory = free.popLast()
       memory?.block.freeCount -= 1
@@ -53,7 +55,7 @@ public final class PagePool: Sendable {
     }
     let memory: PageMemory = if let kept { kept } else { try allocate() }
     used.add(1, ordering: .relaxed)
-    return Page(memory: memory, pool: self)
+    return Page(memory: memory, state: state, pool: self)
   }
 
   /// The first page of a new block, whose other pages are free; of one page where the budget has no more.
@@ -143,6 +145,18 @@ private final class PageMemory: Sendable {
   }
 }
 
+/// The layers' state at the end of a page, and its place in the budget.
+private final class StateMemory: Sendable {
+  let buffer: AlignedBuffer
+  private let reservation: MemoryBudget.Reservation
+
+  init(_ layout: PageLayout, _ budget: MemoryBudget) throws(Failure) {
+    let what = "the layers' state at the end of a page"
+    reservation = try budget.reserve(UInt64(clamping: layout.stateByteCount), for: what)
+    buffer = try AlignedBuffer(byteCount: layout.stateByteCount, isZeroed: false, for: what)
+  }
+}
+
 /// A page of a pool. Its holders count themselves; only a page with one holder may be written to.
 ///
 /// The memory lives as long as there is a reference to the page: the count of holders decides about copying, and never
@@ -151,16 +165,25 @@ final class Page: @unchecked Sendable {
   /// `PageLayout.byteCount` bytes.
   let address: UnsafeMutableRawPointer
   private let memory: PageMemory
+  private let stateMemory: StateMemory?
   private let pool: PagePool
   private let holders = Atomic<Int>(0)
 
-  fileprivate init(memory: PageMemory, pool: PagePool) {
+  fileprivate init(memory: PageMemory, state: StateMemory?, pool: PagePool) {
     self.memory = memory
+    stateMemory = state
     self.pool = pool
     address = memory.block.base + memory.index * pool.layout.byteCount
   }
 
   deinit { pool.giveBack(memory) }
+
+  /// `PageLayout.stateByteCount` bytes: the layers' state behind its last position, once that is held; nil where it keeps
+  /// none.
+  var state: UnsafeMutableRawBufferPointer? { stateMemory?.buffer.bytes }
+
+  /// Bytes of its rows and of the state that it keeps.
+  var byteCount: Int { pool.layout.byteCount + (state?.count ?? 0) }
 
   func belongs(to other: PagePool) -> Bool { pool === other }
 

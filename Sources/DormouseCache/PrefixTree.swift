@@ -2,11 +2,11 @@ public import DormouseSupport
 
 /// Which pages hold the rows of which prefixes, for all caches of one pool.
 ///
-/// A tree whose nodes are pages: a node's edge is the keys of its page's positions, `PageLayout.tokenCount` of them, or
-/// fewer in a leaf. The longest shared prefix is found key by key, so that the last page of a match may be shared in
-/// part; whoever goes on from there copies it first. Rows of the same positions that were computed in another form stand in
-/// nodes of their own, so that the forms along a path are those of all rows that its last one depends on. What was used longest ago goes when there are more pages than the
-/// tree may keep, or when the budget runs short. Thread: any.
+/// A tree whose nodes are pages: a node's edge is the keys of its page's positions, or fewer of them in a leaf. The
+/// longest shared prefix is found key by key, so that the last page of a match may be shared in part; whoever goes on from
+/// there copies it first. Rows of the same positions that were computed in another form stand in nodes of their own, so
+/// that the forms along a path are those of all rows that its last one depends on. What was used longest ago goes when
+/// there are more pages than the tree may keep, or when the budget runs short. Thread: any.
 public final class PrefixTree: Sendable {
   /// What has been asked for and found, in tokens, and pages.
   public struct Statistics: Sendable, Equatable {
@@ -17,13 +17,15 @@ public final class PrefixTree: Sendable {
   }
 
   private let state: Locked<PrefixNodes>
-  private let pageLimit: Int
+  private let layout: PageLayout
+  private let byteLimit: UInt64
 
   /// - Parameters:
-  ///   - byteLimit: bytes of the pages it keeps at most.
+  ///   - byteLimit: bytes of the pages it keeps at most, and of their state.
   ///   - budget: asked for the tree's pages when it runs short.
   public init(layout: PageLayout, byteLimit: UInt64, budget: MemoryBudget) {
-    pageLimit = Int(clamping: byteLimit / UInt64(layout.byteCount))
+    self.layout = layout
+    self.byteLimit = byteLimit
     state = Locked(PrefixNodes())
     let size = UInt64(layout.byteCount)
     budget.addReclaimer { [weak self] byteCount in self?.reclaim(pageCount: byteCount / size + 1) ?? false }
@@ -51,7 +53,7 @@ public final class PrefixTree: Sendable {
     let outcome: Result<Int, Failure> = state.withLock { [forms] nodes in
       nodes.statistics.tokensAsked += max(0, keys.count - cache.length)
       if let forms, forms.hasUnknown { return .success(0) }
-      let match = nodes.match(keys, forms)
+      let match = nodes.match(keys, forms, layout)
       let gain = match.length - cache.length
       guard gain > 0 else { return .success(0) }
       do throws(Failure) {
@@ -67,15 +69,16 @@ public final class PrefixTree: Sendable {
   ///
   /// - Parameters:
   ///   - keys: of its rows, at least as many.
-  ///   - includesLast: whether a last page that isn't full is remembered too: whoever writes to it then has to copy it.
+  ///   - includesLast: whether a last page that isn't full is remembered too, where rows are all that there is to know of
+  ///     it: whoever writes to it then has to copy it.
   public func insert(_ cache: LatentCache, keys: ArraySlice<PositionKey>, includesLast: Bool) {
     let pages = cache.heldPages
     let length = min(keys.count, cache.length)
     let forms = cache.forms
+    let count = includesLast && !layout.hasState ? length : length - length % PageLayout.positionsPerPage
     state.withLock { nodes in
-      nodes.insert(
-        pages, keys.prefix(includesLast ? length : length / PageLayout.tokenCount * PageLayout.tokenCount), forms)
-      while nodes.statistics.pages > pageLimit, nodes.evictOldest() {}
+      nodes.insert(pages, keys.prefix(count), forms)
+      while nodes.byteCount > byteLimit, nodes.evictOldest() {}
     }
   }
 
@@ -107,12 +110,14 @@ private struct PrefixNodes: ~Copyable {
   private static let root = 0
   private var nodes = [Node(keys: [], forms: [], page: nil, parent: 0, older: 0, newer: 0)]
   private var free: [Int] = []
+  /// Of all pages.
+  private(set) var byteCount: UInt64 = 0
   var statistics = PrefixTree.Statistics()
 
-  /// The pages of the longest known prefix, whose path counts as used.
+  /// The pages of the longest known prefix behind which all is known to go on, whose path counts as used.
   /// - Parameter forms: of all `keys`, where rows of other forms don't match.
   mutating func match(
-    _ keys: ArraySlice<PositionKey>, _ forms: RowForms?
+    _ keys: ArraySlice<PositionKey>, _ forms: RowForms?, _ layout: PageLayout
   ) -> (pages: [Page], length: Int, forms: RowForms) {
     var pages: [Page] = []
     var found = RowForms()
@@ -123,9 +128,12 @@ private struct PrefixNodes: ~Copyable {
       found.append(contentsOf: nodes[child].forms.prefix(common))
       length += common
       node = child
-      if common < PageLayout.tokenCount { break }
+      if common < PageLayout.positionsPerPage { break }
     }
     use(node)
+    length = layout.rewindable(length)
+    pages.removeLast(pages.count - PageLayout.pageCount(length))
+    found.truncate(to: length)
     return (pages, length, found)
   }
 
@@ -135,7 +143,7 @@ private struct PrefixNodes: ~Copyable {
     var rest = keys
     var node = PrefixNodes.root
     for page in pages {
-      let edge = rest.prefix(PageLayout.tokenCount)
+      let edge = rest.prefix(PageLayout.positionsPerPage)
       guard !edge.isEmpty else { break }
       let start = keys.count - rest.count
       rest = rest.dropFirst(edge.count)
@@ -201,6 +209,7 @@ private struct PrefixNodes: ~Copyable {
     page.hold()
     if let first = keys.first { nodes[parent].children[first, default: []].append(index) }
     statistics.pages += 1
+    byteCount += UInt64(page.byteCount)
     return index
   }
 
@@ -208,6 +217,7 @@ private struct PrefixNodes: ~Copyable {
     _ index: Int, _ page: Page, _ keys: ArraySlice<PositionKey>, _ forms: [RowForm]
   ) {
     page.hold()
+    byteCount = byteCount + UInt64(page.byteCount) - UInt64(nodes[index].page?.byteCount ?? 0)
     nodes[index].page?.drop()
     nodes[index].page = page
     nodes[index].keys = Array(keys)[...]
@@ -223,6 +233,7 @@ private struct PrefixNodes: ~Copyable {
       if nodes[node.parent].children[first]?.isEmpty == true { nodes[node.parent].children[first] = nil }
     }
     nodes[index] = Node(keys: [], forms: [], page: nil, parent: PrefixNodes.root, older: index, newer: index)
+    byteCount -= UInt64(node.page?.byteCount ?? 0)
     node.page?.drop()
     free.append(index)
     statistics.pages -= 1

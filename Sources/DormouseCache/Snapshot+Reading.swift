@@ -112,8 +112,8 @@ private struct SnapshotReader {
       throw unsupported("row type", known.map { "\($0)" } ?? "\(type)", expected: "\(layout.rowType)")
     }
     for (field, offset, expected) in [
-      ("layer count", 24, layout.sections.count), ("kv_lora_rank", 32, layout.sections[0].rank),
-      ("qk_rope_head_dim", 40, layout.sections[0].rope),
+      ("layer count", 24, layout.sections.count), ("kv_lora_rank", 32, layout.sections[0].rows.rank),
+      ("qk_rope_head_dim", 40, layout.sections[0].rows.rope),
     ] {
       let found: UInt64 = bytes.number(at: offset)
       guard found == UInt64(expected) else { throw unsupported(field, found, expected: "\(expected)") }
@@ -139,7 +139,7 @@ private struct SnapshotReader {
     guard XXHash64.hash(bytes) == checksum else {
       throw malformed("checksum of identity, tokens, logits and forms does not fit: the file is damaged")
     }
-    let identityStart = header.sectionTableByteCount
+    let identityStart = header.sectionTable.count
     guard bytes.prefix(identityStart).elementsEqual(header.sectionTable) else {
       throw Failure(.unsupported, "\(file.path): rows of other sizes than the model's layers have")
     }
@@ -155,7 +155,7 @@ private struct SnapshotReader {
     let keys = try keys(bytes, from: descriptionEnd, header)
     let logits = try logits(bytes, from: logitsStart, count: header.logitCount)
     let forms = try forms(bytes, from: formsStart, header)
-    let checksums = (0..<header.pageCount * layout.sections.count).map {
+    let checksums = (0..<header.pageCount * layout.sections.count + header.stateCount).map {
       bytes.number(at: checksumsStart + 8 * $0, as: UInt64.self)
     }
     return (Snapshot(keys: keys, logits: logits.isEmpty ? nil : logits), forms, checksums)
@@ -208,15 +208,19 @@ private struct SnapshotReader {
 
   // MARK: - Rows
 
-  /// Reads the rows into the pages of a cache that nobody else knows yet.
+  /// Reads rows and states into the pages of a cache that nobody else knows yet.
   func fill(_ cache: LatentCache, _ header: SnapshotHeader, checksums: [UInt64]) throws(Failure) {
-    var rest = checksums[...]
-    for (page, section, block) in cache.blocks {
-      try file.read(into: block, at: header.offset(page: page, section: section))
-      guard XXHash64.hash(UnsafeRawBufferPointer(block)) == rest.popFirst() else {
-        throw malformed("checksum of page \(page), section \(section) does not fit: the file is damaged")
+    var offset = header.rowOffset
+    for (index, (block, checksum)) in zip(cache.blocks, checksums).enumerated() {
+      try file.read(into: block, at: offset)
+      guard XXHash64.hash(UnsafeRawBufferPointer(block)) == checksum else {
+        let (page, section) = index.quotientAndRemainder(dividingBy: layout.sections.count)
+        let what = page < header.pageCount ? "page \(page), section \(section)" : "a state behind the rows"
+        throw malformed("checksum of \(what) does not fit: the file is damaged")
       }
+      offset += block.count
     }
+    cache.loadState()
   }
 
   // MARK: - Sentences

@@ -64,10 +64,12 @@ public struct Snapshot: Sendable, Equatable {
       front.append(littleEndian: UInt64(run.end))
       front.append(littleEndian: run.form.bits)
     }
-    for (page, section, memory) in cache.blocks {
+    var offset = header.rowOffset
+    for memory in cache.blocks {
       let block = UnsafeRawBufferPointer(memory)
       front.append(littleEndian: XXHash64.hash(block))
-      try file.write(block, at: header.offset(page: page, section: section))
+      try file.write(block, at: offset)
+      offset += block.count
     }
     try write(header.encoded(frontChecksum: XXHash64.hash(front)), at: 0, of: file)
     try write(front, at: SnapshotHeader.byteCount, of: file)

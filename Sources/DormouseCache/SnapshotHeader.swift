@@ -5,8 +5,9 @@ internal import DormouseSupport
 ///
 /// Little-endian, at these bytes:
 ///     0  magic                [8] "DORMSNAP"
-///     8  version              UInt32, of all that is described here and of `PageLayout.tokenCount`: 1 where all
-///                             sections' rows have one size, 2 where they differ
+///     8  version              UInt32, of all that is described here and of `PageLayout.positionsPerPage`: 1 where all
+///                             sections' rows have one size, 2 where they differ, 3 where rows are of several
+///                             positions or layers have state
 ///    12  byteOrder            UInt32, `byteOrderMark` as the machine has it that wrote the rows
 ///    16  rowType              UInt32: 0 float32, 1 bfloat16, 2 int8
 ///    20  keyType              UInt16: 0 for ids of tokens, Int32; 1 for `PositionKey.value`, UInt64, where the timeline
@@ -23,29 +24,38 @@ internal import DormouseSupport
 ///    88  frontChecksum        UInt64, XXH64 of the front
 ///    96  headerChecksum       UInt64, XXH64 of the 96 bytes before
 /// The front follows, and then the rows, both without padding:
-///   sections     version 2 only: [sectionCount][2] UInt32, rank and rope of each section
+///   sections     version 2: [sectionCount][2] UInt32, rank and rope of each section
+///                version 3: [sectionCount][3] UInt32, rank, rope and positions of a row; then the number of states and
+///                the pages from one that keeps them to the next, UInt32, and [states] UInt64, their bytes
 ///   identity     [identityCount] bytes
 ///   description  [descriptionCount] bytes, UTF-8
 ///   tokens       [tokenCount] Int32, or UInt64: see keyType
 ///   logits       [logitCount] Float32
 ///   forms        [formRunCount][2] UInt64: the position behind a run of rows, which ascends to rowCount, and their
 ///                `RowForm.bits`
-///   checksums    [pages][sectionCount] UInt64, XXH64 of each block of rows
+///   checksums    [pages][sectionCount] UInt64, XXH64 of each block of rows, then one of each block of state
 ///   rows         [pages] blocks [sectionCount][rows held of the page][bytes of a row], the machine's byte order
+///   states       version 3: all layers' state at the end of each page that keeps it, and behind the last row where that
+///                is no such end
 ///
 /// So a file has 104 + identityCount + descriptionCount + 4 (tokenCount + logitCount) + sectionCount * 8 pages + rowCount
 /// bytes of a position's rows, where pages is rowCount / 64, rounded up; 4 tokenCount more with keys of type 1, 8
-/// sectionCount more in version 2, and 16 formRunCount.
+/// sectionCount more in version 2, and 16 formRunCount. Version 3 has, besides its table of sections, the bytes of its
+/// states and 8 for each of them.
 struct SnapshotHeader: Equatable {
   static let byteCount = 104
   static let byteOrderMark: UInt32 = 0x0102_0304
 
-  /// Whether the rows of all sections have one size.
+  /// How much there is to tell of what a page holds.
   enum Version: UInt32 {
     case uniform = 1
     case mixed = 2
+    case sparse = 3
 
-    init(_ layout: PageLayout) { self = layout.uniformSection == nil ? .mixed : .uniform }
+    init(_ layout: PageLayout) {
+      let isSparse = layout.hasState || layout.sections.contains { $0.rows.positionsPerRow != 1 }
+      self = isSparse ? .sparse : layout.uniformRows == nil ? .mixed : .uniform
+    }
   }
 
   /// How the positions of the timeline are told.
@@ -72,8 +82,10 @@ struct SnapshotHeader: Equatable {
   let identityCount: Int
   let descriptionCount: Int
   let pageCount: Int
-  /// Bytes of the table of sections, which is the front's first part.
-  let sectionTableByteCount: Int
+  /// States behind the rows.
+  let stateCount: Int
+  /// What the pages hold, which is the front's first part; empty where one row tells it.
+  let sectionTable: [UInt8]
   /// Bytes between this header and the rows.
   let frontByteCount: Int
   let fileByteCount: Int
@@ -92,36 +104,41 @@ struct SnapshotHeader: Equatable {
     self.identityCount = identityCount
     self.descriptionCount = descriptionCount
     pageCount = PageLayout.pageCount(rowCount)
-    sectionTableByteCount = Version(layout) == .mixed ? 8 * layout.sections.count : 0
+    stateCount = layout.hasState ? CheckedSize.ceilingQuotient(rowCount, layout.positionsPerState) : 0
+    sectionTable = SnapshotHeader.sectionTable(layout)
     let what = "the saved session's size"
     frontByteCount = try CheckedSize.sum(
-      sectionTableByteCount, identityCount, descriptionCount,
+      sectionTable.count, identityCount, descriptionCount,
       CheckedSize.product(keyType.byteCount, tokenCount, of: what), CheckedSize.product(4, logitCount, of: what),
       CheckedSize.product(SnapshotHeader.formRunByteCount, formRunCount, of: what),
-      CheckedSize.product(8, pageCount, layout.sections.count, of: what), of: what)
-    fileByteCount = try CheckedSize.sum(
-      SnapshotHeader.byteCount, frontByteCount, CheckedSize.product(rowCount, layout.positionByteCount, of: what),
+      CheckedSize.product(8, pageCount, layout.sections.count, of: what), CheckedSize.product(8, stateCount, of: what),
       of: what)
+    // No more than the pages and states in memory have.
+    _ = try CheckedSize.sum(
+      CheckedSize.product(pageCount, layout.byteCount, of: what),
+      CheckedSize.product(stateCount, layout.stateByteCount, of: what), of: what)
+    let rows = layout.sections.reduce(0) { $0 + $1.byteCount(length: rowCount) }
+    fileByteCount = try CheckedSize.sum(
+      SnapshotHeader.byteCount, frontByteCount, rows, stateCount * layout.stateByteCount, of: what)
   }
 
-  /// Positions of `page` whose rows are held.
-  func rowCount(page: Int) -> Int { min(PageLayout.tokenCount, rowCount - page * PageLayout.tokenCount) }
+  /// Where the first of the blocks of rows begins; each follows the one before, and states follow them.
+  var rowOffset: Int { SnapshotHeader.byteCount + frontByteCount }
 
-  /// Where the rows of `section` in `page` begin, which must be there.
-  func offset(page: Int, section: Int) -> Int {
-    let before =
-      page * layout.byteCount + layout.sections[section].offset / PageLayout.tokenCount * rowCount(page: page)
-    return SnapshotHeader.byteCount + frontByteCount + before
-  }
-
-  /// The table of sections; empty where they are alike.
-  var sectionTable: [UInt8] {
+  private static func sectionTable(_ layout: PageLayout) -> [UInt8] {
     var bytes: [UInt8] = []
-    guard sectionTableByteCount > 0 else { return bytes }
+    let version = Version(layout)
+    guard version != .uniform else { return bytes }
+    func append(_ number: Int) { bytes.append(littleEndian: UInt32(truncatingIfNeeded: number)) }
     for section in layout.sections {
-      bytes.append(littleEndian: UInt32(truncatingIfNeeded: section.rank))
-      bytes.append(littleEndian: UInt32(truncatingIfNeeded: section.rope))
+      append(section.rows.rank)
+      append(section.rows.rope)
+      if version == .sparse { append(section.rows.positionsPerRow) }
     }
+    guard version == .sparse else { return bytes }
+    append(layout.state.byteCounts.count)
+    append(layout.state.pageStride)
+    for byteCount in layout.state.byteCounts { bytes.append(littleEndian: UInt64(byteCount)) }
     return bytes
   }
 
@@ -134,7 +151,8 @@ struct SnapshotHeader: Equatable {
     bytes.append(littleEndian: keyType.rawValue)
     bytes.append(littleEndian: UInt16(truncatingIfNeeded: formRunCount))
     for number in [
-      layout.sections.count, layout.sections[0].rank, layout.sections[0].rope, tokenCount, rowCount, logitCount,
+      layout.sections.count, layout.sections[0].rows.rank, layout.sections[0].rows.rope, tokenCount, rowCount,
+      logitCount,
       identityCount, descriptionCount,
     ] { bytes.append(littleEndian: UInt64(number)) }
     bytes.append(littleEndian: frontChecksum)

@@ -1,5 +1,12 @@
 internal import CDormouse
 
+// Of the header this client leaves out what Swift has better: dormouse_error_init, dormouse_engine_options_init and
+// dormouse_session_options_init, which would fill the structs of a newer library; dormouse_json_quote, since JSONEncoder
+// quotes; dormouse_engine_tokenize_messages and dormouse_session_chat, whose variants with attachments do the same. And it
+// leaves out the parts (dormouse_router_*, dormouse_latent_cache_*, dormouse_packed_matrix_*, dormouse_kernels_multiply):
+// they lend single pieces of the library to programs that have plain arrays in hand, and nothing that is built on engines
+// and sessions needs them.
+
 /// What concerns the library that runs, and no model. Any thread.
 public enum Library {
   /// The version of the library that runs, such as "0.1.0".
@@ -11,6 +18,13 @@ public enum Library {
   /// The instruction sets: `built` and `usable`, arrays of names, and `chosen`, one of them.
   public static func instructionSets() throws(DormouseError) -> LibraryDocument {
     try Call.document("the list of kernels") { dormouse_kernels_list($0, $1, $2, $3) }
+  }
+
+  /// Has everything that is opened from now on use this instruction set, such as "avx2"; nil goes back to the best one, or
+  /// to that of the environment's DORMOUSE_ISA.
+  /// - Throws: `invalidArgument` for a name that no set has, `unsupported` where the processor or the library lacks it.
+  public static func force(instructionSet name: String?) throws(DormouseError) {
+    try Call.run { error in withCString(name) { dormouse_kernels_force($0, error) } }
   }
 
   /// What a machine can do at most.

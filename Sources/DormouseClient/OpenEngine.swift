@@ -70,11 +70,22 @@ public final class OpenEngine: Sendable {
     return try Call.bytes { dormouse_engine_detokenize($0, $1, $2, handle, ids, ids.count, flags, $3) }
   }
 
-  /// The tokens of a chat as the model's template renders it: as many as its prompt takes.
+  /// A chat as the model's template renders it, in UTF-8.
   /// - Parameter messages: the JSON that `dormouse_engine_render_messages` takes.
-  /// - Throws: `invalidArgument` for messages that are none, `notFound` where the model has no tokenizer or template, and
-  ///   what its media files cause.
-  public func tokenize(messages: String) throws(DormouseError) -> [Int32] {
-    try Call.array(of: Int32(0)) { dormouse_engine_tokenize_messages($0, $1, $2, handle, messages, $3) }
+  /// - Throws: `invalidArgument` for messages that are none, `notFound` where the model has no tokenizer or template,
+  ///   `malformed` for a template that can't be read or takes too long.
+  public func render(messages: String) throws(DormouseError) -> [UInt8] {
+    try Call.bytes { dormouse_engine_render_messages($0, $1, $2, handle, messages, $3) }
+  }
+
+  /// The tokens of the same rendering: as many as its prompt takes.
+  /// - Parameter attachments: what the messages call `attachment:0`, `attachment:1` and so on.
+  /// - Throws: as `render`, and what images, videos and audio cause.
+  public func tokenize(messages: String, attachments: [MediaAttachment] = []) throws(DormouseError) -> [Int32] {
+    try Call.array(of: Int32(0)) { tokens, capacity, count, error in
+      attachments.withHandles {
+        dormouse_engine_tokenize_messages_with_attachments(tokens, capacity, count, handle, messages, $0, $1, error)
+      }
+    }
   }
 }

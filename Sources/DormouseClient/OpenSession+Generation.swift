@@ -5,9 +5,9 @@ extension OpenSession {
   public enum Prompt: Sendable {
     /// They are appended; there may be none when the session has logits.
     case tokens([Int32])
-    /// A chat, as the JSON that `dormouse_engine_render_messages` takes. What the session already holds of it stays, the
-    /// rest is dropped.
-    case messages(String)
+    /// A chat, as the JSON that `dormouse_engine_render_messages` takes, and what it calls `attachment:0` and so on. What
+    /// the session already holds of it stays, the rest is dropped.
+    case messages(String, attachments: [MediaAttachment] = [])
   }
 
   /// Generates token by token. `onEvent` is called on this thread and must not call the session, but for `cancel`; what
@@ -27,8 +27,11 @@ extension OpenSession {
         switch prompt {
         case .tokens(let ids):
           dormouse_session_generate(handle, ids, ids.count, configuration, function, receiver.pointer, error)
-        case .messages(let json):
-          dormouse_session_chat(handle, json, configuration, function, receiver.pointer, error)
+        case .messages(let json, let attachments):
+          attachments.withHandles {
+            dormouse_session_chat_with_attachments(
+              handle, json, $0, $1, configuration, function, receiver.pointer, error)
+          }
         }
       }
     }

@@ -16,7 +16,19 @@ public final class OpenSession: Sendable {
     handle = try Call.open("session") { dormouse_session_open($0, engine.handle, &settings, $1) }
   }
 
+  private init(_ engine: OpenEngine, handle: OpaquePointer) {
+    self.engine = engine
+    self.handle = handle
+  }
+
   deinit { dormouse_session_free(handle) }
+
+  /// A second session with the same options and tokens, which goes its own way from here on. Both share what is in the
+  /// cache until one of them adds to it.
+  /// - Throws: `busy`, `outOfMemory`.
+  public func fork() throws(DormouseError) -> OpenSession {
+    OpenSession(engine, handle: try Call.open("session") { dormouse_session_fork($0, handle, $1) })
+  }
 
   /// Stops the call that the session is in within one layer's time; that call throws `cancelled`. Any thread.
   public func cancel() { dormouse_session_cancel(handle) }
@@ -44,6 +56,12 @@ public final class OpenSession: Sendable {
   /// - Throws: `notFound`, `malformed` for damage, `unsupported` for another model or type of rows, `contextFull`.
   public func restore(_ path: String) throws(DormouseError) {
     try Call.run { dormouse_session_restore(handle, path, $0) }
+  }
+
+  /// The logits after the last token: [vocabulary]. They are computed where they are not at hand.
+  /// - Throws: `invalidArgument` for an empty session, `outOfMemory`, `overloaded`, `cancelled`, `numerical`.
+  public func logits() throws(DormouseError) -> [Float] {
+    try Call.array(of: Float(0)) { dormouse_session_logits($0, $1, $2, handle, $3) }
   }
 
   /// Appends tokens.

@@ -1,31 +1,5 @@
 internal import CDormouse
 
-/// A file with audio in it.
-public final class AudioFile: Sendable {
-  /// Valid as long as this object: `dormouse_attachment_free` takes it.
-  fileprivate nonisolated(unsafe) let handle: OpaquePointer
-
-  /// The file at `path`.
-  /// - Throws: `notFound`, `inputOutput`, `malformed` or `unsupported` for a file without audio that can be read,
-  ///   `unsupported` where libdormouse_media is missing.
-  public init(_ path: String) throws(DormouseError) {
-    handle = try Call.open("audio") {
-      dormouse_attachment_create_from_file($0, Int32(DORMOUSE_ATTACHMENT_AUDIO), path, $1)
-    }
-  }
-
-  /// The bytes of a file, which are copied.
-  /// - Throws: `malformed` or `unsupported` where there is no audio in them that can be read, `unsupported` where
-  ///   libdormouse_media is missing.
-  public init(bytes: [UInt8]) throws(DormouseError) {
-    handle = try Call.open("audio") {
-      dormouse_attachment_create_from_bytes($0, Int32(DORMOUSE_ATTACHMENT_AUDIO), bytes, bytes.count, $1)
-    }
-  }
-
-  deinit { dormouse_attachment_free(handle) }
-}
-
 /// An open Whisper model. One call at a time; a second one from another thread is `busy`, but `cancel` may come from any.
 public final class OpenTranscriber: Sendable {
   /// Valid as long as the transcriber: `dormouse_transcriber_free` takes it.
@@ -51,10 +25,11 @@ public final class OpenTranscriber: Sendable {
 
   /// Writes down audio of any length. `onSegment` is called on this thread and must not call the transcriber, but for
   /// `cancel`; what it throws stops the work and comes out of here.
-  /// - Throws: `DormouseError`, or what `onSegment` throws. `invalidArgument` for a language or task that the model does
-  ///   not know, `malformed` for audio that can't be decoded, `outOfMemory`, `cancelled`, `timedOut`, `numerical`.
+  /// - Throws: `DormouseError`, or what `onSegment` throws. `invalidArgument` for an attachment that is not audio and for a
+  ///   language or task that the model does not know, `malformed` for audio that can't be decoded, `outOfMemory`, `cancelled`, `timedOut`, `numerical`.
   public func run(
-    _ audio: AudioFile, _ options: TranscriptionOptions = TranscriptionOptions(), onSegment: (Segment) throws -> Void
+    _ audio: MediaAttachment, _ options: TranscriptionOptions = TranscriptionOptions(),
+    onSegment: (Segment) throws -> Void
   ) throws {
     let configuration = try options.json
     try withReceiver(zero: dormouse_segment()) {

@@ -5,7 +5,7 @@ import DormouseText
 
 /// Chats with images, videos and audio.
 extension Engine {
-  /// The timeline of a rendered chat; what a tower is to see is made ready, and not encoded yet.
+  /// The timeline of a rendered chat. Its media are prepared for the towers, and not encoded yet.
   /// - Parameter attachments: what parts name by number.
   func prompt(
     _ request: ChatRequest, attachments: [MediaItem] = [], limits: PromptLimits = PromptLimits()
@@ -65,7 +65,7 @@ extension Engine {
   }
 }
 
-/// What helps where a model does not hear.
+/// What helps where a model takes no audio.
 private func speechHint(_ modality: Modality?) -> String {
   modality == .audio ? "; a Whisper folder as media_config's speech_model transcribes audio for it" : ""
 }

@@ -3,7 +3,7 @@ import DormouseMedia
 import DormouseSpeech
 import DormouseSupport
 
-/// What a chat's audio became on their way to a model that reads only.
+/// What was transcribed for a chat with a model that takes text alone.
 struct TranscriptionCounts: Sendable, Equatable {
   /// Tokens that the speech model has written for this call.
   var tokens = 0
@@ -11,12 +11,12 @@ struct TranscriptionCounts: Sendable, Equatable {
   var seconds = 0.0
 }
 
-/// Chats with audio for models that do not hear: a speech model writes them down.
+/// Chats with audio for models without an audio tower: a speech model transcribes it.
 extension Engine {
   /// Where the sentences about a speech model begin.
   static let speechContext = "media_config: speech_model"
 
-  /// The speech model of the options, by its headers; nil where there is none, or the model hears itself.
+  /// The speech model of the options, by its headers; nil where there is none, or the model takes audio itself.
   static func speechFolder(
     besides towers: MediaFolder?, _ options: EngineOptions
   ) throws(Failure) -> WhisperFolder? {
@@ -43,7 +43,7 @@ extension Engine {
     }
   }
 
-  /// The chat with a text in place of each audio part, where a speech model writes them; else as it was.
+  /// The chat with a transcript in place of each audio part, where there is a speech model; else as it was.
   /// - Parameter interruption: asked between packets and pieces of audio, once a layer of the encoder, and once a
   ///   token.
   /// - Throws: what interrupts it, or what is wrong with audio, and where it stands.

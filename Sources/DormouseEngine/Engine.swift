@@ -19,7 +19,7 @@ public final class Engine: Sendable {
   let memoryBudget: MemoryBudget
   /// Towers; nil for a model of text alone.
   let media: EngineMedia?
-  /// Writes audio down for a model that does not hear; nil: nobody does.
+  /// Transcribes audio for a model that takes none itself; nil: audio is refused.
   let speech: SpeechModel?
   /// Nil without weights.
   let runtime: Runtime?

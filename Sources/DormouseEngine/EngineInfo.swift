@@ -25,7 +25,7 @@ extension Engine {
     ])
     document["attention"] = attention(configuration)
     document["experts"] = experts(configuration)
-    document["cache"] = cache(configuration)
+    document["cache"] = try cache(configuration)
     document["weights"] = weights(modelFolder)
     document["text"] = textDocument()
     document["instruction_set"] = .string(kernels.instructionSet.rawValue)
@@ -55,13 +55,13 @@ extension Engine {
   private func attention(_ configuration: ModelConfiguration) -> JSON {
     var document = attention(configuration.attention)
     let kinds = configuration.attentions
-    guard kinds.count > 1 || kinds[0].slidingWindow != nil || kinds[0].indexer != nil else { return .object(document) }
+    if kinds.count == 1, case .latent(let latent) = kinds[0], latent.slidingWindow == nil { return .object(document) }
     document["kinds"] = .array(
       kinds.enumerated().map { index, kind in
-        var document = attention(kind)
+        var document = attention(kind.latent)
         document["layers"] = .size(configuration.attentionKinds.count { $0 == index })
-        if let window = kind.slidingWindow { document["sliding_window"] = .size(window) }
-        if let indexer = kind.indexer {
+        if let window = kind.latent.slidingWindow { document["sliding_window"] = .size(window) }
+        if case .indexed(_, let indexer) = kind {
           document["index_n_heads"] = .size(indexer.headCount)
           document["index_head_dim"] = .size(indexer.headDimension)
           document["index_topk"] = .size(indexer.selectedCount)
@@ -71,7 +71,7 @@ extension Engine {
     return .object(document)
   }
 
-  private func attention(_ attention: AttentionConfiguration) -> JSONObject {
+  private func attention(_ attention: LatentAttentionConfiguration) -> JSONObject {
     JSONObject([
       "heads": .size(attention.headCount),
       "q_lora_rank": attention.qLoraRank.map { .size($0) } ?? .null,
@@ -93,15 +93,15 @@ extension Engine {
   }
 
   /// Bytes in 16 bits, the width in which caches are usually compared, and in the other types of rows.
-  private func cache(_ configuration: ModelConfiguration) -> JSON {
+  private func cache(_ configuration: ModelConfiguration) throws(Failure) -> JSON {
     [
       "values_per_token": .size(configuration.cacheValuesPerToken),
-      "page_tokens": .size(PageLayout.tokenCount),
-      "default_type": .string(options.defaultCacheType.name),
+      "page_tokens": .size(PageLayout.positionsPerPage),
+      "default_type": .string(options.defaultCacheType.rawValue),
       "bytes_per_token": [
-        "bf16": .size(configuration.cacheByteCountPerToken(.bfloat16)),
-        "f32": .size(configuration.cacheByteCountPerToken(.float32)),
-        "int8": .size(configuration.cacheByteCountPerToken(.int8)),
+        "bf16": .size(try configuration.pageLayout(.bfloat16).positionByteCount),
+        "f32": .size(try configuration.pageLayout(.float32).positionByteCount),
+        "int8": .size(try configuration.pageLayout(.int8).positionByteCount),
       ],
       "plain_attention_bytes_per_token": [
         "bf16": .size(configuration.plainCacheByteCountPerToken(elementByteCount: 2)),

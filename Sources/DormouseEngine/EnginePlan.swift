@@ -17,7 +17,7 @@ public struct EnginePlan: Sendable {
   private(set) var contextLength = 0
   /// The session's latent cache at its full context, in whole pages.
   public private(set) var cacheBytes: UInt64 = 0
-  /// The session's tokens, logits and table of pages.
+  /// The session's tokens and logits, and what its cache takes beside pages.
   private(set) var sessionWorkingBytes: UInt64 = 0
   /// Pages that no session holds, kept for later ones.
   public private(set) var prefixBytes: UInt64 = 0
@@ -47,8 +47,8 @@ public struct EnginePlan: Sendable {
     contextLength = try session.contextLength(within: configuration.maximumPositions)
     let tokens = try CheckedSize.product(contextLength, MemoryLayout<Int32>.stride, of: what)
     let logits = try CheckedSize.product(configuration.vocabularySize, MemoryLayout<Float>.stride, of: what)
-    let table = try LatentCache.tableByteCount(capacity: contextLength)
-    sessionWorkingBytes = UInt64(clamping: try CheckedSize.sum(tokens, logits, table, of: what))
+    let cache = try LatentCache.workingByteCount(layout, capacity: contextLength)
+    sessionWorkingBytes = UInt64(clamping: try CheckedSize.sum(tokens, logits, cache, of: what))
     cacheBytes = UInt64(clamping: try layout.byteCount(tokens: contextLength))
     prefixBytes = engineOptions.prefixByteLimit(layout)
   }

@@ -10,7 +10,7 @@ extension Engine {
     let runtime = try requireRuntime()
     let scheduler = runtime.scheduler.statistics
     var caches = JSONObject()
-    for (type, store) in runtime.stores.all { caches[type.name] = store.statistics }
+    for (type, store) in runtime.stores.all { caches[type.rawValue] = store.statistics }
     return [
       "sessions": scheduler.sessions, "steps": scheduler.stepCounts,
       "tokens": ["prompt": .size(scheduler.promptTokens), "generated": .size(scheduler.generatedTokens)],
@@ -23,24 +23,13 @@ extension Engine {
   }
 }
 
-extension CacheRowType {
-  /// As the header and the command line call it.
-  var name: String {
-    switch self {
-    case .float32: "f32"
-    case .bfloat16: "bf16"
-    case .int8: "int8"
-    }
-  }
-}
-
 extension CacheStore {
   fileprivate var statistics: JSON {
     let pages = pool.statistics
     let prefixes = self.prefixes?.statistics
     let (asked, found) = (prefixes?.tokensAsked ?? 0, prefixes?.tokensFound ?? 0)
     return [
-      "page_tokens": .size(PageLayout.tokenCount), "page_bytes": .size(pool.layout.byteCount),
+      "page_tokens": .size(PageLayout.positionsPerPage), "page_bytes": .size(pool.layout.byteCount),
       "used": .size(pages.used), "shared": .size(pages.shared), "free": .size(pages.free),
       "prefix_pages": .size(prefixes?.pages ?? 0), "prefix_evicted": .size(prefixes?.pagesEvicted ?? 0),
       "tokens_asked": .size(asked), "tokens_found": .size(found),

@@ -11,7 +11,7 @@ struct GenerationDefaults: Sendable {
   /// Reads the folder. Both files may be missing here: `ModelConfiguration` asks for config.json where it is needed.
   /// - Parameters:
   ///   - tokenizer: of the same folder, where it has one.
-  ///   - log: hears where the end token was guessed, or that there is none.
+  ///   - log: is told where the end token was guessed, or that there is none.
   static func load(
     folder: String, tokenizer: Tokenizer? = nil, log: Log = .silent
   ) throws(Failure) -> GenerationDefaults {

@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// What a caller gives for a model: its folder, or a file in it. What people give instead now and then is named.
+/// What a caller gives for a model: its folder, or a file in it. A sentence names the other formats that callers try now and then.
 enum ModelPath {
   /// The folder itself, or the one that holds the file at `path`.
   /// - Throws: `Failure(.notFound)` when nothing is there, `.unsupported` for files of another format.

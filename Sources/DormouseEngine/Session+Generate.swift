@@ -15,7 +15,7 @@ extension Session {
     let constraint = try engine.constraint(for: request)
     return try state.exclusively { () throws(Failure) in
       try check(newTokens)
-      return try run(Timeline(tokens: newTokens), reused: 0, request, constraint, onEvent)
+      return try run(Timeline(tokens: newTokens), held: 0, request, constraint, onEvent)
     }
   }
 
@@ -44,9 +44,10 @@ extension Session {
           .contextFull, "the chat has \(prompt.count) tokens, more than the session's \(contextLength)")
       }
       let held = timeline.commonCount(with: prompt)
-      keep(held)
+      let recomputed = keep(held)
       changeContents { $0.adoptContents(of: prompt) }
-      return try run(prompt, reused: held, transcribed: transcribed, request, constraint, onEvent)
+      return try run(
+        prompt, held: held, recomputed: recomputed, transcribed: transcribed, request, constraint, onEvent)
     }
   }
 
@@ -56,14 +57,15 @@ extension Session {
   }
 
   /// - Parameters:
-  ///   - prompt: of which the session holds the first `reused` positions, at its end.
+  ///   - prompt: of which the session holds the first `held` positions, at its end.
+  ///   - recomputed: how many of these are computed again all the same.
   private func run(
-    _ prompt: Timeline, reused: Int, transcribed: TranscriptionCounts = TranscriptionCounts(),
+    _ prompt: Timeline, held: Int, recomputed: Int = 0, transcribed: TranscriptionCounts = TranscriptionCounts(),
     _ request: GenerationRequest, _ constraint: Constraint?, _ onEvent: EventHandler
   ) throws(Failure) -> Int32 {
     let called = Clock.now()
     return try atWork(
-      request.terms, appending: prompt.count - reused, { $0.append(prompt, from: reused) },
+      request.terms, appending: prompt.count - held, { $0.append(prompt, from: held) },
       adding: request.maxTokens ?? contextLength
     ) { () throws(Failure) in
       var counts = GenerationEvent.Counts()
@@ -71,7 +73,7 @@ extension Session {
       counts.mediaTokens = prompt.mediaCounts
       counts.transcribedTokens = transcribed.tokens
       counts.transcribedSeconds = transcribed.seconds
-      counts.promptReused = reused
+      counts.promptReused = held - recomputed
       counts.promptShared = sharedCount
       counts.waitingSeconds = Clock.now() - called
       var generation = try Generation(

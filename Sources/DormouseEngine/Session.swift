@@ -37,6 +37,9 @@ public final class Session: @unchecked Sendable {
   /// Of a reproducible session until its call's prompt is evaluated: the form for it, chosen before rows of others took
   /// the place of computing some of it.
   private var promptForm: AttentionForm?
+  /// Tokens that stay when a call fails, though it may be the one to compute their rows again: the cache has not kept all
+  /// rows up to here when it was rewound.
+  private var promisedCount = 0
 
   let store: CacheStore
   let scheduler: Scheduler
@@ -95,7 +98,7 @@ public final class Session: @unchecked Sendable {
     scheduler.poke(request)
   }
 
-  /// Keeps the first `length` tokens.
+  /// Keeps the first `length` tokens. The next call computes those again whose rows the cache can't keep.
   /// - Throws: `Failure(.invalidArgument)` when it has fewer.
   public func truncate(to length: Int) throws(Failure) {
     try state.exclusively { () throws(Failure) in
@@ -173,6 +176,8 @@ extension Session {
     cache = newCache
     hasLogits = false
     prefix.rewind(to: 0)
+    // Nobody tells which of the tokens ahead of the cache were promised.
+    promisedCount = newCache.layout.hasState ? timeline.count : 0
   }
 
   /// Lets `change` have the timeline, of which it leaves all positions as they are.
@@ -262,11 +267,13 @@ extension Session {
   }
 
   /// Forgets all but the first `length` tokens.
-  func keep(_ length: Int) {
-    guard length < timeline.count || length < cache.length else { return }
+  /// - Returns: how many of these have lost their rows, which the next call computes again.
+  @discardableResult
+  func keep(_ length: Int) -> Int {
+    guard length < timeline.count || length < cache.length else { return 0 }
     timeline.truncate(to: length)
-    rewind(to: length)
     hasLogits = false
+    return rewind(to: length)
   }
 
   /// Whether the context takes as many tokens as there may ever be.
@@ -288,10 +295,15 @@ extension Session {
     hasLogits = false
   }
 
-  /// Truncating to fewer rows than the cache holds can't fail.
-  private func rewind(to length: Int) {
-    if cache.length > length { try? cache.truncate(to: length) }
+  /// - Returns: rows before position `length` that the cache has not kept.
+  @discardableResult
+  private func rewind(to length: Int) -> Int {
     prefix.rewind(to: length)
+    promisedCount = min(promisedCount, length)
+    // Where more are held it can't fail.
+    guard cache.length > length, let kept = try? cache.rewind(to: length), kept < length else { return 0 }
+    promisedCount = length
+    return length - kept
   }
 }
 
@@ -299,7 +311,8 @@ extension Session {
 extension Session {
   /// Evaluates the tokens that the cache does not hold, step by step, and keeps the logits after the last.
   ///
-  /// When it is interrupted the tokens of completed steps stay; on any other failure all unevaluated tokens go.
+  /// When it is interrupted the tokens of completed steps stay, and those that a rewind has promised to keep; on any other
+  /// failure all tokens stay, unevaluated.
   /// - Parameters:
   ///   - allLogits: [unevaluated tokens, vocabulary], or nil.
   ///   - onStep: gets the number of evaluated tokens after each step, and after each portion of media that is encoded.
@@ -325,7 +338,12 @@ extension Session {
         try onStep(cache.length)
       }
     } catch {
-      keep(error.isInterruption ? cache.length : before)
+      if error.isInterruption {
+        keep(max(cache.length, promisedCount))
+      } else {
+        rewind(to: before)
+        hasLogits = false
+      }
       throw error
     }
     if let allLogits { copyLast(of: allLogits, count: timeline.count - before) }

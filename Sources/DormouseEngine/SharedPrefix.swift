@@ -17,7 +17,7 @@ struct SharedPrefix {
   mutating func reuse(for cache: LatentCache, _ timeline: Timeline, form: RowForm?) throws(Failure) -> Int {
     guard let tree, timeline.count - cache.length > 1 else { return 0 }
     let count = try tree.extend(cache, keys: timeline.keys(0..<timeline.count - 1)[...], form: form)
-    if count > 0 { rememberedPageCount = cache.length / PageLayout.tokenCount }
+    if count > 0 { rememberedPageCount = cache.length / PageLayout.positionsPerPage }
     return count
   }
 
@@ -25,14 +25,14 @@ struct SharedPrefix {
   /// nothing will be added.
   mutating func remember(_ cache: LatentCache, _ timeline: Timeline, includesLast: Bool) {
     guard let tree else { return }
-    let full = cache.length / PageLayout.tokenCount
-    guard full > rememberedPageCount || (includesLast && cache.length % PageLayout.tokenCount > 0) else { return }
+    let full = cache.length / PageLayout.positionsPerPage
+    guard full > rememberedPageCount || (includesLast && cache.length % PageLayout.positionsPerPage > 0) else { return }
     tree.insert(cache, keys: timeline.keys(0..<cache.length)[...], includesLast: includesLast)
     rememberedPageCount = full
   }
 
   /// Rows from position `length` on are no more what the tree was told.
   mutating func rewind(to length: Int) {
-    rememberedPageCount = min(rememberedPageCount, length / PageLayout.tokenCount)
+    rememberedPageCount = min(rememberedPageCount, length / PageLayout.positionsPerPage)
   }
 }

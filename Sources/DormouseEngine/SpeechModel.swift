@@ -5,8 +5,8 @@ import DormouseSpeech
 import DormouseSupport
 import DormouseWeights
 
-/// A Whisper model that writes down what is said in audio, and what it has written of late: the audio of a growing
-/// chat are written down once. Thread: any; each transcription works in memory of its own.
+/// A Whisper model that transcribes the audio of chats. It keeps its latest transcripts, so that the audio of a growing
+/// chat is transcribed once. Thread: any; each transcription works in memory of its own.
 final class SpeechModel: Sendable {
   private let whisper: Whisper
   private let folder: String

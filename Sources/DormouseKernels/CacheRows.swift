@@ -1,12 +1,12 @@
 internal import CPlatform
 
 /// How the rows of a latent cache are stored. A row has no padding: `rank` latent values, then `rope` values of the
-/// rotated key.
-public enum CacheRowType: Sendable, CaseIterable {
+/// rotated key. The raw values are what the header and the command line call them.
+public enum CacheRowType: String, Sendable, CaseIterable {
   /// Both parts in float32.
-  case float32
+  case float32 = "f32"
   /// Both parts in bfloat16, rounded to nearest even.
-  case bfloat16
+  case bfloat16 = "bf16"
   /// The latent in signed bytes and one float32 that they are multiplied by, the greatest magnitude / 127; the rotated
   /// key, whose channels differ more in size, in bfloat16. A latent with a value that is not finite reads as NaN, one
   /// whose values are all below 2^-110 as zero.
@@ -16,11 +16,7 @@ public enum CacheRowType: Sendable, CaseIterable {
   /// - Returns: nil for sizes that are negative or beyond 64 bits.
   public func byteCount(rank: Int, rope: Int) -> Int? {
     guard rank >= 0, rope >= 0, rank <= Int.max / 16, rope <= Int.max / 16 else { return nil }
-    return switch self {
-    case .float32: 4 * (rank + rope)
-    case .bfloat16: 2 * (rank + rope)
-    case .int8: rank + 4 + 2 * rope
-    }
+    return platform_row_byte_count(platform_row_format(type: platform, rank: rank, rope: rope))
   }
 
   /// The number of the type in `rows.h`.
@@ -33,24 +29,30 @@ public enum CacheRowType: Sendable, CaseIterable {
   }
 }
 
-/// Rows of one layer of a latent cache, [any number, rank + rope], in pages that somebody else owns and keeps alive. Any
-/// alignment but that of float32 for float32 rows.
+/// Rows that one layer keeps in a latent cache, [any number, rank + rope], in pages that somebody else owns and keeps
+/// alive. Any alignment but that of float32 for float32 rows.
 public struct CacheRows: @unchecked Sendable {
   public let type: CacheRowType
   public let rank: Int
   public let rope: Int
-  /// Pages of `rowsInPage` rows each, the last one maybe of fewer.
+  /// A row lies in the page of the last of its positions, of which a page has `positionsPerPage`.
+  public let positionsPerRow: Int
   public let pages: UnsafePointer<UnsafeRawPointer>
   /// Bytes from a page's address to its first row.
   public let offset: Int
 
-  /// Rows of one layer that a page has room for.
-  public static let rowsInPage = Int(PLATFORM_ROWS_IN_PAGE)
+  /// Positions of a timeline whose rows lie in one page.
+  public static let positionsPerPage = Int(PLATFORM_POSITIONS_PER_PAGE)
 
-  public init(type: CacheRowType, rank: Int, rope: Int, pages: UnsafePointer<UnsafeRawPointer>, offset: Int = 0) {
+  /// - Parameter positionsPerRow: a divisor or a multiple of `positionsPerPage`.
+  public init(
+    type: CacheRowType, rank: Int, rope: Int, positionsPerRow: Int = 1, pages: UnsafePointer<UnsafeRawPointer>,
+    offset: Int = 0
+  ) {
     self.type = type
     self.rank = max(0, rank)
     self.rope = max(0, rope)
+    self.positionsPerRow = max(1, positionsPerRow)
     self.pages = pages
     self.offset = offset
   }
@@ -60,9 +62,13 @@ public struct CacheRows: @unchecked Sendable {
   /// The rows' type and widths as the kernels see them.
   var format: platform_row_format { platform_row_format(type: type.platform, rank: rank, rope: rope) }
 
-  /// Where the row of a position lies.
-  func address(_ position: Int, size: Int) -> UnsafeRawPointer {
-    pages[position / CacheRows.rowsInPage] + (offset + position % CacheRows.rowsInPage * size)
+  /// Rows that a page has room for: one at least.
+  public static func rowsPerPage(positionsPerRow: Int) -> Int { max(1, positionsPerPage / max(1, positionsPerRow)) }
+
+  /// The page in which a row lies, and its place among the rows there.
+  public static func place(row: Int, positionsPerRow: Int) -> (page: Int, index: Int) {
+    let (page, position) = ((row + 1) * positionsPerRow - 1).quotientAndRemainder(dividingBy: positionsPerPage)
+    return (page, position / positionsPerRow)
   }
 }
 
@@ -82,13 +88,15 @@ extension Kernels {
   ) {
     guard let size = rows.type.byteCount(rank: rows.rank, rope: rows.rope) else { return }
     var format = rows.format
-    var position = range.lowerBound
-    while position < range.upperBound {
-      let left = CacheRows.rowsInPage - position % CacheRows.rowsInPage
-      let count = min(left, range.upperBound - position)
+    let rowsPerPage = CacheRows.rowsPerPage(positionsPerRow: rows.positionsPerRow)
+    var row = range.lowerBound
+    while row < range.upperBound {
+      let place = CacheRows.place(row: row, positionsPerRow: rows.positionsPerRow)
+      let count = min(rowsPerPage - place.index, range.upperBound - row)
       table.load_rows(
-        rows.address(position, size: size), count, &format, out + (position - range.lowerBound) * stride, stride)
-      position += count
+        rows.pages[place.page] + (rows.offset + place.index * size), count, &format,
+        out + (row - range.lowerBound) * stride, stride)
+      row += count
     }
   }
 }

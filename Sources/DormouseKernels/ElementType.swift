@@ -8,13 +8,7 @@ public enum ElementType: Sendable, CaseIterable {
   /// One sign, four exponent (bias 7) and three mantissa bits; no infinities, 0x7F and 0xFF are NaN ("e4m3fn").
   case float8E4M3
 
-  public var byteCount: Int {
-    switch self {
-    case .float32: 4
-    case .float16, .bfloat16: 2
-    case .float8E4M3: 1
-    }
-  }
+  public var byteCount: Int { platform_element_byte_count(platform) }
 
   /// The number of the type in `matrix.h`.
   var platform: Int32 {

@@ -30,9 +30,9 @@ public struct PanelMatrix: @unchecked Sendable {
   public static let panelRows = 16
   /// Columns that share a scale.
   public static let groupColumns = 32
-  /// Raised with every change of the layout or of what packing makes of the same weights: files of packed weights that
-  /// have another number are not read.
-  public static let layoutRevision: UInt32 = 3
+  /// Raised with every change of the layout, of the matrices' order in a model's packed memory, or of what packing makes
+  /// of the same weights: files of packed weights that have another number are not read.
+  public static let layoutRevision: UInt32 = 4
 
   public init(type: PackedType, rows: Int, columns: Int, data: UnsafeRawPointer) {
     self.type = type

@@ -10,21 +10,21 @@ extension Kernels {
   ///
   /// - Parameters:
   ///   - following: the first of the rows that the calling thread multiplies next; few x have them read ahead.
-  ///   - x: [count, rows.count], `xStride` floats between rows.
-  ///   - y: [count, w.columns], `yStride` floats between rows.
+  ///   - x: [count, rows.count].
+  ///   - y: [count, w.columns], `stride` floats between rows.
   ///   - scratch: `transposedScratchCount` floats.
   public func multiplyTransposed(
-    _ w: WeightMatrix, rows: Range<Int>, following: Int? = nil, x: UnsafePointer<Float>, xStride: Int, count: Int,
-    into y: UnsafeMutablePointer<Float>, yStride: Int, scratch: UnsafeMutablePointer<Float>
+    _ w: WeightMatrix, rows: Range<Int>, following: Int? = nil, x: FloatMatrix, into y: UnsafeMutablePointer<Float>,
+    stride: Int, scratch: UnsafeMutablePointer<Float>
   ) {
     let w = w.slice(rows: rows)
     let following = following.map { $0 - rows.lowerBound } ?? -1
-    if count < Kernels.decodeCount {
-      for i in 0..<count {
-        multiplyTransposed(w, following, x: x + i * xStride, into: y + i * yStride, sums: scratch)
+    if x.rows < Kernels.decodeCount {
+      for i in 0..<x.rows {
+        multiplyTransposed(w, following, x: x.data + i * x.stride, into: y + i * stride, sums: scratch)
       }
     } else {
-      multiplyDecoded(w, x: x, xStride: xStride, count: count, into: y, yStride: yStride, scratch: scratch)
+      multiplyDecoded(w, x: x, into: y, stride: stride, scratch: scratch)
     }
   }
 
@@ -56,26 +56,27 @@ extension Kernels {
 
   /// Decodes the weights once for all x. As above their scales are multiplied into x, block of columns by block.
   private func multiplyDecoded(
-    _ w: WeightMatrix, x: UnsafePointer<Float>, xStride: Int, count: Int, into y: UnsafeMutablePointer<Float>,
-    yStride: Int, scratch weights: UnsafeMutablePointer<Float>
+    _ w: WeightMatrix, x: FloatMatrix, into y: UnsafeMutablePointer<Float>, stride: Int,
+    scratch weights: UnsafeMutablePointer<Float>
   ) {
     let unscaled = w.withoutScales
     for row in 0..<w.rows { dequantize(unscaled, row: row, into: weights + row * w.columns) }
     guard let scales = w.scales else {
-      multiplyOuter(
-        x, aRow: xStride, rows: count, weights, bRow: w.columns, columns: w.columns, depth: w.rows, into: y,
-        cRow: yStride)
+      let matrix = FloatMatrix(weights, rows: w.rows, columns: w.columns, stride: w.columns)
+      multiplyOuter(x, matrix, into: y, stride: stride)
       return
     }
     let scaled = weights + w.rows * w.columns
-    for column in stride(from: 0, to: w.columns, by: scales.columnBlock) {
+    for column in Swift.stride(from: 0, to: w.columns, by: scales.columnBlock) {
       for row in 0..<w.rows {
         let scale = scales.value(row: row, column: column)
-        for i in 0..<count { scaled[i * w.rows + row] = x[i * xStride + row] * scale }
+        for i in 0..<x.rows { scaled[i * w.rows + row] = x.data[i * x.stride + row] * scale }
       }
+      let width = min(scales.columnBlock, w.columns - column)
       multiplyOuter(
-        scaled, aRow: w.rows, rows: count, weights + column, bRow: w.columns,
-        columns: min(scales.columnBlock, w.columns - column), depth: w.rows, into: y + column, cRow: yStride)
+        FloatMatrix(scaled, rows: x.rows, columns: w.rows, stride: w.rows),
+        FloatMatrix(weights + column, rows: w.rows, columns: width, stride: w.columns), into: y + column,
+        stride: stride)
     }
   }
 }

@@ -1,80 +1,67 @@
-public import DormouseKernels
-public import DormouseSupport
+import DormouseKernels
+import DormouseSupport
 
 /// Which experts a layer's tokens go to, and where each of them stands among an expert's tokens: tokens are grouped by
-/// expert, so that each expert's weights are read once. A "slot" is one token's place at one expert.
-public struct ExpertRouting: Sendable {
-  public let router: Router
-
+/// expert, so that each expert's weights are read once.
+extension MixtureOfExperts {
   /// Tokens that meet the router at once: fewer than `Kernels.matrixCount` of any instruction set.
   private static let routerBlock = 16
   /// Tokens of a task that selects.
   private static let selectionBlock = 8
 
-  public init(_ router: Router) { self.router = router }
+  /// Picks the experts of each row of x [count, hidden], and groups the rows by expert.
+  /// - Returns: the experts that have slots, rising.
+  func route(_ x: UnsafePointer<Float>, _ count: Int) -> UnsafeBufferPointer<Int32> {
+    score(x, count)
+    select(count)
+    return group(count)
+  }
 
-  /// `logits[i] = W x[i]` in blocks of tokens so small that they take the kernel for few rows, whose result does not
+  /// `routerLogits[i] = W x[i]` in blocks of tokens so small that they take the kernel for few rows, whose result does not
   /// depend on their number: a rounding must not choose another expert because of what else is in the batch.
-  ///
-  /// - Parameters:
-  ///   - weight: [experts, hidden].
-  ///   - x: [count, hidden].
-  ///   - logits: [count, experts].
-  public func multiply(
-    _ weight: WeightMatrix, _ x: UnsafePointer<Float>, count: Int, into logits: UnsafeMutablePointer<Float>,
-    _ queue: ProductQueue
-  ) {
-    let (block, hidden) = (Self.routerBlock, weight.columns)
-    let linear = Linear(weight: .rows(weight), bias: nil)
+  private func score(_ x: UnsafePointer<Float>, _ count: Int) {
+    let block = Self.routerBlock
+    let linear = Linear(weight: .rows(weights.router), bias: nil)
     for first in stride(from: 0, to: count, by: block) {
       queue.add(
         linear, x: Activations(floats: x + first * hidden, stride: hidden), count: min(block, count - first),
-        y: logits + first * weight.rows)
+        y: scratch.routerLogits + first * weights.router.rows)
     }
     queue.run()
   }
 
-  /// Picks each token's experts.
-  /// - Parameters:
-  ///   - scratch: [threads, scratchStride], of at least `router.scratchCount` floats each.
-  ///   - ids, weights: [count, expertsPerToken].
-  public func select(
-    _ logits: UnsafePointer<Float>, bias: UnsafePointer<Float>?, count: Int, ids: UnsafeMutablePointer<Int32>,
-    weights: UnsafeMutablePointer<Float>, scratch: UnsafeMutablePointer<Float>, scratchStride: Int, pool: ThreadPool
-  ) {
+  private func select(_ count: Int) {
     let (experts, perToken) = (router.configuration.expertCount, router.configuration.expertsPerToken)
-    let block = Self.selectionBlock
+    let (block, bias) = (Self.selectionBlock, weights.correctionBias?.pointer)
     // Each worker has scores of its own to work in; one task isn't worth waking anybody.
     func select(_ task: Int, _ worker: Int) {
       for token in task * block..<min((task + 1) * block, count) {
         router.select(
-          logits: logits + token * experts, bias: bias, scratch: scratch + worker * scratchStride,
-          ids: ids + token * perToken, weights: weights + token * perToken)
+          logits: scratch.routerLogits + token * experts, bias: bias, scratch: scratch.router(of: worker),
+          ids: scratch.ids + token * perToken, weights: scratch.weights + token * perToken)
       }
     }
     let tasks = CheckedSize.ceilingQuotient(count, block)
-    if tasks == 1 { select(0, 0) } else { pool.run(tasks, select) }
+    if tasks == 1 { select(0, 0) } else { queue.pool.run(tasks, select) }
   }
 
-  /// Counting sort by expert, tokens in order within one.
-  /// - Parameters:
-  ///   - ids: [count, expertsPerToken].
-  ///   - firstSlots: [experts + 1]: the first slot of each expert.
-  ///   - slots: [count, expertsPerToken]: the slot of each choice.
-  ///   - tokens: [count * expertsPerToken]: the token in each slot.
-  public func group(
-    _ ids: UnsafePointer<Int32>, count: Int, firstSlots: UnsafeMutablePointer<Int32>,
-    slots: UnsafeMutablePointer<Int32>, tokens: UnsafeMutablePointer<Int32>
-  ) {
+  /// Counting sort of `ids` by expert, tokens in order within one.
+  private func group(_ count: Int) -> UnsafeBufferPointer<Int32> {
     let (experts, perToken) = (router.configuration.expertCount, router.configuration.expertsPerToken)
+    let (ids, slots, tokens) = (scratch.ids, scratch.slots, scratch.tokens)
+    let (firstSlots, needed) = (scratch.firstSlots, scratch.needed)
     let pairs = count * perToken
     firstSlots.update(repeating: 0, count: experts + 1)
     for pair in 0..<pairs { firstSlots[Int(ids[pair])] += 1 }
     var next: Int32 = 0
+    var neededCount = 0
     for expert in 0...experts {
       let size = firstSlots[expert]
       firstSlots[expert] = next
       next += size
+      guard size > 0 else { continue }
+      needed[neededCount] = Int32(truncatingIfNeeded: expert)
+      neededCount += 1
     }
     for pair in 0..<pairs {
       let expert = Int(ids[pair])
@@ -85,30 +72,32 @@ public struct ExpertRouting: Sendable {
     // Filling moved every start to the next expert's: move them back.
     for expert in stride(from: experts, to: 0, by: -1) { firstSlots[expert] = firstSlots[expert - 1] }
     firstSlots[0] = 0
+    return UnsafeBufferPointer(start: needed, count: neededCount)
   }
 
-  /// Copies each token's row to its slots: x [count, width] to rows [count * expertsPerToken, width].
-  public func gather(
-    _ x: UnsafePointer<Float>, width: Int, count: Int, slots: UnsafePointer<Int32>,
-    into rows: UnsafeMutablePointer<Float>, pool: ThreadPool
-  ) {
+  /// Copies each row of x [count, hidden] to its slots.
+  func gather(_ x: UnsafePointer<Float>, _ count: Int) {
     let perToken = router.configuration.expertsPerToken
-    pool.forEachToken(count) { token in
+    let (rows, slots) = (scratch.rows, scratch.slots)
+    queue.pool.forEachToken(count) { token in
       for pair in token * perToken..<(token + 1) * perToken {
-        (rows + Int(slots[pair]) * width).update(from: x + token * width, count: width)
+        (rows + Int(slots[pair]) * hidden).update(from: x + token * hidden, count: hidden)
       }
     }
   }
 
-  /// The sum of a token's experts' rows, each times its weight, into `sum` [width].
-  @inline(__always) public func combine(
-    _ token: Int, weights: UnsafePointer<Float>, rows: UnsafePointer<Float>, slots: UnsafePointer<Int32>, width: Int,
-    into sum: UnsafeMutablePointer<Float>, _ kernels: Kernels
-  ) {
+  /// y [count, hidden] = sum of weight * expert output, in the order of a token's choice, plus the shared experts' output.
+  func combine(_ count: Int, into y: UnsafeMutablePointer<Float>) {
     let perToken = router.configuration.expertsPerToken
-    sum.update(repeating: 0, count: width)
-    for pair in token * perToken..<(token + 1) * perToken {
-      kernels.addScaled(sum, weights[pair], rows + Int(slots[pair]) * width, count: width)
+    let kernels = queue.kernels
+    let hasShared = weights.shared != nil
+    queue.pool.forEachToken(count) { token in
+      let sum = y + token * hidden
+      sum.update(repeating: 0, count: hidden)
+      for pair in token * perToken..<(token + 1) * perToken {
+        kernels.addScaled(sum, scratch.weights[pair], scratch.rows + Int(scratch.slots[pair]) * hidden, count: hidden)
+      }
+      if hasShared { kernels.addScaled(sum, 1, scratch.sharedRows + token * hidden, count: hidden) }
     }
   }
 }

@@ -35,3 +35,18 @@ public struct Linear: Sendable {
     return Linear(weight: .rows(matrix.slice(rows: rows)), bias: bias?.slice(rows))
   }
 }
+
+extension Kernels {
+  /// `y[i, r - rows.lowerBound] = sum over c of W[r, c] * x[i, c] + b[r]` for r in `rows`, i in `0..<count`.
+  ///
+  /// - Parameter y: [count, rows.count], `yStride` floats between rows.
+  func multiply(
+    _ linear: Linear, rows: Range<Int>, x: Activations, count: Int, into y: UnsafeMutablePointer<Float>, yStride: Int
+  ) {
+    multiply(linear.weight, rows: rows, x: x, count: count, into: y, yStride: yStride)
+    guard let bias = linear.bias else { return }
+    for token in 0..<count {
+      addScaled(y + token * yStride, 1, bias.pointer + rows.lowerBound, count: rows.count)
+    }
+  }
+}

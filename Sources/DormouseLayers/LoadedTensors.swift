@@ -106,27 +106,29 @@ public final class LoadedTensors {
   private func pack(_ spec: TensorSpec) throws(Failure) -> [PanelMatrix] {
     let tensor = try plan.tensor(spec)
     guard let packing = tensor.packing, let panels, let base = panels.bytes.baseAddress,
-      packing.target + packing.byteCount <= panels.bytes.count
+      plan.packedByteCount <= panels.bytes.count
     else {
       throw Failure(.internalError, "\(plan.checkpoint.folder): tensor \(spec.name) has no place among the panels")
     }
     let grid = try scales(tensor)
-    var target = packing.target
     var result: [PanelMatrix] = []
-    for piece in spec.pieces {
-      let place = UnsafeRawPointer(base + target)
-      // Its bytes are read piece by piece later: until then it has none but those it will become.
-      let whole = try matrix(spec, tensor, piece.matrix, at: place, grid)
-      let firstRow = piece.matrix * whole.rows + piece.rows.lowerBound
-      jobs.append(
-        PackingJob(
-          source: whole.slice(rows: piece.rows), fileIndex: tensor.record.fileIndex,
-          offset: tensor.record.offset + firstRow * whole.columns * whole.elementType.byteCount, type: packing.type,
-          isTransposed: piece.isTransposed, target: target))
-      let packed = PanelMatrix(
-        type: packing.type, rows: piece.packedRows, columns: piece.packedColumns, data: place)
-      result.append(packed)
-      target += packed.byteCount
+    for index in 0..<(spec.matrices.count ?? 1) {
+      var target = packing.target + index * packing.stride
+      for piece in spec.pieces {
+        // Its bytes are read piece by piece later: until then it has none but those it will become.
+        let whole = try matrix(spec, tensor, index, at: UnsafeRawPointer(base + target), grid)
+        let packed = PanelMatrix(
+          type: packing.type, rows: piece.packedRows, columns: piece.packedColumns,
+          data: UnsafeRawPointer(base + target))
+        let firstRow = index * whole.rows + piece.rows.lowerBound
+        jobs.append(
+          PackingJob(
+            source: whole.slice(rows: piece.rows), fileIndex: tensor.record.fileIndex,
+            offset: tensor.record.offset + firstRow * whole.columns * whole.elementType.byteCount, type: packing.type,
+            isTransposed: piece.isTransposed, target: target))
+        result.append(packed)
+        target += packed.byteCount
+      }
     }
     return result
   }

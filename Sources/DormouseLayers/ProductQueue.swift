@@ -8,8 +8,7 @@ public import DormouseSupport
 public final class ProductQueue {
   /// y = W x + b for `count` rows of x.
   private struct Product {
-    let weight: Weight
-    let bias: FloatVector?
+    let linear: Linear
     let x: Activations
     let count: Int
     let y: UnsafeMutablePointer<Float>
@@ -47,7 +46,7 @@ public final class ProductQueue {
   ///   - y: [count, weight.rows].
   public func add(_ linear: Linear, x: Activations, count: Int, y: UnsafeMutablePointer<Float>) {
     rows.add(rows: linear.weight.rows, rowCost: linear.weight.columns * count)
-    products.append(Product(weight: linear.weight, bias: linear.bias, x: x, count: count, y: y))
+    products.append(Product(linear: linear, x: x, count: count, y: y))
   }
 
   /// A batch of one product.
@@ -58,19 +57,14 @@ public final class ProductQueue {
 
   /// Computes what was added since the last run.
   public func run() {
-    rows.run(on: pool) { index, rows in multiply(products[index], rows) }
+    rows.run(on: pool) { index, rows in
+      let product = products[index]
+      kernels.multiply(
+        product.linear, rows: rows, x: product.x, count: product.count, into: product.y + rows.lowerBound,
+        yStride: product.linear.weight.rows)
+    }
     products.removeAll(keepingCapacity: true)
     rows.removeAll()
-  }
-
-  private func multiply(_ product: Product, _ rows: Range<Int>) {
-    let y = product.y + rows.lowerBound
-    let stride = product.weight.rows
-    kernels.multiply(product.weight, rows: rows, x: product.x, count: product.count, into: y, yStride: stride)
-    guard let bias = product.bias else { return }
-    for token in 0..<product.count {
-      kernels.addScaled(y + token * stride, 1, bias.pointer + rows.lowerBound, count: rows.count)
-    }
   }
 }
 

@@ -25,18 +25,25 @@ public struct TensorPlan: Sendable {
   /// - Parameter type: how it is packed, where its role allows that; nil for as the file has it.
   /// - Throws: `Failure` naming the tensor, what it is and what was expected.
   public mutating func add(_ spec: TensorSpec, packedAs type: PackedType? = nil) throws(Failure) {
-    var tensor = try find(spec)
+    try add(together: [spec], packedAs: type)
+  }
+
+  /// Adds tensors whose packed matrices lie together: the first matrix of each, then the second of each, and so on. So an
+  /// expert is one run of bytes, whether its matrices are tensors of their own or parts of fused ones.
+  public mutating func add(together specs: [TensorSpec], packedAs type: PackedType? = nil) throws(Failure) {
+    for spec in specs { try add(spec, isPacked: type != nil && spec.role.isPackable) }
+    if let type { try place(specs.filter(\.role.isPackable), as: type) }
+  }
+
+  private mutating func add(_ spec: TensorSpec, isPacked: Bool) throws(Failure) {
+    let tensor = try find(spec)
     names.append(spec.name)
     if let scales = tensor.encoding?.scales {
       names.append(scales.record.name)
       loadedNames.append(scales.record.name)
       if scales.isConverted { try addFloats(scales.record) }
     }
-    if let type, spec.role.isPackable {
-      tensor.packing = try place(spec, as: type)
-    } else {
-      loadedNames.append(spec.name)
-    }
+    if !isPacked { loadedNames.append(spec.name) }
     if tensor.encoding == nil { try addFloats(tensor.record) }
     tensors[ExactString(spec.name)] = tensor
   }
@@ -63,21 +70,36 @@ public struct TensorPlan: Sendable {
     let record =
       isExact
       ? try checkpoint.floatRecord(of: spec.name, shape: spec.shape)
-      : try checkpoint.record(of: spec.name, shape: spec.shape)
+      : try checkpoint.weightRecord(of: spec.name, shape: spec.shape)
     let (count, rows, columns) = spec.matrices
     return PlannedTensor(
       record: record,
       encoding: try TensorEncoding(record, count: count, rows: rows, columns: columns, in: checkpoint, quantization))
   }
 
-  private mutating func place(_ spec: TensorSpec, as type: PackedType) throws(Failure) -> PlannedTensor.Packing {
+  /// Gives the packed matrices of tensors, of which each has as many, their places behind those before them.
+  private mutating func place(_ specs: [TensorSpec], as type: PackedType) throws(Failure) {
     let what = "the packed weights' size"
-    let first = packedByteCount
-    for piece in spec.pieces {
-      let size = try PanelMatrix.byteCount(type, rows: piece.packedRows, columns: piece.packedColumns)
-      packedByteCount = try CheckedSize.sum(packedByteCount, size, of: what)
+    let count = specs.first?.matrices.count ?? 1
+    var sizes: [Int] = []
+    for spec in specs {
+      var size = 0
+      for piece in spec.pieces {
+        let own = try PanelMatrix.byteCount(type, rows: piece.packedRows, columns: piece.packedColumns)
+        size = try CheckedSize.sum(size, own, of: what)
+      }
+      sizes.append(size)
     }
-    return PlannedTensor.Packing(type: type, target: first, byteCount: packedByteCount - first)
+    var stride = 0
+    for size in sizes { stride = try CheckedSize.sum(stride, size, of: what) }
+    let end = try CheckedSize.sum(packedByteCount, CheckedSize.product(stride, count, of: what), of: what)
+    var target = packedByteCount
+    for (spec, size) in zip(specs, sizes) {
+      tensors[ExactString(spec.name)]?.packing = PlannedTensor.Packing(
+        type: type, target: target, stride: stride, byteCount: size * count)
+      target += size
+    }
+    packedByteCount = end
   }
 
   private mutating func addFloats(_ record: TensorRecord) throws(Failure) {
@@ -96,16 +118,17 @@ struct PlannedTensor: Sendable {
 
   struct Packing: Sendable {
     let type: PackedType
-    /// Bytes from the start of the packed memory.
+    /// Where the first matrix is, in bytes from the start of the packed memory.
     let target: Int
+    /// Bytes from there to the next matrix.
+    let stride: Int
+    /// Bytes of all matrices together.
     let byteCount: Int
   }
 }
 
-/// Rows of one of a tensor's matrices that become a packed matrix of their own.
+/// Rows of each of a tensor's matrices that become a packed matrix of their own.
 struct PackedPiece {
-  /// Which of the matrices.
-  let matrix: Int
   let rows: Range<Int>
   let columns: Int
   let isTransposed: Bool
@@ -121,23 +144,23 @@ extension TensorSpec {
     return (nil, shape.first ?? 1, shape.dropFirst().reduce(1, *))
   }
 
-  /// The packed matrices that it becomes, in the order in which they lie in memory.
+  /// The packed matrices that each of its matrices becomes, in the order in which they lie in memory.
   var pieces: [PackedPiece] {
-    let (count, rows, columns) = matrices
-    func piece(_ matrix: Int, _ rows: Range<Int>, isTransposed: Bool = false) -> PackedPiece {
-      PackedPiece(matrix: matrix, rows: rows, columns: columns, isTransposed: isTransposed)
+    let (_, rows, columns) = matrices
+    func piece(_ rows: Range<Int>, isTransposed: Bool = false) -> PackedPiece {
+      PackedPiece(rows: rows, columns: columns, isTransposed: isTransposed)
     }
     switch role {
-    case .fusedWeights(let cuts): return (0..<(count ?? 1)).flatMap { matrix in cuts.map { piece(matrix, $0) } }
+    case .fusedWeights(let cuts): return cuts.map { piece($0) }
     case .blocks(let count, let cuts):
       let height = rows / max(count, 1)
       return cuts.flatMap { cut in
         (0..<count).map { block in
           let first = block * height + cut.rows.lowerBound
-          return piece(0, first..<first + cut.rows.count, isTransposed: cut.isTransposed)
+          return piece(first..<first + cut.rows.count, isTransposed: cut.isTransposed)
         }
       }
-    default: return [piece(0, 0..<rows)]
+    default: return [piece(0..<rows)]
     }
   }
 }

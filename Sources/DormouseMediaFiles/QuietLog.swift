@@ -5,7 +5,7 @@ import DormouseSupport
 ///
 /// A few of FFmpeg's messages belong to no context that `QuietContext` could reach. The level of its log is global, so
 /// it is lowered only where the host has left it at FFmpeg's default, only while a call is under way, and goes back
-/// when the last one ends; a host that has a level of its own keeps it, and hears what it asked for.
+/// when the last one ends; a host that has a level of its own keeps it, and gets what it asked for.
 enum QuietLog {
   private struct State {
     var callCount = 0

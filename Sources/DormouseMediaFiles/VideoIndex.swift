@@ -87,7 +87,7 @@ struct VideoIndex {
     try watch.checkDuration(audioSeconds)
   }
 
-  /// How long the audio lasts, at least, from its own beginning; 0: unknown. Gaps between packets do not sound.
+  /// How long the audio lasts, at least, from its own beginning; 0: unknown. Gaps between packets have no samples.
   var audioSeconds: Double {
     let span = max(0, audio.end - max(0, audio.start ?? 0))
     return audio.sum > 0 ? min(span, audio.sum) : span

@@ -1,7 +1,32 @@
+import DormouseCache
 import DormouseSupport
 
-/// One kind of attention layer: its sizes, its positions, and what of the timeline its tokens see.
-public struct AttentionConfiguration: Sendable, Equatable {
+/// The attention of one kind of layers.
+public enum AttentionConfiguration: Sendable, Equatable {
+  /// Tokens attend to all positions that they see.
+  case latent(LatentAttentionConfiguration)
+  /// Of these, tokens attend to those that an indexer picks (DeepSeek sparse attention).
+  case indexed(LatentAttentionConfiguration, IndexerConfiguration)
+
+  /// What all kinds have.
+  public var latent: LatentAttentionConfiguration {
+    switch self {
+    case .latent(let latent), .indexed(let latent, _): latent
+    }
+  }
+
+  /// What a layer keeps in the cache, section by section: the latent, and its indexer's key.
+  var rowSections: [RowSection] {
+    let latent = RowSection(rank: self.latent.kvLoraRank, rope: self.latent.qkRopeHeadDimension)
+    return switch self {
+    case .latent: [latent]
+    case .indexed(_, let indexer): [latent, RowSection(rank: indexer.headDimension)]
+    }
+  }
+}
+
+/// Latent attention: its sizes, its positions, and what of the timeline its tokens see.
+public struct LatentAttentionConfiguration: Sendable, Equatable {
   /// num_attention_heads.
   public internal(set) var headCount: Int
   /// q_lora_rank; nil where queries come straight from `q_proj`.
@@ -28,19 +53,12 @@ public struct AttentionConfiguration: Sendable, Equatable {
   public internal(set) var gatesHeads = false
   /// sliding_window: a token sees so many positions, its own among them; nil for all.
   public internal(set) var slidingWindow: Int?
-  /// What picks the positions that a token sees; nil for all.
-  public internal(set) var indexer: IndexerConfiguration?
 
   /// nope + rope: channels of a query and key head.
   public var qkHeadDimension: Int { qkNopeHeadDimension + qkRopeHeadDimension }
 
   /// Values that the cache holds a token: the latent and the rotated key.
   public var latentWidth: Int { kvLoraRank + qkRopeHeadDimension }
-
-  /// What the layer leaves of a position in the cache, section by section: the latent, and its indexer's key.
-  var rowSections: [(rank: Int, rope: Int)] {
-    [(kvLoraRank, qkRopeHeadDimension)] + (indexer.map { [($0.headDimension, 0)] } ?? [])
-  }
 
   /// The softmax scale, YaRN's square of the magnitude in it (DeepSeek-V3 `inference/model.py`, class MLA).
   public var softmaxScale: Float {
@@ -68,7 +86,7 @@ public struct IndexerConfiguration: Sendable, Equatable {
   static let normEpsilon: Float = 1e-6
 }
 
-extension AttentionConfiguration {
+extension LatentAttentionConfiguration {
   /// The one kind of a model whose layers are alike.
   init(_ fields: JSONFields, maximumPositions: Int) throws(Failure) {
     self.init(

@@ -27,12 +27,17 @@ struct AttentionFormChoice {
   private let window: Int
   private let selected: Int
 
-  init(_ a: AttentionConfiguration) {
+  init(_ attention: AttentionConfiguration) {
+    let a = attention.latent
     projection = Double(a.kvLoraRank * (a.qkNopeHeadDimension + a.vHeadDimension))
     expandedPair = Double(a.qkHeadDimension + a.vHeadDimension)
     absorbedPair = Double(2 * a.kvLoraRank + a.qkRopeHeadDimension)
     window = a.slidingWindow ?? .max
-    selected = min(window, a.indexer?.selectedCount ?? .max)
+    selected =
+      switch attention {
+      case .latent: window
+      case .indexed(_, let indexer): min(window, indexer.selectedCount)
+      }
   }
 
   /// Whether `count` tokens behind `first` others are computed in the expanded form, where `form` is asked for.

@@ -4,7 +4,32 @@ import DormouseSupport
 import DormouseWeights
 
 /// The tensors of one layer's attention.
-struct AttentionTensors {
+enum AttentionTensors {
+  case latent(LatentAttentionTensors)
+  case indexed(LatentAttentionTensors, IndexerTensors)
+
+  /// - Parameter prefix: stands before every name.
+  init(_ attention: AttentionConfiguration, hidden: Int, prefix: String) {
+    let latent = LatentAttentionTensors(attention.latent, hidden: hidden, prefix: prefix)
+    switch attention {
+    case .latent: self = .latent(latent)
+    case .indexed(let a, let indexer):
+      let queryInputs = a.qLoraRank ?? hidden
+      self = .indexed(
+        latent, IndexerTensors(indexer, queryInputs: queryInputs, hidden: hidden, prefix: "\(prefix)indexer."))
+    }
+  }
+
+  var all: [TensorSpec] {
+    switch self {
+    case .latent(let latent): latent.all
+    case .indexed(let latent, let indexer): latent.all + indexer.all
+    }
+  }
+}
+
+/// The tensors of latent attention.
+struct LatentAttentionTensors {
   enum Query {
     /// q_proj.
     case direct(TensorSpec)
@@ -18,10 +43,8 @@ struct AttentionTensors {
   let output: LinearTensors
   let rotatedKeyNorm: TensorSpec?
   let headGate: LinearTensors?
-  let indexer: IndexerTensors?
 
-  /// - Parameter prefix: stands before every name.
-  init(_ a: AttentionConfiguration, hidden: Int, prefix: String) {
+  init(_ a: LatentAttentionConfiguration, hidden: Int, prefix: String) {
     func linear(_ name: String, _ rows: Int, _ part: TensorPart, columns: Int? = nil, hasBias: Bool) -> LinearTensors {
       LinearTensors("\(prefix)\(name)", rows: rows, columns: columns ?? hidden, part, hasBias: hasBias)
     }
@@ -47,9 +70,6 @@ struct AttentionTensors {
       a.normalizesRotatedKey
       ? .vector("\(prefix)k_rope_only_layernorm.weight", count: a.qkRopeHeadDimension, .latentProjection) : nil
     headGate = a.gatesHeads ? linear("g_proj", a.headCount, .outputProjection, hasBias: false) : nil
-    indexer = a.indexer.map {
-      IndexerTensors($0, queryInputs: a.qLoraRank ?? hidden, hidden: hidden, prefix: "\(prefix)indexer.")
-    }
   }
 
   var all: [TensorSpec] {
@@ -59,7 +79,7 @@ struct AttentionTensors {
       case .lowRank(let down, let norm, let up): down.all + [norm, up]
       }
     return queries + latent.all + [latentNorm, expansion] + output.all + (rotatedKeyNorm.map { [$0] } ?? [])
-      + (headGate?.all ?? []) + (indexer?.all ?? [])
+      + (headGate?.all ?? [])
   }
 }
 
@@ -104,7 +124,20 @@ enum QueryWeights: Sendable {
   case lowRank(down: Linear, norm: FloatVector, up: Weight)
 }
 
-struct AttentionWeights: Sendable {
+enum AttentionWeights: Sendable {
+  case latent(LatentAttentionWeights)
+  case indexed(LatentAttentionWeights, IndexerWeights)
+
+  init(_ tensors: AttentionTensors, _ loaded: LoadedTensors) throws(Failure) {
+    switch tensors {
+    case .latent(let latent): self = .latent(try LatentAttentionWeights(latent, loaded))
+    case .indexed(let latent, let indexer):
+      self = .indexed(try LatentAttentionWeights(latent, loaded), try IndexerWeights(indexer, loaded))
+    }
+  }
+}
+
+struct LatentAttentionWeights: Sendable {
   let query: QueryWeights
   /// kv_a_proj_with_mqa [kvLoraRank + rope, hidden].
   let latent: Linear
@@ -117,9 +150,8 @@ struct AttentionWeights: Sendable {
   let rotatedKeyNorm: FloatVector?
   /// g_proj [heads, hidden].
   let headGate: Linear?
-  let indexer: IndexerWeights?
 
-  init(_ tensors: AttentionTensors, _ loaded: LoadedTensors) throws(Failure) {
+  init(_ tensors: LatentAttentionTensors, _ loaded: LoadedTensors) throws(Failure) {
     switch tensors.query {
     case .direct(let weight): query = .direct(try loaded.weight(weight))
     case .lowRank(let down, let norm, let up):
@@ -131,7 +163,6 @@ struct AttentionWeights: Sendable {
     output = try loaded.linear(tensors.output)
     rotatedKeyNorm = if let norm = tensors.rotatedKeyNorm { try loaded.floats(norm) } else { nil }
     headGate = if let gate = tensors.headGate { try loaded.linear(gate) } else { nil }
-    indexer = if let indexer = tensors.indexer { try IndexerWeights(indexer, loaded) } else { nil }
   }
 }
 

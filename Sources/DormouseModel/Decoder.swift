@@ -1,6 +1,7 @@
 import DormouseKernels
 import DormouseLayers
 public import DormouseSupport
+public import DormouseWeights
 
 /// Computes batches of tokens, each a part of some timeline: tokens go in, rows of their caches and logits come out.
 ///
@@ -28,8 +29,11 @@ public final class Decoder {
   /// Places in `active` of the segments that want their last token's logits.
   private var wantLast: ContiguousArray<Int> = []
 
+  /// - Parameter experts: has the model's routed experts; nil for the model itself.
   /// - Throws: `Failure(.invalidArgument)` for sizes out of range, `Failure(.outOfMemory)`.
-  public init(model: Model, options: DecoderOptions = DecoderOptions()) throws(Failure) {
+  public init(
+    model: Model, options: DecoderOptions = DecoderOptions(), experts: (any ExpertSource)? = nil
+  ) throws(Failure) {
     let c = model.configuration
     let sizes = try DecoderSizes(c, options)
     try Kernels.reserveThreadScratch(
@@ -41,8 +45,8 @@ public final class Decoder {
     scratch = try Scratch(c, precision: model.precision, sizes: sizes, threadCount: model.pool.threadCount)
     queue = ProductQueue(
       kernels: model.kernels, pool: model.pool, capacity: c.router.expertCount + Self.attentionProducts)
-    let builder = LayerBuilder(model, sizes, scratch, queue)
-    layers = builder.layers()
+    let builder = LayerBuilder(model, experts ?? model.weights.experts, sizes, scratch, queue)
+    layers = try builder.layers()
     finalResidual = builder.residual(model.weights.finalNorm)
     positions = builder.kinds.map(\.positions)
     active.reserveCapacity(batch)
@@ -66,7 +70,10 @@ public final class Decoder {
     for layer in layers {
       dropCancelled(isCancelled)
       guard let last = active.last else { return }
-      layer.run(Batch(count: last.rows.upperBound, segments: active))
+      do throws(Failure) { try layer.run(Batch(count: last.rows.upperBound, segments: active)) } catch {
+        for segment in active { outcomes[segment.index] = .failed(error) }
+        return
+      }
     }
     dropCancelled(isCancelled)
     writeLogits(segments)

@@ -19,7 +19,8 @@ protocol AttentionLayer {
 /// One layer's feed-forward half, with its weights.
 protocol FeedForwardLayer {
   /// From `scratch.normed` to `scratch.update`: [count, hidden] each.
-  func run(_ batch: Batch)
+  /// - Throws: why its weights can't be had.
+  func run(_ batch: Batch) throws(Failure)
 }
 
 /// How attention or a feed-forward half stands in the residual stream: `x += block(norm(x))`.
@@ -57,12 +58,13 @@ struct DecoderLayer {
   let feedForward: any FeedForwardLayer
 
   /// Changes `scratch.hidden` [count, hidden] and stores the layer's new rows in the segments' caches.
-  func run(_ batch: Batch) {
+  /// - Throws: what the feed-forward half throws.
+  func run(_ batch: Batch) throws(Failure) {
     attentionResidual.read(0..<batch.count)
     attention.run(batch)
     attentionResidual.write(batch.count)
     feedForwardResidual.read(0..<batch.count)
-    feedForward.run(batch)
+    try feedForward.run(batch)
     feedForwardResidual.write(batch.count)
   }
 }

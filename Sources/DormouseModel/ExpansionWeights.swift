@@ -34,7 +34,7 @@ struct HeadExpansion {
   private var rowsOfHead: Int { nope + value }
 
   /// Floats of scratch memory for `count` rows of x at most.
-  static func scratchCount(_ a: AttentionConfiguration, count: Int) throws(Failure) -> Int {
+  static func scratchCount(_ a: LatentAttentionConfiguration, count: Int) throws(Failure) -> Int {
     let rounded = try QuantizedRows.byteCount(columns: max(a.qkNopeHeadDimension, a.kvLoraRank), capacity: count)
     return max(
       rounded / MemoryLayout<Float>.stride,
@@ -54,8 +54,8 @@ struct HeadExpansion {
     switch weights {
     case .rows(let matrix):
       kernels.multiplyTransposed(
-        matrix, rows: keyRows, following: isLast ? nil : keyRows.lowerBound + rowsOfHead, x: x, xStride: xStride,
-        count: count, into: y, yStride: yStride, scratch: scratch)
+        matrix, rows: keyRows, following: isLast ? nil : keyRows.lowerBound + rowsOfHead,
+        x: FloatMatrix(x, rows: count, columns: nope, stride: xStride), into: y, stride: yStride, scratch: scratch)
     case .panels(let keys, _):
       multiply(keys[head], x, xStride: xStride, count: count, into: y, yStride: yStride, scratch: scratch)
     }

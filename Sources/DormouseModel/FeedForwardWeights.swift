@@ -62,64 +62,14 @@ struct ExpertsTensors {
     GatedTensors("\(prefix)experts.\(index).", width: width, hidden: hidden, .experts)
   }
 
-  func forEach(_ body: (TensorSpec) throws(Failure) -> Void) throws(Failure) {
-    try body(router)
-    if let correctionBias { try body(correctionBias) }
-    if let fused {
-      try body(fused.gateUp)
-      try body(fused.down)
-    } else {
-      for index in 0..<count { for spec in expert(index).all { try body(spec) } }
-    }
-    for spec in shared?.all ?? [] { try body(spec) }
+  /// All tensors, those together whose packed matrices lie together: an expert's.
+  var groups: [[TensorSpec]] {
+    let experts = fused.map { [[$0.gateUp, $0.down]] } ?? (0..<count).map { expert($0).all }
+    return [[router]] + (correctionBias.map { [[$0]] } ?? []) + experts + (shared?.all ?? []).map { [$0] }
   }
 }
 
 // MARK: - Bound
-
-/// down(silu(gate x) * up x): a dense layer's network, an expert, or the shared experts in one.
-struct GatedWeights: Sendable {
-  /// [width, hidden].
-  let gate: Weight
-  let up: Weight
-  /// [hidden, width].
-  let down: Weight
-
-  var width: Int { gate.rows }
-}
-
-extension GatedWeights {
-  init(_ tensors: GatedTensors, _ loaded: LoadedTensors) throws(Failure) {
-    gate = try loaded.weight(tensors.gate)
-    up = try loaded.weight(tensors.up)
-    down = try loaded.weight(tensors.down)
-  }
-}
-
-struct ExpertsWeights: Sendable {
-  /// mlp.gate [experts, hidden], as the file has it.
-  let router: WeightMatrix
-  /// e_score_correction_bias [experts].
-  let correctionBias: FloatVector?
-  let experts: [GatedWeights]
-  let shared: GatedWeights?
-
-  init(_ tensors: ExpertsTensors, _ loaded: LoadedTensors) throws(Failure) {
-    router = try loaded.matrix(tensors.router)
-    correctionBias = if let bias = tensors.correctionBias { try loaded.floats(bias) } else { nil }
-    shared = if let shared = tensors.shared { try GatedWeights(shared, loaded) } else { nil }
-    var experts: [GatedWeights] = []
-    if let fused = tensors.fused {
-      experts = zip(try loaded.fusedWeights(fused.gateUp), try loaded.fusedWeights(fused.down)).map { both, down in
-        GatedWeights(gate: both[0], up: both[1], down: down[0])
-      }
-    } else {
-      experts.reserveCapacity(tensors.count)
-      for index in 0..<tensors.count { experts.append(try GatedWeights(tensors.expert(index), loaded)) }
-    }
-    self.experts = experts
-  }
-}
 
 enum FeedForwardWeights: Sendable {
   case dense(GatedWeights)
@@ -128,7 +78,42 @@ enum FeedForwardWeights: Sendable {
   init(_ tensors: FeedForwardTensors, _ loaded: LoadedTensors) throws(Failure) {
     switch tensors {
     case .dense(let gated): self = .dense(try GatedWeights(gated, loaded))
-    case .experts(let experts): self = .experts(try ExpertsWeights(experts, loaded))
+    case .experts(let experts):
+      self = .experts(
+        ExpertsWeights(
+          router: try loaded.matrix(experts.router),
+          correctionBias: try experts.correctionBias.map { (spec) throws(Failure) in try loaded.floats(spec) },
+          shared: try experts.shared.map { (shared) throws(Failure) in try GatedWeights(shared, loaded) }))
     }
+  }
+}
+
+extension GatedWeights {
+  init(_ tensors: GatedTensors, _ loaded: LoadedTensors) throws(Failure) {
+    func linear(_ spec: TensorSpec) throws(Failure) -> Linear { Linear(weight: try loaded.weight(spec), bias: nil) }
+    self.init(gate: try linear(tensors.gate), up: try linear(tensors.up), down: try linear(tensors.down))
+  }
+}
+
+extension ExpertWeights {
+  fileprivate init(_ tensors: GatedTensors, _ loaded: LoadedTensors) throws(Failure) {
+    self.init(
+      gate: try loaded.weight(tensors.gate), up: try loaded.weight(tensors.up), down: try loaded.weight(tensors.down))
+  }
+}
+
+extension FeedForwardTensors {
+  /// The routed experts; none of a dense layer.
+  func routedExperts(_ loaded: LoadedTensors) throws(Failure) -> [ExpertWeights] {
+    guard case .experts(let tensors) = self else { return [] }
+    if let fused = tensors.fused {
+      return zip(try loaded.fusedWeights(fused.gateUp), try loaded.fusedWeights(fused.down)).map { both, down in
+        ExpertWeights(gate: both[0], up: both[1], down: down[0])
+      }
+    }
+    var experts: [ExpertWeights] = []
+    experts.reserveCapacity(tensors.count)
+    for index in 0..<tensors.count { experts.append(try ExpertWeights(tensors.expert(index), loaded)) }
+    return experts
   }
 }

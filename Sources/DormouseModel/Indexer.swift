@@ -37,10 +37,10 @@ final class Indexer {
   private static let spanLength = 256
 
   /// - Parameter memory: of a kind of attention that has the indexer.
-  init(_ configuration: IndexerConfiguration, _ layout: IndexLayout, _ memory: AttentionScratch, chunk: Int) {
-    headCount = configuration.headCount
-    headDimension = configuration.headDimension
-    selectedCount = configuration.selectedCount
+  init(_ layout: IndexLayout, _ memory: AttentionScratch, chunk: Int) {
+    headCount = layout.configuration.headCount
+    headDimension = layout.configuration.headDimension
+    selectedCount = layout.configuration.selectedCount
     scratch = IndexScratch(memory.base, layout)
     self.memory = memory
     self.layout = layout
@@ -105,10 +105,12 @@ final class Indexer {
         own + layout.rows, xRow: headDimension, rows: tile.count, columns: headDimension,
         into: own + layout.rowsTransposed, outRow: Self.keyTile)
       for (place, token) in zip(places, tokens) where token.visible > start {
-        kernels.multiplyOuter(
-          scratch.query + token.row * headCount * headDimension, aRow: headDimension, rows: headCount,
-          own + layout.rowsTransposed, bRow: Self.keyTile, columns: tile.count, depth: headDimension,
-          into: own + layout.products, cRow: Self.keyTile)
+        let query = FloatMatrix(
+          scratch.query + token.row * headCount * headDimension, rows: headCount, columns: headDimension,
+          stride: headDimension)
+        let keys = FloatMatrix(
+          own + layout.rowsTransposed, rows: headDimension, columns: tile.count, stride: Self.keyTile)
+        kernels.multiplyOuter(query, keys, into: own + layout.products, stride: Self.keyTile)
         kernels.sumRectified(
           own + layout.products, row: Self.keyTile, rows: headCount,
           weights: scratch.headWeights + token.row * headCount, count: tile.count,
@@ -141,6 +143,7 @@ struct IndexScratch {
 
 /// Where these lie in the memory of their kind of attention, and what the tasks of an indexer need.
 struct IndexLayout {
+  let configuration: IndexerConfiguration
   let query, key, headWeights, selected, selectedStride: Int
   /// Whether a timeline can have more positions than are picked.
   let isUsed: Bool
@@ -158,6 +161,7 @@ struct IndexLayout {
   let histogram: Int
 
   init(_ c: IndexerConfiguration, _ sizes: DecoderSizes, in layout: inout ScratchLayout) throws(Failure) {
+    configuration = c
     query = try layout.words(sizes.chunk, c.headCount * c.headDimension)
     key = try layout.words(sizes.chunk, c.headDimension)
     headWeights = try layout.words(sizes.chunk, c.headCount)

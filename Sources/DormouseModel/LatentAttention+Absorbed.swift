@@ -40,7 +40,7 @@ extension LatentAttention {
     let joined: Int
   }
 
-  static func absorbedScratch(_ a: AttentionConfiguration) throws(Failure) -> AbsorbedScratch {
+  static func absorbedScratch(_ a: LatentAttentionConfiguration) throws(Failure) -> AbsorbedScratch {
     var shared = ScratchLayout()
     let query = try shared.words(roundSize, a.headCount, a.latentWidth)
     let partial = try shared.words(slotCount, a.headCount, a.kvLoraRank + 2)
@@ -120,10 +120,10 @@ extension LatentAttention {
   }
 
   /// Puts a segment's tokens among those that attend in this form.
-  func appendAbsorbed(_ segment: ActiveSegment, _ rows: CacheRows) {
+  func appendAbsorbed(_ segment: ActiveSegment, _ rows: CacheRows, _ picked: Indexer?) {
     for (index, row) in segment.rows.enumerated() {
       let visible = configuration.visibleRange(at: segment.first + index)
-      let positions = selection?.indexer.selection(visible: visible.count, row: row)
+      let positions = picked?.selection(visible: visible.count, row: row)
       absorbedTokens.append(
         AbsorbedTokens.Token(
           row: row, range: positions.map { 0..<$0.count } ?? visible, positions: positions?.baseAddress, cache: rows))
@@ -176,21 +176,18 @@ extension LatentAttention {
     let spans = Spans(token)
     let numbers = (part * round.spansPerTask..<(part + 1) * round.spansPerTask).clamped(to: 0..<spans.count)
     guard let first = numbers.first, let last = numbers.last else { return }
+    let range = spans.range(first, of: token).lowerBound..<spans.range(last, of: token).upperBound
     queue.kernels.attendLatent(
-      query: own.shared + absorbed.query + (index * heads + group.lowerBound) * latentWidth,
-      heads: group.count, rows: token.cache,
-      range: spans.range(first, of: token).lowerBound..<spans.range(last, of: token).upperBound,
-      spanLength: spans.length, positions: token.positions, scale: scale,
-      partials: partial(index * round.spans + first, group), stride: partialStride,
-      scratch: own.task(of: worker) + absorbed.kernel)
+      query: own.shared + absorbed.query + (index * heads + group.lowerBound) * latentWidth, scale: scale,
+      over: LatentSpans(rows: token.cache, range: range, length: spans.length, positions: token.positions),
+      into: partials(index * round.spans + first, group), scratch: own.task(of: worker) + absorbed.kernel)
   }
 
-  /// Floats from the result of one slot to the next.
-  private var partialStride: Int { heads * (rank + 2) }
-
-  /// Where the result of a slot (token and span) for a group of heads lies.
-  private func partial(_ slot: Int, _ group: Range<Int>) -> UnsafeMutablePointer<Float> {
-    own.shared + absorbed.partial + slot * partialStride + group.lowerBound * (rank + 2)
+  /// The results from a slot (token and span) on, for a group of heads.
+  private func partials(_ slot: Int, _ group: Range<Int>) -> LatentPartials {
+    let stride = heads * (rank + 2)
+    let first = own.shared + absorbed.partial + slot * stride + group.lowerBound * (rank + 2)
+    return LatentPartials(first, stride: stride, heads: group.count, rank: rank)
   }
 
   /// Joins a head's spans and multiplies by its value rows, for all tokens of the round.
@@ -201,9 +198,8 @@ extension LatentAttention {
     let group = round.heads(head / round.headsPerGroup, of: heads)
     for (index, token) in round.tokens.enumerated() {
       expansion.kernels.combineLatent(
-        partial(index * round.spans, group), stride: partialStride,
-        spans: Spans(token).count, heads: group.count,
-        head: head - group.lowerBound, rank: rank, into: joined + index * rank)
+        partials(index * round.spans, group), spans: Spans(token).count, head: head - group.lowerBound,
+        into: joined + index * rank)
     }
     expansion.project(
       isLast: isLast, joined, count: round.tokens.count,

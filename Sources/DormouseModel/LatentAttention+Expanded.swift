@@ -38,7 +38,10 @@ extension LatentAttention {
     let cursors: Int
   }
 
-  static func expandedScratch(_ a: AttentionConfiguration, chunk: Int) throws(Failure) -> ExpandedScratch {
+  /// - Parameter picksPositions: whether tokens attend to positions that were picked for each.
+  static func expandedScratch(
+    _ a: LatentAttentionConfiguration, chunk: Int, picksPositions: Bool = false
+  ) throws(Failure) -> ExpandedScratch {
     var own = ScratchLayout()
     let keyWeights = try own.words(a.qkNopeHeadDimension, a.kvLoraRank)
     let valueWeights = try own.words(a.kvLoraRank, a.vHeadDimension)
@@ -49,9 +52,8 @@ extension LatentAttention {
     let scores = try own.words(Kernels.tileScratchCount(keys: keyTile))
     let tops = try own.words(chunk)
     let totals = try own.words(chunk)
-    let isMasked = a.slidingWindow != nil || a.indexer != nil
-    let masks = try own.words(isMasked ? chunk : 0, 2 * maskWords)
-    let cursors = try own.words(a.indexer == nil ? 0 : chunk)
+    let masks = try own.words(a.slidingWindow != nil || picksPositions ? chunk : 0, 2 * maskWords)
+    let cursors = try own.words(picksPositions ? chunk : 0)
     return ExpandedScratch(
       own: own, keyWeights: keyWeights, valueWeights: valueWeights, rows: rows, rowsTransposed: rowsTransposed,
       keys: keys, values: values, scores: scores, tops: tops, totals: totals, masks: masks, cursors: cursors)
@@ -59,7 +61,7 @@ extension LatentAttention {
 
   /// From `own.query` to `own.attended`; one task a head, or several where there are few heads for the threads.
   /// A token's result does not depend on the tokens that share its task.
-  func attendExpanded(_ segment: ActiveSegment, _ rows: CacheRows) {
+  func attendExpanded(_ segment: ActiveSegment, _ rows: CacheRows, _ picked: Indexer?) {
     let count = segment.rows.count
     let wanted = CheckedSize.ceilingQuotient(2 * queue.pool.threadCount, heads)
     let most = CheckedSize.ceilingQuotient(count, Self.leastTokensPerTask)
@@ -68,13 +70,13 @@ extension LatentAttention {
     // The last tokens see the most: they begin first.
     queue.pool.run(heads * parts) { task, worker in
       let start = (parts - 1 - task / heads) * size
-      attend(task % heads, start..<min(start + size, count), segment, rows, own.task(of: worker))
+      attend(task % heads, start..<min(start + size, count), segment, rows, picked, own.task(of: worker))
     }
   }
 
   /// The attention of one head for `tokens` of the segment.
   private func attend(
-    _ head: Int, _ tokens: Range<Int>, _ segment: ActiveSegment, _ rows: CacheRows,
+    _ head: Int, _ tokens: Range<Int>, _ segment: ActiveSegment, _ rows: CacheRows, _ picked: Indexer?,
     _ memory: UnsafeMutablePointer<Float>
   ) {
     let kernels = queue.kernels
@@ -85,23 +87,24 @@ extension LatentAttention {
     let expansion = expansion(head)
     expansion.loadKeys(into: memory + expanded.keyWeights)
     expansion.loadValues(into: memory + expanded.valueWeights, scratch: memory + expanded.rows)
-    (memory + expanded.tops).update(repeating: -.infinity, count: tokens.count)
-    (memory + expanded.totals).update(repeating: 0, count: tokens.count)
-    let mask = TileMask(self, segment, tokens, memory)
+    let sums = AttentionSums(
+      tops: memory + expanded.tops, totals: memory + expanded.totals, out: out, outRow: heads * value,
+      count: tokens.count, valueWidth: value)
+    let mask = TileMask(self, segment, tokens, picked, memory)
     let total = segment.first + tokens.upperBound
     for start in stride(from: mask.firstTile, to: total, by: Self.keyTile) {
       let tile = start..<min(start + Self.keyTile, total)
       expand(tile, rows, memory)
       let seen = mask.load(tile)
+      let queries = TileQueries(
+        FloatMatrix(query, rows: seen.count, columns: keyWidth, stride: heads * keyWidth),
+        visible: segment.first + tokens.lowerBound + 1 - start, mask: seen.mask, maskWords: Self.maskWords)
       kernels.attendTile(
-        query: query, queryRow: heads * keyWidth, count: seen.count,
-        visible: segment.first + tokens.lowerBound + 1 - start, keys: memory + expanded.keys, keyRow: Self.keyTile,
-        keyCount: tile.count, width: keyWidth, values: memory + expanded.values, valueWidth: value,
-        mask: seen.mask, maskWords: Self.maskWords, tops: memory + expanded.tops, totals: memory + expanded.totals,
-        into: out, outRow: heads * value, scratch: memory + expanded.scores)
+        queries,
+        keys: FloatMatrix(memory + expanded.keys, rows: keyWidth, columns: tile.count, stride: Self.keyTile),
+        values: memory + expanded.values, into: sums, scratch: memory + expanded.scores)
     }
-    kernels.finishAttention(
-      out, outRow: heads * value, count: tokens.count, valueWidth: value, totals: memory + expanded.totals)
+    kernels.finishAttention(sums)
   }
 
   /// Rotates a head's queries, of `tokens` of the batch, and multiplies the softmax's scale in.
@@ -123,11 +126,13 @@ extension LatentAttention {
     kernels.transpose(
       latents, xRow: latentWidth, rows: tile.count, columns: latentWidth, into: transposed, outRow: Self.keyTile)
     kernels.multiplyOuter(
-      memory + expanded.keyWeights, aRow: rank, rows: nope, transposed, bRow: Self.keyTile, columns: tile.count,
-      depth: rank, into: keys, cRow: Self.keyTile)
+      FloatMatrix(memory + expanded.keyWeights, rows: nope, columns: rank, stride: rank),
+      FloatMatrix(transposed, rows: rank, columns: tile.count, stride: Self.keyTile), into: keys,
+      stride: Self.keyTile)
     (keys + nope * Self.keyTile).update(from: transposed + rank * Self.keyTile, count: rope * Self.keyTile)
     kernels.multiplyOuter(
-      latents, aRow: latentWidth, rows: tile.count, memory + expanded.valueWeights, bRow: value, columns: value,
-      depth: rank, into: memory + expanded.values, cRow: value)
+      FloatMatrix(latents, rows: tile.count, columns: rank, stride: latentWidth),
+      FloatMatrix(memory + expanded.valueWeights, rows: rank, columns: value, stride: value),
+      into: memory + expanded.values, stride: value)
   }
 }

@@ -5,7 +5,8 @@ import DormouseSupport
 import Glibc
 
 /// One layer's multi-head latent attention (DeepSeek-V2, arXiv 2405.04434, section 2.1): projections, cache rows, and the
-/// choice of form. The forms themselves are in `LatentAttention+Expanded` and `LatentAttention+Absorbed`.
+/// choice of form. The forms themselves are in `LatentAttention+Expanded` and `LatentAttention+Absorbed`. Its steps are
+/// also those of `IndexedAttention`.
 struct LatentAttention: AttentionLayer {
   let heads: Int
   let nope: Int
@@ -17,12 +18,10 @@ struct LatentAttention: AttentionLayer {
   let form: AttentionFormChoice
   /// Of the norms of latents and shared key.
   let epsilon: Float
-  let configuration: AttentionConfiguration
-  let weights: AttentionWeights
+  let configuration: LatentAttentionConfiguration
+  let weights: LatentAttentionWeights
   /// Where its rows are in the caches' pages.
   let section: Int
-  /// What picks the positions that tokens attend to; nil where they attend to all that they see.
-  let selection: PositionSelection?
   let positions: RotaryPositions
   let scratch: Scratch
   /// What of the scratch memory is attention's own.
@@ -39,14 +38,10 @@ struct LatentAttention: AttentionLayer {
 
   /// - Parameters:
   ///   - shared: what all layers of the kind work with.
-  ///   - section: the first of its sections in the caches' pages.
-  init(_ shared: AttentionKind, _ weights: AttentionWeights, section: Int) {
+  ///   - section: where its rows are in the caches' pages.
+  init(_ shared: LatentAttentionKind, _ weights: LatentAttentionWeights, section: Int) {
     self.weights = weights
     self.section = section
-    selection =
-      if let indexer = shared.indexer, let own = weights.indexer {
-        PositionSelection(indexer: indexer, weights: own, section: section + 1, positions: shared.positions)
-      } else { nil }
     configuration = shared.configuration
     hidden = shared.hidden
     positions = shared.positions
@@ -60,7 +55,7 @@ struct LatentAttention: AttentionLayer {
     rank = configuration.kvLoraRank
     scale = configuration.softmaxScale
     epsilon = configuration.latentNormEpsilon
-    form = AttentionFormChoice(configuration)
+    form = shared.form
     absorbed = own.layout.absorbed
     absorbedTokens = shared.absorbedTokens
     expanded = own.layout.expanded
@@ -75,26 +70,15 @@ struct LatentAttention: AttentionLayer {
     projectDown(batch)
     for segment in batch.segments { finishLatents(segment) }
     projectQueriesUp(batch)
-    selection?.run(batch, queue)
-    absorbedTokens.removeAll()
-    for segment in batch.segments {
-      guard let rows = segment.cache.rows(section: section) else { continue }
-      if usesExpandedForm(segment) {
-        attendExpanded(segment, rows)
-      } else {
-        appendAbsorbed(segment, rows)
-      }
-    }
-    attendAbsorbed()
-    if weights.headGate != nil { gateHeads(batch) }
-    let attended = queue.prepare(
-      own.attended, columns: heads * value, count: batch.count, in: scratch.quantizedInput)
-    queue.run(weights.output, x: attended, count: batch.count, y: scratch.update)
+    attend(batch)
   }
+}
 
-  /// Everything that is computed from the hidden state: the latent, the query or its low-rank form, the heads' gates, and
-  /// the indexer's key and weights.
-  private func projectDown(_ batch: Batch) {
+/// The steps of a layer.
+extension LatentAttention {
+  /// Everything that is computed from the hidden state: the latent, the query or its low-rank form, the heads' gates.
+  /// - Parameter addMore: queues more products of the normalised hidden state.
+  func projectDown(_ batch: Batch, addMore: (_ normed: Activations) -> Void = { _ in }) {
     let query: Linear
     let target: UnsafeMutablePointer<Float>
     switch weights.query {
@@ -105,12 +89,13 @@ struct LatentAttention: AttentionLayer {
     queue.add(query, x: normed, count: batch.count, y: target)
     queue.add(weights.latent, x: normed, count: batch.count, y: own.latent)
     if let gate = weights.headGate { queue.add(gate, x: normed, count: batch.count, y: own.headGate) }
-    selection?.addKeys(normed, batch, queue)
+    addMore(normed)
     queue.run()
   }
 
   /// Normalises both latents, rotates the shared key, and stores the tokens' rows in the cache.
-  private func finishLatents(_ segment: ActiveSegment) {
+  /// - Parameter finishMore: is called for each token, with its row in the scratch memory and its place in the segment.
+  func finishLatents(_ segment: ActiveSegment, finishMore: (_ token: Int, _ index: Int) -> Void = { _, _ in }) {
     let kernels = queue.kernels
     queue.pool.forEachToken(segment.rows.count) { index in
       let token = segment.rows.lowerBound + index
@@ -125,17 +110,38 @@ struct LatentAttention: AttentionLayer {
         let query = own.queryLatent + token * norm.count
         kernels.rmsNorm(query, weight: norm.pointer, epsilon: epsilon, count: norm.count, into: query)
       }
-      selection?.finishKey(token, index, segment, kernels)
+      finishMore(token, index)
     }
   }
 
-  private func projectQueriesUp(_ batch: Batch) {
+  /// The queries of their low-rank form, where they have one.
+  /// - Parameter addMore: queues more products of that form.
+  func projectQueriesUp(_ batch: Batch, addMore: (_ latents: Activations) -> Void = { _ in }) {
     guard case .lowRank(_, let norm, let up) = weights.query else { return }
-    let latent = queue.prepare(
+    let latents = queue.prepare(
       own.queryLatent, columns: norm.count, count: batch.count, in: scratch.quantizedInput)
-    queue.add(Linear(weight: up, bias: nil), x: latent, count: batch.count, y: own.query)
-    selection?.addQueries(latent, batch, queue)
+    queue.add(Linear(weight: up, bias: nil), x: latents, count: batch.count, y: own.query)
+    addMore(latents)
     queue.run()
+  }
+
+  /// From queries and the caches' rows to `scratch.update`.
+  /// - Parameter picked: has picked the positions that tokens attend to; nil: all that they see.
+  func attend(_ batch: Batch, picked: Indexer? = nil) {
+    absorbedTokens.removeAll()
+    for segment in batch.segments {
+      guard let rows = segment.cache.rows(section: section) else { continue }
+      if form.isExpanded(segment.form, count: segment.rows.count, first: segment.first) {
+        attendExpanded(segment, rows, picked)
+      } else {
+        appendAbsorbed(segment, rows, picked)
+      }
+    }
+    attendAbsorbed()
+    if weights.headGate != nil { gateHeads(batch) }
+    let attended = queue.prepare(
+      own.attended, columns: heads * value, count: batch.count, in: scratch.quantizedInput)
+    queue.run(weights.output, x: attended, count: batch.count, y: scratch.update)
   }
 
   /// Multiplies each head's output by the sigmoid of its gate.
@@ -146,11 +152,5 @@ struct LatentAttention: AttentionLayer {
         for channel in head * value..<(head + 1) * value { own.attended[channel] *= gate }
       }
     }
-  }
-
-  // MARK: - Forms
-
-  private func usesExpandedForm(_ segment: ActiveSegment) -> Bool {
-    form.isExpanded(segment.form, count: segment.rows.count, first: segment.first)
   }
 }

@@ -1,5 +1,6 @@
 import DormouseLayers
 import DormouseSupport
+import DormouseWeights
 
 /// Makes a decoder's layers of a model's weights.
 struct LayerBuilder {
@@ -9,18 +10,22 @@ struct LayerBuilder {
   private let scratch: Scratch
   private let queue: ProductQueue
   private let networks: GatedNetworks
+  private let experts: any ExpertSource
 
-  init(_ model: Model, _ sizes: DecoderSizes, _ scratch: Scratch, _ queue: ProductQueue) {
+  init(
+    _ model: Model, _ experts: any ExpertSource, _ sizes: DecoderSizes, _ scratch: Scratch, _ queue: ProductQueue
+  ) {
     let c = model.configuration
     kinds = c.attentions.indices.map { AttentionKind(c, $0, sizes: sizes, scratch: scratch, queue: queue) }
     self.model = model
     self.scratch = scratch
     self.queue = queue
-    networks = GatedNetworks(
-      hidden: c.hiddenSize, capacity: c.router.expertCount + 1, queue: queue, scratch: scratch)
+    networks = GatedNetworks(queue: queue, capacity: c.router.expertCount + 1)
+    self.experts = experts
   }
 
-  func layers() -> [DecoderLayer] {
+  /// - Throws: `Failure(.internalError)` for weights that are not the configuration's.
+  func layers() throws(Failure) -> [DecoderLayer] {
     let c = model.configuration
     var section = 0
     var layers: [DecoderLayer] = []
@@ -28,8 +33,9 @@ struct LayerBuilder {
       layers.append(
         DecoderLayer(
           attentionResidual: residual(weights.inputNorm),
-          attention: LatentAttention(kinds[kind], weights.attention, section: section),
-          feedForwardResidual: residual(weights.feedForwardNorm), feedForward: feedForward(weights.feedForward)))
+          attention: try kinds[kind].layer(weights.attention, section: section),
+          feedForwardResidual: residual(weights.feedForwardNorm),
+          feedForward: feedForward(weights.feedForward, layers.count)))
       section += c.attentions[kind].rowSections.count
     }
     return layers
@@ -40,13 +46,17 @@ struct LayerBuilder {
     return Residual(norm: norm, epsilon: c.rmsNormEpsilon, hidden: c.hiddenSize, scratch: scratch, queue: queue)
   }
 
-  private func feedForward(_ weights: FeedForwardWeights) -> any FeedForwardLayer {
+  private func feedForward(_ weights: FeedForwardWeights, _ layer: Int) -> any FeedForwardLayer {
     switch weights {
-    case .dense(let weights): return DenseLayer(weights: weights, networks: networks)
+    case .dense(let weights):
+      return DenseLayer(
+        weights: weights, networks: networks, queue: queue, scratch: scratch,
+        own: GatedScratch(scratch.feedForward, scratch.feedForwardLayout.dense))
     case .experts(let weights):
-      let c = model.configuration
-      return ExpertsLayer(
-        weights: weights, routing: ExpertRouting(Router(c.router)), width: c.moeIntermediateSize, networks: networks)
+      let mixture = MixtureOfExperts(
+        weights, model.configuration.router, source: experts, layer: layer, networks: networks,
+        memory: scratch.feedForward, layout: scratch.feedForwardLayout.experts)
+      return ExpertsLayer(experts: mixture, scratch: scratch)
     }
   }
 }

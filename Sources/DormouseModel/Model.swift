@@ -47,8 +47,8 @@ public struct ModelFolder: Sendable {
     self.configuration = configuration
     tensors = ModelTensors(configuration, checkpoint)
     var plan = TensorPlan(checkpoint, configuration.quantization)
-    try tensors.forEach { (spec) throws(Failure) in
-      try plan.add(spec, packedAs: precision.packedType(of: spec.part))
+    try tensors.forEachGroup { (group) throws(Failure) in
+      try plan.add(together: group, packedAs: group.first.flatMap { precision.packedType(of: $0.part) })
     }
     self.plan = plan
     byteCountPerToken = tensors.byteCountPerToken(plan)

@@ -41,7 +41,7 @@ public struct ModelConfiguration: Sendable, Equatable {
   public internal(set) var quantization: BlockQuantization?
 
   /// The attention of the first layer.
-  public var attention: AttentionConfiguration { attentions[0] }
+  public var attention: LatentAttentionConfiguration { attentions[0].latent }
 
   /// Width of all shared experts of a layer together.
   public var sharedExpertsWidth: Int { sharedExpertCount * sharedIntermediateSize }

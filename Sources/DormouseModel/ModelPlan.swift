@@ -98,7 +98,7 @@ extension ModelFolder {
 
 extension ModelConfiguration {
   /// The sections of a page of the cache, layer by layer.
-  var cacheSections: [(rank: Int, rope: Int)] { attentionKinds.flatMap { attentions[$0].rowSections } }
+  var cacheSections: [RowSection] { attentionKinds.flatMap { attentions[$0].rowSections } }
 
   /// The pages of the model's caches.
   public func pageLayout(_ rowType: CacheRowType) throws(Failure) -> PageLayout {
@@ -107,7 +107,9 @@ extension ModelConfiguration {
 
   /// Bytes that one thread keeps for the kernels when chunks have `chunk` tokens.
   func threadScratchByteCount(_ kernels: Kernels, chunk: Int) -> Int {
-    let ofAttention = attentions.map { max($0.qLoraRank ?? 0, $0.latentWidth, $0.headCount * $0.vHeadDimension) }
+    let ofAttention = attentions.map(\.latent).map {
+      max($0.qLoraRank ?? 0, $0.latentWidth, $0.headCount * $0.vHeadDimension)
+    }
     let widest = max(
       hiddenSize, intermediateSize, moeIntermediateSize, sharedExpertsWidth, ofAttention.max() ?? 0)
     return kernels.scratchByteCount(columns: widest, count: chunk)

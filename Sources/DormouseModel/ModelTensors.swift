@@ -7,10 +7,11 @@ enum FeedForwardTensors {
   case dense(GatedTensors)
   case experts(ExpertsTensors)
 
-  func forEach(_ body: (TensorSpec) throws(Failure) -> Void) throws(Failure) {
+  /// All of them, those together whose packed matrices lie together.
+  var groups: [[TensorSpec]] {
     switch self {
-    case .dense(let gated): for spec in gated.all { try body(spec) }
-    case .experts(let experts): try experts.forEach(body)
+    case .dense(let gated): gated.all.map { [$0] }
+    case .experts(let experts): experts.groups
     }
   }
 }
@@ -22,11 +23,9 @@ struct LayerTensors {
   let feedForwardNorm: TensorSpec
   let feedForward: FeedForwardTensors
 
-  func forEach(_ body: (TensorSpec) throws(Failure) -> Void) throws(Failure) {
-    try body(inputNorm)
-    for spec in attention.all { try body(spec) }
-    try body(feedForwardNorm)
-    try feedForward.forEach(body)
+  /// All of them, those together whose packed matrices lie together.
+  var groups: [[TensorSpec]] {
+    ([inputNorm] + attention.all + [feedForwardNorm]).map { [$0] } + feedForward.groups
   }
 }
 
@@ -75,12 +74,13 @@ struct ModelTensors {
     }
   }
 
-  /// Calls `body` with every tensor, in the order in which packed ones lie in memory.
-  func forEach(_ body: (TensorSpec) throws(Failure) -> Void) throws(Failure) {
-    try body(embedding)
-    for index in 0..<configuration.hiddenLayerCount { try layer(index).forEach(body) }
-    try body(finalNorm)
-    if let head { try body(head) }
+  /// Calls `body` with every tensor, in the order in which packed ones lie in memory, and with those together that lie
+  /// together there.
+  func forEachGroup(_ body: ([TensorSpec]) throws(Failure) -> Void) throws(Failure) {
+    try body([embedding])
+    for index in 0..<configuration.hiddenLayerCount { for group in layer(index).groups { try body(group) } }
+    try body([finalNorm])
+    if let head { try body([head]) }
   }
 
   /// Bytes that decoding one token reads of the tensors in `plan`: every matrix once, but one row of the embedding, and

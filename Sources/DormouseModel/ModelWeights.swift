@@ -24,6 +24,8 @@ struct ModelWeights: Sendable {
   /// embed_tokens [vocabulary, hidden].
   let embedding: WeightMatrix
   let layers: [LayerWeights]
+  /// The routed experts of all layers.
+  let experts: ResidentExperts
   /// norm [hidden].
   let finalNorm: FloatVector
   /// lm_head [vocabulary, hidden], or the embedding.
@@ -38,10 +40,14 @@ struct ModelWeights: Sendable {
   init(_ tensors: ModelTensors, _ loaded: LoadedTensors) throws(Failure) {
     embedding = try loaded.matrix(tensors.embedding)
     var layers: [LayerWeights] = []
+    var experts: [[ExpertWeights]] = []
     for index in 0..<tensors.configuration.hiddenLayerCount {
-      layers.append(try LayerWeights(tensors.layer(index), loaded))
+      let layer = tensors.layer(index)
+      layers.append(try LayerWeights(layer, loaded))
+      experts.append(try layer.feedForward.routedExperts(loaded))
     }
     self.layers = layers
+    self.experts = ResidentExperts(experts)
     finalNorm = try loaded.floats(tensors.finalNorm)
     // A head that is the embedding stays as it is, since it would be there twice.
     head = if let head = tensors.head { try loaded.weight(head) } else { .rows(embedding) }

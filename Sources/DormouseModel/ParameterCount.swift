@@ -1,4 +1,4 @@
-public import DormouseKernels
+import DormouseCache
 import DormouseSupport
 import DormouseWeights
 
@@ -27,7 +27,7 @@ extension ModelConfiguration {
     let tensors = ModelTensors(self)
     for spec in tensors.outsideLayers { try add(spec, times: 1) }
     for (layer, times) in layerKinds() {
-      try tensors.layer(layer).forEach { (spec) throws(Failure) in try add(spec, times: times) }
+      for spec in tensors.layer(layer).groups.joined() { try add(spec, times: times) }
     }
     return count
   }
@@ -53,21 +53,17 @@ extension ModelConfiguration {
     let feedForward: FeedForward
   }
 
-  /// The attention of each layer.
-  private var layerAttentions: [AttentionConfiguration] { attentionKinds.map { attentions[$0] } }
-
-  /// Values of the cache for one token over all layers.
+  /// Values of the cache for one token over all layers, rounded up.
   public var cacheValuesPerToken: Int {
-    layerAttentions.reduce(0) { $0 + $1.latentWidth + ($1.indexer?.headDimension ?? 0) }
-  }
-
-  /// Bytes of cache for one token over all layers.
-  public func cacheByteCountPerToken(_ type: CacheRowType) -> Int {
-    cacheSections.reduce(0) { $0 + (type.byteCount(rank: $1.rank, rope: $1.rope) ?? 0) }
+    CheckedSize.ceilingQuotient(
+      cacheSections.reduce(0) { $0 + $1.rowsPerPage * $1.width }, PageLayout.positionsPerPage)
   }
 
   /// What a cache of expanded keys and values would take instead.
   public func plainCacheByteCountPerToken(elementByteCount: Int) -> Int {
-    layerAttentions.reduce(0) { $0 + $1.headCount * ($1.qkHeadDimension + $1.vHeadDimension) } * elementByteCount
+    attentionKinds.reduce(0) { values, kind in
+      let attention = attentions[kind].latent
+      return values + attention.headCount * (attention.qkHeadDimension + attention.vHeadDimension)
+    } * elementByteCount
   }
 }

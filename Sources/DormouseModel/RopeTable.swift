@@ -8,7 +8,7 @@ struct RopeTable: Sendable {
   private let attentionFactor: Float
   private let pairs: RotaryPairs
 
-  init(_ attention: AttentionConfiguration) {
+  init(_ attention: LatentAttentionConfiguration) {
     let dimension = attention.qkRopeHeadDimension
     inverseFrequencies = attention.rope.inverseFrequencies(dimension: dimension)
     attentionFactor = Float(attention.rope.attentionFactor)
@@ -40,7 +40,7 @@ struct RotaryPositions {
   private let table: RopeTable
   private let angles: Scratch.Angles
 
-  init(_ attention: AttentionConfiguration, _ angles: Scratch.Angles) {
+  init(_ attention: LatentAttentionConfiguration, _ angles: Scratch.Angles) {
     table = RopeTable(attention)
     self.angles = angles
   }

@@ -56,7 +56,7 @@ public enum SegmentOutcome: Sendable {
   /// It was taken out between two layers.
   case cancelled
   /// `.invalidArgument` for a token outside the vocabulary, no tokens, or too small a buffer; `.numerical` for logits
-  /// that are not finite.
+  /// that are not finite; why experts that the batch needs can't be had.
   case failed(Failure)
 }
 

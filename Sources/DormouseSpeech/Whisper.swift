@@ -12,7 +12,7 @@ public struct WhisperFolder: Sendable {
   public let configuration: WhisperConfiguration
   public let generation: WhisperGenerationConfiguration
   public let features: LogMelConfiguration
-  let tensors: CheckedTensors
+  let tensors: CheckedTensors<WhisperWeights>
 
   /// Bytes of the weights as the files have them.
   public var weightByteCount: Int { tensors.weightByteCount }
@@ -34,14 +34,11 @@ public struct WhisperFolder: Sendable {
     try fields.require(features, of: configuration.encoder)
     let checkpoint = try Checkpoint(folder: path)
     if configuration.tiesWordEmbeddings {
-      let embedding = "\(WhisperWeights.decoderPrefix)embed_tokens.weight"
-      let hasOwnHead = try checkpoint.hasOwnHead(AudioTensors.head, besides: embedding, log: log)
+      let hasOwnHead = try checkpoint.hasOwnHead(AudioTensors.head, besides: AudioTensors.embedding, log: log)
       configuration.tiesWordEmbeddings = !hasOwnHead
     }
     self.configuration = configuration
-    tensors = try CheckedTensors(path, checkpoint, of: "the weights") {
-      [configuration] (source) throws(Failure) in _ = try WhisperWeights(&source, configuration)
-    }
+    tensors = try CheckedTensors(WhisperWeights.tensors(configuration), in: checkpoint, of: "the weights")
   }
 
   /// The memory that the model and one transcription will take.
@@ -65,13 +62,11 @@ struct WhisperWeights: Sendable {
   let encoder: AudioEncoderWeights
   let decoder: WhisperDecoderWeights
 
-  static let decoderPrefix = "model.decoder."
-
-  init(_ source: inout TensorSource, _ c: WhisperConfiguration) throws(Failure) {
-    var tensors = AudioTensors(source: source, hiddenSize: c.hiddenSize)
-    encoder = try tensors.encoder(c.encoder, prefix: "model.encoder.")
-    decoder = try tensors.decoder(c, prefix: WhisperWeights.decoderPrefix)
-    source = tensors.source
+  static func tensors(_ c: WhisperConfiguration) -> TensorGroup<WhisperWeights> {
+    let blocks = AudioTensors(hiddenSize: c.hiddenSize)
+    return TensorGroup(blocks.encoder(c.encoder, prefix: "model.encoder."), blocks.decoder(c)) {
+      WhisperWeights(encoder: $0, decoder: $1)
+    }
   }
 }
 
@@ -111,9 +106,7 @@ public final class Whisper: Sendable {
     self.kernels = kernels
     tokenizer = try Tokenizer(folder: folder.path)
     spectrogram = try LogMelSpectrogram(folder.features)
-    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
-      [configuration] (source) throws(Failure) in try WhisperWeights(&source, configuration)
-    }
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress)
   }
 
   /// What is said in audio.

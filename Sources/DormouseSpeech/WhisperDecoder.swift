@@ -24,26 +24,30 @@ struct WhisperDecoderWeights: Sendable {
 
 extension AudioTensors {
   static let head = "proj_out.weight"
+  static let decoderPrefix = "model.decoder."
+  static let embedding = "\(decoderPrefix)embed_tokens.weight"
 
-  mutating func decoder(_ c: WhisperConfiguration, prefix: String) throws(Failure) -> WhisperDecoderWeights {
-    let embedding = try source.matrix("\(prefix)embed_tokens.weight", rows: c.vocabularySize, columns: hiddenSize)
-    let head =
-      c.tiesWordEmbeddings
-      ? embedding : try source.matrix(AudioTensors.head, rows: c.vocabularySize, columns: hiddenSize)
-    let positions = try source.table("\(prefix)embed_positions.weight", shape: [c.targetPositions, hiddenSize])
-    var layers: [WhisperDecoderLayerWeights] = []
-    for index in 0..<c.decoderLayerCount {
-      let layer = "\(prefix)layers.\(index)."
-      layers.append(
-        WhisperDecoderLayerWeights(
-          selfAttentionNorm: try norm("\(layer)self_attn_layer_norm"),
-          selfAttention: try attention("\(layer)self_attn."),
-          crossAttentionNorm: try norm("\(layer)encoder_attn_layer_norm"),
-          crossAttention: try attention("\(layer)encoder_attn."),
-          feedForward: try feedForward(layer, width: c.decoderIntermediateSize)))
+  func decoder(_ c: WhisperConfiguration) -> TensorGroup<WhisperDecoderWeights> {
+    let prefix = AudioTensors.decoderPrefix
+    let layers = (0..<c.decoderLayerCount).map { layer("\(prefix)layers.\($0).", width: c.decoderIntermediateSize) }
+    func table(_ name: String) -> TensorGroup<WeightMatrix> {
+      .matrix(name, rows: c.vocabularySize, columns: hiddenSize)
     }
-    return WhisperDecoderWeights(
-      embedding: embedding, head: head, positions: positions, layers: layers, norm: try norm("\(prefix)layer_norm"))
+    return TensorGroup(
+      table(AudioTensors.embedding), TensorGroup(c.tiesWordEmbeddings ? nil : table(AudioTensors.head)),
+      .floats("\(prefix)embed_positions.weight", shape: [c.targetPositions, hiddenSize]), TensorGroup(layers),
+      norm("\(prefix)layer_norm")
+    ) { WhisperDecoderWeights(embedding: $0, head: $1 ?? $0, positions: $2, layers: $3, norm: $4) }
+  }
+
+  private func layer(_ prefix: String, width: Int) -> TensorGroup<WhisperDecoderLayerWeights> {
+    TensorGroup(
+      norm("\(prefix)self_attn_layer_norm"), attention("\(prefix)self_attn."),
+      norm("\(prefix)encoder_attn_layer_norm"), attention("\(prefix)encoder_attn."), feedForward(prefix, width: width)
+    ) {
+      WhisperDecoderLayerWeights(
+        selfAttentionNorm: $0, selfAttention: $1, crossAttentionNorm: $2, crossAttention: $3, feedForward: $4)
+    }
   }
 }
 

@@ -2,11 +2,11 @@ internal import CHost
 internal import CPlatform
 import Glibc
 
-/// A thread of the library's own; the only door to one.
+/// A thread of the library's own; all of them are made here.
 ///
-/// Whatever the thread that makes it has set, it begins alike: signals stay with the host's threads, and it blocks all
-/// but those that tell of its own faults, which a host's crash reporter wants to see; it computes in the floating-point
-/// environment that processes start with; and its stack has `stackByteCount`.
+/// It begins in the same state whatever the thread has set that makes it. It blocks all signals, which are for the host's
+/// threads, but not those of its own faults, which a host's crash reporter wants to see; it computes in the
+/// floating-point environment that processes start with; and its stack has `stackByteCount`.
 public final class BackgroundThread: Sendable {
   let handle: pthread_t
 

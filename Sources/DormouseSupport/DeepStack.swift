@@ -1,12 +1,12 @@
 internal import CHost
 
-/// Work that recurses as deep as a file or a caller tells it to, on threads whose stacks somebody else has chosen.
+/// Work that recurses as deep as a file or a caller makes it, on threads of the host, whose stacks may be small.
 public enum DeepStack {
-  /// Bytes that such work may take: some times what the deepest of it was seen to take, a template of 120 levels or a
-  /// pattern of 240 groups inside one another.
+  /// Bytes that such work may take: several times what was measured for the deepest, a template of 120 levels or a
+  /// pattern of 240 nested groups.
   static let byteCount = 768 << 10
 
-  /// Runs `body` where it has that much stack: on the calling thread, or, while that waits, on a thread for this alone.
+  /// Runs `body` where it has that much stack: on the calling thread, or else on a new one, for which the caller waits.
   /// - Throws: what `body` throws, and `Failure(.outOfMemory)` where the system refuses a thread.
   public static func run<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
     guard host_stack_room() < byteCount else { return try body() }

@@ -97,7 +97,7 @@ public final class File: Sendable {
   }
 
   /// The whole file, which may have `limit` bytes at most.
-  /// - Throws: besides what reading throws, `Failure(.malformed)` for a file that Git LFS has left its pointer of.
+  /// - Throws: besides what reading throws, `Failure(.malformed)` for a pointer of Git LFS in the place of the file.
   public func readAll(limit: Int) throws(Failure) -> [UInt8] {
     guard size <= limit else {
       throw Failure(.malformed, "\(path): the file has \(size) bytes, more than the limit of \(limit)")

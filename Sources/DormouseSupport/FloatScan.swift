@@ -1,4 +1,4 @@
-// What is looked for in the logits of a token, which a vocabulary makes long: by vectors, as a token's time counts.
+// Searches in the logits of a token, [vocabulary]. They run for every token, and therefore on vectors.
 
 /// The place of the first number that is NaN or infinite.
 public func firstNotFinite(_ numbers: UnsafeBufferPointer<Float>) -> Int? {

@@ -26,10 +26,10 @@ public enum HostCall {
 
 /// A callback of the host's in the midst of a call that only one thread may make at a time.
 ///
-/// Callbacks return; nothing else is allowed. One that throws an exception (of C++, say), ends its thread or jumps out
-/// with `longjmp` takes the library's own frames with it: what they held is lost, and whom they worked for must not be
-/// used again. This object notices it: at once where frames are unwound, and else at the next question of the same
-/// thread.
+/// A callback must return. One that throws an exception (of C++, say), ends its thread or calls `longjmp` skips the
+/// library's own frames: the memory that they held is lost, and the session or transcriber whose call it was must not be
+/// used again. This object notices that: at once where the stack is unwound, and otherwise when the same thread asks
+/// the next time.
 public final class HostCallback: @unchecked Sendable {
   /// The thread that is inside the callback; 0 for none. Only that thread reads and writes `frame`.
   private let thread = Atomic<UInt>(0)

@@ -124,8 +124,9 @@ public struct JSONFields {
   }
 
   /// The value is well formed but Dormouse does not have what it asks for.
-  public func unsupported(_ key: String, _ value: JSON, supported: String) -> Failure {
-    let found = JSONFields.shown(value)
+  /// - Parameter meaning: what the value stands for, where its name does not tell.
+  public func unsupported(_ key: String, _ value: JSON, meaning: String? = nil, supported: String) -> Failure {
+    let found = JSONFields.shown(value) + (meaning.map { " (\($0))" } ?? "")
     return Failure(.unsupported, "\(file): \(path)\(key) is \(found), which is not supported; supported: \(supported)")
   }
 

@@ -1,9 +1,10 @@
 internal import CHost
 import Glibc
 
-/// A lock, and conditions to sleep on while it is let go (Hoare 1974, with Mesa's wakeups: look again after each).
+/// A lock with condition variables (Hoare 1974; as in Mesa, a thread that was woken checks its condition again).
 ///
-/// Unlike `Synchronization.Mutex`, whose contended path is closed to it, ThreadSanitizer sees what this one orders.
+/// It stands in for `Synchronization.Mutex` because ThreadSanitizer follows pthread's locks, but not the contended path
+/// of that one.
 public final class Monitor: @unchecked Sendable {
   private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
 

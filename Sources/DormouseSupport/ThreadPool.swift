@@ -9,7 +9,7 @@ import Synchronization
 /// took part: one that the system scheduled late misses a job, and does not hold it up. Waiting threads spin for a
 /// bounded time, yielding to whoever else wants their processor, and then sleep in the kernel, so that an idle pool
 /// costs nothing and a busy machine loses little. Where other processes, or other pools of this one, keep stopping the
-/// workers, jobs run on their caller alone for a while (see `Crowding`).
+/// workers, jobs run on their caller alone for a while (see `Contention`).
 public final class ThreadPool: @unchecked Sendable {
   /// The calling thread and the workers.
   public let threadCount: Int

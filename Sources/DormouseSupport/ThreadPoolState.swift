@@ -30,7 +30,7 @@ final class ThreadPoolState: @unchecked Sendable {
   private var body: UnsafePointer<platform_closure>?
   // Only the caller's.
   private var workerCount = 0
-  private var crowding = Crowding()
+  private var contention = Contention()
   private var workerTimes = WorkerTimes()
 
   init(spinCount: Int) { self.spinCount = spinCount }
@@ -39,7 +39,7 @@ final class ThreadPoolState: @unchecked Sendable {
   func watch(_ workers: [pthread_t]) { workerTimes = WorkerTimes(workers) }
 
   /// Whether the next job should be shared with the workers. Thread: the caller's.
-  func allowsSharing() -> Bool { crowding.allowsSharing() }
+  func allowsSharing() -> Bool { contention.allowsSharing() }
 
   /// Shares a job with the workers; allocates nothing. Thread: one caller at a time.
   func run(_ count: Int, _ body: (Int, Int) -> Void, workerCount: Int) {
@@ -145,7 +145,7 @@ final class ThreadPoolState: @unchecked Sendable {
 
   /// A join that takes long: notes whether a worker was at work meanwhile, or none could run.
   private func sleepUntilEmpty() {
-    let start = Crowding.now()
+    let start = Contention.now()
     workerTimes.start()
     isCallerAsleep.store(true, ordering: .sequentiallyConsistent)
     while true {
@@ -154,8 +154,8 @@ final class ThreadPoolState: @unchecked Sendable {
       leaveSignal.wait(while: signal)
     }
     isCallerAsleep.store(false, ordering: .relaxed)
-    let now = Crowding.now()
-    if workerTimes.longest() < Crowding.span(from: start, to: now) / 2 { crowding.stalled(from: start, to: now) }
+    let now = Contention.now()
+    if workerTimes.longest() < Contention.span(from: start, to: now) / 2 { contention.stalled(from: start, to: now) }
   }
 
   /// One iteration of a waiting loop: after a while it lets others on this thread's processor run now and then.
@@ -188,12 +188,12 @@ private struct WorkerTimes {
   }
 
   mutating func start() {
-    for (index, clock) in clocks.enumerated() { times[index] = Crowding.nanoseconds(clock) }
+    for (index, clock) in clocks.enumerated() { times[index] = Contention.nanoseconds(clock) }
   }
 
   /// Nanoseconds that the busiest worker has run since `start`.
   func longest() -> UInt64 {
-    zip(clocks, times).reduce(0) { max($0, Crowding.span(from: $1.1, to: Crowding.nanoseconds($1.0))) }
+    zip(clocks, times).reduce(0) { max($0, Contention.span(from: $1.1, to: Contention.nanoseconds($1.0))) }
   }
 }
 

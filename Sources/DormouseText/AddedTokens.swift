@@ -13,7 +13,7 @@ struct AddedToken: Sendable, Equatable {
   /// Found only where no word character is next to it.
   var isSingleWord: Bool
 
-  /// A control token with no further wishes.
+  /// A control token, with no other flags.
   init(special content: String) {
     self.content = content
     isSpecial = true
@@ -70,7 +70,7 @@ struct AddedTokenMatcher: Sendable {
   /// Whether a token takes white space with it.
   let stripsSpace: Bool
 
-  /// - Parameter tokens: what to look for, the id, and the token's wishes.
+  /// - Parameter tokens: what to look for, the id, and the token's flags.
   init(_ tokens: [(pattern: [UInt8], id: Int32, token: AddedToken)]) throws(Failure) {
     entries = tokens.filter { !$0.pattern.isEmpty }
       .map { Entry(pattern: $0.pattern, id: $0.id, token: $0.token) }

@@ -94,13 +94,14 @@ public final class Checkpoint: Sendable {
   }
 
   /// Why `record(of: name)` is nil: no file has the tensor, or it is of a type that is not read.
-  /// - Parameter expected: the shape that the tensor should have.
-  public func absence(of name: String, expected: [Int]) -> Failure {
+  /// - Parameter expected: the shape that the tensor should have; nil where it is not known.
+  public func absence(of name: String, expected: [Int]?) -> Failure {
     let key = ExactString(name)
     if let tensor = unread[key], tensor.fileIndex < files.count {
       return Failure(.unsupported, "\(files[tensor.fileIndex]): tensor \(Excerpt.name(name)): \(tensor.reason)")
     }
-    var sentence = "\(folder): tensor \(name) is missing; expected shape \(expected)"
+    var sentence = "\(folder): tensor \(name) is missing"
+    if let expected { sentence += "; expected shape \(expected)" }
     if let shard = missing[key], shard < files.count {
       sentence += ", and by the index it is in \(files[shard]), which does not have it"
     }

@@ -3,8 +3,8 @@ import DormouseSupport
 /// A file of packed weights that is being written while the model is at work already: the disk takes longer than the
 /// packing, and nobody needs the file before the next start.
 ///
-/// The file appears whole or not at all. When this object goes it waits for the end and tells the log how it went; the
-/// log hears nothing from the writing thread, so that a host's function is called by the host's own threads alone.
+/// The file appears whole or not at all. When this object goes it waits for the end and logs how it went. The writing
+/// thread itself logs nothing, so that the host's log function is called on the host's own threads alone.
 public final class PackedCacheWriter: Sendable {
   private let job: BackgroundJob
   private let work: Work

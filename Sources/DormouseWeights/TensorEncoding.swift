@@ -22,10 +22,12 @@ public struct TensorEncoding: Sendable {
     public let byteCount: Int
   }
 
-  /// Finds out how the `count` matrices [rows, columns] of a tensor are coded.
-  /// - Parameter count: nil for a tensor that is one matrix.
+  /// Finds out how the `count` matrices [rows, columns] of a tensor are coded, by its type and the tensors beside it.
+  /// - Parameters:
+  ///   - count: nil for a tensor that is one matrix.
+  ///   - quantization: what `config.json` says of float8 weights.
   /// - Throws: `Failure(.unsupported)` for a type that no product takes, `Failure(.malformed)` where scales are missing or
-  ///   of another shape.
+  ///   of a shape that does not fit the tensor or the configuration's blocks.
   public init(
     _ tensor: TensorRecord, count: Int?, rows: Int, columns: Int, in checkpoint: Checkpoint,
     _ quantization: BlockQuantization?
@@ -39,12 +41,26 @@ public struct TensorEncoding: Sendable {
       scales = try ScaleGrid(tensor, count: count, rows: rows, columns: columns, in: checkpoint, quantization)
       return
     default:
-      throw checkpoint.wrong(
-        tensor, "has type \(tensor.type.rawValue); expected F32, F16, BF16 or F8_E4M3", .unsupported)
+      throw UnreadEncoding.refusal(ofWeight: tensor.name, in: checkpoint)
+        ?? checkpoint.wrong(
+          tensor, "has type \(tensor.type.rawValue); expected F32, F16, BF16 or F8_E4M3", .unsupported)
     }
     scales = nil
   }
 }
+
+extension Checkpoint {
+  /// The record of a weight, which should have this shape.
+  /// - Throws: as `record(of:shape:)`; where the tensors beside it tell of an encoding that is not read,
+  ///   `Failure(.unsupported)` naming that.
+  public func weightRecord(of name: String, shape: [Int]) throws(Failure) -> TensorRecord {
+    do { return try record(of: name, shape: shape) } catch {
+      throw UnreadEncoding.refusal(ofWeight: name, in: self) ?? error
+    }
+  }
+}
+
+// MARK: - Scales
 
 extension TensorEncoding.ScaleGrid {
   /// The grid beside a float8 tensor: [count, rows / rowBlock, columns / columnBlock], rounded up, without `count` for a
@@ -59,12 +75,29 @@ extension TensorEncoding.ScaleGrid {
         "\(checkpoint.folder): tensor \(tensor.name) has type F8_E4M3, but config.json has no quantization_config for its"
           + " block size")
     }
-    rowBlock = quantization.rowBlock
-    columnBlock = quantization.columnBlock
-    self.columns = CheckedSize.ceilingQuotient(columns, columnBlock)
-    let grid = [CheckedSize.ceilingQuotient(rows, rowBlock), self.columns]
-    record = try checkpoint.record(
-      of: Self.name(beside: tensor.name, in: checkpoint), shape: (count.map { [$0] } ?? []) + grid)
+    let outer = count.map { [$0] } ?? []
+    let name = Self.name(beside: tensor.name, in: checkpoint)
+    guard let record = checkpoint.record(of: name) else {
+      throw checkpoint.absence(
+        of: name, expected: quantization.block.map { outer + $0.grid(rows: rows, columns: columns) })
+    }
+    self.record = record
+    let told =
+      record.shape.starts(with: outer)
+      ? BlockSize(ofMatrix: rows, columns, grid: record.shape.dropFirst(outer.count)) : nil
+    guard let block = quantization.block ?? told else {
+      throw checkpoint.wrong(
+        record, "has shape \(record.shape); expected a scale for each block of \(tensor.name) \(tensor.shape)")
+    }
+    let grid = block.grid(rows: rows, columns: columns)
+    guard record.shape == outer + grid else {
+      let other = told.map { "; that is the shape for blocks of [\($0.rows), \($0.columns)]" } ?? ""
+      throw checkpoint.wrong(
+        record,
+        "has shape \(record.shape); expected \(outer + grid), since \(quantization.sizeField) is"
+          + " [\(block.rows), \(block.columns)]\(other)")
+    }
+    (rowBlock, columnBlock, self.columns) = (block.rows, block.columns, grid[1])
     isConverted = [.bfloat16, .float16].contains(record.type)
     switch record.type {
     case .float32, .bfloat16, .float16: storage = .float32
@@ -81,9 +114,8 @@ extension TensorEncoding.ScaleGrid {
   /// `name_scale_inv`.
   private static func name(beside name: String, in checkpoint: Checkpoint) -> String {
     let usual = "\(name)_scale_inv"
-    let ending = ".weight".utf8
-    guard !checkpoint.has(usual), name.utf8.suffix(ending.count).elementsEqual(ending) else { return usual }
-    let short = String(decoding: name.utf8.dropLast(ending.count), as: UTF8.self) + ".scale"
+    guard !checkpoint.has(usual), name.hasSuffix(".weight") else { return usual }
+    let short = "\(name.dropLast("weight".count))scale"
     return checkpoint.has(short) ? short : usual
   }
 }

@@ -49,9 +49,9 @@ struct BenchCommand: ParsableCommand {
     let settings = settings
     let plan = try engine.plan(settings)
     let session = try OpenSession(engine, settings)
-    let crowd = try Crowd(engine, settings, count: sessions > 1 ? sessions : 0)
-    let measurements = try Interrupt.shared.whileCancelling([session] + crowd.sessions) {
-      try Benchmark(session: session, crowd: crowd, vocabularySize: facts.vocabularySize, bench: self).run()
+    let concurrent = try ConcurrentSessions(engine, settings, count: sessions > 1 ? sessions : 0)
+    let measurements = try Interrupt.shared.whileCancelling([session] + concurrent.sessions) {
+      try Benchmark(session: session, concurrent: concurrent, vocabularySize: facts.vocabularySize, bench: self).run()
     }
     let report = BenchReport(
       command: self, facts: facts, loadSeconds: loadSeconds, cacheBytes: plan["cache"]?.integer,

@@ -28,11 +28,11 @@ struct BenchReport: Encodable {
     var ratio: Double
     var all_ratios: [Double]
 
-    init?(count: Int, tokens: Int, _ crowd: [Crowd.Measurement], one: [Double]) {
+    init?(count: Int, tokens: Int, _ concurrent: [ConcurrentSessions.Measurement], one: [Double]) {
       self.count = count
-      all_tokens_per_second = crowd.map { Double(count * tokens) / $0.all }
+      all_tokens_per_second = concurrent.map { Double(count * tokens) / $0.all }
       all_ratios = zip(all_tokens_per_second, one).map { $0 / (Double(tokens) / $1) }
-      let each = crowd.flatMap { $0.each.map { Double(tokens) / $0 } }
+      let each = concurrent.flatMap { $0.each.map { Double(tokens) / $0 } }
       guard
         let median = BenchReport.median(all_tokens_per_second), let session = BenchReport.median(each),
         let slowest = each.min(), let ratio = BenchReport.median(all_ratios)
@@ -85,7 +85,7 @@ struct BenchReport: Encodable {
     prefill = Phase(tokens: command.prompt, depth: command.depth, seconds: measurements.prefill)
     decode = Phase(tokens: command.gen, depth: command.depth + command.prompt, seconds: measurements.decode)
     sessions = Sessions(
-      count: command.sessions, tokens: command.gen, measurements.crowd, one: measurements.decode)
+      count: command.sessions, tokens: command.gen, measurements.concurrent, one: measurements.decode)
     cache_bytes = cacheBytes
     weight_bytes_per_token = facts.weightBytesPerToken
     all_machine_bytes_per_second = measurements.machine.map(\.bytesPerSecond)

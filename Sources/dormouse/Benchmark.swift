@@ -4,7 +4,7 @@ import DormouseClient
 struct Benchmark {
   let session: OpenSession
   /// Those that generate at the same time.
-  let crowd: Crowd
+  let concurrent: ConcurrentSessions
   let vocabularySize: Int
   let bench: BenchCommand
 
@@ -12,8 +12,8 @@ struct Benchmark {
   struct Measurements {
     var prefill: [Double] = []
     var decode: [Double] = []
-    /// Nothing without a crowd.
-    var crowd: [Crowd.Measurement] = []
+    /// Empty for one session alone.
+    var concurrent: [ConcurrentSessions.Measurement] = []
     var machine: [Library.Machine] = []
   }
 
@@ -29,7 +29,7 @@ struct Benchmark {
     try session.prefill(random.next(bench.depth)[...])
     try warmUp(&random)
     // A generation needs something to go on from.
-    for other in crowd.sessions { try other.prefill(random.next(max(1, bench.depth + bench.prompt))[...]) }
+    for other in concurrent.sessions { try other.prefill(random.next(max(1, bench.depth + bench.prompt))[...]) }
     for repetition in 0..<bench.reps {
       progress.begin("the machine's limits", repetition)
       measurements.machine.append(try limits())
@@ -42,9 +42,9 @@ struct Benchmark {
         progress.begin("decoding of \(bench.gen) tokens", repetition)
         measurements.decode.append(try decode(bench.gen, after: bench.prompt > 0 ? [] : random.next(1)))
       }
-      if !crowd.sessions.isEmpty {
-        progress.begin("\(crowd.sessions.count) sessions", repetition)
-        measurements.crowd.append(try crowd.decode(bench.gen, depth: max(1, bench.depth + bench.prompt)))
+      if !concurrent.sessions.isEmpty {
+        progress.begin("\(concurrent.sessions.count) sessions", repetition)
+        measurements.concurrent.append(try concurrent.decode(bench.gen, depth: max(1, bench.depth + bench.prompt)))
       }
     }
     progress.begin("the machine's limits", bench.reps)

@@ -27,7 +27,7 @@ struct TranscribeCommand: ParsableCommand {
 
   func run() throws {
     // A missing file shows before the weights are loaded.
-    let audio = try AudioFile(try FilePath.absolute(file))
+    let audio = try MediaAttachment(.audio, path: try FilePath.absolute(file))
     let transcriber = try machine.openTranscriber(model)
     var options = OpenTranscriber.TranscriptionOptions()
     options.language = language

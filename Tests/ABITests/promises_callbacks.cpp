@@ -163,20 +163,20 @@ static int32_t throwing_segment(void *, const dormouse_segment *) { throw std::r
 static void transcriber(const char *model) {
   static float samples[16000 * 31];
   dormouse_transcriber *transcriber = nullptr;
-  dormouse_attachment *sound = nullptr;
+  dormouse_attachment *audio = nullptr;
   bool caught = false;
   for (int index = 0; index < 16000 * 31; index++) samples[index] = static_cast<float>((index / 40 % 2) - 0.5);
   WORKS(dormouse_transcriber_open(&transcriber, model, nullptr, &error));
-  WORKS(dormouse_attachment_create_audio(&sound, samples, 16000 * 31, 1, 16000, &error));
+  WORKS(dormouse_attachment_create_audio(&audio, samples, 16000 * 31, 1, 16000, &error));
   try {
-    dormouse_transcriber_run(transcriber, sound, nullptr, throwing_segment, nullptr, &error);
+    dormouse_transcriber_run(transcriber, audio, nullptr, throwing_segment, nullptr, &error);
   } catch (const std::runtime_error &) {
     caught = true;
   }
   CHECK(caught);
-  FAILS(DORMOUSE_ERROR_INTERNAL, dormouse_transcriber_run(transcriber, sound, nullptr, nullptr, nullptr, &error));
+  FAILS(DORMOUSE_ERROR_INTERNAL, dormouse_transcriber_run(transcriber, audio, nullptr, nullptr, nullptr, &error));
   dormouse_transcriber_free(transcriber);
-  dormouse_attachment_free(sound);
+  dormouse_attachment_free(audio);
 }
 
 int main(int argc, char **argv) {

@@ -15,7 +15,7 @@ static const char *const CHAT = "[{\"role\":\"user\",\"content\":\"What is 7 plu
 static dormouse_engine *engine, *text;
 static dormouse_session *session, *talking;
 static dormouse_transcriber *transcriber;
-static dormouse_attachment *sound;
+static dormouse_attachment *audio;
 static dormouse_router *router;
 static dormouse_latent_cache *cache;
 static dormouse_packed_matrix *matrix;
@@ -44,7 +44,7 @@ static void open_all(const char *model, const char *text_model, const char *spee
   WORKS(dormouse_session_open(&session, engine, NULL, &error));
   WORKS(dormouse_session_open(&talking, text, NULL, &error));
   WORKS(dormouse_transcriber_open(&transcriber, speech_model, NULL, &error));
-  WORKS(dormouse_attachment_create_audio(&sound, zeros, 64, 1, 16000, &error));
+  WORKS(dormouse_attachment_create_audio(&audio, zeros, 64, 1, 16000, &error));
   WORKS(dormouse_router_create(&router, "{\"n_routed_experts\":4,\"num_experts_per_tok\":1,\"routed_scaling_factor\":1}",
                                &error));
   WORKS(dormouse_latent_cache_create(&cache, "{\"kv_lora_rank\":8,\"qk_rope_head_dim\":4,\"capacity\":8}", &error));
@@ -59,7 +59,7 @@ static void free_all(void) {
   dormouse_engine_free(engine);
   dormouse_engine_free(text);
   dormouse_transcriber_free(transcriber);
-  dormouse_attachment_free(sound);
+  dormouse_attachment_free(audio);
   dormouse_router_free(router);
   dormouse_latent_cache_free(cache);
   dormouse_packed_matrix_free(matrix);
@@ -77,7 +77,7 @@ static void use_all(const char *file) {
   int32_t tokens[8] = {1, 2};
   size_t size;
   dormouse_session *made = NULL;
-  const dormouse_attachment *attachments[1] = {sound};
+  const dormouse_attachment *attachments[1] = {audio};
   REFUSED(dormouse_engine_info(buffer, sizeof buffer, &size, engine, &error));
   REFUSED(dormouse_engine_plan(buffer, sizeof buffer, &size, engine, NULL, &error));
   REFUSED(dormouse_engine_statistics(buffer, sizeof buffer, &size, engine, &error));
@@ -86,7 +86,7 @@ static void use_all(const char *file) {
   REFUSED(dormouse_engine_render_messages(buffer, sizeof buffer, &size, text, CHAT, &error));
   REFUSED(dormouse_engine_tokenize_messages(tokens, 8, &size, text, CHAT, &error));
   REFUSED(dormouse_engine_tokenize_messages_with_attachments(tokens, 8, &size, text, CHAT, attachments, 1, &error));
-  REFUSED(dormouse_attachment_append_audio(sound, values, 8, &error));
+  REFUSED(dormouse_attachment_append_audio(audio, values, 8, &error));
   REFUSED(dormouse_session_open(&made, engine, NULL, &error));
   CHECK(made == NULL);
   REFUSED(dormouse_session_length(&size, session, &error));
@@ -100,7 +100,7 @@ static void use_all(const char *file) {
   REFUSED(dormouse_session_generate(session, tokens, 2, NULL, NULL, NULL, &error));
   REFUSED(dormouse_session_chat(talking, CHAT, NULL, NULL, NULL, &error));
   REFUSED(dormouse_session_chat_with_attachments(talking, CHAT, attachments, 1, NULL, NULL, NULL, &error));
-  REFUSED(dormouse_transcriber_run(transcriber, sound, NULL, NULL, NULL, &error));
+  REFUSED(dormouse_transcriber_run(transcriber, audio, NULL, NULL, NULL, &error));
   REFUSED(dormouse_router_route(tokens, values, router, values, NULL, 1, &error));
   REFUSED(dormouse_latent_cache_append(cache, values, 1, &error));
   REFUSED(dormouse_latent_cache_size(&size, NULL, cache, &error));
@@ -116,11 +116,11 @@ static void use_all(const char *file) {
 
 /* Engines, parts and media of the child's own. */
 static void work_anew(char **argv) {
-  dormouse_attachment *picture;
+  dormouse_attachment *image;
   open_all(argv[1], argv[2], argv[3]);
   WORKS(dormouse_session_chat(talking, CHAT, "{\"max_tokens\":8}", NULL, NULL, &error));
-  WORKS(dormouse_attachment_create_from_file(&picture, DORMOUSE_ATTACHMENT_IMAGE, argv[4], &error));
-  dormouse_attachment_free(picture);
+  WORKS(dormouse_attachment_create_from_file(&image, DORMOUSE_ATTACHMENT_IMAGE, argv[4], &error));
+  dormouse_attachment_free(image);
   free_all();
 }
 
@@ -148,11 +148,11 @@ static void in_child(char **argv) {
 
 int main(int argc, char **argv) {
   pthread_t thread;
-  dormouse_attachment *picture;
+  dormouse_attachment *image;
   size_t length;
   if (argc != 5) return 2;
-  WORKS(dormouse_attachment_create_from_file(&picture, DORMOUSE_ATTACHMENT_IMAGE, argv[4], &error));
-  dormouse_attachment_free(picture);
+  WORKS(dormouse_attachment_create_from_file(&image, DORMOUSE_ATTACHMENT_IMAGE, argv[4], &error));
+  dormouse_attachment_free(image);
   open_all(argv[1], argv[2], argv[3]);
   if (pthread_create(&thread, NULL, talk, NULL) != 0) return 3;
   for (int round = 0; round < 3; round++) {

@@ -67,9 +67,9 @@ def test_transcriber(compile_c):
 
 
 def test_attachments(compile_c, tmp_path):
-    picture = tmp_path / "picture.png"
-    Image.effect_mandelbrot((31, 17), (-2, -1, 1, 1), 30).convert("RGB").save(picture)
+    image = tmp_path / "image.png"
+    Image.effect_mandelbrot((31, 17), (-2, -1, 1, 1), 30).convert("RGB").save(image)
     program = compile_c(ATTACHMENTS)
-    seeing = MODELS.parent / "models-media" / "kimi_k25-tiny"
-    result = subprocess.run([program, seeing, TINY, picture], capture_output=True, text=True, timeout=120)
+    vision = MODELS.parent / "models-media" / "kimi_k25-tiny"
+    result = subprocess.run([program, vision, TINY, image], capture_output=True, text=True, timeout=120)
     assert (result.returncode, result.stderr) == (0, "")

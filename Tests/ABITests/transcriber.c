@@ -31,7 +31,7 @@ static int32_t watch(void *user_data, const dormouse_segment *segment) {
   return watcher_->answer;
 }
 
-static dormouse_attachment *sound(size_t count) {
+static dormouse_attachment *audio(size_t count) {
   dormouse_attachment *made = NULL;
   WORKS(dormouse_attachment_create_audio(&made, samples, count, 1, RATE, &error));
   return made;
@@ -57,7 +57,7 @@ static void opening(const char *whisper) {
 
 static void running(const char *whisper) {
   dormouse_transcriber *transcriber = NULL;
-  dormouse_attachment *long_ = sound(RATE * SECONDS), *empty = sound(0), *image = NULL;
+  dormouse_attachment *long_ = audio(RATE * SECONDS), *empty = audio(0), *image = NULL;
   uint8_t pixels[3] = {0};
   watcher all = {0}, stopping = {0}, cancelling = {0};
   WORKS(dormouse_transcriber_open(&transcriber, whisper, NULL, &error));
@@ -95,7 +95,7 @@ static void chatting(const char *whisper, const char *text) {
   dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
   dormouse_engine *engine = NULL;
   dormouse_session *session = NULL;
-  dormouse_attachment *spoken = sound(RATE * 3);
+  dormouse_attachment *spoken = audio(RATE * 3);
   dormouse_event end = {0};
   snprintf(config, sizeof config, "{\"speech_model\":\"%s\"}", whisper);
   options.media_config = config;

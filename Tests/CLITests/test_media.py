@@ -25,7 +25,7 @@ def files(conversation, folder):
             continue
         kind = part["type"]
         path = folder / f"{kind}-{index}.{'png' if rate is None else 'mkv'}"
-        media_goldens.write_png(path, array) if rate is None else media_goldens.write_film(path, array, rate)
+        media_goldens.write_png(path, array) if rate is None else media_goldens.write_video(path, array, rate)
         options += [f"--{kind}", path]
         content.append({"type": f"{kind}_url", f"{kind}_url": {"url": str(path)}})
     return options, text, [*conversation["messages"][:-1], {"role": "user", "content": content}]
@@ -92,10 +92,10 @@ def test_messages_name_no_other_files(dormouse, tmp_path):
 
 
 def test_order_is_that_of_the_command_line(dormouse, tmp_path):
-    film, _, _ = files(CONVERSATIONS["video"], tmp_path)
-    picture, _, _ = files(CONVERSATIONS["image"], tmp_path)
+    video, _, _ = files(CONVERSATIONS["video"], tmp_path)
+    image, _, _ = files(CONVERSATIONS["image"], tmp_path)
     counts = []
-    for options in [[*film, *picture], [*picture, *film], [f"{film[0]}={film[1]}", *picture]]:
+    for options in [[*video, *image], [*image, *video], [f"{video[0]}={video[1]}", *image]]:
         result = dormouse("run", MODEL, "-p", "x", *options, *GREEDY)
         counts.append(tokens(result))
     assert counts[0] != counts[1] and counts[0] == counts[2]
@@ -120,15 +120,15 @@ def omni_files(messages, folder):
             for part in content:
                 number += 1
                 array, frames = media_goldens.pixels(part)
-                sound, rate = media_goldens.samples(part)
-                if array is None and sound is None:
+                audio, rate = media_goldens.samples(part)
+                if array is None and audio is None:
                     parts.append(part)
                     continue
                 path = folder / f"{number}.{'wav' if array is None else 'mkv' if frames else 'png'}"
                 if array is None:
-                    media_goldens.write_sound(path, sound, rate)
+                    media_goldens.write_audio(path, audio, rate)
                 elif frames:
-                    media_goldens.write_film(path, array, frames)
+                    media_goldens.write_video(path, array, frames)
                 else:
                     media_goldens.write_png(path, array)
                 kind = "input_audio" if array is None else f"{part['type']}_url"
@@ -178,7 +178,7 @@ def test_bad_files(dormouse, tmp_path, option):
     assert wanted in result.error
 
 
-def test_text_models_refuse_pictures(dormouse, tiny, tmp_path):
+def test_text_models_refuse_images(dormouse, tiny, tmp_path):
     options, text, _ = files(CONVERSATIONS["image"], tmp_path)
     result = dormouse("run", tiny, "-p", text, *options)
     assert (result.status, result.out) == (1, "")

@@ -13,7 +13,7 @@ GREEDY = ["--temperature", "0", "--max-tokens", "8", "--json"]
 
 
 @pytest.fixture
-def sound(tmp_path):
+def audio(tmp_path):
     path = tmp_path / "speech.wav"
     tone = [int(12000 * math.sin(index * 0.09) * math.sin(index * 0.0006)) for index in range(32000)]
     with wave.open(str(path), "wb") as file:
@@ -24,22 +24,22 @@ def sound(tmp_path):
     return path
 
 
-def test_transcribe(dormouse, sound):
-    result = dormouse("transcribe", WHISPER, sound, "--json")
+def test_transcribe(dormouse, audio):
+    result = dormouse("transcribe", WHISPER, audio, "--json")
     assert result.status == 0, result.error
     *segments, end = result.lines
     assert segments and {line["event"] for line in segments} == {"segment"} and end["event"] == "end"
     assert end["text"] == "".join(line["text"] for line in segments) != ""
     assert end["language"] == segments[0]["language"]
     assert 0 <= segments[0]["start"] < segments[0]["end"] <= 2.1
-    lines = dormouse("transcribe", WHISPER / "config.json", sound, "--threads", "2").out
+    lines = dormouse("transcribe", WHISPER / "config.json", audio, "--threads", "2").out
     assert lines == "".join(f"[{line['start']:.2f} - {line['end']:.2f}]{line['text']}\n" for line in segments)
 
 
-def test_language_and_task(dormouse, sound):
+def test_language_and_task(dormouse, audio):
     texts = []
     for options in [["--language", "de"], ["--language", "de", "--task", "translate"]]:
-        result = dormouse("transcribe", WHISPER, sound, *options, "--json")
+        result = dormouse("transcribe", WHISPER, audio, *options, "--json")
         assert result.status == 0, result.error
         assert result.lines[-1]["language"] == "de"
         texts.append(result.out)
@@ -55,27 +55,27 @@ def test_language_and_task(dormouse, sound):
         (["--memory", "1K"], 1, "memory_limit"),
     ],
 )
-def test_wrong_options(dormouse, sound, options, status, fragment):
-    result = dormouse("transcribe", WHISPER, sound, *options)
+def test_wrong_options(dormouse, audio, options, status, fragment):
+    result = dormouse("transcribe", WHISPER, audio, *options)
     assert (result.status, result.out) == (status, "")
     assert fragment in result.error
 
 
-def test_wrong_files(dormouse, sound, tiny, tmp_path):
+def test_wrong_files(dormouse, audio, tiny, tmp_path):
     result = dormouse("transcribe", WHISPER, tmp_path / "none.wav")
     assert (result.status, result.out) == (1, "") and "none.wav: cannot open" in result.error
-    result = dormouse("transcribe", tmp_path / "nowhere", sound)
+    result = dormouse("transcribe", tmp_path / "nowhere", audio)
     assert (result.status, result.out) == (1, "") and "nowhere" in result.error
-    result = dormouse("transcribe", tiny, sound)
+    result = dormouse("transcribe", tiny, audio)
     assert (result.status, result.out) == (1, "") and "config.json" in result.error
     (tmp_path / "noise.wav").write_bytes(b"nothing of the kind")
     result = dormouse("transcribe", WHISPER, tmp_path / "noise.wav")
     assert (result.status, result.out) == (1, "") and "noise.wav" in result.error
 
 
-def test_chats_with_speech(dormouse, tiny, sound):
-    text = dormouse("transcribe", WHISPER, sound, "--json").lines[-1]["text"].strip()
-    spoken = dormouse("run", tiny, "-p", "say", "--audio", sound, "--speech-model", WHISPER, *GREEDY)
+def test_chats_with_speech(dormouse, tiny, audio):
+    text = dormouse("transcribe", WHISPER, audio, "--json").lines[-1]["text"].strip()
+    spoken = dormouse("run", tiny, "-p", "say", "--audio", audio, "--speech-model", WHISPER, *GREEDY)
     assert spoken.status == 0, spoken.error
     messages = json.dumps([{"role": "user", "content": text + "say"}])
     written = dormouse("run", tiny, "--messages", "-", *GREEDY, input=messages)
@@ -84,8 +84,8 @@ def test_chats_with_speech(dormouse, tiny, sound):
     assert written.lines[-1]["transcribed_tokens"] == 0 == spoken.lines[-1]["audio_tokens"]
 
 
-def test_chats_without_speech(dormouse, tiny, sound):
-    result = dormouse("run", tiny, "-p", "say", "--audio", sound)
+def test_chats_without_speech(dormouse, tiny, audio):
+    result = dormouse("run", tiny, "-p", "say", "--audio", audio)
     assert (result.status, result.out) == (1, "") and "speech_model" in result.error
-    result = dormouse("run", tiny, "-p", "say", "--audio", sound, "--speech-model", "/nowhere")
+    result = dormouse("run", tiny, "-p", "say", "--audio", audio, "--speech-model", "/nowhere")
     assert (result.status, result.out) == (1, "") and "media_config: speech_model: /nowhere" in result.error

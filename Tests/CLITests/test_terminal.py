@@ -193,8 +193,8 @@ def test_an_answer_that_fails_does_not_end_the_chat(binary, tiny):
 
 def test_a_picture_in_a_chat(binary, omni, kind, tmp_path):
     """From any folder: it is the user who names it."""
-    picture = tmp_path / "two shapes.png"
-    picture.write_bytes((REPOSITORY / "examples" / "media" / "shapes.png").read_bytes())
+    image = tmp_path / "two shapes.png"
+    image.write_bytes((REPOSITORY / "examples" / "media" / "shapes.png").read_bytes())
     terminal = Terminal(binary, "run", omni, name=kind)
     seen = terminal.wait_for("> ")
     terminal.type("/image /nowhere/at/all.png\n")
@@ -202,7 +202,7 @@ def test_a_picture_in_a_chat(binary, omni, kind, tmp_path):
     (tmp_path / "text.png").write_text("no image")
     terminal.type(f"/image {tmp_path}/text.png\nWhat is in the picture?\n")
     seen = terminal.wait_for("\n> ", since=terminal.wait_for("dormouse: ", since=seen))
-    terminal.type("/image " + str(picture).replace(" ", "\\ ") + "\n")
+    terminal.type("/image " + str(image).replace(" ", "\\ ") + "\n")
     seen = terminal.wait_for("\n> ", since=seen)
     terminal.type("What is in the picture?\n")
     seen = terminal.wait_for("A red circle and a blue star.", since=seen)

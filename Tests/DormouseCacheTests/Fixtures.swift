@@ -19,7 +19,12 @@ struct Fixture {
   }
 
   init(_ layout: PageLayout, pages: Int? = nil) throws {
-    budget = MemoryBudget(limit: pages.map { UInt64($0 * layout.byteCount) }, name: "the test's budget")
+    try self.init(layout, byteCount: pages.map { $0 * layout.byteCount })
+  }
+
+  /// - Parameter byteCount: the budget; nil for no limit.
+  init(_ layout: PageLayout, byteCount: Int?) throws {
+    budget = MemoryBudget(limit: byteCount.map { UInt64($0) }, name: "the test's budget")
     pool = PagePool(layout: layout, kernels: try Kernels.selected(), budget: budget)
   }
 
@@ -76,7 +81,7 @@ struct Rows: Sequence, IteratorProtocol {
 
 extension LatentCache {
   /// Values of a row; all sections have as many.
-  var rowWidth: Int { layout.sections[0].rowWidth }
+  var rowWidth: Int { layout.sections[0].rows.width }
 
   /// Appends the rows of the tokens that it has none of yet.
   func append(_ tokens: [Int32]) throws {
@@ -95,8 +100,8 @@ extension LatentCache {
   /// Where the row of a position lies.
   func address(layer: Int, position: Int) throws -> UnsafeRawPointer {
     let rows = try #require(self.rows(section: layer))
-    return rows.pages[position / PageLayout.tokenCount] + rows.offset
-      + position % PageLayout.tokenCount * layout.sections[0].rowByteCount
+    return rows.pages[position / PageLayout.positionsPerPage] + rows.offset
+      + position % PageLayout.positionsPerPage * layout.sections[0].rowByteCount
   }
 
   /// The bytes of the rows held of a layer, without what is between pages.

@@ -64,7 +64,7 @@ import Testing
     let tokens = someTokens(200)
     let cache = try fixture.cache(tokens)
     let fork = try cache.fork()
-    try fork.truncate(to: length)
+    try fork.rewind(to: length)
     let other = Array(tokens.prefix(length)) + someTokens(150, seed: 4)
     try fork.append(other)
     #expect(try cache.holds(tokens) && fork.holds(other))
@@ -90,7 +90,7 @@ import Testing
     #expect(failure?.status == .outOfMemory)
     #expect(fixture.pool.statistics == PagePool.Statistics(used: 2, shared: 2, free: 0))
     #expect(try fork.holds(tokens) && cache.holds(tokens))
-    try cache.truncate(to: 64)
+    try cache.rewind(to: 64)
     cache.trim()
     try fork.append(tokens + [1])
     #expect(try fork.holds(tokens + [1]) && cache.holds(tokens.prefix(64)))
@@ -115,7 +115,7 @@ import Testing
         case 5..<7:
           let length = Int.random(in: 0...wanted[index].count, using: &random)
           wanted[index].removeLast(wanted[index].count - length)
-          try caches[index].truncate(to: length)
+          try caches[index].rewind(to: length)
           if Bool.random(using: &random) { caches[index].trim() }
         default:
           let count = Int.random(in: 0...min(90, 400 - wanted[index].count), using: &random)

@@ -52,7 +52,7 @@ import Testing
     let fixture = try Fixture(layers: 2, rank: 7, rope: 3, type: type)
     let tokens = someTokens(lengths.from)
     let cache = try fixture.cache(tokens, capacity: 300)
-    try cache.truncate(to: lengths.to)
+    try cache.rewind(to: lengths.to)
     let other = tokens.prefix(lengths.to) + someTokens(75, seed: 2)
     try cache.append(Array(other))
     #expect(try cache.bytes() == fixture.cache(Array(other)).bytes())
@@ -69,9 +69,9 @@ import Testing
     try cache.append(Array(tokens.prefix(192)))
     #expect(throws: Failure.self) { try cache.requireRoom(for: 1) }
     #expect(throws: Failure.self) { try cache.reserve(Int.max) }
-    try cache.truncate(to: 1)
+    try cache.rewind(to: 1)
     for length in [2, -1, Int.max, Int.min] {
-      let failure = #expect(throws: Failure.self) { try cache.truncate(to: length) }
+      let failure = #expect(throws: Failure.self) { try cache.rewind(to: length) }
       #expect(failure?.status == .invalidArgument)
     }
     #expect(try cache.holds(tokens.prefix(1)))
@@ -117,15 +117,15 @@ import Testing
   @Test func trimGivesPagesBack() throws {
     let fixture = try Fixture()
     let cache = try fixture.cache(someTokens(200))
-    try cache.truncate(to: 65)
+    try cache.rewind(to: 65)
     #expect(cache.pageCount == 4)
     cache.trim()
     #expect(cache.pageCount == 2 && fixture.pool.statistics.used == 2)
-    try cache.truncate(to: 64)
+    try cache.rewind(to: 64)
     cache.trim()
     #expect(cache.pageCount == 1)
     #expect(try cache.holds(someTokens(200).prefix(64)))
-    try cache.truncate(to: 0)
+    try cache.rewind(to: 0)
     cache.trim()
     #expect(cache.pageCount == 0 && fixture.isUnused)
   }
@@ -181,72 +181,4 @@ import Testing
     let failure = #expect(throws: Failure.self) { try cache.reserve(1) }
     #expect(failure?.status == .outOfMemory && cache.pageCount == 0)
   }
-
-  @Test(arguments: ["v3", "odd", "one", "lite"])
-  func attentionEqualsNumpy(_ name: String) throws {
-    let golden = try attentionGoldens()
-    let sizes = try golden.integers("\(name).sizes")
-    let shape = try golden.shape("\(name).rows")
-    let query = try golden.floats("\(name).query")
-    let rank = Int(sizes[0])
-    let heads = query.count / shape[2]
-    let scale = try golden.floats("\(name).scale")[0]
-    for type in [CacheRowType.float32, .bfloat16] {
-      let fixture = try Fixture(layers: shape[0], rank: rank, rope: Int(sizes[1]), type: type)
-      let cache = try fixture.cache(capacity: shape[1])
-      try cache.append(values: golden.floats("\(name).rows"), count: shape[1])
-      let isPaired = try type == .bfloat16 && Kernels.selected().instructionSet == .avx512 && shape[2] % 2 == 0
-      let expected = try golden.floats("\(name).\(isPaired ? "pairs" : "\(type)")")
-      for layer in 0..<shape[0] {
-        var out = [Float](repeating: .nan, count: heads * rank)
-        try query.withUnsafeBufferPointer { query in
-          try out.withUnsafeMutableBufferPointer { out in
-            try cache.attend(
-              query: #require(query.baseAddress), heads: heads, scale: scale, section: layer,
-              into: #require(out.baseAddress))
-          }
-        }
-        let wanted = Array(expected[layer * out.count..<(layer + 1) * out.count])
-        let what: Comment = "\(name), \(type), layer \(layer)"
-        if isPaired {
-          // The golden's queries are rounded as the kernel's are; the weights of its rows are not.
-          #expect(relativeError(out, wanted) <= 0x1p-9, what)
-        } else {
-          for (value, wanted) in zip(out, wanted) { #expect(abs(value - wanted) <= 2e-6 * max(1, abs(wanted)), what) }
-        }
-      }
-    }
-  }
-
-  @Test func attentionOverNothingFails() throws {
-    let cache = try Fixture().cache()
-    var out = [Float](repeating: 0, count: 5)
-    #expect(throws: Failure.self) {
-      try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, section: 0, into: &out)
-    }
-    try cache.append(someTokens(70))
-    for (layer, count) in [(2, 70), (-1, 70), (0, 71), (0, 0), (0, -1)] {
-      let failure = #expect(throws: Failure.self) {
-        try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: 1, scale: 1, section: layer, count: count, into: &out)
-      }
-      #expect(failure?.status == .invalidArgument)
-    }
-  }
-
-  /// Nobody has a query of that many heads: the sizes are refused before they are computed with.
-  @Test(arguments: [Int.max, Int.max / 2 + 1, Int.max / 28 + 1, -1, .min])
-  func impossibleHeadCountsFail(_ heads: Int) throws {
-    let cache = try Fixture().cache(someTokens(1))
-    var out = [Float](repeating: 0, count: 5)
-    let failure = #expect(throws: Failure.self) {
-      try cache.attend(query: [0, 0, 0, 0, 0, 0, 0], heads: heads, scale: 1, section: 0, into: &out)
-    }
-    #expect(failure?.status == .invalidArgument)
-  }
-}
-
-/// `Fixtures/attention/golden.safetensors`.
-private func attentionGoldens() throws -> TensorFile {
-  let parts = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2)
-  return try TensorFile(parts.joined(separator: "/") + "/Fixtures/attention/golden.safetensors")
 }

@@ -5,10 +5,12 @@ import Testing
 
 /// Pages whose sections have rows of different sizes.
 @Suite struct MixedSectionsTests {
-  private static let sizes: [(rank: Int, rope: Int)] = [(7, 3), (5, 0), (11, 2), (7, 3)]
+  private static let sizes = [
+    RowSection(rank: 7, rope: 3), RowSection(rank: 5), RowSection(rank: 11, rope: 2), RowSection(rank: 7, rope: 3),
+  ]
   private static let identity = SnapshotIdentity(bytes: Array("mixed".utf8), description: "a model of mixed layers")
 
-  private static func fixture(_ type: CacheRowType, _ sizes: [(rank: Int, rope: Int)] = sizes) throws -> Fixture {
+  private static func fixture(_ type: CacheRowType, _ sizes: [RowSection] = sizes) throws -> Fixture {
     try Fixture(PageLayout(sections: sizes, rowType: type))
   }
 
@@ -17,7 +19,7 @@ import Testing
     var values: [Float] = []
     for (section, size) in sizes.enumerated() {
       for position in first..<first + count {
-        for column in 0..<size.rank + size.rope {
+        for column in 0..<size.width {
           values.append(Float((position * 7 + section * 31 + column) % 250 - 125))
         }
       }
@@ -26,7 +28,7 @@ import Testing
   }
 
   private static func rows(_ cache: LatentCache, _ section: Int) throws -> [Float] {
-    let width = cache.layout.sections[section].rowWidth
+    let width = cache.layout.sections[section].rows.width
     var out = [Float](repeating: .nan, count: cache.length * width)
     cache.pool.kernels.loadRows(
       try #require(cache.rows(section: section)), 0..<cache.length, into: &out, stride: width)
@@ -38,7 +40,7 @@ import Testing
     let layout = try Self.fixture(type).layout
     var offset = 0
     for (section, size) in zip(layout.sections, Self.sizes) {
-      #expect(section.offset == offset && (section.rank, section.rope) == size)
+      #expect(section.offset == offset && section.rows == size)
       #expect(section.rowByteCount == type.byteCount(rank: size.rank, rope: size.rope))
       offset += 64 * section.rowByteCount
     }
@@ -57,7 +59,7 @@ import Testing
     try fork.append(values: Self.values(3, from: count), count: 3)
     var start = 0
     for (index, size) in Self.sizes.enumerated() {
-      let width = size.rank + size.rope
+      let width = size.width
       let all = Self.values(count)
       #expect(try Self.rows(cache, index) == Array(all[start * count..<(start + width) * count]))
       let longer = Self.values(count + 3)
@@ -94,10 +96,11 @@ import Testing
     try cache.append(values: Self.values(3), count: 3)
     try Snapshot.write(
       cache: cache, keys: (0..<3).map { PositionKey(token: $0) }, logits: nil, identity: Self.identity, to: path)
-    let others: [(sizes: [(rank: Int, rope: Int)], said: String)] = [
-      ([(7, 3), (5, 0), (7, 3), (11, 2)], "rows of other sizes"),
-      ([(7, 3), (5, 0), (11, 2)], "layer count 4; expected 3"),
-      ([(7, 3), (7, 3), (7, 3), (7, 3)], "version 2; expected 1"),
+    let (first, second, third) = (Self.sizes[0], Self.sizes[1], Self.sizes[2])
+    let others: [(sizes: [RowSection], said: String)] = [
+      ([first, second, first, third], "rows of other sizes"),
+      ([first, second, third], "layer count 4; expected 3"),
+      ([first, first, first, first], "version 2; expected 1"),
     ]
     for (sizes, said) in others {
       let pool = try Self.fixture(.float32, sizes).pool

@@ -58,10 +58,10 @@ import Testing
     #expect(fixture.pool.statistics == PagePool.Statistics(used: 3, shared: 0, free: 0))
     var forks = [try cache.fork(), try cache.fork()]
     #expect(fixture.pool.statistics.shared == 3)
-    try forks[0].truncate(to: 64)
+    try forks[0].rewind(to: 64)
     forks[0].trim()
     #expect(fixture.pool.statistics.shared == 3)
-    try forks[1].truncate(to: 64)
+    try forks[1].rewind(to: 64)
     forks[1].trim()
     #expect(fixture.pool.statistics == PagePool.Statistics(used: 3, shared: 1, free: 0))
     forks.removeAll()
@@ -90,7 +90,7 @@ import Testing
     #expect(failure?.status == .outOfMemory && failure?.message.contains("second (8192 bytes) leaves 0") == true)
     #expect(try held.holds(someTokens(60)))
     // Any part of the budget's owner gets what is unused.
-    try cache.truncate(to: 0)
+    try cache.rewind(to: 0)
     cache.trim()
     let reservation = try parent.reserve(8000, for: "weights")
     #expect(parent.usedByteCount <= 10_000 && reservation.byteCount == 8000)
@@ -110,7 +110,7 @@ import Testing
             let own = tokens + someTokens(100, seed: UInt64(100 * round + index))
             try fork.cache.append(own)
             let second = try fork.cache.fork()
-            try fork.cache.truncate(to: 30)
+            try fork.cache.rewind(to: 30)
             try fork.cache.append(Array(own.prefix(30)) + someTokens(40, seed: 5))
             return try second.holds(own)
           }

@@ -56,7 +56,7 @@ import Testing
         timelines.append(timelines[index])
       case 4 where !caches.isEmpty:
         timelines[index].removeLast(Int.random(in: 0...timelines[index].count, using: &random))
-        try caches[index].truncate(to: timelines[index].count)
+        try caches[index].rewind(to: timelines[index].count)
       case 5 where !caches.isEmpty: try grow(index)
       default: break
       }

@@ -65,7 +65,7 @@ import Testing
     let tokens = someTokens(200)
     let cache = try fixture.cache(tokens)
     let fork = try cache.fork()
-    try fork.truncate(to: 70)
+    try fork.rewind(to: 70)
     let short = try fixture.cache(Array(tokens.prefix(70)))
     for (cache, name) in [(fork, "fork"), (short, "short")] {
       try Snapshot.write(
@@ -156,7 +156,7 @@ import Testing
     try Snapshot.write(cache: cache, tokens: tokens, logits: nil, identity: Self.identity, to: path)
     #expect(refusal(path, fixture)?.status == .outOfMemory)
     #expect(try cache.holds(tokens))
-    try cache.truncate(to: 64)
+    try cache.rewind(to: 64)
     cache.trim()
     #expect(try read(path, fixture).cache.holds(tokens))
   }

@@ -35,7 +35,8 @@ import Testing
     #expect(try engine.tokenize([]) == [])
     let prompt = try engine.tokenize(messages: Fixtures.question)
     #expect(prompt.count > ids.count)
-    let rendered = try engine.detokenize(prompt)
+    let rendered = try engine.render(messages: Fixtures.question)
+    #expect(rendered.starts(with: try engine.detokenize(prompt)) && !rendered.isEmpty)
     #expect(try engine.tokenize(rendered, parsesSpecial: true) == prompt)
     #expect(try engine.tokenize(rendered).count > prompt.count)
     #expect(try engine.detokenize(prompt, skipsSpecial: true).count < rendered.count)
@@ -95,5 +96,8 @@ import Testing
     let sets = try Library.instructionSets()
     let chosen = try #require(sets["chosen"]?.string)
     #expect(sets["usable"]?.strings?.contains(chosen) == true)
+    try Library.force(instructionSet: nil)
+    let error = #expect(throws: DormouseError.self) { try Library.force(instructionSet: "abacus") }
+    #expect(error?.status == .invalidArgument && error?.message.contains("abacus") == true)
   }
 }

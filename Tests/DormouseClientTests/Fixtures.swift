@@ -6,6 +6,9 @@ enum Fixtures {
 
   /// The model that ships.
   static let shippedModel = root + "/examples/models/dormouse-tiny"
+  /// One that takes images, videos and audio.
+  static let mediaModel = root + "/Tests/Fixtures/models-media/kimi_k25-omni"
+  static let image = root + "/examples/media/shapes.png"
   static let audio = root + "/examples/media/digits.mp3"
   static let whisper = root + "/Tests/Fixtures/whisper/good-multilingual"
 

@@ -137,6 +137,21 @@ import Testing
     #expect(logits.dropLast().allSatisfy(\.isFinite) && logits[2 * vocabulary].isNaN)
   }
 
+  @Test func aForkGoesItsOwnWay() throws {
+    let engine = try Fixtures.engine()
+    let session = try OpenSession(engine)
+    #expect(throws: DormouseError.self) { try session.logits() }
+    try session.prefill(engine.tokenize(messages: Fixtures.question)[...])
+    let (length, logits) = try (session.length(), session.logits())
+    #expect(UInt64(logits.count) == (try engine.info()["vocabulary_size"]?.integer))
+    let fork = try session.fork()
+    #expect(try fork.length() == length && fork.logits() == logits)
+    let answer = try answer(fork, .tokens([]))
+    #expect(answer.text.contains("12"))
+    #expect(try session.length() == length && session.logits() == logits)
+    #expect(try self.answer(session, .tokens([])).text == answer.text)
+  }
+
   @Test func optionsOfASessionHold() throws {
     let engine = try Fixtures.engine()
     var options = OpenSession.Options()

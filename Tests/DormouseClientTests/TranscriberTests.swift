@@ -2,9 +2,9 @@ import DormouseClient
 import Testing
 
 @Suite struct TranscriberTests {
-  @Test func aSoundIsWrittenDown() throws {
+  @Test func audioIsWrittenDown() throws {
     let transcriber = try OpenTranscriber(Fixtures.whisper)
-    let audio = try AudioFile(Fixtures.audio)
+    let audio = try MediaAttachment(.audio, path: Fixtures.audio)
     var options = OpenTranscriber.TranscriptionOptions()
     options.language = "en"
     options.temperature = [0]
@@ -21,10 +21,10 @@ import Testing
     #expect(error?.status == .invalidArgument)
   }
 
-  @Test func whatIsNoSoundIsRefused() throws {
-    let bytes = #expect(throws: DormouseError.self) { try AudioFile(bytes: [1, 2, 3]) }
+  @Test func whatIsNoAudioIsRefused() throws {
+    let bytes = #expect(throws: DormouseError.self) { try MediaAttachment(.audio, bytes: [1, 2, 3]) }
     #expect(bytes?.status == .unsupported)
-    #expect(throws: DormouseError.self) { try AudioFile("/no/such/audio") }
+    #expect(throws: DormouseError.self) { try MediaAttachment(.audio, path: "/no/such/audio") }
     let model = #expect(throws: DormouseError.self) { try OpenTranscriber(Fixtures.shippedModel) }
     #expect(model != nil)
   }

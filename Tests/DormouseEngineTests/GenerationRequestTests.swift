@@ -59,6 +59,32 @@ import Testing
       (error as? Failure)?.status == .invalidArgument && "\(error)".contains(fragment)
     }
   }
+
+  /// Up to each limit, and no further.
+  @Test func limitsAreMetExactly() throws {
+    func list(_ count: Int, _ element: String) -> String {
+      "[" + [String](repeating: element, count: count).joined(separator: ", ") + "]"
+    }
+    for (fitting, beyond) in [
+      (#"{"stop": \#(list(16, #""x""#))}"#, #"{"stop": \#(list(17, #""x""#))}"#),
+      (#"{"stop_token_ids": \#(list(1024, "7"))}"#, #"{"stop_token_ids": \#(list(1025, "7"))}"#),
+      (#"{"logprobs": 20}"#, #"{"logprobs": 21}"#), (#"{"logprobs": -1}"#, #"{"logprobs": -2}"#),
+      (#"{"max_tokens": 1}"#, #"{"max_tokens": 0}"#),
+      (#"{"max_tokens": 2147483647}"#, #"{"max_tokens": 2147483648}"#),
+      (#"{"logit_bias": {"99": 100}}"#, #"{"logit_bias": {"99": 100.5}}"#),
+      (#"{"logit_bias": {"0": -100}}"#, #"{"logit_bias": {"0": -100.5}}"#),
+      (#"{"priority": 100}"#, #"{"priority": 101}"#), (#"{"priority": -100}"#, #"{"priority": -101}"#),
+      (#"{"time_limit": 1e9}"#, #"{"time_limit": 1.1e9}"#), (#"{"top_k": 0}"#, #"{"top_k": -1}"#),
+      (#"{"top_p": 1}"#, #"{"top_p": 1.1}"#), (#"{"min_p": 1}"#, #"{"min_p": 1.1}"#),
+      (#"{"temperature": 100}"#, #"{"temperature": 100.5}"#),
+      (#"{"repetition_penalty": 100}"#, #"{"repetition_penalty": 100.5}"#),
+      (#"{"presence_penalty": -100}"#, #"{"presence_penalty": -100.5}"#),
+      (#"{"frequency_penalty": 100}"#, #"{"frequency_penalty": 100.5}"#),
+    ] {
+      _ = try read(fitting)
+      #expect(Runs.status { _ = try read(beyond) } == .invalidArgument, "\(beyond.prefix(40))")
+    }
+  }
 }
 
 @Suite struct ChatRequestTests {

@@ -60,6 +60,15 @@ struct MediaConversation: Sendable, CustomTestStringConvertible {
     greedy = other.greedy
   }
 
+  /// One that no golden knows.
+  init(messages: String, attachments: [MediaItem], ids: [Int32]) {
+    name = "a test's own"
+    self.messages = messages
+    self.attachments = attachments
+    self.ids = ids
+    greedy = []
+  }
+
   /// Those of `golden.json` in a model's folder.
   static func all(in folder: String) -> [MediaConversation] {
     let document = try? File.readJSON(folder + "/golden.json")

@@ -124,6 +124,21 @@ import Testing
     #expect(tooLong?.message.contains("audio of more than 60.0 s; the model takes 60 s at most") == true)
   }
 
+  /// A file that is longer than the limit is not taken for one that ends there, wherever pieces of it end.
+  @Test func longFilesPassTheLimit() throws {
+    let bytes = Self.wav(12_000)
+    let buffer = try AlignedBuffer(byteCount: bytes.count, for: "a test")
+    buffer.bytes.copyBytes(from: bytes)
+    let item = try MediaItem(.bytes(buffer), as: .audio, name: "sound.wav")
+    guard case .audio(let audio) = item else { throw Failure(.internalError, "no audio") }
+    let kernels = try Kernels.selected()
+    func count(_ limit: Int?) throws -> Int {
+      try audio.samples(rate: 16000, kernels: kernels, limit: limit, MediaTerms()).values.count
+    }
+    #expect(try count(nil) == 12_000 && count(12_000) == 12_000 && count(20_000) == 12_000)
+    for limit in [1, 11_999] + Array(stride(from: 256, to: 12_000, by: 256)) { #expect(try count(limit) > limit) }
+  }
+
   /// Samples that are held are counted before they are brought to another rate: no memory is taken for them.
   @Test func heldSoundsAreCountedFirst() throws {
     let engine = try Self.engine()

@@ -108,7 +108,8 @@ import Testing
     let peak = try #require(memory["peak"]?.integerValue)
     let rows = counts.mediaTokens.video / chunks
     let scratch = try VisionTower.scratchByteCount(
-      try #require(try VisionConfiguration.load(folder: Self.folder)), patches: 4 * 4 * rows, threads: 2)
+      try #require(try VisionConfiguration(json: File.readJSON("\(Self.folder)/config.json"))), patches: 4 * 4 * rows,
+      threads: 2)
     let width = try #require(try engine.info()["hidden_size"]?.integerValue)
     let encoding = Int64(scratch) + Int64(counts.mediaTokens.video) * width * 4
     #expect(peak <= Int64(plan.totalBytes) + encoding, "\(peak) of \(plan.totalBytes) + \(encoding)")

@@ -66,9 +66,41 @@ import Testing
     #expect(try sharedCount(engine, prompt + [1, 2], isReproducible: true) == 128)
   }
 
+  /// The form that was chosen for a call which found no pages is not that of the next one.
+  @Test func aRefusedCallLeavesNoForm() throws {
+    let plan = try Runs.engine { $0.precision = .int8 }.plan(for: SessionOptions.context(512))
+    var logits: [[Float]] = []
+    for limit in [plan.cacheBytes, nil] {
+      let engine = try Runs.engine {
+        $0.precision = .int8
+        $0.cacheLimit = limit
+      }
+      let other = try Runs.session(engine) { $0.isPrivate = true }
+      try other.prefill(Runs.tokens(260, seed: 1))
+      let session = try Runs.session(engine) { $0.isReproducible = true }
+      try session.prefill(Runs.tokens(100, seed: 3))
+      // Eight pages: five are the other one's, and two this one's.
+      let status = limit == nil ? .outOfMemory : Runs.status { try session.prefill(Runs.tokens(150, seed: 2)) }
+      #expect(status == .outOfMemory)
+      var found = [Float](repeating: 0, count: 2 * Runs.vocabularySize)
+      try found.withUnsafeMutableBufferPointer { try session.prefill([4, 9], allLogits: $0) }
+      logits.append(found)
+      withExtendedLifetime(other) {}
+    }
+    #expect(logits[0] == logits[1])
+  }
+
   private func sharedCount(_ engine: Engine, _ prompt: [Int32], isReproducible: Bool) throws -> Int {
     let session = try Runs.session(engine) { $0.isReproducible = isReproducible }
     return try #require(try Runs.generate(session, prompt, 1).events.last).counts.promptShared
+  }
+}
+
+extension SessionOptions {
+  fileprivate static func context(_ length: Int) -> SessionOptions {
+    var options = SessionOptions()
+    options.contextLength = length
+    return options
   }
 }
 

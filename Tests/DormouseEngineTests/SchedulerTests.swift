@@ -348,13 +348,20 @@ import Testing
     #expect(Runs.status { _ = try Runs.engine { $0.promptTokensPerStep = 1 << 15 } } == .invalidArgument)
   }
 
-  /// Looks again and again, for ten seconds at most.
-  private func waitFor(_ condition: () throws -> Bool) throws {
-    let limit = Clock.now() + 10
-    while Clock.now() < limit {
-      if (try? condition()) == true { return }
+  /// Up to each limit, and no further.
+  @Test func limitsAreMetExactly() {
+    for (fitting, member) in [
+      ([1, 1024], \EngineOptions.batchLimit), ([0, 1 << 20], \.queueLimit), ([1, 1 << 14], \.promptTokensPerStep),
+    ] as [([Int], WritableKeyPath<EngineOptions, Int?>)] {
+      for (value, status) in [
+        (fitting[0], nil), (fitting[1], nil), (fitting[0] - 1, Status.invalidArgument),
+        (fitting[1] + 1, .invalidArgument),
+      ] {
+        var options = EngineOptions()
+        options[keyPath: member] = value
+        #expect(Runs.status { _ = try options.limits() } == status, "\(member): \(value)")
+      }
     }
-    Issue.record("what was waited for did not come")
   }
 
   /// While somebody generates, a prompt is read in pieces of `prompt_tokens_per_step`.

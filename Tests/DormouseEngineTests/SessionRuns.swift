@@ -61,28 +61,41 @@ enum Runs {
   }
 }
 
-/// Threads of a test, each running a body once; what they throw is recorded.
+/// Looks again and again, for ten seconds at most.
+func waitFor(_ condition: () throws -> Bool) throws {
+  let limit = Clock.now() + 10
+  while Clock.now() < limit {
+    if (try? condition()) == true { return }
+  }
+  Issue.record("what was waited for did not come")
+}
+
+/// Threads of a test, each running a body once; what they throw is recorded, and so is one that does not end.
 final class Threads {
-  private var threads: [BackgroundThread] = []
+  private var threads: [(thread: BackgroundThread, end: Gate)] = []
 
   func start(_ body: @escaping @Sendable () throws -> Void) throws {
-    threads.append(
-      try BackgroundThread(name: "test") {
-        do { try body() } catch { Issue.record("a thread of the test: \(error)") }
-      })
+    let end = Gate()
+    let thread = try BackgroundThread(name: "test") {
+      do { try body() } catch { Issue.record("a thread of the test: \(error)") }
+      end.open()
+    }
+    threads.append((thread, end))
   }
 
   func join() {
-    for thread in threads { thread.join() }
+    for (thread, end) in threads where end.wait() { thread.join() }
     threads.removeAll()
   }
 }
 
-/// Opens once, for all who wait.
+/// Opens once, for all who wait. One that stays shut ends its test after a while, which else would hang.
 final class Gate: Sendable {
   private let monitor = Monitor()
   private let condition: Monitor.Condition
   private let isOpen = Locked(false)
+  /// Seconds.
+  private static let patience = 60.0
 
   init() { condition = monitor.makeCondition() }
 
@@ -93,11 +106,21 @@ final class Gate: Sendable {
     }
   }
 
-  func wait() {
-    monitor.withLock {
-      while !isOpen.withLock({ $0 }) { condition.wait() }
+  /// - Returns: false when nobody has opened it in time, which is recorded.
+  @discardableResult
+  func wait() -> Bool {
+    let limit = Clock.now() + Gate.patience
+    return monitor.withLock {
+      while !isOpen.withLock({ $0 }) {
+        guard Clock.now() < limit else {
+          Issue.record("a gate of the test stayed shut")
+          return false
+        }
+        condition.wait(until: limit)
+      }
       // The next one in the row.
       condition.signal()
+      return true
     }
   }
 }

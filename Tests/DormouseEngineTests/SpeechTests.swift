@@ -81,6 +81,7 @@ import Testing
     let heard = try Self.chat(session, spoken, audio)
     let read = try Self.chat(try Session(engine: engine, options: SessionOptions()), written)
     #expect(heard.tokens == read.tokens && heard.counts.promptTokens == read.counts.promptTokens)
+    #expect(heard.counts.transcribedSeconds == 32077.0 / 16000 + 75003.0 / 16000)
     #expect(read.counts.transcribedTokens == 0 && read.counts.transcribedSeconds == 0)
     #expect(heard.counts.mediaTokens == MediaCounts())
   }

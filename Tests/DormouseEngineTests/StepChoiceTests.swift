@@ -1,7 +1,9 @@
 import DormouseCache
 import DormouseKernels
+import DormouseMedia
 import DormouseModel
 import DormouseSupport
+import Glibc
 import Testing
 
 @testable import DormouseEngine
@@ -45,48 +47,236 @@ import Testing
     #expect(try granted([Asked(count: 40), generating, generating], besides: false, own: 40) == [30, 1, 1])
   }
 
-  /// Tokens that each gets in the first step that takes any of its own, where all have asked, one after the other, before
-  /// the first step begins. A step takes 32 tokens at most.
-  /// - Parameters:
-  ///   - isAnyGenerating: whether one more session is past its prompt, and samples.
-  ///   - own: prompt_tokens_per_step.
-  private func granted(_ asked: [Asked], besides isAnyGenerating: Bool, own: Int = 8) throws -> [Int] {
-    let pool = try ThreadPool(threadCount: 2)
-    let model = try Model(
-      ModelFolder(Fixtures.path("Fixtures/models/\(Runs.model)")), pool: pool, kernels: Kernels.selected())
-    let pages = PagePool(
-      layout: try model.configuration.pageLayout(.float32), kernels: model.kernels,
-      budget: MemoryBudget(limit: nil, name: "the test's budget"))
-    let scheduler = Scheduler(Scheduler.Limits(promptTokensPerStep: own))
-    func enter(_ priority: Int) throws -> StepRequest {
-      let request = scheduler.makeRequest(CallState(of: "the session"))
+  /// Any number of sessions of any kind, against the rule in plain words: who generates, then prompts, each by priority
+  /// and arrival, while there is room.
+  @Test func anyMixtureIsServedInOrder() throws {
+    var random = Random(state: 11)
+    let model = try Self.open()
+    for _ in 0..<25 {
+      let asked = (0..<Int.random(in: 2...7, using: &random)).map { _ in
+        Asked(
+          count: Int.random(in: 1...14, using: &random), priority: Int.random(in: -1...1, using: &random),
+          isGenerating: random.next() % 3 == 0)
+      }
+      let isAnyGenerating = random.next() % 2 == 0
+      let own = Int.random(in: 1...40, using: &random)
+      var room = 32
+      var expected = [Int](repeating: 0, count: asked.count)
+      let order = asked.indices.sorted { (asked[$1].priority, $0) < (asked[$0].priority, $1) }
+      for index in order where asked[index].isGenerating {
+        expected[index] = min(asked[index].count, room)
+        room -= expected[index]
+      }
+      if isAnyGenerating || asked.contains(where: \.isGenerating) { room = min(room, own) }
+      for index in order where !asked[index].isGenerating {
+        expected[index] = min(asked[index].count, room)
+        room -= expected[index]
+      }
+      let found = try granted(asked, besides: isAnyGenerating, own: own, model)
+      // Whoever got nothing of the first step is served by a later one.
+      for index in asked.indices where expected[index] > 0 {
+        #expect(found[index] == expected[index], "\(asked), \(isAnyGenerating), \(own): session \(index)")
+      }
+      #expect(found.allSatisfy { $0 > 0 })
+    }
+  }
+
+  /// A session that has generated in an earlier call makes no prompt small before it generates again.
+  @Test func everyCallBeginsAsAPrompt() throws {
+    let steps = try Steps(Self.open())
+    let (first, second) = (try steps.enter(), try steps.enter())
+    let threads = Threads()
+    try steps.ask(first, Asked(count: 1, isGenerating: true), on: threads) { _ in }
+    try steps.ask(second, Asked(count: 1), on: threads) { _ in }
+    let count = Locked(0)
+    try steps.run {
+      threads.join()
+      steps.scheduler.leave(first)
+      try steps.scheduler.enter(first, WorkTerms()) {}
+      try steps.ask(second, Asked(count: 20), on: threads) { found in count.withLock { $0 = found } }
+      threads.join()
+    }
+    #expect(count.withLock { $0 } == 20)
+  }
+
+  /// What was cancelled before a step has begun is in none: no step is computed for nobody.
+  @Test func whatIsCancelledIsInNoStep() throws {
+    let steps = try Steps(Self.open())
+    let state = CallState(of: "the session")
+    let (first, second) = (try steps.enter(of: state), try steps.enter())
+    let (threads, status) = (Threads(), Locked<Status?>(nil))
+    let segment = try steps.segment(Asked(count: 3))
+    try threads.start {
+      let found = Runs.status {
+        try state.exclusively { () throws(Failure) in
+          _ = try steps.scheduler.step(first, segment.value, isGenerating: false)
+        }
+      }
+      status.withLock { $0 = found }
+    }
+    try waitFor { steps.scheduler.monitor.withLock { first.phase == .pending } }
+    state.cancel()
+    steps.scheduler.poke(first)
+    threads.join()
+    #expect(status.withLock { $0 } == .cancelled)
+    steps.scheduler.leave(first)
+    try steps.ask(second, Asked(count: 5), on: threads) { _ in }
+    try steps.run { threads.join() }
+    let counted = steps.scheduler.statistics
+    #expect((counted.steps, counted.sessionSteps, counted.promptTokens) == (1, 1, 5))
+  }
+
+  /// Encodings of several sessions take turns, part by part.
+  @Test func encodingsTakeTurns() throws {
+    struct Parts: EncodingRun {
+      let name: Int
+      let done: Locked<[Int]>
+      var left = 4
+
+      mutating func prepareNext() throws(Failure) -> Bool { left > 0 }
+
+      mutating func advance() throws(Failure) -> Bool {
+        done.withLock { $0.append(name) }
+        left -= 1
+        return left == 0
+      }
+    }
+    let steps = try Steps(Self.open())
+    let (threads, done) = (Threads(), Locked<[Int]>([]))
+    for name in 0..<3 {
+      let request = try steps.enter()
+      try threads.start {
+        try steps.scheduler.encode(request, Parts(name: name, done: done)) {}
+        steps.scheduler.leave(request)
+      }
+      try waitFor { steps.scheduler.monitor.withLock { request.phase == .pending } }
+    }
+    try steps.run { threads.join() }
+    // All had asked before the first step; later their threads may be slower than a step.
+    let order = done.withLock { $0 }
+    #expect(order.prefix(3) == [0, 1, 2] && order.count == 12)
+    let counted = steps.scheduler.statistics
+    #expect((counted.steps, counted.sessionSteps, counted.largestBatch) == (12, 12, 1))
+  }
+
+  /// A step waits a moment for a session that was in the last one and is about to ask again: a tenth of that step.
+  @Test func stepsWaitForWhoSamples() throws {
+    /// One part, long beside what it takes to ask for a step.
+    struct Slow: EncodingRun {
+      var isDone = false
+
+      mutating func prepareNext() throws(Failure) -> Bool { !isDone }
+
+      mutating func advance() throws(Failure) -> Bool {
+        usleep(150_000)
+        isDone = true
+        return true
+      }
+    }
+    let model = try Self.open()
+    var togetherCount = 0
+    for _ in 0..<6 {
+      let steps = try Steps(model)
+      let (first, second) = (try steps.enter(), try steps.enter())
+      let (threads, segment) = (Threads(), try steps.segment(Asked(count: 2)))
+      try threads.start {
+        try steps.scheduler.encode(first, Slow()) {}
+        _ = try steps.scheduler.step(first, segment.value, isGenerating: false)
+        steps.scheduler.leave(first)
+      }
+      try steps.run {
+        // While the first one's part is worked on, the second one asks.
+        try waitFor { steps.scheduler.monitor.withLock { first.phase == .running } }
+        try steps.ask(second, Asked(count: 3), on: threads) { _ in steps.scheduler.leave(second) }
+        threads.join()
+      }
+      if steps.scheduler.statistics.largestBatch == 2 { togetherCount += 1 }
+    }
+    // On a busy machine somebody may be late now and then.
+    #expect(togetherCount >= 3)
+  }
+
+  private static func open() throws -> Model {
+    try Model(
+      ModelFolder(Fixtures.path("Fixtures/models/\(Runs.model)")), pool: try ThreadPool(threadCount: 2),
+      kernels: Kernels.selected())
+  }
+
+  /// A scheduler whose thread runs when the test wants it to; its steps take 32 tokens at most.
+  private struct Steps: @unchecked Sendable {
+    let scheduler: Scheduler
+    private let model: Model
+    private let pages: PagePool
+
+    init(_ model: Model, own: Int = 8) throws {
+      self.model = model
+      scheduler = Scheduler(Scheduler.Limits(promptTokensPerStep: own))
+      pages = PagePool(
+        layout: try model.configuration.pageLayout(.float32), kernels: model.kernels,
+        budget: MemoryBudget(limit: nil, name: "the test's budget"))
+    }
+
+    func enter(of state: CallState = CallState(of: "the session"), _ priority: Int = 0) throws -> StepRequest {
+      let request = scheduler.makeRequest(state)
       try scheduler.enter(request, WorkTerms(priority: priority)) {}
       return request
     }
-    if isAnyGenerating { try enter(0).isGenerating = true }
+
+    func segment(_ asked: Asked, seed: Int = 0) throws -> Moved<Segment> {
+      let cache = try LatentCache(pool: pages, capacity: 64)
+      try cache.reserve(asked.count)
+      return Moved(value: Segment(cache: cache, tokens: Runs.tokens(asked.count, seed: seed)[...], logits: .none))
+    }
+
+    /// Asks for a step on a thread of its own, and returns when it waits.
+    /// - Parameter body: gets the tokens that were computed.
+    func ask(
+      _ request: StepRequest, _ asked: Asked, seed: Int = 0, on threads: Threads,
+      then body: @escaping @Sendable (Int) -> Void
+    ) throws {
+      let segment = try segment(asked, seed: seed)
+      let before = scheduler.monitor.withLock { request.order }
+      try threads.start {
+        body(try scheduler.step(request, segment.value, isGenerating: asked.isGenerating))
+      }
+      try waitFor { scheduler.monitor.withLock { request.order != before } }
+    }
+
+    /// Computes steps while `body` runs.
+    func run(_ body: () throws -> Void) throws {
+      let thread = try BackgroundThread(name: "steps") {
+        scheduler.run { () throws(Failure) in
+          try Decoder(model: model, options: DecoderOptions(contextLength: 64, chunk: 32, batch: 16))
+        }
+      }
+      defer {
+        scheduler.stop()
+        thread.join()
+      }
+      try body()
+    }
+  }
+
+  /// Tokens that each gets in the first step that takes any of its own, where all have asked, one after the other, before
+  /// the first step begins.
+  /// - Parameters:
+  ///   - isAnyGenerating: whether one more session is past its prompt, and samples.
+  ///   - own: prompt_tokens_per_step.
+  private func granted(
+    _ asked: [Asked], besides isAnyGenerating: Bool, own: Int = 8, _ model: Model? = nil
+  ) throws -> [Int] {
+    let steps = try Steps(try model ?? Self.open(), own: own)
+    if isAnyGenerating { try steps.enter().isGenerating = true }
     let counts = Locked([Int](repeating: 0, count: asked.count))
     let threads = Threads()
     for (index, one) in asked.enumerated() {
-      let request = try enter(one.priority)
-      let cache = try LatentCache(pool: pages, capacity: 64)
-      try cache.reserve(one.count)
-      let segment = Moved(
-        value: Segment(cache: cache, tokens: Runs.tokens(one.count, seed: index)[...], logits: .none))
-      try threads.start {
-        let count = try scheduler.step(request, segment.value, isGenerating: one.isGenerating)
+      let request = try steps.enter(one.priority)
+      try steps.ask(request, one, seed: index, on: threads) { count in
         counts.withLock { $0[index] = count }
-        scheduler.leave(request)
-      }
-      while scheduler.monitor.withLock({ request.phase != .pending }) {}
-    }
-    let thread = try BackgroundThread(name: "steps") {
-      scheduler.run { () throws(Failure) in
-        try Decoder(model: model, options: DecoderOptions(contextLength: 64, chunk: 32, batch: 16))
+        steps.scheduler.leave(request)
       }
     }
-    threads.join()
-    scheduler.stop()
-    thread.join()
+    try steps.run { threads.join() }
     return counts.withLock { $0 }
   }
 }

@@ -80,6 +80,37 @@ import Testing
     }
   }
 
+  /// A saved session's media have no content: a prompt brings it for all that both have in common, and for no more.
+  @Test func contentsAreAdopted() throws {
+    var random = Random(state: 3)
+    for round in 0..<200 {
+      let (begin, end, other) = (try some(&random), try some(&random), try some(&random))
+      var prompt = begin.timeline
+      prompt.append(other.timeline, from: 0)
+      var held = begin.timeline
+      held.append(end.timeline, from: 0)
+      let places = begin.places + end.places
+      var restored = Timeline(keys: held.keys(0..<held.count))
+      #expect(restored.embeddedRows.isEmpty && restored.commonCount(with: held) == held.count)
+      let common = restored.commonCount(with: prompt)
+      #expect(common == zip(places, begin.places + other.places).prefix { $0 == $1 }.count)
+      restored.adoptContents(of: prompt)
+      #expect(restored.keys(0..<restored.count) == held.keys(0..<held.count), "round \(round)")
+      var known = [Bool](repeating: false, count: restored.count)
+      for span in restored.spans where span.content != nil { for position in span.positions { known[position] = true } }
+      let wanted = places.enumerated().map { index, place in
+        if case .row = place { return index < common }
+        return false
+      }
+      #expect(known == wanted, "round \(round)")
+      // What is known can be evaluated: its rows are there.
+      #expect(restored.embeddedRows.reduce(0) { $0 + $1.positions.count } == wanted.count { $0 }, "round \(round)")
+      var counts = MediaCounts()
+      counts.image = wanted.count { $0 }
+      #expect(restored.mediaCounts == counts)
+    }
+  }
+
   /// A prompt of tokens with one or two contents in it.
   private func some(_ random: inout Random) throws -> (timeline: Timeline, places: [Place]) {
     var places: [Place] = []

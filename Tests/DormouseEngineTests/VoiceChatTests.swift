@@ -5,7 +5,7 @@ import DormouseMedia
 import DormouseSupport
 import Testing
 
-/// Chats with audio, against transformers' own models (`Tests/Fixtures/models-media/generate_voice.py`).
+/// Chats with audio, against transformers' own models (`Tests/Fixtures/models-media/generate_audio.py`).
 @Suite struct VoiceChatTests {
   private static let bound = 1e-5
 

@@ -57,22 +57,24 @@ import Testing
       let size = try Kernels.latentScratchCount(heads: heads, rank: rank, rope: rope)
       var scratch = [Float](repeating: 0, count: size + 16)
       scratch.replaceSubrange(size..., with: repeatElement(-7, count: 16))
-      var partials = [Float](repeating: .nan, count: lengths.count * heads * (rank + 2))
+      let stride = heads * (rank + 2)
+      var partials = [Float](repeating: .nan, count: lengths.count * stride)
       var out = [Float](repeating: .nan, count: heads * rank)
       partials.withUnsafeMutableBufferPointer { partials in
         guard let base = partials.baseAddress else { return }
         var first = 0
         for (span, length) in lengths.enumerated() {
           kernels.attendLatent(
-            query: query, heads: heads, rows: rows.rows, range: first..<first + length, scale: 0.2,
-            partials: base + span * heads * (rank + 2), stride: heads * (rank + 2), scratch: &scratch)
+            query: query, scale: 0.2,
+            over: LatentSpans(rows: rows.rows, range: first..<first + length, length: length),
+            into: LatentPartials(base + span * stride, stride: stride, heads: heads, rank: rank), scratch: &scratch)
           first += length
         }
         out.withUnsafeMutableBufferPointer { out in
           guard let target = out.baseAddress else { return }
           for head in 0..<heads {
             kernels.combineLatent(
-              base, stride: heads * (rank + 2), spans: lengths.count, heads: heads, head: head, rank: rank,
+              LatentPartials(base, stride: stride, heads: heads, rank: rank), spans: lengths.count, head: head,
               into: target + head * rank)
           }
         }
@@ -95,14 +97,19 @@ import Testing
       var scratch = [Float](
         repeating: 0, count: try Kernels.latentScratchCount(heads: heads, rank: rank, rope: rope))
       var together = [Float](repeating: -7, count: spans * stride)
-      kernels.attendLatent(
-        query: query, heads: heads, rows: rows.rows, range: 0..<count, spanLength: length, scale: 0.2,
-        partials: &together, stride: stride, scratch: &scratch)
+      together.withPartials(stride: stride, heads: heads, rank: rank) { partials in
+        kernels.attendLatent(
+          query: query, scale: 0.2, over: LatentSpans(rows: rows.rows, range: 0..<count, length: length),
+          into: partials, scratch: &scratch)
+      }
       for span in 0..<spans {
         var alone = [Float](repeating: .nan, count: partialCount)
-        kernels.attendLatent(
-          query: query, heads: heads, rows: rows.rows, range: span * length..<min((span + 1) * length, count),
-          scale: 0.2, partials: &alone, stride: partialCount, scratch: &scratch)
+        let range = span * length..<min((span + 1) * length, count)
+        alone.withPartials(stride: partialCount, heads: heads, rank: rank) { partials in
+          kernels.attendLatent(
+            query: query, scale: 0.2, over: LatentSpans(rows: rows.rows, range: range, length: range.count),
+            into: partials, scratch: &scratch)
+        }
         #expect(Array(together[span * stride..<span * stride + partialCount]) == alone)
         #expect(together[span * stride + partialCount..<(span + 1) * stride].allSatisfy { $0 == -7 })
       }
@@ -123,16 +130,19 @@ import Testing
       var scratch = [Float](
         repeating: 0, count: try Kernels.latentScratchCount(heads: heads, rank: rank, rope: rope))
       var partial = [Float](repeating: .nan, count: heads * (rank + 2))
-      kernels.attendLatent(
-        query: query, heads: heads, rows: rows.rows, range: 0..<count, positions: positions, scale: 0.2,
-        partials: &partial, stride: partial.count, scratch: &scratch)
       var out = [Float](repeating: .nan, count: heads * rank)
-      out.withUnsafeMutableBufferPointer { out in
-        guard let target = out.baseAddress else { return }
-        for head in 0..<heads {
-          kernels.combineLatent(
-            partial, stride: heads * (rank + 2), spans: 1, heads: heads, head: head, rank: rank,
-            into: target + head * rank)
+      partial.withPartials(stride: heads * (rank + 2), heads: heads, rank: rank) { partials in
+        positions.withUnsafeBufferPointer { positions in
+          kernels.attendLatent(
+            query: query, scale: 0.2,
+            over: LatentSpans(rows: rows.rows, range: 0..<count, length: count, positions: positions.baseAddress),
+            into: partials, scratch: &scratch)
+        }
+        out.withUnsafeMutableBufferPointer { out in
+          guard let target = out.baseAddress else { return }
+          for head in 0..<heads {
+            kernels.combineLatent(partials, spans: 1, head: head, into: target + head * rank)
+          }
         }
       }
       expectPlain(kernels, out, query, heads, own, count, tolerance: 1e-5)

@@ -14,19 +14,21 @@ import Testing
     let b = Random.list(max(1, depth * bRow), seed: columns)
     let before = Random.list(rows * cRow, seed: depth)
     for kernels in usableKernels {
-      for isAdded in [false, true] {
+      for accumulate in [false, true] {
         for isTransposed in [false, true] {
           var c = before
           let (row, step) = isTransposed ? (1, rows + 1) : (aRow, 1)
-          kernels.multiplyOuter(
-            a, aRow: row, aStep: step, rows: rows, b, bRow: bRow, columns: columns, depth: depth, into: &c, cRow: cRow,
-            isAdded: isAdded)
+          a.withMatrix(rows: rows, columns: depth, stride: row) { a in
+            b.withMatrix(rows: depth, columns: columns, stride: bRow) { b in
+              kernels.multiplyOuter(a, aStep: step, b, into: &c, stride: cRow, accumulate: accumulate)
+            }
+          }
           for i in 0..<rows {
             for j in 0..<columns {
-              var expected = isAdded ? Double(before[i * cRow + j]) : 0
+              var expected = accumulate ? Double(before[i * cRow + j]) : 0
               for k in 0..<depth { expected += Double(a[i * row + k * step]) * Double(b[k * bRow + j]) }
               let near = isNear(c[i * cRow + j], expected, magnitude: 1 + Double(depth))
-              #expect(near, "\(kernels.instructionSet) (\(i), \(j)) of \(sizes), added: \(isAdded)")
+              #expect(near, "\(kernels.instructionSet) (\(i), \(j)) of \(sizes), added: \(accumulate)")
               if !near { return }
             }
             #expect(c[i * cRow + columns] == before[i * cRow + columns])

@@ -17,16 +17,16 @@ final class TestRows {
     self.rank = rank
     self.rope = rope
     count = values.count / (rank + rope)
-    let pageCount = (count + CacheRows.rowsInPage - 1) / CacheRows.rowsInPage
-    pageByteCount = CacheRows.rowsInPage * TestRows.size(type, rank, rope)
+    let pageCount = (count + CacheRows.positionsPerPage - 1) / CacheRows.positionsPerPage
+    pageByteCount = CacheRows.positionsPerPage * TestRows.size(type, rank, rope)
     memory = .allocate(byteCount: pageCount * pageByteCount + 8, alignment: 64)
     pages = .allocate(capacity: pageCount)
     for page in 0..<pageCount {
       // The last page comes first in memory, so that none follows the one before it.
       let base = memory + (offset + (pageCount - 1 - page) * pageByteCount)
       pages[page] = UnsafeRawPointer(base)
-      let first = page * CacheRows.rowsInPage
-      let some = min(CacheRows.rowsInPage, count - first)
+      let first = page * CacheRows.positionsPerPage
+      let some = min(CacheRows.positionsPerPage, count - first)
       values.withUnsafeBufferPointer { values in
         guard let source = values.baseAddress else { return }
         kernels.storeRows(
@@ -53,13 +53,13 @@ final class TestRows {
   var rows: CacheRows { CacheRows(type: type, rank: rank, rope: rope, pages: pages) }
   /// Whether nothing was written behind the last page.
   var isWithinBounds: Bool {
-    let pageCount = (count + CacheRows.rowsInPage - 1) / CacheRows.rowsInPage
+    let pageCount = (count + CacheRows.positionsPerPage - 1) / CacheRows.positionsPerPage
     return memory.loadUnaligned(fromByteOffset: offset + pageCount * pageByteCount, as: UInt32.self)
       == TestRows.guardWord
   }
 
   func value(_ t: Int, _ c: Int) -> Double {
-    let row = pages[t / CacheRows.rowsInPage] + t % CacheRows.rowsInPage * TestRows.size(type, rank, rope)
+    let row = pages[t / CacheRows.positionsPerPage] + t % CacheRows.positionsPerPage * TestRows.size(type, rank, rope)
     switch type {
     case .float32: return Double(row.loadUnaligned(fromByteOffset: 4 * c, as: Float.self))
     case .bfloat16: return bfloat16(row + 2 * c)

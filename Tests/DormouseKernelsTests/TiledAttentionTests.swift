@@ -104,8 +104,20 @@ private final class TiledAttention {
   func run(_ kernels: Kernels) {
     let total = sizes.past + sizes.queries
     let keyRow = sizes.tile + sizes.spare
-    var tops = [Float](repeating: -.infinity, count: sizes.queries)
-    var totals = [Float](repeating: 0, count: sizes.queries)
+    var numbers = [Float](repeating: .nan, count: 2 * sizes.queries)
+    numbers.withUnsafeMutableBufferPointer { numbers in
+      out.withUnsafeMutableBufferPointer { out in
+        guard let tops = numbers.baseAddress, let out = out.baseAddress else { return }
+        attend(
+          kernels, total, keyRow,
+          AttentionSums(
+            tops: tops, totals: tops + sizes.queries, out: out, outRow: sizes.valueWidth + 1, count: sizes.queries,
+            valueWidth: sizes.valueWidth))
+      }
+    }
+  }
+
+  private func attend(_ kernels: Kernels, _ total: Int, _ keyRow: Int, _ sums: AttentionSums) {
     for start in stride(from: 0, to: total, by: sizes.tile) {
       let count = min(sizes.tile, total - start)
       var transposed = [Float](repeating: .nan, count: sizes.width * keyRow)
@@ -114,14 +126,17 @@ private final class TiledAttention {
       }
       let tile = Array(values[start * sizes.valueWidth..<(start + count) * sizes.valueWidth])
       let mask = mask(start..<start + count)
-      kernels.attendTile(
-        query: query, queryRow: sizes.width + 1, count: sizes.queries, visible: sizes.past + 1 - start,
-        keys: transposed, keyRow: keyRow, keyCount: count, width: sizes.width, values: tile,
-        valueWidth: sizes.valueWidth, mask: isHidden == nil ? nil : mask, maskWords: 2, tops: &tops, totals: &totals,
-        into: &out, outRow: sizes.valueWidth + 1, scratch: &scratch)
+      mask.withUnsafeBufferPointer { mask in
+        query.withMatrix(rows: sizes.queries, columns: sizes.width, stride: sizes.width + 1) { query in
+          transposed.withMatrix(rows: sizes.width, columns: count, stride: keyRow) { keys in
+            let queries = TileQueries(
+              query, visible: sizes.past + 1 - start, mask: isHidden == nil ? nil : mask.baseAddress, maskWords: 2)
+            kernels.attendTile(queries, keys: keys, values: tile, into: sums, scratch: &scratch)
+          }
+        }
+      }
     }
-    kernels.finishAttention(
-      &out, outRow: sizes.valueWidth + 1, count: sizes.queries, valueWidth: sizes.valueWidth, totals: totals)
+    kernels.finishAttention(sums)
   }
 
   /// [queries, 2].

@@ -63,9 +63,10 @@ import Testing
     var scratch = [Float](
       repeating: .nan,
       count: try Kernels.transposedScratchCount(rows: rows.count, columns: w.columns, count: count))
-    kernels.multiplyTransposed(
-      w.matrix, rows: rows, following: following, x: x, xStride: rows.count, count: count, into: &y, yStride: w.columns,
-      scratch: &scratch)
+    x.withMatrix(rows: count, columns: rows.count, stride: rows.count) { x in
+      kernels.multiplyTransposed(
+        w.matrix, rows: rows, following: following, x: x, into: &y, stride: w.columns, scratch: &scratch)
+    }
     return y
   }
 

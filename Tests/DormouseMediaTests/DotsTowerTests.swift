@@ -114,9 +114,9 @@ import Testing
       let expected = try golden.floats("\(audio.name).features")
       let features = try AudioFeatures(audio.samples, tower.spectrogram, isWhole: false, pool: tower.pool)
       var found: [Float] = []
-      for chunk in try tower.configuration.chunks(sampleCount: audio.samples.count, features: tower.folder.features) {
-        try features.load(chunk.samples)
-        let count = min(chunk.rows * 8, 100) * 20
+      for window in try tower.folder.windows(sampleCount: audio.samples.count) {
+        try features.load(window.samples)
+        let count = min(window.rows * 8, 100) * 20
         features.withRows { found += UnsafeBufferPointer(start: $0, count: count) }
       }
       #expect(found.count == expected.count)
@@ -150,9 +150,8 @@ import Testing
       }
     }
     let layers = try DotsAudioLayers(tower)
-    let chunk = DotsAudioConfiguration.Chunk(samples: 0..<samples.count, frames: frames, rows: 113)
     func stream(_ blocks: [Range<Int>]) -> [Float] {
-      for block in blocks { layers.begin(features, chunk, rows: block) }
+      for block in blocks { layers.runStem(features, frameCount: frames, rows: block) }
       return Array(UnsafeBufferPointer(start: layers.stream, count: 113 * 24))
     }
     let whole = stream([0..<32, 32..<64, 64..<96, 96..<113])
@@ -176,7 +175,7 @@ import Testing
     let count = try tower.tokenCount(sampleCount: samples.count) * tower.configuration.textHiddenSize
     var rows = [Float](repeating: .nan, count: count)
     try rows.withUnsafeMutableBufferPointer { rows in
-      try HeldMemory.expectKept(plan, by: tower, tower.pool) { try DotsAudioRun(tower, samples, into: rows) }
+      try HeldMemory.expectKept(plan, by: tower, tower.pool) { try tower.begin(samples, into: rows) }
     }
   }
 
@@ -314,8 +313,7 @@ import Testing
     let json: JSON = ["model_type": "dots3_note", "hidden_size": 64]
     #expect(try VisionConfiguration(json: json) == nil)
     let fields = try JSONFields(json, file: "config.json")
-    #expect(try !DotsAudioConfiguration.isKnown(fields))
-    #expect(try !WhisperTowerConfiguration.isKnown(fields))
+    #expect(try MediaFamilies.towers(fields).isEmpty)
   }
 
   /// The encoder's sizes of a `whisper_config` are those that count.
@@ -335,6 +333,6 @@ import Testing
     #expect(try DotsAudioConfiguration(bare) == published)
     let features = try LogMelConfiguration.loadDots(folder: "/nowhere")
     // Of the two, since a minute is a whole number of rows.
-    #expect(try published.chunks(sampleCount: 130 * 16000 + 1, features: features).map(\.rows) == [750, 750, 126])
+    #expect(try published.windows(sampleCount: 130 * 16000 + 1, features: features).map(\.rows) == [750, 750, 126])
   }
 }

@@ -14,7 +14,7 @@ import Testing
       let (size, limit) = (try row.integers("size"), try row.integer("limit"))
       let rule: ResizeRule =
         try row.text("rule") == "kimi_vl"
-        ? .kimiVL(maximumPatches: limit) : .kimiK25(maximumPatches: limit, maximumSide: try row.integer("side"))
+        ? .patches(maximumPatches: limit) : .patchesAndSide(maximumPatches: limit, maximumSide: try row.integer("side"))
       let plan = try? rule.plan(
         width: size[0], height: size[1], patchSize: try row.integer("patch"), mergeSize: try row.integer("merge"))
       if row.has("refused") {

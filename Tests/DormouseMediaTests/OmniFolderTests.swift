@@ -14,7 +14,8 @@ import Testing
     #expect(folder.modalities == [.image, .video, .audio])
     let (vision, voice) = (try VisionFolder(Self.path), try WhisperTowerFolder(Self.path))
     #expect(voice.configuration.architecture == .audioFlamingo3 && voice.configuration.isBesideVision)
-    #expect(voice.audioTokenName == "<sound>" && voice.maximumSeconds == 60 && voice.features.chunkLength == 4)
+    #expect(voice.processor.audioToken == "<sound>" && voice.processor.maximumSeconds == 60)
+    #expect(voice.processor.features.chunkLength == 4)
     #expect(folder.weightByteCount == vision.tensors.weightByteCount + voice.tensors.weightByteCount)
     #expect(folder.floatByteCount == vision.tensors.floatByteCount + voice.tensors.floatByteCount)
     #expect(Set(vision.tensors.names).isDisjoint(with: voice.tensors.names))
@@ -24,7 +25,7 @@ import Testing
     let golden = try TensorFile("\(Self.path)/golden.safetensors")
     let expected = try golden.floats("sounds.rows")
     let tower = try WhisperTower(
-      folder: Self.path, pool: ThreadPool(threadCount: 2), kernels: Kernels.selected())
+      WhisperTowerFolder(Self.path), pool: ThreadPool(threadCount: 2), kernels: Kernels.selected())
     var found: [Float] = []
     for (count, seed) in [(75003, 3), (11234, 2)] {
       found += try WhisperTowerTests.rows(tower, SyntheticAudio.voice(count, seed: seed))
@@ -155,7 +156,7 @@ import Testing
     ]
     let configuration = try WhisperTowerConfiguration(JSONFields(document, file: "config.json"))
     #expect(configuration.architecture == .voxtral && configuration.isBesideVision)
-    #expect(configuration.positionsPerRow == 4 && !configuration.hasProjectorBias)
+    #expect(configuration.projection.positionsPerRow == 4 && !configuration.projection.hasBias)
   }
 
   /// A model without audio_config, or with null, sees and does not hear.

@@ -21,7 +21,7 @@ import Testing
     #expect(rows.count >= 100 && rows.contains { $0.has("refused") })
     for row in rows {
       let size = try row.integers("size")
-      let rule = ResizeRule.qwenVL(
+      let rule = ResizeRule.pixels(
         minimumPixels: try row.integer("least"), maximumPixels: try row.integer("most"),
         frames: row.has("frames") ? try row.integer("frames") : nil)
       let plan = try? rule.plan(
@@ -107,7 +107,7 @@ import Testing
       ]
     }
     func rule(_ least: Int, _ most: Int, _ frames: Int? = nil) -> ResizeRule {
-      .qwenVL(minimumPixels: least, maximumPixels: most, frames: frames)
+      .pixels(minimumPixels: least, maximumPixels: most, frames: frames)
     }
     #expect(try rules() == [rule(3136, 1_003_520), rule(131_072, 786_432, 1)])
     try folder.write("preprocessor_config.json", Array(#"{"vision_config": {"min_pixels": 7, "patch_size": 14}}"#.utf8))
@@ -160,10 +160,10 @@ import Testing
 
   /// A side 200 times the other is the limit, and sizes beyond what is scaled are refused.
   @Test func longPictures() throws {
-    let rule = ResizeRule.qwenVL(minimumPixels: 1, maximumPixels: 1 << 40, frames: nil)
+    let rule = ResizeRule.pixels(minimumPixels: 1, maximumPixels: 1 << 40, frames: nil)
     #expect(throws: Failure.self) { try rule.plan(width: 201, height: 1, patchSize: 14, mergeSize: 2) }
     _ = try rule.plan(width: 2000, height: 10, patchSize: 14, mergeSize: 2)
-    let huge = ResizeRule.qwenVL(minimumPixels: 1 << 40, maximumPixels: 1 << 40, frames: nil)
+    let huge = ResizeRule.pixels(minimumPixels: 1 << 40, maximumPixels: 1 << 40, frames: nil)
     #expect(throws: Failure.self) { try huge.plan(width: 30, height: 30, patchSize: 14, mergeSize: 2) }
   }
 }

@@ -4,7 +4,7 @@ import Testing
 
 @testable import DormouseMedia
 
-/// Voice towers against transformers on tiny random models (`Tests/Fixtures/models-media/generate_voice.py`).
+/// Voice towers against transformers on tiny random models (`Tests/Fixtures/models-media/generate_audio.py`).
 @Suite struct WhisperTowerTests {
   static let bound = 1e-5
   static let models = ["good-voxtral", "good-audioflamingo3"]
@@ -13,7 +13,7 @@ import Testing
 
   static func open(_ name: String, threads: Int = 2) throws -> WhisperTower {
     try WhisperTower(
-      folder: Fixtures.path("models-media/\(name)"), pool: ThreadPool(threadCount: threads),
+      WhisperTowerFolder(Fixtures.path("models-media/\(name)")), pool: ThreadPool(threadCount: threads),
       kernels: Kernels.selected())
   }
 
@@ -75,7 +75,7 @@ import Testing
     let count = try tower.tokenCount(sampleCount: samples.count) * tower.configuration.textHiddenSize
     var rows = [Float](repeating: .nan, count: count)
     try rows.withUnsafeMutableBufferPointer { rows in
-      try HeldMemory.expectKept(plan, by: tower, tower.pool) { try WhisperTowerRun(tower, samples, into: rows) }
+      try HeldMemory.expectKept(plan, by: tower, tower.pool) { try tower.begin(samples, into: rows) }
     }
   }
 

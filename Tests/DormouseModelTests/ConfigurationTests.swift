@@ -21,7 +21,7 @@ import Testing
     let name = entry["file"]?.stringValue ?? ""
     let configuration = try Self.document(name)
     #expect(
-      Int64(configuration.cacheByteCountPerToken(.bfloat16)) == entry["latent"]?.integerValue, "\(name)")
+      try Int64(configuration.pageLayout(.bfloat16).positionByteCount) == entry["latent"]?.integerValue, "\(name)")
     #expect(
       Int64(configuration.plainCacheByteCountPerToken(elementByteCount: 2)) == entry["plain"]?.integerValue, "\(name)")
     let count = try configuration.parameterCount()
@@ -63,7 +63,7 @@ import Testing
     #expect((c.router.groupCount, c.router.selectedGroupCount, c.router.scalingFactor) == (8, 4, 2.5))
     #expect(c.router.normalizesWeights && a.ropeInterleaved && !a.hasBias && !c.tiesWordEmbeddings)
     #expect(c.nextTokenLayerCount == 1)
-    #expect((c.quantization?.rowBlock, c.quantization?.columnBlock) == (128, 128))
+    #expect((c.quantization?.block?.rows, c.quantization?.block?.columns) == (128, 128))
     #expect(c.quantization?.powerOfTwoScales == false)
     let newer = try Self.document("good-v3.1.json")
     #expect(newer.quantization?.powerOfTwoScales == true)
@@ -118,13 +118,13 @@ import Testing
     let c = try Self.dots(text)
     #expect((c.hiddenLayerCount, c.vocabularySize, c.maximumPositions) == (46, 152064, 524288))
     #expect(c.attentions.count == 2 && c.attentionKinds.prefix(7) == [0, 0, 1, 1, 1, 0, 1])
-    let (full, sliding) = (c.attentions[0], c.attentions[1])
+    let (full, sliding) = (c.attentions[0].latent, c.attentions[1].latent)
     #expect((full.headCount, full.qLoraRank, full.kvLoraRank, full.qkNopeHeadDimension) == (128, 1024, 512, 128))
     #expect((sliding.headCount, sliding.kvLoraRank, sliding.qkNopeHeadDimension) == (64, 1024, 192))
     #expect((sliding.qkRopeHeadDimension, sliding.vHeadDimension, sliding.slidingWindow) == (64, 128, 512))
-    let indexer = try #require(full.indexer)
+    guard case .indexed(_, let indexer) = c.attentions[0] else { throw Failure(.internalError, "no indexer") }
     #expect((indexer.headCount, indexer.headDimension, indexer.selectedCount) == (64, 128, 2048))
-    #expect(full.slidingWindow == nil && sliding.indexer == nil)
+    #expect(full.slidingWindow == nil && c.attentions[1] == .latent(sliding))
     #expect((full.rope.theta, sliding.rope.theta) == (80_000_000, 50_000))
     #expect(full.latentNormEpsilon == 1e-5 && full.latentFactor == Float(10).squareRoot())
     #expect(c.feedForward.prefix(2) == [.dense, .experts] && c.sharedExpertsWidth == 1536)

@@ -93,7 +93,7 @@ import Testing
       let plan = try folder.plan(options, threadCount: 2, kernels: Kernels.selected())
       let timeline = try Timeline(model: Fixtures.open(name, threads: 2), options: options)
       // Two pages of 64 tokens.
-      #expect(plan.cacheByteCount == 128 * c.cacheByteCountPerToken(type))
+      #expect(try plan.cacheByteCount == 128 * c.pageLayout(type).positionByteCount)
       #expect(timeline.cache.byteCount == 0)
       try timeline.cache.reserve(100)
       #expect(timeline.cache.byteCount == plan.cacheByteCount)

@@ -1,7 +1,6 @@
 import DormouseKernels
 import DormouseModel
 import DormouseSupport
-import Glibc
 
 /// The fixtures folder, and what the tests of this module share.
 enum Fixtures {
@@ -11,20 +10,6 @@ enum Fixtures {
   }()
 
   static func path(_ name: String) -> String { "\(folder)/\(name)" }
-
-  /// Names inside a fixtures folder, sorted.
-  static func list(_ name: String) -> [String] {
-    guard let directory = opendir(path(name)) else { return [] }
-    defer { closedir(directory) }
-    var names: [String] = []
-    while let entry = readdir(directory) {
-      names.append(
-        withUnsafePointer(to: &entry.pointee.d_name) {
-          $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
-        })
-    }
-    return names.filter { !$0.hasPrefix(".") }.sorted()
-  }
 
   static let goodModels = list("models").filter { $0.hasPrefix("good-") }
 

@@ -36,6 +36,7 @@ import Testing
       let error = relativeError(found, golden.logits)
       let most = precision == .int8 ? 0.3 : 0.8
       #expect(error <= most && error > 1e-5, "\(name), \(precision), \(form): \(error)")
+      MiddleErrors.expect(found, golden.logits, name, vocabulary: width, precision)
     }
   }
 

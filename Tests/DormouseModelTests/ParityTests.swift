@@ -116,6 +116,9 @@ import Testing
     let error = relativeError(absorbed, golden.logits)
     // In int8 the worst golden is at 0.19: its router chooses other experts at a few positions.
     #expect(error <= (type == .int8 ? 0.3 : 0.1), "\(name), \(type): \(error)")
+    for found in [absorbed, expanded] {
+      MiddleErrors.expect(found, golden.logits, name, vocabulary: model.configuration.vocabularySize, type)
+    }
     // AVX-512 rounds what the absorbed form multiplies, for which a router chooses other experts at a position or two.
     let bound = try Kernels.selected().instructionSet == .avx512 ? 0.1 : 0.02
     #expect(relativeError(absorbed, expanded) <= bound, "\(name), \(type)")

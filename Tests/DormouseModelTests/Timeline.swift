@@ -2,6 +2,7 @@ import DormouseCache
 import DormouseKernels
 import DormouseModel
 import DormouseSupport
+import DormouseWeights
 
 /// A decoder with one timeline: what the engine's sessions and scheduler do, in its simplest form.
 final class Timeline {
@@ -15,8 +16,10 @@ final class Timeline {
   let cache: LatentCache
   private let lastLogits: UnsafeMutableBufferPointer<Float>
 
-  init(model: Model, options: DecoderOptions = DecoderOptions()) throws(Failure) {
-    decoder = try Decoder(model: model, options: options)
+  init(
+    model: Model, options: DecoderOptions = DecoderOptions(), experts: (any ExpertSource)? = nil
+  ) throws(Failure) {
+    decoder = try Decoder(model: model, options: options, experts: experts)
     cache = try Timeline.cache(model: model, options: options)
     lastLogits = .allocate(capacity: model.configuration.vocabularySize)
     lastLogits.initialize(repeating: .nan)
@@ -36,7 +39,7 @@ final class Timeline {
   var position: Int { cache.length }
   var logits: UnsafeBufferPointer<Float> { UnsafeBufferPointer(lastLogits) }
 
-  func truncate(to position: Int) throws(Failure) { try cache.truncate(to: position) }
+  func truncate(to position: Int) throws(Failure) { try cache.rewind(to: position) }
 
   /// Appends tokens, chunk by chunk. A call that fails leaves the timeline as it was.
   func forward(
@@ -59,7 +62,7 @@ final class Timeline {
         }
       } while cache.length - start < tokens.count
     } catch {
-      try cache.truncate(to: start)
+      try cache.rewind(to: start)
       throw error
     }
   }

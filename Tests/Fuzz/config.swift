@@ -20,9 +20,9 @@ public func fuzzConfiguration(_ data: UnsafePointer<UInt8>, _ size: Int) -> Int3
 private func checkModel(_ configuration: ModelConfiguration) {
   precondition(configuration.feedForward.count == configuration.hiddenLayerCount)
   precondition((try? configuration.parameterCount()).map { $0.active > 0 && $0.active <= $0.total } == true)
-  precondition(configuration.cacheByteCountPerToken(.bfloat16) > 0)
+  precondition((try? configuration.pageLayout(.bfloat16)).map { $0.positionByteCount > 0 } == true)
   precondition(configuration.plainCacheByteCountPerToken(elementByteCount: 2) > 0)
-  for attention in configuration.attentions {
+  for attention in configuration.attentions.map(\.latent) {
     precondition(attention.softmaxScale > 0 && attention.softmaxScale.isFinite)
     let half = attention.qkRopeHeadDimension / 2
     precondition(attention.rope.inverseFrequencies(dimension: attention.qkRopeHeadDimension).count == half)

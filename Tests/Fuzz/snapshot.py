@@ -11,7 +11,7 @@ import struct
 
 FOLDER = pathlib.Path(__file__).parent / "corpus" / "snapshot"
 LAYERS, RANK, ROPE, VOCABULARY = 2, 3, 2, 16
-ROWS_IN_PAGE = 64
+POSITIONS_PER_PAGE = 64
 MASK = 2**64 - 1
 CONTENT = 1 << 63  # the key of a position of an image or audio
 PRIMES = (11400714785074694791, 14029467366897019727, 1609587929392839161, 9650029242287828579, 2870177450012600261)
@@ -69,8 +69,8 @@ def session(kind="bfloat16", rows=2, ahead=0, **changes):
     logits, key_type, forms = changes.get("logits", []), changes.get("key_type", 0), changes.get("forms", [])
     identity, description = changes.get("identity", b"model 1"), changes.get("description", b"the model of the corpus")
     blocks = []
-    for first in range(0, rows, ROWS_IN_PAGE):
-        held = range(first, min(rows, first + ROWS_IN_PAGE))
+    for first in range(0, rows, POSITIONS_PER_PAGE):
+        held = range(first, min(rows, first + POSITIONS_PER_PAGE))
         blocks += [b"".join(row(kind, position, layer) for position in held) for layer in range(LAYERS)]
     checksums = [xxh64(block) for block in blocks]
     front = identity + description + struct.pack(f"<{len(tokens)}{'Q' if key_type == 1 else 'i'}", *tokens)

@@ -48,7 +48,7 @@ private func check(_ bytes: [UInt8]) {
       precondition(logits.count == vocabularySize && logits.allSatisfy { $0.isFinite })
     }
     checkSize(bytes, snapshot, cache)
-    try attend(cache)
+    attend(cache)
   } catch { checkSentence(error) }
   precondition(pool.statistics.used == 0 && pool.statistics.shared == 0)
 }
@@ -63,11 +63,13 @@ private func checkSize(_ bytes: [UInt8], _ snapshot: Snapshot, _ cache: LatentCa
 /// Bytes of the runs of forms that the header tells of.
 private func formsSize(_ bytes: [UInt8]) -> Int { 16 * (Int(bytes[22]) | Int(bytes[23]) << 8) }
 
-private func attend(_ cache: LatentCache) throws(Failure) {
+private func attend(_ cache: LatentCache) {
   guard cache.length > 0 else { return }
   for layer in 0..<2 {
     var out: [Float] = [0, 0, 0]
-    try cache.attend(query: [1, 2, 3, 4, 5], heads: 1, scale: 1, section: layer, into: &out)
+    guard let rows = cache.rows(section: layer) else { preconditionFailure("no rows of layer \(layer)") }
+    cache.pool.kernels.attendLatent(
+      query: [1, 2, 3, 4, 5], heads: 1, rows: rows, count: cache.length, scale: 1, into: &out)
   }
 }
 

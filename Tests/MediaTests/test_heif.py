@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from media import MediaError
 from PIL import Image
-from pictures import decoded, modes, reference, saved
+from images import decoded, modes, reference, saved
 
 
 def smooth(width=96, height=64):
@@ -22,8 +22,8 @@ def smooth(width=96, height=64):
 def encoded(tool, tmp_path_factory):
     folder = tmp_path_factory.mktemp("heif")
 
-    def make(picture, format, *options):
-        picture.save(folder / "plain.png")
+    def make(image, format, *options):
+        image.save(folder / "plain.png")
         tool("heif-enc", *options, folder / "plain.png", "-o", folder / f"encoded.{format}")
         return (folder / f"encoded.{format}").read_bytes()
 
@@ -37,13 +37,13 @@ def distance(pixels, expected):
 
 @pytest.mark.parametrize("format", ["heic", "avif"])
 @pytest.mark.parametrize("size", [(96, 64), (65, 47), (16, 16)])
-def test_pictures(media, encoded, format, size):
-    picture = Image.fromarray(smooth(*size))
-    data = encoded(picture, format, "-q", "95", *(["-A"] if format == "avif" else []))
+def test_images(media, encoded, format, size):
+    image = Image.fromarray(smooth(*size))
+    data = encoded(image, format, "-q", "95", *(["-A"] if format == "avif" else []))
     with media.open(data) as file:
         info = file.info()
         assert (info.format, info.width, info.height, info.frame_count) == (format.encode(), *size, 1)
-        assert distance(file.image(), np.asarray(picture)) < 4
+        assert distance(file.image(), np.asarray(image)) < 4
 
 
 @pytest.mark.parametrize("format", ["heic", "avif"])
@@ -190,7 +190,7 @@ def test_a_size_that_is_not_the_codecs(media, encoded, format, tmp_path):
 
 @pytest.mark.parametrize("format", ["heic", "avif"])
 @pytest.mark.parametrize("share", [0.05, 0.3, 0.6, 0.95])
-def test_a_cut_picture_is_refused(media, encoded, format, share):
+def test_a_cut_image_is_refused(media, encoded, format, share):
     data = encoded(Image.fromarray(smooth()), format, *(["-A"] if format == "avif" else []))
     error = refusal(media, data[: max(int(len(data) * share), 20)])
     assert error.status in ("MALFORMED", "UNSUPPORTED") and error.message.startswith("the media data: the image")

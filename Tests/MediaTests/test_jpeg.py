@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from media import MediaError
 from PIL import Image
-from pictures import decoded, reference, saved
+from images import decoded, reference, saved
 
 
 @pytest.mark.parametrize("subsampling", [0, 1, 2])
@@ -111,7 +111,7 @@ def test_two_components(media):
 
 @pytest.mark.parametrize("progressive", [False, True])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
-def test_a_cut_picture_is_refused(media, painting, progressive, share):
+def test_a_cut_image_is_refused(media, painting, progressive, share):
     data = saved(Image.fromarray(painting), "JPEG", progressive=progressive)
     error = refusal(media, data[: int(len(data) * share)])
     assert error.status == "MALFORMED" and "JPEG image ends too early" in error.message
@@ -130,6 +130,6 @@ def test_cancelled_within_a_scan(media, painting):
 def test_path_and_bytes_are_the_same(media, painting, tmp_path):
     data = saved(Image.fromarray(painting).resize((900, 700)), "JPEG", quality=95)
     assert len(data) > 1 << 16, "more than libjpeg reads at once"
-    (tmp_path / "picture").write_bytes(data)
-    with media.open(tmp_path / "picture") as file:
+    (tmp_path / "image").write_bytes(data)
+    with media.open(tmp_path / "image") as file:
         assert np.array_equal(file.image(), reference(data))

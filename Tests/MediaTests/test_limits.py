@@ -22,8 +22,8 @@ def failure(media, source, action=lambda file: file.info(), **options):
 
 
 @pytest.fixture(scope="module")
-def film(ffmpeg, tmp_path_factory):
-    path = tmp_path_factory.mktemp("film") / "film.mp4"
+def video(ffmpeg, tmp_path_factory):
+    path = tmp_path_factory.mktemp("video") / "video.mp4"
     ffmpeg(
         "-f", "lavfi", "-i", "testsrc2=size=96x64:rate=25:duration=2", "-f", "lavfi", "-i", "sine=duration=2", "-c:v",
         "libx264", "-g", "10", "-pix_fmt", "yuv420p", path)
@@ -40,20 +40,20 @@ def png(painting):
     return saved(painting, "PNG")
 
 
-def test_byte_limit(media, film):
-    size = film.stat().st_size
-    error = failure(media, film, byte_limit=size - 1)
+def test_byte_limit(media, video):
+    size = video.stat().st_size
+    error = failure(media, video, byte_limit=size - 1)
     assert error.status == "UNSUPPORTED"
-    assert error.message == f"{film}: the file has {size} bytes, more than max_bytes, {size - 1}"
-    with media.open(film, byte_limit=size) as file:
+    assert error.message == f"{video}: the file has {size} bytes, more than max_bytes, {size - 1}"
+    with media.open(video, byte_limit=size) as file:
         assert file.info().frame_count == 50
 
 
 @pytest.mark.parametrize(
-    "format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "film", "animation", "lossless"])
-def test_pixel_limit(media, painting, film, format):
-    if format == "film":
-        source = film
+    "format", ["PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "video", "animation", "lossless"])
+def test_pixel_limit(media, painting, video, format):
+    if format == "video":
+        source = video
     elif format == "animation":
         source = saved(painting, "WEBP", save_all=True, append_images=[Image.fromarray(painting[::-1])])
     elif format == "lossless":
@@ -69,48 +69,48 @@ def test_pixel_limit(media, painting, film, format):
         file.image()
 
 
-def test_frame_limit(media, film):
-    error = failure(media, film, lambda file: file.image(), frame_limit=49)
+def test_frame_limit(media, video):
+    error = failure(media, video, lambda file: file.image(), frame_limit=49)
     assert (error.status, "max_frames, 49" in error.message) == ("UNSUPPORTED", True)
 
 
-def test_second_limit(media, film):
-    error = failure(media, film, second_limit=1.5)
+def test_second_limit(media, video):
+    error = failure(media, video, second_limit=1.5)
     assert (error.status, "max_seconds, 1.5 seconds" in error.message) == ("UNSUPPORTED", True)
-    assert "max_seconds" in failure(media, film, lambda file: file.samples(), second_limit=1.5).message
+    assert "max_seconds" in failure(media, video, lambda file: file.samples(), second_limit=1.5).message
 
 
-def test_a_film_that_cannot_be_seen_may_be_heard(media, film):
+def test_a_video_that_cannot_be_seen_may_be_heard(media, video):
     """What is wrong with the images is said where somebody asks for them."""
     for options in ({"pixel_limit": 95 * 64}, {"frame_limit": 49}):
-        with media.open(film, **options) as file:
+        with media.open(video, **options) as file:
             assert (file.info().width, file.info().channel_count) == (0, 1)
             assert len(file.samples()) >= 2 * 44100
-    damaged = bytearray(film.read_bytes())
+    damaged = bytearray(video.read_bytes())
     at = damaged.index(b"avcC")
     damaged[at + 4:at + 30] = bytes(26)
     with media.open(bytes(damaged)) as file:
         assert len(file.samples()) >= 2 * 44100
 
 
-def test_output_limit(media, film):
+def test_output_limit(media, video):
     frame = 96 * 64 * 3
-    error = failure(media, film, lambda file: file.frames(range(4)), output_limit=4 * frame - 1)
+    error = failure(media, video, lambda file: file.frames(range(4)), output_limit=4 * frame - 1)
     assert (error.status, "max_output_bytes" in error.message) == ("UNSUPPORTED", True)
-    assert "max_output_bytes" in failure(media, film, lambda file: file.samples(), output_limit=100000).message
+    assert "max_output_bytes" in failure(media, video, lambda file: file.samples(), output_limit=100000).message
 
 
-def test_time_limit(media, film):
-    error = failure(media, film, lambda file: file.frames(range(50)), time_limit=1e-6)
+def test_time_limit(media, video):
+    error = failure(media, video, lambda file: file.frames(range(50)), time_limit=1e-6)
     assert (error.status, "time_limit" in error.message) == ("TIMED_OUT", True)
 
 
-def test_cancelling(media, film, painting):
-    for source in (film, png(painting)):
+def test_cancelling(media, video, painting):
+    for source in (video, png(painting)):
         error = failure(media, source, lambda file: file.image(), is_cancelled=lambda _: 1)
         assert error.status == "CANCELLED"
     answers = iter([0] * 40 + [1] * 10**6)
-    error = failure(media, film, lambda file: file.frames(range(50)), is_cancelled=lambda _: next(answers))
+    error = failure(media, video, lambda file: file.frames(range(50)), is_cancelled=lambda _: next(answers))
     assert error.status == "CANCELLED"
 
 
@@ -129,8 +129,8 @@ def test_wrong_options(media, painting, field, value):
 
 
 @pytest.mark.parametrize("name, content, sentence", [
-    ("sound.flac", b"fLaC" + bytes(400), "cannot open the file as FLAC: "),
-    ("film.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(400), "cannot open the file as MP4 or MOV: "),
+    ("audio.flac", b"fLaC" + bytes(400), "cannot open the file as FLAC: "),
+    ("video.mp4", b"\0\0\0\x18ftypisom\0\0\0\0isomiso2" + bytes(400), "cannot open the file as MP4 or MOV: "),
 ])
 def test_sentences_are_ours(media, tmp_path, name, content, sentence):
     path = tmp_path / name
@@ -175,8 +175,8 @@ def hostile():
     yield "a huge GIF", b"GIF89a" + struct.pack("<HH", 65535, 65535) + b"\0\0\0" + frame
     canvas = b"VP8X" + struct.pack("<I", 10) + b"\x02\0\0\0" + b"\xff\xff\xff" * 2
     yield "a huge animation", b"RIFF" + struct.pack("<I", 4 + len(canvas)) + b"WEBP" + canvas
-    sound = struct.pack("<HHIIHH", 1, 0, 8000, 0, 0, 16)
-    yield "a WAV of no channels", b"RIFF$\0\0\0WAVEfmt \x10\0\0\0" + sound + b"data\0\0\0\0"
+    audio = struct.pack("<HHIIHH", 1, 0, 8000, 0, 0, 16)
+    yield "a WAV of no channels", b"RIFF$\0\0\0WAVEfmt \x10\0\0\0" + audio + b"data\0\0\0\0"
 
 
 def atom(name, *parts):
@@ -225,25 +225,25 @@ def test_a_track_in_another_file(media):
 
 def seeds(ffmpeg, painting, folder):
     """A small file of each format."""
-    picture = Image.fromarray(painting)
+    image = Image.fromarray(painting)
     for format in ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF"):
         buffer = io.BytesIO()
-        picture.save(buffer, format)
+        image.save(buffer, format)
         yield format.lower(), buffer.getvalue()
     for compression in ("jpeg", "tiff_lzw"):
         buffer = io.BytesIO()
-        picture.save(buffer, "TIFF", compression=compression)
+        image.save(buffer, "TIFF", compression=compression)
         yield f"tiff with {compression}", buffer.getvalue()
     buffer = io.BytesIO()
-    picture.save(buffer, "WEBP", save_all=True, append_images=[picture.rotate(9)])
+    image.save(buffer, "WEBP", save_all=True, append_images=[image.rotate(9)])
     yield "animation", buffer.getvalue()
-    films = {"mp4": "libx264", "webm": "libvpx", "mkv": "libx264", "avi": "mpeg4", "mov": "mjpeg"}
-    for name, codec in films.items():
+    videos = {"mp4": "libx264", "webm": "libvpx", "mkv": "libx264", "avi": "mpeg4", "mov": "mjpeg"}
+    for name, codec in videos.items():
         path = folder / f"seed.{name}"
-        sound = ["-c:a", "libopus"] if name == "webm" else []
+        audio = ["-c:a", "libopus"] if name == "webm" else []
         ffmpeg(
             "-f", "lavfi", "-i", "testsrc2=size=48x32:rate=10:duration=1", "-f", "lavfi", "-i", "sine=duration=1",
-            "-c:v", codec, *sound, path)
+            "-c:v", codec, *audio, path)
         yield name, path.read_bytes()
     for name in ("wav", "mp3", "flac", "ogg", "m4a"):
         path = folder / f"seed.{name}"
@@ -299,7 +299,7 @@ def test_damaged_files(media, ffmpeg, painting, tmp_path, capfd):
     assert total["MALFORMED"] > 100 and total["decoded"] > 50, total
 
 
-def test_memory_does_not_grow_with_the_sound(media, ffmpeg, tmp_path):
+def test_memory_does_not_grow_with_the_audio(media, ffmpeg, tmp_path):
     """Ten minutes of audio in pieces: the process grows by less than its samples would take."""
     path = tmp_path / "long.mp3"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=600:sample_rate=16000", "-b:a", "16k", path)
@@ -316,7 +316,7 @@ def test_memory_does_not_grow_with_the_sound(media, ffmpeg, tmp_path):
     assert growth < 4000, f"{growth} KB for {total * 4 // 1024} KB of samples"
 
 
-def test_the_log_of_ffmpeg_is_the_hosts(media, painting, film):
+def test_the_log_of_ffmpeg_is_the_hosts(media, painting, video):
     """A level that the host has set stays; the default is back after each call."""
     needed = subprocess.run(["ldd", media.path], capture_output=True, text=True, check=True).stdout
     libavutil = ctypes.CDLL(next(line.split()[0] for line in needed.splitlines() if "libavutil" in line))
@@ -328,7 +328,7 @@ def test_the_log_of_ffmpeg_is_the_hosts(media, painting, film):
         return 0
 
     assert libavutil.av_log_get_level() == standard
-    with media.open(film, is_cancelled=level) as file:
+    with media.open(video, is_cancelled=level) as file:
         file.info()
         assert set(seen) == {quiet} and libavutil.av_log_get_level() == standard
         failure(media, b"no media")

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from media import MediaError
 from PIL import Image
-from pictures import decoded, reference, saved
+from images import decoded, reference, saved
 
 # What the worst of them would take; a process that reads one grows by far less than that.
 MEGABYTES = 300
@@ -95,7 +95,7 @@ def test_png(growth, painting, deflated, kind, is_animated):
     assert outcome == "decoded" and megabytes < allowed, (megabytes, outcome)
 
 
-def test_png_in_a_film(growth, ffmpeg, painting, deflated, tmp_path):
+def test_png_in_a_video(growth, ffmpeg, painting, deflated, tmp_path):
     """Each packet is a whole PNG."""
     plain = saved(Image.fromarray(painting), "PNG")
     (tmp_path / "plain.png").write_bytes(plain)
@@ -106,17 +106,17 @@ def test_png_in_a_film(growth, ffmpeg, painting, deflated, tmp_path):
     assert outcome == "decoded" and megabytes < ALLOWED + 12, (megabytes, outcome)
 
 
-def test_what_is_left_is_the_picture(media, painting):
+def test_what_is_left_is_the_image(media, painting):
     """Chunks, segments and parts that pixels or their orientation come from stay where they are."""
-    picture = Image.fromarray(painting)
+    image = Image.fromarray(painting)
     exif = Image.Exif()
     exif[0x0112] = 6
     profile = bytes(3000)
     for format in ("PNG", "JPEG", "WEBP"):
-        data = saved(picture, format, exif=exif.tobytes(), icc_profile=profile, **(
+        data = saved(image, format, exif=exif.tobytes(), icc_profile=profile, **(
             {"lossless": True} if format == "WEBP" else {}))
         assert np.array_equal(decoded(media, data), reference(data))
-    data = saved(picture.quantize(16), "PNG", transparency=3, exif=exif.tobytes(), dpi=(30, 30))
+    data = saved(image.quantize(16), "PNG", transparency=3, exif=exif.tobytes(), dpi=(30, 30))
     assert np.array_equal(decoded(media, data), reference(data))
 
 
@@ -135,7 +135,7 @@ def test_exif_of_webp(growth, painting):
     assert outcome == "decoded" and megabytes < ALLOWED, (megabytes, outcome)
 
 
-def test_exif_of_jpeg_in_a_film(growth, ffmpeg, painting, tmp_path):
+def test_exif_of_jpeg_in_a_video(growth, ffmpeg, painting, tmp_path):
     plain = saved(Image.fromarray(painting), "JPEG")
     exif = b"Exif\0\0" + repeating_exif(2400, 34000)
     hostile = plain[:2] + b"\xff\xe1" + struct.pack(">H", 2 + len(exif)) + exif + plain[2:]
@@ -158,12 +158,12 @@ def tag(deflated):
     return b"ID3\x04\0\0" + total + frame
 
 
-@pytest.mark.parametrize("name", ["sound.mp3", "sound.aac", "between.aac", "sound.flac", "sound.wav", "twice.mp3"])
-def test_tags_of_sounds(media, growth, ffmpeg, deflated, tmp_path, name):
+@pytest.mark.parametrize("name", ["audio.mp3", "audio.aac", "between.aac", "audio.flac", "audio.wav", "twice.mp3"])
+def test_tags_of_audio(media, growth, ffmpeg, deflated, tmp_path, name):
     path = tmp_path / f"plain.{name.split('.')[1]}"
     ffmpeg("-f", "lavfi", "-i", "sine=duration=0.5", path)
     plain = path.read_bytes()
-    if name == "sound.wav":
+    if name == "audio.wav":
         data = plain + b"id3 " + struct.pack("<I", len(tag(deflated))) + tag(deflated)
     elif name == "between.aac":
         size = (plain[3] & 3) << 11 | plain[4] << 3 | plain[5] >> 5

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from media import MediaError
 from PIL import Image
-from pictures import decoded, modes, reference, saved
+from images import decoded, modes, reference, saved
 
 LAYOUTS = {
     "strips": ["-r", "7"],
@@ -233,7 +233,7 @@ def test_fields_that_contradict_each_other(media, fields):
 
 
 @pytest.mark.parametrize("compression", ["raw", "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits"])
-def test_a_cut_picture_is_refused(media, painting, compression):
+def test_a_cut_image_is_refused(media, painting, compression):
     data = saved(Image.fromarray(painting), "TIFF", compression=compression)
     cut = refusal(media, data[: len(data) // 2])
     assert cut.status == "MALFORMED" and "TIFF image" in cut.message

@@ -37,9 +37,9 @@ PLAIN = {"temperature": 0.0, "compression_ratio_threshold": None, "no_speech_thr
 
 
 @pytest.fixture(scope="session")
-def sounds(tmp_path_factory):
+def recordings(tmp_path_factory):
     """Makes a WAV file of a sentence; gives its path and its samples."""
-    folder = tmp_path_factory.mktemp("sounds")
+    folder = tmp_path_factory.mktemp("recordings")
 
     def make(language):
         voice, text = SENTENCES[language]
@@ -132,27 +132,27 @@ base, english = pair("whisper-base"), pair("whisper-tiny.en")
 
 
 @pytest.mark.parametrize("language", SENTENCES)
-def test_many_languages(base, sounds, language):
+def test_many_languages(base, recordings, language):
     """The language is detected by both."""
-    ours = base.compare(sounds(language)[1], timestamps=False)
+    ours = base.compare(recordings(language)[1], timestamps=False)
     assert len(ours.segments) == 1 and len(ours.text) > 10
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_timestamps(base, sounds, language):
-    ours = base.compare(sounds(language)[1], timestamps=True, language=language)
+def test_timestamps(base, recordings, language):
+    ours = base.compare(recordings(language)[1], timestamps=True, language=language)
     assert 1 < ours.segments[-1].end < 10
 
 
 @pytest.mark.parametrize("timestamps", [False, True])
-def test_english_alone(english, sounds, timestamps):
-    ours = english.compare(sounds("en")[1], timestamps=timestamps)
+def test_english_alone(english, recordings, timestamps):
+    ours = english.compare(recordings("en")[1], timestamps=timestamps)
     assert ours.text.startswith("The quick")
 
 
-def test_what_is_no_near_tie(base, sounds):
+def test_what_is_no_near_tie(base, recordings):
     """Any other token than theirs is less likely by far: the comparison can fail, and looks at the right place."""
-    _, samples = sounds("en")
+    _, samples = recordings("en")
     segments, _ = base.theirs.transcribe(
         samples, language="en", beam_size=1, without_timestamps=True, suppress_tokens=base.suppressed, **PLAIN)
     tokens = next(segments).tokens
@@ -162,8 +162,8 @@ def test_what_is_no_near_tie(base, sounds):
     assert gap > 10, what
 
 
-def test_the_command_writes_the_same(base, sounds):
-    path, samples = sounds("de")
+def test_the_command_writes_the_same(base, recordings):
+    path, samples = recordings("de")
     ours = base.ours.transcribe(samples, rate=RATE, temperature=0.0)
     lines = subprocess.run(
         [COMMAND, "transcribe", base.folder, path, "--json"], check=True, capture_output=True, text=True).stdout.splitlines()

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The audio of `Tests/Fixtures/audio/sounds.py`.
+/// The audio of `Tests/Fixtures/audio/synthetic_audio.py`.
 enum SyntheticAudio {
   static let rate = 16000
 

@@ -1,7 +1,7 @@
 import DormouseMedia
 import DormouseSupport
 
-/// Images by formula, as `Tests/Fixtures/vision/pictures.py` has them.
+/// Images by formula, as `Tests/Fixtures/vision/synthetic_images.py` has them.
 enum SyntheticImages {
   /// [height, width, 3]: smooth in places, steep in others.
   static func bytes(_ width: Int, _ height: Int, seed: Int) -> [UInt8] {

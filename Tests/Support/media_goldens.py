@@ -11,8 +11,8 @@ FOLDER = TESTS / "Fixtures" / "models-media" / "kimi_k25-tiny"
 OMNI = TESTS / "Fixtures" / "models-media" / "kimi_k25-omni"
 
 sys.path[:0] = [str(TESTS / "Fixtures" / "vision"), str(TESTS / "Fixtures" / "audio")]
-import sounds  # noqa: E402
-from pictures import film, picture  # noqa: E402
+import synthetic_audio  # noqa: E402
+import synthetic_images  # noqa: E402
 
 
 def conversations(folder=FOLDER):
@@ -24,15 +24,15 @@ def conversations(folder=FOLDER):
 def pixels(part):
     """The array of a part, and its frames a second; None and None for a text or audio."""
     if part["type"] == "image":
-        return picture(*part["image"]), None
+        return synthetic_images.image(*part["image"]), None
     if part["type"] == "video":
-        return film(*part["video"][:4]), part["video"][4]
+        return synthetic_images.video(*part["video"][:4]), part["video"][4]
     return None, None
 
 
 def samples(part):
     """Those of audio, and how many of them a second; None and None for another part."""
-    return (sounds.voice(*part["audio"]), sounds.RATE) if part["type"] == "audio" else (None, None)
+    return (synthetic_audio.voice(*part["audio"]), synthetic_audio.RATE) if part["type"] == "audio" else (None, None)
 
 
 def write_png(path, array):
@@ -41,7 +41,7 @@ def write_png(path, array):
     Image.fromarray(array).save(path)
 
 
-def write_film(path, frames, rate):
+def write_video(path, frames, rate):
     """A video without loss: FFV1 in planes of red, green and blue."""
     count, height, width, _ = frames.shape
     command = [
@@ -51,7 +51,7 @@ def write_film(path, frames, rate):
     subprocess.run(command, input=frames.tobytes(), check=True)
 
 
-def write_sound(path, samples, rate):
+def write_audio(path, samples, rate):
     """A WAV without loss, in 32 bits."""
     command = [
         "ffmpeg", "-hide_banner", "-loglevel", "error", "-y", "-f", "f32le", "-ar", str(rate), "-ac", "1", "-i", "-",

@@ -1,4 +1,4 @@
-/* Asks a model about a picture, a film or a sound.
+/* Asks a model about an image, a video or audio.
 
      cc look.c $(pkg-config --cflags --libs dormouse) -o look
      ./look ../models/dormouse-omni image ../media/shapes.png "What is in the picture?"

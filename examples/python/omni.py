@@ -1,4 +1,4 @@
-"""Asks a model about pictures, films and sounds: python omni.py MODEL FILE QUESTION [FILE QUESTION...]"""
+"""Asks a model about images, videos and audio: python omni.py MODEL FILE QUESTION [FILE QUESTION...]"""
 
 import sys
 from pathlib import Path
@@ -18,7 +18,7 @@ def media(path: str) -> dormouse.Media:
     for kind, suffixes in KINDS.items():
         if Path(path).suffix.lower() in suffixes:
             return kind(path)
-    raise SystemExit(f"{path}: neither a picture, a film nor a sound by its name")
+    raise SystemExit(f"{path}: neither an image, a video nor audio by its name")
 
 
 def main() -> None:

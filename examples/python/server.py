@@ -20,7 +20,7 @@ from pydantic import BaseModel
 # What a failure of the library says to the client; everything else is the service's own fault.
 STATUS: Dict[Type[dormouse.DormouseError], int] = {
     dormouse.InvalidArgumentError: 400,
-    dormouse.MalformedError: 400,  # a damaged picture, for one
+    dormouse.MalformedError: 400,  # a damaged image, for one
     dormouse.UnsupportedError: 400,
     dormouse.ContextFullError: 413,
     dormouse.OverloadedError: 503,

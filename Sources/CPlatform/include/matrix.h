@@ -13,6 +13,11 @@ enum {
   PLATFORM_TYPE_FLOAT8_E4M3 = 3,
 };
 
+// Bytes of an element of such a type.
+static inline __attribute__((always_inline)) ptrdiff_t platform_element_byte_count(int32_t type) {
+  return type == PLATFORM_TYPE_FLOAT32 ? 4 : type == PLATFORM_TYPE_FLOAT8_E4M3 ? 1 : 2;
+}
+
 // Values of platform_matrix.scale_type.
 enum {
   PLATFORM_SCALE_NONE = 0,

@@ -4,9 +4,30 @@ import DormouseLayers
 import DormouseSupport
 import Glibc
 
-/// The layers of dots3-note's audio tower at work on one chunk (`Dots3NoteAudioModel` of transformers 5.23): the stem, then
+struct DotsAudioWeights: Sendable {
+  /// [channels, inputs * 3 * 3] each: a square of three bands and three frames is one input of a product.
+  let convolutions: [Linear]
+  /// [hidden, channels * bands].
+  let stemOutput: Linear
+  let layers: [DotsAudioLayerWeights]
+  let norm: NormWeights
+  let adapterNorm: NormWeights
+  /// [text hidden, hidden], [text hidden, text hidden].
+  let adapter: (first: Linear, second: Linear)
+}
+
+struct DotsAudioLayerWeights: Sendable {
+  let attentionNorm: NormWeights
+  let attention: AttentionProjections
+  let networkNorm: NormWeights
+  /// Gate and up in one matrix [2 * intermediate, hidden]; [hidden, intermediate].
+  let gateUp: Linear
+  let down: Linear
+}
+
+/// The layers of dots3-note's audio tower at work on one window (`Dots3NoteAudioModel` of transformers 5.23): the stem, then
 /// layers of full attention, of whose channels a share turns with the row's place, and gated networks.
-final class DotsAudioLayers {
+final class DotsAudioLayers: AudioNetwork {
   /// Where everything lies, and how much it is.
   struct Layout {
     var rows: TransformerRowsLayout
@@ -34,6 +55,8 @@ final class DotsAudioLayers {
   }
 
   private let tower: DotsAudioTower
+  /// Rows of a window, at most.
+  private let windowRows: Int
   private let layout: Layout
   private let blocks: TransformerBlocks
   private let stem: ConvolutionStem
@@ -43,28 +66,44 @@ final class DotsAudioLayers {
   init(_ tower: DotsAudioTower) throws(Failure) {
     self.tower = tower
     let c = tower.configuration
-    layout = try Layout(c, rowCount: tower.chunkRows, threadCount: tower.pool.threadCount)
-    try Kernels.reserveThreadScratch(
-      DotsAudioTower.threadScratchByteCount(c, rowCount: tower.chunkRows, tower.kernels), pool: tower.pool)
+    windowRows = c.windowRows(tower.folder.processor.features)
+    layout = try Layout(c, rowCount: windowRows, threadCount: tower.pool.threadCount)
     let queue = ProductQueue(kernels: tower.kernels, pool: tower.pool, capacity: 3)
     blocks = try TransformerBlocks(
       layout.rows, hiddenSize: c.hiddenSize, queue: queue, for: "an audio tower's scratch memory")
     stem = ConvolutionStem(
       configuration: c, weights: tower.weights, layout: layout.stem, words: blocks.words, queue: queue)
     rope = PartialRope(
-      c, rows: tower.chunkRows, cosines: blocks.words + layout.cosines, sines: blocks.words + layout.sines,
+      c, rows: windowRows, cosines: blocks.words + layout.cosines, sines: blocks.words + layout.sines,
       pool: tower.pool)
   }
 
-  /// Makes some of the stream's rows of the features [frames, mel bins] of a chunk.
-  func begin(_ features: UnsafePointer<Float>, _ chunk: DotsAudioConfiguration.Chunk, rows: Range<Int>) {
+  func begin(_ window: AudioWindow, _ features: AudioFeatures) {}
+
+  func stepCount(_ window: AudioWindow) -> Int { stemStepCount(window) + tower.weights.layers.count }
+
+  private func stemStepCount(_ window: AudioWindow) -> Int {
+    CheckedSize.ceilingQuotient(window.rows, ConvolutionStem.blockRows)
+  }
+
+  /// First the stem, a block of rows at a time, then the layers.
+  func run(step: Int, of window: AudioWindow, _ features: AudioFeatures) {
+    let layer = step - stemStepCount(window)
+    guard layer < 0 else { return run(layer: layer, count: window.rows) }
+    let first = step * ConvolutionStem.blockRows
+    let block = first..<min(first + ConvolutionStem.blockRows, window.rows)
+    features.withRows { runStem($0, frameCount: window.inputCount, rows: block) }
+  }
+
+  /// Makes some of the stream's rows of the features [frames, mel bins] of a window.
+  func runStem(_ features: UnsafePointer<Float>, frameCount: Int, rows: Range<Int>) {
     stem.run(
-      features, frameCount: chunk.frames, rows: rows,
+      features, frameCount: frameCount, rows: rows,
       into: blocks.hidden + rows.lowerBound * tower.configuration.hiddenSize)
   }
 
   /// A layer over the stream's first `count` rows.
-  func run(layer: Int, count: Int) {
+  private func run(layer: Int, count: Int) {
     let weights = tower.weights.layers[layer]
     blocks.normalize(weights.attentionNorm, count, into: blocks.normed)
     attend(weights.attention, count)
@@ -79,16 +118,17 @@ final class DotsAudioLayers {
     blocks.scaleQueries(count, headDimension: c.headDimension)
     let (keys, values) = (blocks.words + layout.keys, blocks.words + layout.values)
     layout.attention.store(
-      key: blocks.key, value: blocks.value, count: count, at: 0, keys: keys, values: values, keyRow: tower.chunkRows,
+      key: blocks.key, value: blocks.value, count: count, at: 0, keys: keys, values: values, keyRow: windowRows,
       blocks.queue)
     layout.attention.run(
-      query: blocks.query, count: count, keys: keys, values: values, keyRow: tower.chunkRows, keyCount: count,
+      query: blocks.query, count: count, keys: keys, values: values, keyRow: windowRows, keyCount: count,
       visible: count, into: blocks.attended, scratch: blocks.words + layout.attentionScratch, blocks.queue)
     blocks.addAttended(weights.output, count)
   }
 
-  /// The last norm and the adapter: the stream's first `count` rows to [count, text hidden].
-  func finish(_ count: Int, into rows: UnsafeMutablePointer<Float>) {
+  /// The last norm and the adapter.
+  func finish(_ window: AudioWindow, into rows: UnsafeMutablePointer<Float>) {
+    let count = window.rows
     let weights = tower.weights
     blocks.normalize(weights.norm, count, into: blocks.hidden)
     blocks.normalize(weights.adapterNorm, count, into: blocks.normed)

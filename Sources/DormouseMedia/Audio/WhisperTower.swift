@@ -1,111 +1,68 @@
 import DormouseAudio
-public import DormouseKernels
+import DormouseKernels
 import DormouseLayers
-public import DormouseSupport
-public import DormouseWeights
+import DormouseSupport
 
 struct WhisperTowerWeights: Sendable {
   let encoder: AudioEncoderWeights
   /// [text hidden, projector inputs], [text hidden, text hidden].
   let projector: (first: Linear, second: Linear)
-
-  init(_ source: inout TensorSource, _ c: WhisperTowerConfiguration) throws(Failure) {
-    // The class with a head has one more level of names than the files that are published.
-    let root = source.has("model.audio_tower.conv1.weight") ? "model." : ""
-    var tensors = AudioTensors(source: source, hiddenSize: c.encoder.hiddenSize)
-    encoder = try tensors.encoder(c.encoder, prefix: "\(root)audio_tower.")
-    // In a model that sees, the usual name is its vision tower's projector.
-    let prefix = root + (c.isBesideVision ? "audio_projector." : "multi_modal_projector.")
-    projector = (
-      first: try tensors.linear(
-        "\(prefix)linear_1", rows: c.textHiddenSize, columns: c.projectorInputs, hasBias: c.hasProjectorBias),
-      second: try tensors.linear(
-        "\(prefix)linear_2", rows: c.textHiddenSize, columns: c.textHiddenSize, hasBias: c.hasProjectorBias)
-    )
-    source = tensors.source
-  }
 }
 
-/// A loaded audio tower: audio -> rows that stand in a prompt in place of embeddings. Immutable: any number of threads
-/// may encode at once, and take turns on the pool.
-public final class WhisperTower: AudioTower {
-  public let configuration: WhisperTowerConfiguration
-  public let pool: ThreadPool
-  public let kernels: Kernels
-  let folder: WhisperTowerFolder
-  let weights: WhisperTowerWeights
-  let spectrogram: LogMelSpectrogram
-  private let memory: TensorMemory
+/// Whisper's encoder, and `linear_2(gelu(linear_1(x)))`, with x the encoder's rows, as many side by side as the first map
+/// takes.
+struct WhisperTowerNetwork: AudioNetwork {
+  private let configuration: WhisperTowerConfiguration
+  private let encoder: AudioEncoder
+  private let projector: (first: Linear, second: Linear)
+  /// [rows of a window, text hidden].
+  private let middle: AlignedBuffer
 
-  /// Opens the tower of a folder as published on a model hub; the text model's weights are left alone.
-  /// - Throws: `Failure` naming file, and field or tensor.
-  public convenience init(
-    folder: String, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
-    progress: Progress? = nil
-  ) throws(Failure) {
-    try self.init(WhisperTowerFolder(folder), residency: residency, pool: pool, kernels: kernels, progress: progress)
+  init(_ tower: WhisperTower) throws(Failure) {
+    configuration = tower.configuration
+    encoder = try AudioEncoder(
+      configuration.encoder, tower.weights.encoder, pool: tower.pool, kernels: tower.kernels)
+    projector = tower.weights.projector
+    middle = try AlignedBuffer(
+      byteCount: configuration.projectorByteCount(), for: "a projector's scratch memory")
   }
 
-  /// Loads a folder that was checked.
-  public init(
-    _ folder: WhisperTowerFolder, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
-    progress: Progress? = nil
-  ) throws(Failure) {
-    self.folder = folder
-    configuration = folder.configuration
-    self.pool = pool
-    self.kernels = kernels
-    spectrogram = try LogMelSpectrogram(folder.features)
-    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
-      [configuration] (source) throws(Failure) in try WhisperTowerWeights(&source, configuration)
+  func begin(_ window: AudioWindow, _ features: AudioFeatures) {
+    features.withRows { encoder.begin($0, count: window.inputCount) }
+  }
+
+  func stepCount(_ window: AudioWindow) -> Int { encoder.layerCount }
+
+  func run(step: Int, of window: AudioWindow, _ features: AudioFeatures) { encoder.run(layer: step) }
+
+  func finish(_ window: AudioWindow, into rows: UnsafeMutablePointer<Float>) {
+    if configuration.projection.averages {
+      averageNeighbors(window.rows)
+      encoder.finish(window.rows)
+    } else {
+      encoder.finish(window.inputCount)
+    }
+    project(window.rows, into: rows)
+  }
+
+  /// The stream's rows become the means of each two neighbours.
+  private func averageNeighbors(_ rowCount: Int) {
+    let size = configuration.encoder.hiddenSize
+    let hidden = encoder.blocks.hidden
+    for row in 0..<rowCount {
+      for channel in 0..<size {
+        let place = 2 * row * size + channel
+        hidden[row * size + channel] = (hidden[place] + hidden[place + size]) / 2
+      }
     }
   }
 
-  /// Rows of audio, and places of the audio token in its prompt.
-  /// - Throws: `Failure(.invalidArgument)` for audio that is too short or too long.
-  public func tokenCount(sampleCount: Int) throws(Failure) -> Int { try folder.tokenCount(sampleCount: sampleCount) }
-
-  var windowSampleCount: Int { folder.features.chunkSampleCount }
-
-  func windowRowCount(sampleCount: Int) -> Int {
-    configuration.windowPositions(sampleCount: sampleCount, features: folder.features) / configuration.positionsPerRow
-  }
-
-  var maximumSampleCount: Int? { folder.maximumSeconds.map { $0 * LogMelConfiguration.samplingRate } }
-
-  /// - Parameters:
-  ///   - samples: mono, 16,000 a second, of finite numbers; at least one.
-  ///   - rows: [tokenCount(sampleCount: samples.count), text hidden size].
-  ///   - interruption: asked once a layer of every window.
-  ///   - onProgress: seconds of the audio that are done, and all.
-  /// - Throws: `Failure(.invalidArgument)` for samples that make no sense or a buffer too small,
-  ///   `.outOfMemory`, and what `interruption` says.
-  public func encode(
-    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption = .never,
-    onProgress: (_ done: Double, _ all: Double) -> Void = { _, _ in }
-  ) throws(Failure) {
-    try Waveform.requireFinite(samples)
-    var run = try WhisperTowerRun(self, samples, into: rows)
-    let seconds = Double(samples.count) / Double(LogMelConfiguration.samplingRate)
-    while try run.prepareNext() {
-      onProgress(run.seconds, seconds)
-      repeat {
-        try interruption.check()
-      } while try !run.advance()
-    }
-    onProgress(seconds, seconds)
-  }
-
-  func begin(
-    _ samples: [Float], into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption = .never
-  ) throws(Failure) -> any EncodingRun {
-    try WhisperTowerRun(self, samples, into: rows, interruption)
-  }
-
-  /// Bytes that a thread keeps for the kernels.
-  static func threadScratchByteCount(_ c: WhisperTowerConfiguration, _ kernels: Kernels) -> Int {
-    max(
-      AudioEncoder.threadScratchByteCount(c.encoder, kernels),
-      kernels.scratchByteCount(columns: max(c.projectorInputs, c.textHiddenSize), count: c.encoder.sourcePositions))
+  private func project(_ count: Int, into rows: UnsafeMutablePointer<Float>) {
+    guard count > 0, let between = middle.bound(to: Float.self).baseAddress else { return }
+    let blocks = encoder.blocks
+    blocks.product(projector.first, blocks.normed, count, into: between)
+    blocks.activate(between, count, width: projector.first.weight.rows)
+    blocks.product(projector.second, between, count, into: rows)
+    withExtendedLifetime(middle) {}
   }
 }

@@ -1,44 +1,43 @@
 import DormouseAudio
-public import DormouseSupport
+import DormouseKernels
+import DormouseLayers
+import DormouseSupport
+import DormouseWeights
+
+typealias WhisperTowerFolder = TowerFolder<WhisperTowerConfiguration>
 
 /// The dimensions of an audio tower: a Whisper encoder and a projector that makes rows of a text model's embedding of
-/// what it hears (`VoxtralConfig`, `AudioFlamingo3Config` of transformers 5.23). The text model may be any.
-public struct WhisperTowerConfiguration: Sendable, Equatable {
-  public enum Architecture: String, Sendable, CaseIterable {
-    /// Neighbouring rows side by side, then two linear maps.
-    case voxtral
-    /// The mean of two neighbouring rows, then two linear maps; what is behind the audio's end is not attended to.
-    case audioFlamingo3 = "audioflamingo3"
+/// what it hears. The text model may be any.
+struct WhisperTowerConfiguration: Sendable, Equatable {
+  let architecture: Architecture
+  /// Whether the tower is one of several: the model is of a type that sees, and has an audio_config as well.
+  let isBesideVision: Bool
+  let encoder: AudioEncoderConfiguration
+  /// text_config.hidden_size.
+  let textHiddenSize: Int
+  /// The token whose place the rows take in a prompt; nil where the file does not say.
+  let audioToken: Int32?
+  let projection: Projection
 
-    /// audio_config.model_type, which tells the kind of tower where the whole is a model of another type.
-    var encoderType: String { "\(rawValue)_encoder" }
+  /// How the encoder's positions become rows.
+  struct Projection: Sendable, Equatable {
+    /// Neighbouring positions that become one row.
+    let positionsPerRow: Int
+    /// Whether a row is made of the mean of its two positions, taken before the encoder's last norm; else they stand side
+    /// by side.
+    let averages: Bool
+    let hasBias: Bool
+    /// Whether features are those of the whole audio with the silence that it is filled up with, and all of it counts.
+    let hearsSilence: Bool
   }
 
-  public let architecture: Architecture
-  /// Whether the tower is one of several: the model is of a type that sees, and has an audio_config as well.
-  public let isBesideVision: Bool
-  public let encoder: AudioEncoderConfiguration
-  /// text_config.hidden_size: the width of the rows that come out.
-  public let textHiddenSize: Int
-  /// The token whose place the rows take in a prompt; nil where the file does not say.
-  public let audioToken: Int32?
-  /// projector_bias.
-  public let hasProjectorBias: Bool
-  /// Positions of the encoder that become one row.
-  public let positionsPerRow: Int
-
-  /// Columns of the projector's input.
-  var projectorInputs: Int { architecture == .voxtral ? encoder.intermediateSize : encoder.hiddenSize }
-
-  /// - Parameter fields: `config.json`.
-  /// - Throws: `Failure` naming file, field and value; `.unsupported` for a model without a tower of this kind.
-  public init(_ fields: JSONFields) throws(Failure) {
-    let own = try Self.ownArchitecture(fields)
+  init(_ fields: JSONFields) throws(Failure) {
+    let own = try Architecture.own(fields)
     guard let audio = try fields.fields("audio_config"), let text = try fields.fields("text_config") else {
       throw Failure(.malformed, "\(fields.file): audio_config or text_config is missing; expected two objects")
     }
     isBesideVision = own == nil
-    architecture = if let own { own } else { try Self.architecture(ofEncoder: audio) }
+    architecture = if let own { own } else { try Architecture.ofEncoder(audio) }
     encoder = try AudioEncoderConfiguration(audio, audio.has("hidden_size") ? .tower : .whisper)
     textHiddenSize = try text.integer("hidden_size", 1...65536)
     audioToken = try fields.optionalInteger("audio_token_id", 0...Int(Int32.max)).map { Int32($0) }
@@ -46,99 +45,73 @@ public struct WhisperTowerConfiguration: Sendable, Equatable {
     guard activation == "gelu" else {
       throw fields.unsupported("projector_hidden_act", .string(activation), supported: "gelu")
     }
-    switch architecture {
-    case .voxtral:
-      hasProjectorBias = false
-      positionsPerRow = try Self.grouping(audio, encoder)
-    case .audioFlamingo3:
-      hasProjectorBias = try fields.optionalBoolean("projector_bias") ?? true
-      positionsPerRow = 2
-    }
+    projection = try architecture.family.projection(fields, audio, encoder)
   }
 
-  /// The model's type; nil for one that sees, whose audio_config tells.
-  private static func ownArchitecture(_ fields: JSONFields) throws(Failure) -> Architecture? {
-    let type = try fields.string("model_type")
-    if let own = Architecture(rawValue: type) { return own }
-    guard VisionConfiguration.Architecture(rawValue: type) == nil else { return nil }
-    let known = Architecture.allCases.map(\.rawValue).joined(separator: ", ")
-    throw fields.unsupported("model_type", .string(type), supported: known)
-  }
-
-  private static func architecture(ofEncoder audio: JSONFields) throws(Failure) -> Architecture {
-    let type = try audio.string("model_type")
-    guard let found = Architecture.allCases.first(where: { $0.encoderType == type }) else {
-      let known = Architecture.allCases.map(\.encoderType).joined(separator: ", ")
-      throw audio.unsupported("model_type", .string(type), supported: known)
-    }
-    return found
-  }
-
-  /// Voxtral's rows are as wide as the encoder's feed-forward layers: so many positions make one.
-  private static func grouping(_ audio: JSONFields, _ encoder: AudioEncoderConfiguration) throws(Failure) -> Int {
-    let count = encoder.intermediateSize / encoder.hiddenSize
-    guard count >= 1, encoder.intermediateSize % encoder.hiddenSize == 0, encoder.sourcePositions % count == 0 else {
-      throw audio.wrong(
-        "intermediate_size", .integer(Int64(encoder.intermediateSize)),
-        expected: "a multiple of hidden_size, \(encoder.hiddenSize), that divides the"
-          + " \(encoder.sourcePositions) positions evenly")
-    }
-    return count
-  }
-}
-
-extension WhisperTowerConfiguration {
-  /// Whether a model of this `config.json` has such a tower: it is of a type that hears, or of one that sees and has an
-  /// `audio_config`.
-  static func isKnown(_ fields: JSONFields) throws(Failure) -> Bool {
-    guard let type = try fields.optionalString("model_type") else { return false }
-    if Architecture(rawValue: type) != nil { return true }
-    // dots3-note's audio_config is of another kind.
-    guard let vision = VisionConfiguration.Architecture(rawValue: type), vision != .dots3Note else { return false }
-    return fields.value("audio_config") != nil
+  /// Columns of the projector's input.
+  private var projectorInputs: Int {
+    projection.averages ? encoder.hiddenSize : projection.positionsPerRow * encoder.hiddenSize
   }
 
   /// Bytes of a projector's results between its two maps, for a window.
   func projectorByteCount() throws(Failure) -> Int {
     try CheckedSize.product(
-      encoder.sourcePositions / positionsPerRow, textHiddenSize, 4, of: "a projector's scratch memory")
+      encoder.sourcePositions / projection.positionsPerRow, textHiddenSize, 4, of: "a projector's scratch memory")
   }
+}
 
-  /// A window of audio as the encoder takes it.
-  struct Window: Equatable {
-    /// Of the audio's samples.
-    let samples: Range<Int>
-    /// Positions of the encoder that count, and rows made of them.
-    let positions: Int
-    let rows: Int
-  }
+extension WhisperTowerConfiguration: AudioTowerConfiguration {
+  var hearsWhole: Bool { projection.hearsSilence }
 
-  /// How many rows audio becomes, and so how many places of the audio token stand for it in a prompt.
-  /// - Throws: `Failure(.invalidArgument)` for audio without samples, or too short for a row.
-  public func tokenCount(sampleCount: Int, features: LogMelConfiguration) throws(Failure) -> Int {
-    try windows(sampleCount: sampleCount, features: features).reduce(0) { $0 + $1.rows }
-  }
-
-  /// Audio in windows of the encoder's length. Voxtral's last window counts in full, with the silence it is filled up
-  /// with; Audio Flamingo 3 counts the frames that the samples begin.
-  func windows(sampleCount: Int, features: LogMelConfiguration) throws(Failure) -> [Window] {
-    guard sampleCount > 0 else { throw Failure(.invalidArgument, "audio without samples") }
-    let size = features.chunkSampleCount
-    let windows = stride(from: 0, to: sampleCount, by: size).map { start in
-      let end = start + min(size, sampleCount - start)
-      let positions = windowPositions(sampleCount: end - start, features: features)
-      return Window(samples: start..<end, positions: positions, rows: positions / positionsPerRow)
+  func processor(folder: String, _ fields: JSONFields) throws(Failure) -> AudioProcessor {
+    let features = try LogMelConfiguration.load(folder: folder)
+    try fields.fields("audio_config")?.require(features, of: encoder)
+    let family = architecture.family
+    guard isBesideVision || family.hasProcessorFile else {
+      return AudioProcessor(
+        features: features, maximumSeconds: family.maximumSeconds, audioToken: family.audioToken)
     }
-    guard windows.contains(where: { $0.rows > 0 }) else {
-      throw Failure(.invalidArgument, "audio of \(sampleCount) samples is too short for the model to hear")
-    }
-    return windows
+    let name = "processor_config.json"
+    let none = try JSONFields(.object(JSONObject()), file: "\(folder)/\(name)")
+    let file = try ProcessorFiles.document(name, folder: folder) ?? none
+    let seconds = try file.optionalInteger("max_audio_len", 1...86400) ?? family.maximumSeconds
+    // No published processor takes images and audio: where a model does, the file has to name the token.
+    let token =
+      isBesideVision ? try file.string("audio_token") : try file.optionalString("audio_token") ?? family.audioToken
+    return AudioProcessor(features: features, maximumSeconds: seconds, audioToken: token)
   }
 
-  /// The encoder's positions that count of a window of so many samples.
-  func windowPositions(sampleCount: Int, features: LogMelConfiguration) -> Int {
-    guard architecture == .audioFlamingo3 else { return sampleCount > 0 ? encoder.sourcePositions : 0 }
+  func tensors(in checkpoint: Checkpoint) -> TensorGroup<WhisperTowerWeights> {
+    // The class with a head has one more level of names than the files that are published.
+    let root = checkpoint.has("model.audio_tower.conv1.weight") ? "model." : ""
+    // In a model that sees, the usual name is its vision tower's projector.
+    let projector = root + (isBesideVision ? "audio_projector." : "multi_modal_projector.")
+    let (text, hasBias) = (textHiddenSize, projection.hasBias)
+    return TensorGroup(
+      AudioTensors(hiddenSize: encoder.hiddenSize).encoder(encoder, prefix: "\(root)audio_tower."),
+      .linear("\(projector)linear_1", shape: [text, projectorInputs], hasBias: hasBias),
+      .linear("\(projector)linear_2", shape: [text, text], hasBias: hasBias)
+    ) { WhisperTowerWeights(encoder: $0, projector: ($1, $2)) }
+  }
+
+  /// A window counts in full, with the silence it is filled up with, or as far as its samples begin frames.
+  func window(sampleCount: Int, _ features: LogMelConfiguration) -> (inputCount: Int, rows: Int) {
     let frames = CheckedSize.ceilingQuotient(sampleCount, features.hopLength)
-    return CheckedSize.ceilingQuotient(frames, AudioEncoderConfiguration.framesPerPosition)
+    let begun = CheckedSize.ceilingQuotient(frames, AudioEncoderConfiguration.framesPerPosition)
+    let positions = projection.hearsSilence && sampleCount > 0 ? encoder.sourcePositions : begun
+    return (positions, positions / projection.positionsPerRow)
   }
+
+  func networkByteCount(_ features: LogMelConfiguration, threadCount: Int) throws(Failure) -> Int {
+    let encoder = try AudioEncoder.Layout(self.encoder, threadCount: threadCount)
+    return try CheckedSize.sum(encoder.rows.layout.byteCount(), projectorByteCount(), of: "the memory plan")
+  }
+
+  func threadScratchByteCount(_ features: LogMelConfiguration, _ kernels: Kernels) -> Int {
+    max(
+      AudioEncoder.threadScratchByteCount(encoder, kernels),
+      kernels.scratchByteCount(columns: max(projectorInputs, textHiddenSize), count: encoder.sourcePositions))
+  }
+
+  static func network(_ tower: WhisperTower) throws(Failure) -> any AudioNetwork { try WhisperTowerNetwork(tower) }
 }

@@ -18,13 +18,8 @@ public struct ImageProcessorConfiguration: Sendable, Equatable {
   /// Reads the image processor of a model's folder; the class defaults of `Kimi_K25ImageProcessor` where no file is.
   /// - Throws: `Failure` naming file, field, value and expectation.
   public static func load(folder: String) throws(Failure) -> ImageProcessorConfiguration {
-    if let nested = try ProcessorFiles.nested("image_processor", folder: folder) {
-      return try Self(transformers: nested)
-    }
-    guard let fields = try ProcessorFiles.document("preprocessor_config.json", folder: folder) else {
-      return try Self(transformers: JSONFields(.object(JSONObject()), file: "\(folder)/preprocessor_config.json"))
-    }
-    return try Self(fields)
+    let (fields, isNested) = try ProcessorFiles.image(folder: folder)
+    return isNested ? try Self(transformers: fields) : try Self(fields)
   }
 
   /// The content of a `preprocessor_config.json`, in whichever layout it has.
@@ -45,7 +40,7 @@ public struct ImageProcessorConfiguration: Sendable, Equatable {
     patchSize = try fields.optionalInteger("patch_size", ProcessorFiles.patchRange) ?? 14
     mergeSize = try fields.optionalInteger("merge_size", ProcessorFiles.mergeRange) ?? 2
     let patches = try fields.optionalInteger("max_patches", ProcessorFiles.patchCountRange) ?? 16384
-    rule = .kimiK25(maximumPatches: patches, maximumSide: try ProcessorFiles.side(fields, default: 512))
+    rule = .patchesAndSide(maximumPatches: patches, maximumSide: try ProcessorFiles.side(fields, default: 512))
     filter = try ProcessorFiles.filter(fields)
     arithmetic = .torchvision
     let factor = try fields.optionalNumber("rescale_factor", 1e-6...1) ?? 1 / 255
@@ -59,7 +54,7 @@ public struct ImageProcessorConfiguration: Sendable, Equatable {
     if let fixed = fields.value("fixed_output_tokens") {
       throw fields.unsupported("fixed_output_tokens", fixed, supported: "null")
     }
-    rule = .kimiK25(
+    rule = .patchesAndSide(
       maximumPatches: try fields.integer("in_patch_limit", ProcessorFiles.patchCountRange),
       maximumSide: try fields.integer("patch_limit_on_one_side", ProcessorFiles.sideRange))
     filter = .bicubic
@@ -71,7 +66,7 @@ public struct ImageProcessorConfiguration: Sendable, Equatable {
   init(kimiVL fields: JSONFields) throws(Failure) {
     patchSize = try fields.optionalInteger("patch_size", ProcessorFiles.patchRange) ?? 14
     mergeSize = try ProcessorFiles.mergeKernel(fields) ?? 2
-    rule = .kimiVL(maximumPatches: try fields.integer("in_token_limit", ProcessorFiles.patchCountRange))
+    rule = .patches(maximumPatches: try fields.integer("in_token_limit", ProcessorFiles.patchCountRange))
     // The code behind it crops otherwise, to patches that need not merge: no published model asks for that.
     guard try fields.optionalBoolean("pad_input") ?? false else {
       throw fields.unsupported("pad_input", .bool(false), supported: "true")

@@ -38,12 +38,12 @@ struct ResizePlan: Sendable, Equatable {
 /// The rules by which the published processors choose a size.
 public enum ResizeRule: Sendable, Equatable {
   /// Kimi K2.5 and later: shrink until the whole patches fit `maximumPatches` and each side `maximumSide` patches.
-  case kimiK25(maximumPatches: Int, maximumSide: Int)
+  case patchesAndSide(maximumPatches: Int, maximumSide: Int)
   /// Kimi-VL: shrink until the whole patches fit `maximumPatches`; 512 patches of a side are too many.
-  case kimiVL(maximumPatches: Int)
+  case patches(maximumPatches: Int)
   /// Qwen2-VL's images (`frames` nil) and Qwen3-VL's videos: whole merged patches, so many that the pixels of all frames
   /// together lie within the limits; enlarged where they are too few.
-  case qwenVL(minimumPixels: Int, maximumPixels: Int, frames: Int?)
+  case pixels(minimumPixels: Int, maximumPixels: Int, frames: Int?)
 }
 
 extension ResizeRule {
@@ -61,14 +61,14 @@ extension ResizeRule {
   func plan(width: Int, height: Int, patchSize: Int, mergeSize: Int) throws(Failure) -> ResizePlan {
     try RGBImage.checkSize(width: width, height: height)
     let step = mergeSize * patchSize
-    if case .qwenVL(let minimum, let maximum, let frames) = self {
-      return try Self.qwenVL(width, height, step: step, within: (minimum, maximum), frames: frames)
+    if case .pixels(let minimum, let maximum, let frames) = self {
+      return try Self.wholeMergedPatches(width, height, step: step, within: (minimum, maximum), frames: frames)
     }
     let (newWidth, newHeight) = scaled(width: width, height: height, patchSize: patchSize)
     let plan = ResizePlan(
       width: newWidth, height: newHeight, paddedWidth: CheckedSize.ceilingQuotient(newWidth, step) * step,
       paddedHeight: CheckedSize.ceilingQuotient(newHeight, step) * step)
-    if case .kimiVL = self {
+    if case .patches = self {
       let side = max(plan.paddedWidth, plan.paddedHeight) / patchSize
       guard side < Self.refusedSide else {
         throw Failure(
@@ -82,7 +82,7 @@ extension ResizeRule {
 
   private func scaled(width: Int, height: Int, patchSize: Int) -> (width: Int, height: Int) {
     switch self {
-    case .kimiK25(let maximumPatches, let maximumSide):
+    case .patchesAndSide(let maximumPatches, let maximumSide):
       let patches = Double(max(1, height / patchSize) * max(1, width / patchSize))
       let side = Double(maximumSide * patchSize)
       let scale = min(
@@ -91,12 +91,12 @@ extension ResizeRule {
         min(max(1, Int(Double(width) * scale)), maximumSide * patchSize),
         min(max(1, Int(Double(height) * scale)), maximumSide * patchSize)
       )
-    case .kimiVL(let maximumPatches):
+    case .patches(let maximumPatches):
       let patches = (height / patchSize) * (width / patchSize)
       guard patches > maximumPatches else { return (width, height) }
       let scale = (Double(maximumPatches) / Double(patches)).squareRoot()
       return (max(1, Int(Double(width) * scale)), max(1, Int(Double(height) * scale)))
-    case .qwenVL: return (width, height)
+    case .pixels: return (width, height)
     }
   }
 
@@ -106,7 +106,7 @@ extension ResizeRule {
   /// - Parameters:
   ///   - step: pixels of a merged patch's side.
   ///   - limits: pixels of all frames together, at least and at most.
-  private static func qwenVL(
+  private static func wholeMergedPatches(
     _ width: Int, _ height: Int, step: Int, within limits: (least: Int, most: Int), frames: Int?
   ) throws(Failure) -> ResizePlan {
     let side = Double(step)

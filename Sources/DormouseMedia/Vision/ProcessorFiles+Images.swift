@@ -8,6 +8,27 @@ extension ProcessorFiles {
   static let patchCountRange = 1...(1 << 20)
   static let sideRange = 1...4096
 
+  /// A processor of images or videos: the object `key` of `processor_config.json`, else the first of `names` that the
+  /// folder has, else a document without fields.
+  static func processor(
+    _ key: String, _ names: [String], folder: String
+  ) throws(Failure) -> (fields: JSONFields, isNested: Bool) {
+    if let nested = try nested(key, folder: folder) { return (nested, true) }
+    for name in names {
+      if let fields = try document(name, folder: folder) { return (fields, false) }
+    }
+    return (try JSONFields(.object(JSONObject()), file: "\(folder)/\(names.first ?? key)"), false)
+  }
+
+  static func image(folder: String) throws(Failure) -> (fields: JSONFields, isNested: Bool) {
+    try processor("image_processor", ["preprocessor_config.json"], folder: folder)
+  }
+
+  static func video(folder: String) throws(Failure) -> (fields: JSONFields, isNested: Bool) {
+    try processor(
+      "video_processor", ["video_preprocessor_config.json", "preprocessor_config.json"], folder: folder)
+  }
+
   /// Refuses a processor that leaves out a step.
   static func requireEveryStep(_ fields: JSONFields) throws(Failure) {
     for step in ["do_resize", "do_rescale", "do_normalize", "do_convert_rgb"] {

@@ -11,6 +11,11 @@ enum QwenProcessors {
   /// Pixels of all frames of a video together, at most.
   static let pixelRange = 1...(1 << 40)
 
+  /// Files that speak of audio as well have the part of images and videos apart.
+  static func images(_ fields: JSONFields, _ isNested: Bool) throws(Failure) -> JSONFields {
+    isNested ? fields : try fields.fields("vision_config") ?? fields
+  }
+
   /// `size`: the least and the greatest number of pixels.
   static func limits(_ fields: JSONFields, default standard: (Int, Int)) throws(Failure) -> (least: Int, most: Int) {
     let size = try fields.fields("size")
@@ -52,18 +57,11 @@ extension ImageProcessorConfiguration {
     normalization = try ProcessorFiles.normalization(fields, .fused(factor: factor), default: standard)
   }
 
-  /// Reads the image processor of a model's folder, in the layout of the model's kind.
+  /// Reads the image processor of the folder of a model with this tower.
   /// - Throws: `Failure` naming file, field, value and expectation.
   static func load(folder: String, for vision: VisionConfiguration) throws(Failure) -> ImageProcessorConfiguration {
-    guard vision.architecture == .dots3Note else { return try load(folder: folder) }
-    if let nested = try ProcessorFiles.nested("image_processor", folder: folder) {
-      return try ImageProcessorConfiguration(qwen: nested, vision)
-    }
-    let name = "preprocessor_config.json"
-    let none = try JSONFields(.object(JSONObject()), file: "\(folder)/\(name)")
-    let fields = try ProcessorFiles.document(name, folder: folder) ?? none
-    // Files that speak of audio as well have the images' part apart.
-    return try ImageProcessorConfiguration(qwen: try fields.fields("vision_config") ?? fields, vision)
+    let (fields, isNested) = try ProcessorFiles.image(folder: folder)
+    return try ImageProcessorConfiguration(qwen: QwenProcessors.images(fields, isNested), vision)
   }
 
   /// transformers 5.23 `Qwen2VLImageProcessor`.
@@ -73,25 +71,17 @@ extension ImageProcessorConfiguration {
     limits.most = try fields.optionalInteger("max_pixels", QwenProcessors.pixelRange) ?? limits.most
     try QwenProcessors.check(limits, fields)
     try self.init(
-      qwen: fields, vision, rule: .qwenVL(minimumPixels: limits.least, maximumPixels: limits.most, frames: nil),
+      qwen: fields, vision, rule: .pixels(minimumPixels: limits.least, maximumPixels: limits.most, frames: nil),
       default: QwenProcessors.imageNormalization)
   }
 }
 
 extension VideoProcessorConfiguration {
-  /// Reads the video processor of a model's folder, in the layout of the model's kind.
+  /// Reads the video processor of the folder of a model with this tower.
   /// - Throws: `Failure` naming file, field, value and expectation.
   static func load(folder: String, for vision: VisionConfiguration) throws(Failure) -> VideoProcessorConfiguration {
-    guard vision.architecture == .dots3Note else { return try load(folder: folder) }
-    if let nested = try ProcessorFiles.nested("video_processor", folder: folder) {
-      return try VideoProcessorConfiguration(qwen: nested, vision)
-    }
-    for name in ["video_preprocessor_config.json", "preprocessor_config.json"] {
-      guard let fields = try ProcessorFiles.document(name, folder: folder) else { continue }
-      return try VideoProcessorConfiguration(qwen: try fields.fields("vision_config") ?? fields, vision)
-    }
-    let none = try JSONFields(.object(JSONObject()), file: "\(folder)/video_preprocessor_config.json")
-    return try VideoProcessorConfiguration(qwen: none, vision)
+    let (fields, isNested) = try ProcessorFiles.video(folder: folder)
+    return try VideoProcessorConfiguration(qwen: QwenProcessors.images(fields, isNested), vision)
   }
 
   /// transformers 5.23 `Qwen3VLVideoProcessor`. dots3-note sees each frame alone, and its processor writes no
@@ -105,7 +95,7 @@ extension VideoProcessorConfiguration {
     if let count = fields.value("num_frames") { throw fields.unsupported("num_frames", count, supported: "null") }
     let half = [0.5, 0.5, 0.5]
     frame = try ImageProcessorConfiguration(
-      qwen: fields, vision, rule: .qwenVL(minimumPixels: limits.least, maximumPixels: limits.most, frames: 1),
+      qwen: fields, vision, rule: .pixels(minimumPixels: limits.least, maximumPixels: limits.most, frames: 1),
       default: (half, half))
     framesPerSecond = try fields.optionalNumber("fps", Self.rateRange) ?? 2
     chunkLength = 1
@@ -126,6 +116,6 @@ extension VideoProcessorConfiguration {
       let share = min(maximumFrameTokens * step * step, most / max(count, 1))
       limit = max(share, Int(Double(least) * 1.05)) * count
     }
-    return .qwenVL(minimumPixels: least, maximumPixels: limit, frames: count)
+    return .pixels(minimumPixels: least, maximumPixels: limit, frames: count)
   }
 }

@@ -44,14 +44,8 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
   /// `preprocessor_config.json`.
   /// - Throws: `Failure` naming file, field, value and expectation.
   public static func load(folder: String) throws(Failure) -> VideoProcessorConfiguration {
-    if let nested = try ProcessorFiles.nested("video_processor", folder: folder) {
-      return try Self(transformers: nested)
-    }
-    for name in ["video_preprocessor_config.json", "preprocessor_config.json"] {
-      if let fields = try ProcessorFiles.document(name, folder: folder) { return try Self(fields) }
-    }
-    return try Self(
-      transformers: JSONFields(.object(JSONObject()), file: "\(folder)/video_preprocessor_config.json"))
+    let (fields, isNested) = try ProcessorFiles.video(folder: folder)
+    return isNested ? try Self(transformers: fields) : try Self(fields)
   }
 
   /// The content of a `video_preprocessor_config.json` or `preprocessor_config.json`, in whichever layout it has.
@@ -70,7 +64,7 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
   init(transformers fields: JSONFields) throws(Failure) {
     frame = try ImageProcessorConfiguration(transformers: fields)
     let patches = try fields.optionalInteger("max_patches", ProcessorFiles.patchCountRange) ?? 4096
-    frame.rule = .kimiK25(maximumPatches: patches, maximumSide: try ProcessorFiles.side(fields, default: 512))
+    frame.rule = .patchesAndSide(maximumPatches: patches, maximumSide: try ProcessorFiles.side(fields, default: 512))
     framesPerSecond = try fields.optionalNumber("fps", Self.rateRange) ?? 2
     chunkLength = try fields.optionalInteger("temporal_patch_size", Self.chunkRange) ?? 4
     guard try fields.optionalBoolean("do_sample_frames") ?? true else {
@@ -85,7 +79,7 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
   init(kimiK25 fields: JSONFields) throws(Failure) {
     frame = try ImageProcessorConfiguration(kimiK25: fields)
     if let limit = try fields.optionalInteger("in_patch_limit_each_frame", ProcessorFiles.patchCountRange) {
-      frame.rule = .kimiK25(
+      frame.rule = .patchesAndSide(
         maximumPatches: limit, maximumSide: try fields.integer("patch_limit_on_one_side", ProcessorFiles.sideRange))
     }
     framesPerSecond = try fields.number("sample_fps", Self.rateRange)
@@ -106,9 +100,11 @@ public struct VideoProcessorConfiguration: Sendable, Equatable {
 
   /// The rule for a frame of a chunk of `count` frames, of a video that is seen in `videoCount`.
   func rule(frames count: Int, ofVideo videoCount: Int = 1) -> ResizeRule {
-    if case .qwenVL(let least, let most, _) = frame.rule { return videoRule(least, most, videoCount) }
-    guard let total = maximumChunkPatches, case .kimiK25(let patches, let side) = frame.rule else { return frame.rule }
+    if case .pixels(let least, let most, _) = frame.rule { return videoRule(least, most, videoCount) }
+    guard let total = maximumChunkPatches, case .patchesAndSide(let patches, let side) = frame.rule else {
+      return frame.rule
+    }
     let share = (Double(total) / Double(max(count, 1))).rounded(.toNearestOrEven)
-    return .kimiK25(maximumPatches: max(1, min(Int(share), patches)), maximumSide: side)
+    return .patchesAndSide(maximumPatches: max(1, min(Int(share), patches)), maximumSide: side)
   }
 }

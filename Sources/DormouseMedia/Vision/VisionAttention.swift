@@ -77,23 +77,23 @@ struct VisionAttention {
     _ head: Int, _ queries: Range<Int>, over rows: Range<Int>, _ scratch: VisionScratch, _ kernels: Kernels,
     _ memory: UnsafeMutablePointer<Float>
   ) {
-    let sums = memory + layout.sums
-    (memory + layout.tops).update(repeating: -.infinity, count: queries.count)
-    (memory + layout.totals).update(repeating: 0, count: queries.count)
+    let sums = AttentionSums(
+      tops: memory + layout.tops, totals: memory + layout.totals, out: memory + layout.sums, outRow: paddedWidth,
+      count: queries.count, valueWidth: paddedWidth)
+    let query = FloatMatrix(
+      scratch.query + queries.lowerBound * hidden + head * width, rows: queries.count, columns: width, stride: hidden)
     for start in stride(from: rows.lowerBound, to: rows.upperBound, by: Self.keyTile) {
       let tile = start..<min(start + Self.keyTile, rows.upperBound)
       load(tile, head, scratch, kernels, memory)
       kernels.attendTile(
-        query: scratch.query + queries.lowerBound * hidden + head * width, queryRow: hidden, count: queries.count,
-        visible: tile.count, keys: memory + layout.keys, keyRow: Self.keyTile, keyCount: tile.count, width: width,
-        values: memory + layout.values, valueWidth: paddedWidth, tops: memory + layout.tops,
-        totals: memory + layout.totals, into: sums, outRow: paddedWidth, scratch: memory + layout.scores)
+        TileQueries(query, visible: tile.count),
+        keys: FloatMatrix(memory + layout.keys, rows: width, columns: tile.count, stride: Self.keyTile),
+        values: memory + layout.values, into: sums, scratch: memory + layout.scores)
     }
-    kernels.finishAttention(
-      sums, outRow: paddedWidth, count: queries.count, valueWidth: paddedWidth, totals: memory + layout.totals)
+    kernels.finishAttention(sums)
     for index in 0..<queries.count {
       let target = scratch.normed + (queries.lowerBound + index) * hidden + head * width
-      target.update(from: sums + index * paddedWidth, count: width)
+      target.update(from: sums.out + index * paddedWidth, count: width)
     }
   }
 

@@ -1,16 +1,12 @@
+import DormouseKernels
+import DormouseLayers
 public import DormouseSupport
+import DormouseWeights
 
 /// The checked vision part of a model's `config.json`: a tower and its projector.
 ///
-/// MoonViT (`kimi_k25` and `kimi_vl`, `VisionConfiguration+Kimi.swift`) and dots3-note's tower
-/// (`VisionConfiguration+Dots.swift`), which have most of their steps in common.
+/// The towers of all families (`Families`) have most of their steps in common.
 public struct VisionConfiguration: Sendable, Equatable {
-  public enum Architecture: String, Sendable, CaseIterable {
-    case kimiK25 = "kimi_k25"
-    case kimiVL = "kimi_vl"
-    case dots3Note = "dots3_note"
-  }
-
   public internal(set) var architecture: Architecture
   /// Pixels of a patch's side.
   public internal(set) var patchSize: Int
@@ -26,6 +22,7 @@ public struct VisionConfiguration: Sendable, Equatable {
   public internal(set) var mergeHeight: Int
   public internal(set) var mergeWidth: Int
   public internal(set) var ropeTheta: Float
+  var ropeOrder: AxialRope.Order
   /// Of the tower's norms.
   public internal(set) var normEpsilon: Float
   public internal(set) var projectorNormEpsilon: Float
@@ -35,6 +32,12 @@ public struct VisionConfiguration: Sendable, Equatable {
   /// Width of the rows that the projector makes: the text model's `hidden_size`.
   public internal(set) var textHiddenSize: Int
   public internal(set) var tokens: Tokens
+  /// Whether the tower takes videos too.
+  public internal(set) var seesVideo: Bool
+  /// Frames that are seen together, at most.
+  public internal(set) var maximumFrames: Int
+  /// Rows and columns of a grid, at most.
+  public internal(set) var maximumSide: Int
 
   /// The network of a layer.
   public enum Network: Sendable, Equatable {
@@ -53,6 +56,10 @@ public struct VisionConfiguration: Sendable, Equatable {
     public internal(set) var intermediateSize: Int
     /// What the experts' weights, whose sum is 1, are multiplied by.
     public internal(set) var scalingFactor: Float
+
+    var router: RouterConfiguration {
+      RouterConfiguration(ungrouped: count, expertsPerToken: perToken, scalingFactor: scalingFactor)
+    }
   }
 
   /// Rows, columns, and frames that a chunk may have.
@@ -78,14 +85,6 @@ public struct VisionConfiguration: Sendable, Equatable {
   public var mergeCount: Int { mergeHeight * mergeWidth }
   /// Numbers of a merged patch, what the projector's first product reads.
   public var mergedWidth: Int { mergeCount * hiddenSize }
-  /// Frames that are seen together, at most.
-  public var maximumFrames: Int { architecture == .kimiK25 ? positions?.frames ?? 1 : 1 }
-  /// Whether the tower takes videos too.
-  public var seesVideo: Bool { architecture != .kimiVL }
-
-  /// Rows and columns of a grid, at most: what published Kimi towers were made for; dots3-note's know no limit but the
-  /// number of patches.
-  public var maximumSide: Int { architecture == .dots3Note ? 4096 : 512 }
 }
 
 extension VisionConfiguration {
@@ -93,29 +92,18 @@ extension VisionConfiguration {
   static let tokenRange = 0...Int(Int32.max)
   static let epsilonRange = 1e-12...1e-1
 
-  /// Reads `config.json` of a model's folder; nil for a model without a vision tower of this kind.
+  /// - Parameters:
+  ///   - json: `config.json`.
+  ///   - file: how the document is called in failures.
+  /// - Returns: nil for a model without a vision tower of these kinds.
   /// - Throws: `Failure` naming file, field, value and expectation: `.malformed` for what is missing or wrong,
   ///   `.unsupported` for a well-formed feature that Dormouse does not have.
-  public static func load(folder: String) throws(Failure) -> VisionConfiguration? {
-    let path = "\(folder)/config.json"
-    return try VisionConfiguration(json: File.readJSON(path), file: path)
-  }
-
-  /// - Parameter file: how the document is called in failures.
   public init?(json: JSON, file: String = "config.json") throws(Failure) {
     let fields = try JSONFields(json, file: file)
-    guard let name = try fields.optionalString("model_type"), let found = Architecture(rawValue: name) else {
-      return nil
-    }
-    let none = try JSONFields(.object(JSONObject()), file: file, path: "vision_config.")
-    let vision = try fields.fields("vision_config")
-    switch found {
-    case .kimiK25, .kimiVL: try self.init(kimi: fields, vision ?? none, found)
-    case .dots3Note:
-      // A folder of the text model alone.
-      guard let vision else { return nil }
-      try self.init(dots: fields, vision)
-    }
+    guard let name = try fields.optionalString("model_type"), let architecture = Architecture(rawValue: name),
+      let found = try architecture.family.configuration(fields, fields.fields("vision_config"))
+    else { return nil }
+    self = found
     try checkDimensions(fields)
   }
 
@@ -133,12 +121,32 @@ extension VisionConfiguration {
   }
 }
 
-extension JSONFields {
-  /// Theta of an `axial` rotation.
-  func axialRopeTheta() throws(Failure) -> Float {
-    guard let rope = try fields("rope_parameters") else { return 10_000 }
-    let type = try rope.optionalString("rope_type") ?? "axial"
-    guard type == "axial" else { throw rope.unsupported("rope_type", .string(type), supported: "axial") }
-    return Float(try rope.optionalNumber("rope_theta", 1...1e9) ?? 10_000)
+extension VisionConfiguration: TowerConfiguration {
+  static var towerName: String { "vision tower" }
+  var modalities: [Modality] { seesVideo ? [.image, .video] : [.image] }
+
+  init(_ fields: JSONFields) throws(Failure) {
+    guard let found = try VisionConfiguration(json: .object(fields.object), file: fields.file) else {
+      throw Failure(
+        .unsupported,
+        "\(fields.file): the model has no vision tower that is supported; supported model_type: "
+          + Architecture.allCases.map(\.rawValue).joined(separator: ", "))
+    }
+    self = found
+  }
+
+  func processor(folder: String, _ fields: JSONFields) throws(Failure) -> VisionProcessors {
+    try architecture.family.processors(folder: folder, self)
+  }
+
+  func tensors(in checkpoint: Checkpoint) -> TensorGroup<VisionWeights> {
+    architecture.family.tensors(self, in: checkpoint)
+  }
+
+  static func load(
+    _ folder: VisionFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?
+  ) throws(Failure) -> any MediaEncoder {
+    let tower = try VisionTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+    return VisionEncoder(tower, folder.processor)
   }
 }

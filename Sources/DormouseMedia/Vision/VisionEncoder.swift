@@ -1,48 +1,48 @@
-public import DormouseKernels
-public import DormouseSupport
-public import DormouseWeights
+import DormouseKernels
+import DormouseSupport
+
+/// What the processors' files of a model that sees say, and the tokens that stand for images and videos in its prompts.
+struct VisionProcessors: Sendable {
+  let images: ImageProcessor
+  /// Nil for a model that sees images only.
+  let videos: VideoProcessor?
+  let imageToken: String
+  let videoToken: String
+  /// What may stand for a row of a video.
+  let videoPaddings: [String]
+}
 
 /// How models see: a tower, and the prompts of their published processors.
-public final class VisionEncoder: MediaEncoder {
+final class VisionEncoder: MediaEncoder {
   private let tower: VisionTower
-  private let images: ImageProcessor
-  /// Nil for Kimi-VL, which sees images only.
-  private let videos: VideoProcessor?
-  private let names: VisionTokenNames
+  private let processors: VisionProcessors
 
-  /// Loads the tower of a folder that was checked, and reads its processors' files.
-  public init(
-    _ folder: VisionFolder, residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels,
-    progress: Progress? = nil
-  ) throws(Failure) {
-    let c = folder.configuration
-    images = ImageProcessor(try ImageProcessorConfiguration.load(folder: folder.path, for: c))
-    videos = c.seesVideo ? VideoProcessor(try VideoProcessorConfiguration.load(folder: folder.path, for: c)) : nil
-    names = VisionTokenNames(c.architecture)
-    tower = try VisionTower(folder, residency: residency, pool: pool, kernels: kernels, progress: progress)
+  init(_ tower: VisionTower, _ processors: VisionProcessors) {
+    self.tower = tower
+    self.processors = processors
   }
 
-  public func placeholder(of modality: Modality) -> String? {
+  func placeholder(of modality: Modality) -> String? {
     switch modality {
-    case .image: names.image
-    case .video: videos == nil ? nil : names.video
+    case .image: processors.imageToken
+    case .video: processors.videos == nil ? nil : processors.videoToken
     case .audio: nil
     }
   }
 
-  public func paddingTokens(of modality: Modality) -> [String] {
-    modality == .video ? names.videoPaddings : [names.image]
+  func paddingTokens(of modality: Modality) -> [String] {
+    modality == .video ? processors.videoPaddings : [processors.imageToken]
   }
 
-  public func prepare(_ item: MediaItem, _ terms: MediaTerms) throws(Failure) -> any PreparedMedia {
-    switch (item, videos) {
+  func prepare(_ item: MediaItem, _ terms: MediaTerms) throws(Failure) -> any PreparedMedia {
+    switch (item, processors.videos) {
     case (.image(let image), _): return try prepare(image, terms)
     case (.video(let video, let rate), let videos?): return try prepare(video, videos.sampled(rate), terms)
     default: throw Failure(.unsupported, "this model takes no parts of type \(item.modality.rawValue)")
     }
   }
 
-  public func begin(
+  func begin(
     _ prepared: any PreparedMedia, into rows: UnsafeMutableBufferPointer<Float>, _ interruption: Interruption
   ) throws(Failure) -> any EncodingRun {
     switch prepared {
@@ -59,6 +59,7 @@ public final class VisionEncoder: MediaEncoder {
   // MARK: - Preparing
 
   private func prepare(_ image: RGBImage, _ terms: MediaTerms) throws(Failure) -> PreparedImage {
+    let images = processors.images
     let grid = try images.configuration.grid(width: image.width, height: image.height)
     let tokenCount = try tower.tokenCount([grid])
     try terms.checkRows(tokenCount)
@@ -101,27 +102,6 @@ public final class VisionEncoder: MediaEncoder {
   private func scratchByteCount(of grid: PatchGrid) throws(Failure) -> Int {
     try VisionTower.scratchByteCount(
       tower.configuration, patches: grid.patchCount(), threads: tower.pool.threadCount)
-  }
-}
-
-/// The tokens that stand for images and videos.
-private struct VisionTokenNames {
-  let image: String
-  let video: String
-  /// transformers 5.23 has a token of its own for Kimi's videos, Kimi's own processor the image's.
-  let videoPaddings: [String]
-
-  init(_ architecture: VisionConfiguration.Architecture) {
-    switch architecture {
-    case .kimiK25, .kimiVL:
-      image = "<|media_pad|>"
-      video = "<|kimi_k25_video_placeholder|>"
-      videoPaddings = [video, image]
-    case .dots3Note:
-      image = "<|imgpad|>"
-      video = "<|video_pad|>"
-      videoPaddings = [video]
-    }
   }
 }
 

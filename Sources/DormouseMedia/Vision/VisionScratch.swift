@@ -18,14 +18,9 @@ struct VisionScratchLayout {
   /// [patches, head / 2].
   let cosines: Int
   let sines: Int
-  /// [wide slots, intermediate], where a layer of experts has several slots for each row; in the projector twice
+  /// What networks and the projector work in: [wideRows, intermediate], what gated networks or experts need, and twice
   /// [tokens, merged].
   let wide: Int
-  /// [wide slots, intermediate]: what `up` makes in gated networks.
-  let wideUp: Int
-  /// Of layers of experts: [wideRows, experts]; [threads, routerStride]; [slots] each; [experts + 1]; and
-  /// [slots, hidden], the experts' inputs, then their outputs.
-  let routerLogits, router, routerStride, expertIds, expertWeights, slots, slotTokens, firstSlots, expertRows: Int
   /// [threads, attentionStride].
   let attention: Int
   let attentionStride: Int
@@ -44,54 +39,26 @@ struct VisionScratchLayout {
     value = try words.words(patches, c.hiddenSize)
     cosines = try words.words(patches, c.headDimension / 2)
     sines = try words.words(patches, c.headDimension / 2)
-    let sizes = NetworkSizes(c, rows: wideRows)
     let projector = try CheckedSize.product(
       2, min(patches, Self.projectorTokens), c.mergedWidth, of: "a tower's scratch memory")
-    wide = try words.words(max(sizes.wide, projector))
-    wideUp = try words.words(sizes.isGated ? sizes.wide : 0)
-    routerLogits = try words.words(wideRows, sizes.experts)
-    routerStride = ScratchLayout.wholeLines(sizes.routerScratch)
-    router = try words.words(threads, routerStride)
-    expertIds = try words.words(sizes.slots)
-    expertWeights = try words.words(sizes.slots)
-    slots = try words.words(sizes.slots)
-    slotTokens = try words.words(sizes.slots)
-    firstSlots = try words.words(sizes.experts + 1)
-    expertRows = try words.words(sizes.slots, c.hiddenSize)
+    wide = try words.words(max(Self.networkWords(c, rows: wideRows, threads: threads), projector))
     attentionStride = try VisionAttention.scratchLayout(c).own.wordCount
     attention = try words.words(threads, attentionStride)
   }
-}
 
-/// The largest sizes among a tower's networks, for `rows` rows.
-private struct NetworkSizes {
-  /// Numbers between the maps of a network.
-  var wide = 0
-  var isGated = false
-  var experts = 0
-  /// Rows times the experts of each.
-  var slots = 0
-  var routerScratch = 0
-
-  /// - Parameter rows: at most `VisionScratchLayout.maximumWideRows`, so that no product leaves 64 bits: widths are below
-  ///   2^21 and experts below 2^17.
-  init(_ c: VisionConfiguration, rows: Int) {
+  /// What the tower's largest network works in, for `rows` rows.
+  private static func networkWords(_ c: VisionConfiguration, rows: Int, threads: Int) throws(Failure) -> Int {
+    var most = 0
     for network in c.networks {
+      var words = ScratchLayout()
       switch network {
-      case .plain: wide = max(wide, rows * c.intermediateSize)
-      case .gated:
-        wide = max(wide, rows * c.intermediateSize)
-        isGated = true
-      case .experts(let own):
-        wide = max(wide, rows * own.perToken * own.intermediateSize)
-        isGated = true
-        experts = max(experts, own.count)
-        slots = max(slots, rows * own.perToken)
-        let configuration = RouterConfiguration(
-          ungrouped: own.count, expertsPerToken: own.perToken, scalingFactor: own.scalingFactor)
-        routerScratch = max(routerScratch, Router(configuration).scratchCount)
+      case .plain: _ = try words.words(rows, c.intermediateSize)
+      case .gated: _ = try GatedLayout(rows: rows, width: c.intermediateSize, isPacked: false, in: &words)
+      case .experts(let own): _ = try own.layout(rows: rows, hidden: c.hiddenSize, threads: threads, in: &words)
       }
+      most = max(most, words.wordCount)
     }
+    return most
   }
 }
 
@@ -118,19 +85,6 @@ final class VisionScratch {
   var cosines: UnsafeMutablePointer<Float> { base + layout.cosines }
   var sines: UnsafeMutablePointer<Float> { base + layout.sines }
   var wide: UnsafeMutablePointer<Float> { base + layout.wide }
-  var wideUp: UnsafeMutablePointer<Float> { base + layout.wideUp }
-  var routerLogits: UnsafeMutablePointer<Float> { base + layout.routerLogits }
-  var router: UnsafeMutablePointer<Float> { base + layout.router }
-  var expertIds: UnsafeMutablePointer<Int32> { integers(layout.expertIds) }
-  var expertWeights: UnsafeMutablePointer<Float> { base + layout.expertWeights }
-  var slots: UnsafeMutablePointer<Int32> { integers(layout.slots) }
-  var slotTokens: UnsafeMutablePointer<Int32> { integers(layout.slotTokens) }
-  var firstSlots: UnsafeMutablePointer<Int32> { integers(layout.firstSlots) }
-  var expertRows: UnsafeMutablePointer<Float> { base + layout.expertRows }
-
-  private func integers(_ offset: Int) -> UnsafeMutablePointer<Int32> {
-    UnsafeMutableRawPointer(base + offset).assumingMemoryBound(to: Int32.self)
-  }
 
   func attention(of worker: Int) -> UnsafeMutablePointer<Float> {
     base + layout.attention + worker * layout.attentionStride

@@ -34,11 +34,13 @@ extension VisionTower {
     let segments = try segments(grids, patches: patches, rows: rows)
     guard let last = segments.last else { return nil }
     let count = last.rows.upperBound
+    // At least the projections of attention.
+    let queue = ProductQueue(kernels: kernels, pool: pool, capacity: max(3, configuration.mostExperts))
     return EncodingPass(
       tower: self, segments: segments, count: count,
       scratch: try VisionScratch(
         VisionScratchLayout(configuration, patches: count, threads: pool.threadCount)),
-      queue: ProductQueue(kernels: kernels, pool: pool, capacity: weights.widestBatch),
+      queue: queue, gated: GatedNetworks(queue: queue, capacity: max(1, configuration.mostExperts)),
       interruption: interruption)
   }
 
@@ -83,6 +85,7 @@ struct EncodingPass {
   let count: Int
   let scratch: VisionScratch
   let queue: ProductQueue
+  let gated: GatedNetworks
   let interruption: Interruption
 
   private var hidden: Int { tower.configuration.hiddenSize }
@@ -134,9 +137,9 @@ struct EncodingPass {
   /// Queries, keys and values of all patches, rotated by their places.
   private func attendInputs(_ layer: VisionLayerWeights) {
     let x = rows(scratch.normed, width: hidden)
-    queue.add(layer.query, x: x, count: count, y: scratch.query)
-    queue.add(layer.key, x: x, count: count, y: scratch.key)
-    queue.add(layer.value, x: x, count: count, y: scratch.value)
+    queue.add(layer.projections.query, x: x, count: count, y: scratch.query)
+    queue.add(layer.projections.key, x: x, count: count, y: scratch.key)
+    queue.add(layer.projections.value, x: x, count: count, y: scratch.value)
     queue.run()
     let (pairs, heads) = (tower.rope.pairs, tower.configuration.attentionHeadCount)
     let scale = 1 / Float(tower.configuration.headDimension).squareRoot()
@@ -157,11 +160,12 @@ struct EncodingPass {
 
   /// Adds the network's result to the stream, some rows at a time.
   private func feedForward(_ network: VisionNetworkWeights) throws(Failure) {
-    let networks = VisionNetworks(scratch: scratch, hidden: hidden, queue: queue)
+    let networks = VisionNetworks(scratch: scratch, hidden: hidden, queue: queue, gated: gated)
     for start in stride(from: 0, to: count, by: scratch.layout.wideRows) {
       try interruption.check()
       let block = start..<min(start + scratch.layout.wideRows, count)
-      networks.run(network, scratch.normed + start * hidden, count: block.count, into: scratch.query + start * hidden)
+      try networks.run(
+        network, scratch.normed + start * hidden, count: block.count, into: scratch.query + start * hidden)
       addUpdate(block)
     }
   }

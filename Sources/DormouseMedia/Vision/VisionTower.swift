@@ -1,32 +1,9 @@
 public import DormouseKernels
 import DormouseLayers
 public import DormouseSupport
-public import DormouseWeights
+import DormouseWeights
 
-/// A folder's vision tower, its configuration and headers read and checked against each other; no weights loaded.
-public struct VisionFolder: Sendable {
-  public let path: String
-  public let configuration: VisionConfiguration
-  /// Those that the tower and its projector use.
-  let tensors: CheckedTensors
-
-  /// - Parameter checkpoint: the folder's files where they are open already.
-  /// - Throws: `Failure` naming the field or tensor, what it is and what was expected; `.unsupported` for a model without
-  ///   a tower of this kind.
-  public init(_ path: String, checkpoint: Checkpoint? = nil) throws(Failure) {
-    guard let found = try VisionConfiguration.load(folder: path) else {
-      throw Failure(
-        .unsupported,
-        "\(path)/config.json: the model has no vision tower that is supported; supported model_type: "
-          + VisionConfiguration.Architecture.allCases.map(\.rawValue).joined(separator: ", "))
-    }
-    self.path = path
-    configuration = found
-    tensors = try CheckedTensors(path, checkpoint, of: "the vision tower") { (source) throws(Failure) in
-      _ = try VisionWeights.bind(&source, found)
-    }
-  }
-}
+typealias VisionFolder = TowerFolder<VisionConfiguration>
 
 /// A loaded vision tower with its projector: patches of images and frames become rows for the text model.
 ///
@@ -43,26 +20,29 @@ public final class VisionTower: Sendable {
   let attention: VisionAttention
   private let memory: TensorMemory
 
+  /// Opens the tower of a folder as published on a model hub; the text model's weights are left alone.
+  /// - Throws: `Failure` naming file, and field or tensor.
+  public convenience init(folder: String, pool: ThreadPool, kernels: Kernels) throws(Failure) {
+    try self.init(VisionFolder(folder), pool: pool, kernels: kernels)
+  }
+
   /// Loads the weights of a folder that was checked.
   /// - Parameter progress: bytes of weights loaded; `false` cancels.
   /// - Throws: `Failure` as `Checkpoint.load`.
-  public init(
+  init(
     _ folder: VisionFolder, residency: Checkpoint.Residency = .mapped, pool: ThreadPool, kernels: Kernels,
     progress: Progress? = nil
   ) throws(Failure) {
     let c = folder.configuration
     configuration = c
-    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress) {
-      (source) throws(Failure) in try VisionWeights.bind(&source, c)
-    }
+    (weights, memory) = try folder.tensors.load(residency: residency, pool: pool, progress: progress)
     if let grid = c.positions, let table = weights.positions {
       positions = PositionGrid(grid, hidden: c.hiddenSize, table: table)
     } else {
       positions = nil
     }
     rope = AxialRope(
-      headDimension: c.headDimension, theta: c.ropeTheta, isInterleaved: weights.ropeInterleaved,
-      order: c.architecture == .dots3Note ? .rowsFirst : .alternating)
+      headDimension: c.headDimension, theta: c.ropeTheta, isInterleaved: weights.ropeInterleaved, order: c.ropeOrder)
     attention = try VisionAttention(configuration)
     self.pool = pool
     self.kernels = kernels

@@ -11,10 +11,10 @@ struct DeepSeekV2: Family {
   func attentions(
     _ fields: JSONFields, layerCount: Int, maximumPositions: Int
   ) throws(Failure) -> [AttentionConfiguration] {
-    let all = try AttentionConfiguration(fields, maximumPositions: maximumPositions)
+    let all = try LatentAttentionConfiguration(fields, maximumPositions: maximumPositions)
     guard all.ropeInterleaved else {
       throw fields.unsupported("rope_interleave", .bool(false), supported: "true with deepseek_v2")
     }
-    return Array(repeating: all, count: layerCount)
+    return Array(repeating: .latent(all), count: layerCount)
   }
 }

@@ -88,15 +88,21 @@ struct Dots3NoteFields {
   func attentions() throws(Failure) -> [AttentionConfiguration] {
     try requireKnownFields()
     let types = try layerTypes()
-    var kinds: [LayerType: AttentionConfiguration] = [:]
+    var kinds: [LayerType: LatentAttentionConfiguration] = [:]
     for type in LayerType.allCases where types.contains(type) { kinds[type] = try attention(type) }
+    let indexer = types.contains(.indexed) ? try self.indexer() : nil
     let overrides = try layerOverrides()
     var result: [AttentionConfiguration] = []
     for (layer, type) in types.enumerated() {
       guard var kind = kinds[type] else { continue }
       if let own = overrides?[layer] { try apply(own, to: &kind) }
       try check(kind, type, overrides?[layer] ?? fields)
-      result.append(rescaled(kind))
+      if type == .indexed, let indexer {
+        try check(indexer, kind)
+        result.append(.indexed(rescaled(kind), indexer))
+      } else {
+        result.append(.latent(rescaled(kind)))
+      }
     }
     return result
   }
@@ -167,16 +173,15 @@ struct Dots3NoteFields {
 
   // MARK: - Kinds
 
-  private func attention(_ type: LayerType) throws(Failure) -> AttentionConfiguration {
+  private func attention(_ type: LayerType) throws(Failure) -> LatentAttentionConfiguration {
     var sizes = try AttentionSizes(fields)
     if type == .sliding, !hasLayerOverrides { sizes = try publishedSlidingSizes(sizes) }
-    var kind = AttentionConfiguration(sizes, rope: try rope(type))
+    var kind = LatentAttentionConfiguration(sizes, rope: try rope(type))
     kind.hasBias = try fields.optionalBoolean("attention_bias") ?? false
     kind.latentNormEpsilon = Float(try fields.number("rms_norm_eps", ModelConfiguration.epsilonRange))
     kind.normalizesRotatedKey = true
     kind.gatesHeads = true
     if type == .sliding { kind.slidingWindow = try slidingWindow() }
-    if type == .indexed { kind.indexer = try indexer() }
     return kind
   }
 
@@ -247,7 +252,7 @@ struct Dots3NoteFields {
     "qk_rope_head_dim", "v_head_dim",
   ]
 
-  private func apply(_ own: JSONFields, to kind: inout AttentionConfiguration) throws(Failure) {
+  private func apply(_ own: JSONFields, to kind: inout LatentAttentionConfiguration) throws(Failure) {
     for key in own.object.keys where !Self.ownFields.contains(key) {
       throw own.unsupported(key, own.object[key] ?? .null, supported: Self.ownFields.joined(separator: ", "))
     }
@@ -266,12 +271,16 @@ struct Dots3NoteFields {
     kind.vHeadDimension = sizes.vHeadDimension
   }
 
-  private func check(_ kind: AttentionConfiguration, _ type: LayerType, _ own: JSONFields) throws(Failure) {
-    if let indexer = kind.indexer, kind.qkRopeHeadDimension > indexer.headDimension {
-      throw fields.wrong(
-        "index_head_dim", .integer(Int64(indexer.headDimension)),
-        expected: "at least qk_rope_head_dim, which is \(kind.qkRopeHeadDimension)")
-    }
+  private func check(_ indexer: IndexerConfiguration, _ kind: LatentAttentionConfiguration) throws(Failure) {
+    guard kind.qkRopeHeadDimension > indexer.headDimension else { return }
+    throw fields.wrong(
+      "index_head_dim", .integer(Int64(indexer.headDimension)),
+      expected: "at least qk_rope_head_dim, which is \(kind.qkRopeHeadDimension)")
+  }
+
+  private func check(
+    _ kind: LatentAttentionConfiguration, _ type: LayerType, _ own: JSONFields
+  ) throws(Failure) {
     guard type == .sliding, hasLayerOverrides else { return }
     let width = try own.optionalInteger("head_dim", ModelConfiguration.headRange)
     let global = try fields.optionalInteger("head_dim", ModelConfiguration.headRange)
@@ -284,7 +293,7 @@ struct Dots3NoteFields {
   }
 
   /// With the latents' factors, which follow from the sizes.
-  private func rescaled(_ kind: AttentionConfiguration) -> AttentionConfiguration {
+  private func rescaled(_ kind: LatentAttentionConfiguration) -> LatentAttentionConfiguration {
     var kind = kind
     let hidden = Double(hiddenSize)
     if let rank = kind.qLoraRank { kind.queryLatentFactor = Float((hidden / Double(rank)).squareRoot()) }

@@ -43,8 +43,8 @@ extension Family {
   func attentions(
     _ fields: JSONFields, layerCount: Int, maximumPositions: Int
   ) throws(Failure) -> [AttentionConfiguration] {
-    let all = try AttentionConfiguration(fields, maximumPositions: maximumPositions)
-    return Array(repeating: all, count: layerCount)
+    let all = try LatentAttentionConfiguration(fields, maximumPositions: maximumPositions)
+    return Array(repeating: .latent(all), count: layerCount)
   }
 
   var unlistedNextTokenLayerCount: Int { 0 }

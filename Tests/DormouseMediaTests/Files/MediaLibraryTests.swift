@@ -18,7 +18,7 @@ import Testing
       [0x21, 0xF9, 4, 0, delay, 0, 0, 0, 0x2C, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, code, 1, 0]
     } + [0x3B]
 
-  /// The same film as an animated WebP.
+  /// The same video as an animated WebP.
   private static let webp: [UInt8] = {
     func chunk(_ name: String, _ content: [UInt8]) -> [UInt8] {
       Array(name.utf8) + [UInt8(content.count), 0, 0, 0] + content

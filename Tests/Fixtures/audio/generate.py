@@ -1,5 +1,5 @@
-"""Writes features.safetensors: log-mel features of transformers' extractors for sounds made by formula; resampled.safetensors:
-sounds at other rates by the formula of torchaudio's `sinc_interp_kaiser`, in double precision.
+"""Writes features.safetensors: log-mel features of transformers' extractors for audio by formula; resampled.safetensors:
+audio at other rates by the formula of torchaudio's `sinc_interp_kaiser`, in double precision.
 
 Run with Python 3.11, transformers 5.23.0, torch:
     python Tests/Fixtures/audio/generate.py
@@ -11,7 +11,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from transformers import Dots3NoteFeatureExtractor, WhisperFeatureExtractor
 
-import sounds
+import synthetic_audio
 
 HERE = pathlib.Path(__file__).parent
 SHOWN = 9  # whole frames in the file
@@ -33,22 +33,22 @@ def summary(features):
 
 def whisper(sound, channels, **options):
     extractor = WhisperFeatureExtractor(feature_size=channels)
-    return extractor(sound, sampling_rate=sounds.RATE, return_tensors="np", **options)["input_features"][0]
+    return extractor(sound, sampling_rate=synthetic_audio.RATE, return_tensors="np", **options)["input_features"][0]
 
 
 def features():
-    short, long = sounds.voice(75001, 1), sounds.voice(40 * sounds.RATE + 5927, 2)
+    short, long = synthetic_audio.voice(75001, 1), synthetic_audio.voice(40 * synthetic_audio.RATE + 5927, 2)
     result = {
         "short-80": whisper(short, 80),
-        "whole-128": whisper(sounds.voice(30 * sounds.RATE, 3), 128),
+        "whole-128": whisper(synthetic_audio.voice(30 * synthetic_audio.RATE, 3), 128),
         "cut-80": whisper(long, 80),
         "long-80": whisper(long, 80, truncation=False, padding="longest"),
         "windows-128": whisper(long, 128, truncation=False, padding=True, pad_to_multiple_of=480000),
         "silence-80": whisper(np.zeros(16000, np.float32), 80),
-        "loud-80": whisper((30 * sounds.noise(48000, 4)).astype(np.float32), 80),
-        "few-samples-80": whisper(sounds.voice(3, 5), 80),
+        "loud-80": whisper((30 * synthetic_audio.noise(48000, 4)).astype(np.float32), 80),
+        "few-samples-80": whisper(synthetic_audio.voice(3, 5), 80),
     }
-    dots = Dots3NoteFeatureExtractor()(sounds.voice(61 * sounds.RATE + 4321, 6), sampling_rate=sounds.RATE)
+    dots = Dots3NoteFeatureExtractor()(synthetic_audio.voice(61 * synthetic_audio.RATE + 4321, 6), sampling_rate=synthetic_audio.RATE)
     for index, chunk in enumerate(dots["input_features"].numpy()):
         result[f"dots-{index}"] = chunk
     return {f"{name}.{key}": value for name, array in result.items() for key, value in summary(array).items()}
@@ -75,7 +75,7 @@ def resample(sound, rate, target, width=64, rolloff=0.9475937167399596, beta=14.
 
 def resampled():
     cases = {8000: 1001, 44100: 4003, 48000: 3999, 11025: 1001, 22050: 2003, 96000: 7011}
-    return {f"rate-{rate}": resample(sounds.voice(count, 7), rate, sounds.RATE) for rate, count in cases.items()}
+    return {f"rate-{rate}": resample(synthetic_audio.voice(count, 7), rate, synthetic_audio.RATE) for rate, count in cases.items()}
 
 
 if __name__ == "__main__":

@@ -3,12 +3,12 @@
 Run it with a Python that has transformers 5.23, torchvision, Pillow, numpy, ml_dtypes and safetensors.
 
     dots3_note-tiny     a whole model as transformers saves it, which is the hub's layout of its tensors: config.json, weights
-                        in bfloat16, tokenizer, template, processors; the logits of prompts with pictures, films and sounds
+                        in bfloat16, tokenizer, template, processors; the logits of prompts with images, videos and audio
                         and their greedy continuations (golden.json, golden.safetensors), and the towers' rows
     dots3_note-modules  the same towers alone, named as transformers' modules are, with experts fused to one tensor
 
 tower.safetensors has, for each batch of grids, the normalised rows of the vision tower and those of the projector, patches
-in order of rows, from numbers that are ((37 i + 11) mod 251) / 125 - 1; audio.safetensors, for each sound (samples, seed),
+in order of rows, from numbers that are ((37 i + 11) mod 251) / 125 - 1; audio.safetensors, for each (samples, seed),
 the log-mel features of its chunks and the adapter's rows. All of it is computed by transformers in float32, and checked
 against the same in float64.
 """
@@ -29,10 +29,10 @@ import dots
 import generate_kimi
 import kimi
 from generate_kimi import CONTINUATION, MARGIN, TOWER_ERROR, fresh, parts, patches, relative, safetensors_file
-from pictures import film, picture
+import synthetic_images
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "audio"))
-import sounds  # noqa: E402
+import synthetic_audio  # noqa: E402
 
 LOGIT_ERROR = 4e-6  # of transformers' float32 against float64
 GAP = 1e-5  # of what routers and indexers choose to what they leave
@@ -93,7 +93,7 @@ def hear(model, features):
 def write_towers(folder, model, extractor):
     towers, audio, worst = {}, {}, 0.0
     seen = {name: see(model, grids) for name, grids in BATCHES.items()}
-    given = {f"{n}.{seed}": extractor(sounds.voice(n, seed), sampling_rate=sounds.RATE) for n, seed in SOUNDS}
+    given = {f"{n}.{seed}": extractor(synthetic_audio.voice(n, seed), sampling_rate=synthetic_audio.RATE) for n, seed in SOUNDS}
     heard = {name: hear(model, features) for name, features in given.items()}
     model.double()
     for name, grids in BATCHES.items():
@@ -108,7 +108,7 @@ def write_towers(folder, model, extractor):
         audio[f"{name}.rows"] = rows
         assert len(rows) == int(given[name]["num_audio_tokens"])
     model.float()
-    # [chunks, mel bins, frames] to [chunks * frames, mel bins], of two sounds.
+    # [chunks, mel bins, frames] to [chunks * frames, mel bins], of two pieces of audio.
     for name in list(given)[3:5]:
         audio[f"{name}.features"] = np.concatenate([c.T for c in given[name]["input_features"].numpy()])
     assert worst < TOWER_ERROR, worst
@@ -121,12 +121,12 @@ def inputs_of(processor, messages):
     text = processor.tokenizer.apply_chat_template(
         messages, chat_template=dots.TEMPLATE, tokenize=False, add_generation_prompt=True)
     options = {}
-    if images := [picture(w, h, seed=s) for w, h, s in parts(messages, "image")]:
+    if images := [synthetic_images.image(w, h, seed=s) for w, h, s in parts(messages, "image")]:
         options["images"] = images
-    if videos := [film(n, w, h, seed=s) for n, w, h, s, _ in parts(messages, "video")]:
+    if videos := [synthetic_images.video(n, w, h, seed=s) for n, w, h, s, _ in parts(messages, "video")]:
         options["videos"] = videos
         options["video_metadata"] = [VideoMetadata(total_num_frames=v[0], fps=v[4]) for v in parts(messages, "video")]
-    if heard := [sounds.voice(n, seed) for n, seed in parts(messages, "audio")]:
+    if heard := [synthetic_audio.voice(n, seed) for n, seed in parts(messages, "audio")]:
         options["audio"] = heard
     inputs = processor(
         text=[text], return_tensors="pt", add_special_tokens=False, input_data_format="channels_last", **options)
@@ -177,7 +177,7 @@ def continuation(model, inputs, ids, unwanted):
         top = np.sort(last)[-2:]
         margin = min(margin, float((top[1] - top[0]) / np.abs(last).max()))
         path.append(int(last.argmax()))
-        # A chosen placeholder would be read as one more picture.
+        # A chosen placeholder would be read as one more image.
         if margin < MARGIN or path[-1] in unwanted:
             return None
     chosen = path[len(ids) :]

@@ -3,7 +3,7 @@
 Run it with a Python that has transformers 5.23, torchvision, Pillow, numpy, ml_dtypes and safetensors.
 
     kimi_k25-tiny     a whole model in the hub's layout: config.json, weights, tokenizer, template, processors, the logits
-                      of prompts with pictures and films and their greedy continuations (golden.json, golden.safetensors)
+                      of prompts with images and videos and their greedy continuations (golden.json, golden.safetensors)
     kimi_k25-modules  another tower alone, in bfloat16, named as transformers' modules are: queries and keys permuted
     kimi_k25-saved    the same, named as transformers' own save_pretrained writes it, with the goldens of both
     kimi_vl-tiny      a tower in the layout of Kimi-VL, in bfloat16
@@ -31,7 +31,7 @@ import kimi
 HERE = pathlib.Path(__file__).parent
 sys.path[:0] = [str(HERE.parent / "vision"), str(HERE.parent / "models")]
 import safetensors_file  # noqa: E402
-from pictures import film, picture  # noqa: E402
+import synthetic_images  # noqa: E402
 
 BATCHES = {
     "one": [(1, 4, 6)], "two": [(1, 2, 2), (1, 6, 4)], "beyond": [(1, 10, 16)], "thin": [(1, 2, 30)],
@@ -188,8 +188,8 @@ def parts(messages, kind):
 def inputs_of(processor, messages):
     text = processor.tokenizer.apply_chat_template(
         messages, chat_template=kimi.TEMPLATE, tokenize=False, add_generation_prompt=True)
-    images = [picture(w, h, seed=s) for w, h, s in parts(messages, "image")]
-    videos = [film(n, w, h, seed=s) for n, w, h, s, _ in parts(messages, "video")]
+    images = [synthetic_images.image(w, h, seed=s) for w, h, s in parts(messages, "image")]
+    videos = [synthetic_images.video(n, w, h, seed=s) for n, w, h, s, _ in parts(messages, "video")]
     metadata = [VideoMetadata(total_num_frames=n, fps=rate) for n, _, _, _, rate in parts(messages, "video")]
     options = {}
     if images:
@@ -228,7 +228,7 @@ def conversations(model, tok):
         text, inputs = inputs_of(processor, messages)
         ids = inputs["input_ids"][0].tolist()
         chosen, margin = continuation(model, inputs, ids)
-        # A chosen placeholder would be read as one more picture.
+        # A chosen placeholder would be read as one more image.
         unwanted = {tok.convert_tokens_to_ids(token) for token in ("<|im_end|>", "<|media_pad|>", kimi.VIDEO_PLACEHOLDER)}
         if margin < MARGIN or len(set(chosen)) < 5 or unwanted & set(chosen):
             return None
@@ -298,7 +298,7 @@ def write_tower_alone(tok):
 
 
 def write_kimi_vl(tok):
-    """The tower of pictures; transformers has no class for it, but the same rules, under other names."""
+    """The tower of images; transformers has no class for it, but the same rules, under other names."""
     model = kimi.build(tok, 11, torch.bfloat16)
     folder = fresh("kimi_vl-tiny")
     vision = model.config.vision_config

@@ -5,7 +5,7 @@ Flamingo 3), and so is the text model; their rows are put in place of embeddings
 is computed from them in float32 and checked against float64. Run it as generate_kimi.py.
 
 golden.json has the conversations and what comes of them, golden.safetensors `NAME.logits` behind the prompt and behind
-each of the next two tokens, and `sounds.rows`, those of both sounds.
+each of the next two tokens, and `sounds.rows`, those of both pieces of audio.
 """
 
 import json
@@ -28,7 +28,7 @@ from generate_kimi import as_bfloat16, encoded, fresh, inputs_of, published, saf
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "audio"))
-import sounds  # noqa: E402
+import synthetic_audio  # noqa: E402
 
 SOUND = "<sound>"
 TEMPLATE = kimi.TEMPLATE.replace(
@@ -92,7 +92,7 @@ class Omni(torch.nn.Module):
         self.eval()
 
     def heard(self, inputs):
-        """Rows of all sounds, [rows, hidden]."""
+        """Rows of all audio, [rows, hidden]."""
         features, mask = inputs["input_features"], inputs["input_features_mask"]
         dtype = next(self.parameters()).dtype
         rows = self.audio_projector(self.audio_tower(features.to(dtype), mask).last_hidden_state)
@@ -140,7 +140,7 @@ class Processor:
         """The prompt as the template writes it, and inputs."""
         kimi.TEMPLATE = TEMPLATE
         given = [part["audio"] for turn in turns if not isinstance(turn, str) for part in turn if part["type"] == "audio"]
-        heard = [self.hearing(text=SOUND, audio=sounds.voice(*numbers)) for numbers in given]
+        heard = [self.hearing(text=SOUND, audio=synthetic_audio.voice(*numbers)) for numbers in given]
         counts = iter([int((part["input_ids"] == self.hearing.audio_token_id).sum()) for part in heard])
 
         def expanded(content):
@@ -175,7 +175,7 @@ def continuation(model, rows, ids, unwanted):
 def run(model, tok, prompts):
     """Rows of golden.json, tensors, and the error of float32; None where an answer will not do."""
     lines, tensors, worst = [], {}, 0.0
-    # A chosen placeholder would be read as one more picture.
+    # A chosen placeholder would be read as one more image.
     unwanted = {tok.convert_tokens_to_ids(t) for t in ("<|im_end|>", "<|media_pad|>", kimi.VIDEO_PLACEHOLDER, SOUND)}
     for name, (plain, inputs) in prompts.items():
         ids = inputs["input_ids"][0].tolist()

@@ -1,7 +1,7 @@
-"""What the published processors make of pictures and films: preprocessing.json and preprocessing.safetensors.
+"""What the published processors make of images and videos: preprocessing.json and preprocessing.safetensors.
 
-Run it with a Python that has transformers 5.23, torchvision, Pillow, numpy and safetensors. Pictures come from
-pictures.py. The transformers layout is computed by transformers itself; the layouts of Kimi K2.5's and Kimi-VL's own
+Run it with a Python that has transformers 5.23, torchvision, Pillow, numpy and safetensors. Images come from
+synthetic_images.py. The transformers layout is computed by transformers itself; the layouts of Kimi K2.5's and Kimi-VL's own
 files by Pillow and the few published lines around it, written anew here.
 """
 
@@ -18,7 +18,7 @@ from transformers.models.kimi_k25 import image_processing_kimi_k25, video_proces
 from transformers.models.kimi_k25.processing_kimi_k25 import Kimi_K25Processor
 from transformers.video_utils import VideoMetadata, default_sample_indices_fn
 
-from pictures import film, picture
+import synthetic_images
 
 HERE = pathlib.Path(__file__).parent
 FILTERS = {1: "LANCZOS", 2: "BILINEAR", 3: "BICUBIC"}
@@ -67,7 +67,7 @@ def scalings(tensors):
         for number in FILTERS:
             for arithmetic, scale in (("torchvision", scaled_by_torchvision), ("pillow", scaled_by_pillow)):
                 name = f"scale.{index}.{number}.{arithmetic}"
-                tensors[name] = packed(scale(picture(*source, seed=index), result, number))
+                tensors[name] = packed(scale(synthetic_images.image(*source, seed=index), result, number))
                 cases.append(
                     {"name": name, "source": source, "result": result, "seed": index, "filter": number,
                      "arithmetic": arithmetic})  # fmt: skip
@@ -110,7 +110,7 @@ def transformers_pictures(tensors):
         [(settings, (33, 21)), (settings, (100, 90)), (settings, (7, 60)), (settings, (1, 1)), (uneven, (27, 43)),
          (coarse, (31, 47))]):  # fmt: skip
         processor = image_processing_kimi_k25.Kimi_K25ImageProcessor(**config)
-        out = processor([picture(*size, seed=index)], return_tensors="pt", input_data_format="channels_last")
+        out = processor([synthetic_images.image(*size, seed=index)], return_tensors="pt", input_data_format="channels_last")
         name = f"transformers.{index}"
         put_patches(tensors, name, out["pixel_values"].numpy())
         grid = out["image_grid_thw"][0].tolist()
@@ -143,7 +143,7 @@ def published_pictures(tensors):
     mean, deviation = np.float32(0.5), np.float32(0.5)
     for index, size in enumerate([(33, 21), (100, 90), (8, 8)]):
         new, padded = image_processing_kimi_k25.navit_resize(size[1], size[0], 8, 2, 12, 6)
-        pixels = padded_by_pillow(picture(*size, seed=index), new[::-1], padded[::-1])
+        pixels = padded_by_pillow(synthetic_images.image(*size, seed=index), new[::-1], padded[::-1])
         values = ((pixels / 255.0).astype(np.float32) - mean) * (np.float32(1) / deviation)
         name = f"kimi_k25.{index}"
         put_patches(tensors, name, patches_of(values[None], 8))
@@ -154,7 +154,7 @@ def published_pictures(tensors):
     }  # fmt: skip
     for index, size in enumerate([(33, 21), (100, 90), (16, 16)]):
         new, padded = kimi_vl_size(*size, 8, 2, 12)
-        pixels = padded_by_pillow(picture(*size, seed=index), new, padded)
+        pixels = padded_by_pillow(synthetic_images.image(*size, seed=index), new, padded)
         values = (pixels.astype(np.float32) / np.float32(255) - mean) / deviation
         name = f"kimi_vl.{index}"
         put_patches(tensors, name, patches_of(values[None], 8))
@@ -172,7 +172,7 @@ def films(tensors):
         processor = video_processing_kimi_k25.Kimi_K25VideoProcessor(**config, fps=fps)
         metadata = VideoMetadata(total_num_frames=frames, fps=rate)
         out = processor(
-            [film(frames, *size, seed=index)], video_metadata=[metadata], return_metadata=True, return_tensors="pt",
+            [synthetic_images.video(frames, *size, seed=index)], video_metadata=[metadata], return_metadata=True, return_tensors="pt",
             input_data_format="channels_last")  # fmt: skip
         reader = type("Reader", (), {"video_processor": processor, "video_token": "@"})()
         name = f"film.{index}"

@@ -1,7 +1,7 @@
-"""What Qwen2-VL's image processor and Qwen3-VL's video processor of transformers 5.23 make of pictures and films: qwen.json
+"""What Qwen2-VL's image processor and Qwen3-VL's video processor of transformers 5.23 make of images and videos: qwen.json
 and qwen.safetensors. dots3-note sees through them, with a temporal patch of 1.
 
-Run it with a Python that has transformers 5.23, torchvision, Pillow, numpy and safetensors. Pictures come from pictures.py;
+Run it with a Python that has transformers 5.23, torchvision, Pillow, numpy and safetensors. Images come from synthetic_images.py;
 patches are brought from the order of merged patches to that of rows.
 """
 
@@ -16,7 +16,7 @@ from transformers.models.qwen3_vl import video_processing_qwen3_vl
 from transformers.video_utils import VideoMetadata
 
 from generate_preprocessing import SIZES, put_patches
-from pictures import film, picture
+import synthetic_images
 
 HERE = pathlib.Path(__file__).parent
 
@@ -58,7 +58,7 @@ def pictures(tensors):
         [(small, (33, 21)), (grey, (100, 90)), (grey, (7, 60)), (grey, (1, 1)), (grey, (32, 16)), (older, (43, 27)),
          (older, (90, 3))]):  # fmt: skip
         processor = image_processing_qwen2_vl.Qwen2VLImageProcessor(**config)
-        out = processor([picture(*size, seed=index)], return_tensors="pt", input_data_format="channels_last")
+        out = processor([synthetic_images.image(*size, seed=index)], return_tensors="pt", input_data_format="channels_last")
         grid = out["image_grid_thw"][0].tolist()
         name = f"picture.{index}"
         put_patches(tensors, name, by_rows(out["pixel_values"].numpy(), grid, processor.merge_size, processor.patch_size))
@@ -75,7 +75,7 @@ def films(tensors):
          (small | {"fps": 3}, 50, 25.0, (16, 16)), (capped, 4, 29.97, (9, 70))]):  # fmt: skip
         processor = video_processing_qwen3_vl.Qwen3VLVideoProcessor(**config)
         out = processor(
-            [film(frames, *size, seed=index)], video_metadata=[VideoMetadata(total_num_frames=frames, fps=rate)],
+            [synthetic_images.video(frames, *size, seed=index)], video_metadata=[VideoMetadata(total_num_frames=frames, fps=rate)],
             return_metadata=True, return_tensors="pt", input_data_format="channels_last")  # fmt: skip
         grid = out["video_grid_thw"][0].tolist()
         name = f"film.{index}"

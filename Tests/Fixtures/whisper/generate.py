@@ -1,5 +1,5 @@
 """Writes good-* folders: tiny random Whisper checkpoints, golden.safetensors (rows of the encoder, logits) and
-transcripts.json (what transformers' generate makes of sounds by formula).
+transcripts.json (what transformers' generate makes of audio by formula).
 
 Run with Python 3.11, transformers 5.23.0, torch:
     python Tests/Fixtures/whisper/generate.py [NAME...]
@@ -22,7 +22,7 @@ from checkpoint import Case
 
 HERE = pathlib.Path(__file__).parent
 sys.path.insert(0, str(HERE.parent / "audio"))
-import sounds
+import synthetic_audio
 
 MARGIN = 5e-4  # of every choice: first over second score, timestamps over text, thresholds
 
@@ -112,7 +112,7 @@ class Watch:
 def features(extractor, sound):
     whole = len(sound) <= extractor.n_samples
     options = {} if whole else {"truncation": False, "padding": "longest"}
-    return extractor(sound, sampling_rate=sounds.RATE, return_tensors="pt", **options)["input_features"]
+    return extractor(sound, sampling_rate=synthetic_audio.RATE, return_tensors="pt", **options)["input_features"]
 
 
 def transcribe(model, extractor, text, sound, options):
@@ -138,7 +138,7 @@ def transcribe(model, extractor, text, sound, options):
 
 def plans(case):
     """(name, count of samples, seed of the sound, options)"""
-    chunk = case.chunk_length * sounds.RATE
+    chunk = case.chunk_length * synthetic_audio.RATE
     lengths = {"short": chunk * 2 // 3 + 77, "whole": chunk, "long": chunk * 5 // 2 + 1234}
     task = {"task": "transcribe"} if case.multilingual else {}
     result = []
@@ -161,7 +161,7 @@ def attempt(case, seed):
     model, extractor, text = checkpoint.build(case, folder, seed)
     transcripts, margin = {}, np.inf
     for name, count, sound_seed, options in plans(case):
-        sound = sounds.voice(count, sound_seed)
+        sound = synthetic_audio.voice(count, sound_seed)
         if options.get("no_speech_threshold", 0) is None:
             # Between the windows' probabilities, so that some are skipped.
             first, _ = transcribe(model, extractor, text, sound, options | {"no_speech_threshold": 2.0})
@@ -203,7 +203,7 @@ def verdict(case, transcripts, margin):
 
 def golden(case, model, extractor, text):
     """Rows of the encoder, and logits of a prompt at once."""
-    sound = sounds.voice(case.chunk_length * sounds.RATE - 4321, 9)
+    sound = synthetic_audio.voice(case.chunk_length * synthetic_audio.RATE - 4321, 9)
     begin = model.generation_config.no_timestamps_token_id + 1
     ids = [model.generation_config.decoder_start_token_id, begin + 3, 17, 200, begin + 40, begin + 40]
     with torch.no_grad():

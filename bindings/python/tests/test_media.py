@@ -68,7 +68,7 @@ def test_files(kimi, name):
     def make(array, rate, number):
         path = folder / f"{name}-{number}.{'png' if rate is None else 'mkv'}"
         if rate is not None:
-            media_goldens.write_film(path, array, rate)
+            media_goldens.write_video(path, array, rate)
             kind = [dormouse.Video(path), dormouse.Video(path.read_bytes())][number % 2]
             return kind if way else {"type": "video_url", "video_url": {"url": f"file://{path}"}}
         media_goldens.write_png(path, array)
@@ -171,7 +171,7 @@ def test_pil_images_of_16_bits(kimi):
 
 def test_open_files_and_buffers(kimi, tmp_path):
     engine, _ = kimi
-    path = tmp_path / "picture.png"
+    path = tmp_path / "image.png"
     media_goldens.write_png(path, np.random.default_rng(2).integers(0, 256, (36, 60, 3), dtype=np.uint8))
     content = path.read_bytes()
     expected = kept(engine, dormouse.Image(path))
@@ -189,11 +189,11 @@ def test_open_files_and_buffers(kimi, tmp_path):
     pixels = np.random.default_rng(2).integers(0, 256, (36, 60, 3), dtype=np.uint8)
     assert kept(engine, dormouse.Image(memoryview(pixels))) == expected
     frames = np.stack([pixels] * 4)
-    film = tmp_path / "film.mkv"
-    media_goldens.write_film(film, frames, 2.0)
-    with open(film, "rb") as file:
-        assert kept(engine, dormouse.Video(file)) == kept(engine, dormouse.Video(memoryview(film.read_bytes())))
-    assert repr(dormouse.Image(path)) == "<Image 'picture.png'>"
+    video = tmp_path / "video.mkv"
+    media_goldens.write_video(video, frames, 2.0)
+    with open(video, "rb") as file:
+        assert kept(engine, dormouse.Video(file)) == kept(engine, dormouse.Video(memoryview(video.read_bytes())))
+    assert repr(dormouse.Image(path)) == "<Image 'image.png'>"
     assert repr(dormouse.Image(pixels)) == "<Image 60x36>"
 
 
@@ -289,9 +289,9 @@ def test_sound_may_come_in_pieces():
         for start in range(0, 32000, 7000):
             pieces.append(samples[start : start + 7000])
         tokens = []
-        for sound in (whole, pieces):
+        for audio in (whole, pieces):
             with engine.session(private=True) as session:
-                answer = session.chat([{"role": "user", "content": [sound, "say"]}], **GREEDY)
+                answer = session.chat([{"role": "user", "content": [audio, "say"]}], **GREEDY)
                 assert answer.end.audio_tokens > 0
                 tokens.append(answer.tokens)
         assert tokens[0] == tokens[1]

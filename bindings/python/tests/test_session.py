@@ -155,10 +155,10 @@ def test_a_forgotten_stream_frees_what_it_holds(tiny):
 def test_media_go_with_the_answer(kimi_like):
     """The images of an answer are held while it is made, and no longer."""
     with kimi_like.session() as session:
-        picture = dormouse.Image(numpy.zeros((28, 28, 3), numpy.uint8))
-        stream = session.chat({"role": "user", "content": [picture, "x"]}, max_tokens=1, ignore_eos=True)
-        held = weakref.ref(picture)
-        del picture
+        image = dormouse.Image(numpy.zeros((28, 28, 3), numpy.uint8))
+        stream = session.chat({"role": "user", "content": [image, "x"]}, max_tokens=1, ignore_eos=True)
+        held = weakref.ref(image)
+        del image
         assert held() is not None
         stream.answer()
         gc.collect()

@@ -21,7 +21,7 @@ def samples(seconds=2.0, pitch=220):
 
 
 @pytest.fixture
-def sound(tmp_path):
+def audio(tmp_path):
     """A real file, and the samples that it decodes to."""
     whole = np.round(samples() * 32767).astype("<i2")
     path = tmp_path / "speech.wav"
@@ -39,8 +39,8 @@ def transcriber():
         yield opened
 
 
-def test_files_and_samples(transcriber, sound):
-    path, floats = sound
+def test_files_and_samples(transcriber, audio):
+    path, floats = audio
     expected = transcriber.transcribe(floats, rate=16000)
     assert expected.text and expected.language and expected.segments
     assert "".join(segment.text for segment in expected.segments).strip() == expected.text
@@ -50,9 +50,9 @@ def test_files_and_samples(transcriber, sound):
     assert 0 <= first.start < first.end <= 2.1 and first.tokens and first.language == expected.language
 
 
-def test_open_files_and_whole_numbers(transcriber, sound):
+def test_open_files_and_whole_numbers(transcriber, audio):
     """Samples of whole numbers are scaled by what their type goes up to, as those of a file."""
-    path, floats = sound
+    path, floats = audio
     expected = transcriber.transcribe(path)
     with open(path, "rb") as file:
         assert transcriber.transcribe(file) == expected
@@ -77,7 +77,7 @@ def test_open_files_and_whole_numbers(transcriber, sound):
     assert repr(transcriber) == "<Transcriber good-multilingual>"
 
 
-def test_closing_from_another_thread(sound):
+def test_closing_from_another_thread(audio):
     """Its call ends with an error, and nothing is freed under it; also where the call's own callback closes it."""
     for close in (lambda opened: threading.Thread(target=opened.close).start(), lambda opened: opened.close()):
         opened = dormouse.Transcriber(WHISPER, threads=2)
@@ -147,8 +147,8 @@ def test_loading_can_be_stopped():
         dormouse.Transcriber(WHISPER, progress=stop)
 
 
-def test_chats_with_speech(tiny_path, transcriber, sound):
-    path, floats = sound
+def test_chats_with_speech(tiny_path, transcriber, audio):
+    path, floats = audio
     text = transcriber.transcribe(floats, rate=16000).text
     with dormouse.Engine(tiny_path, threads=2, media={"speech_model": WHISPER, "roots": [path.parent]}) as engine:
         written = [{"role": "user", "content": f"say: {text}"}]

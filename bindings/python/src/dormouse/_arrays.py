@@ -38,7 +38,7 @@ class Floats:
                 self._owner[index] = (value - middle) / half
 
 
-def sound(values: Any) -> Floats:
+def audio(values: Any) -> Floats:
     """Samples from -1 to 1, [frames] or [frames, channels]: those of whole numbers of up to 32 bits are divided by what
     their type goes up to, as files of audio have them, and those of no sign are centred first."""
     form, size, dimensions = _form(values)

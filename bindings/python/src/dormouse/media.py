@@ -227,7 +227,7 @@ def _file_bytes(source: Any) -> Optional[bytes]:
 
 def _samples(source: Any) -> Tuple[_arrays.Floats, int, int]:
     """Samples from -1 to 1, how many of each channel, and the channels."""
-    floats = _arrays.sound(source)
+    floats = _arrays.audio(source)
     return floats, floats.shape[0], floats.shape[1] if len(floats.shape) == 2 else 1
 
 

@@ -84,7 +84,8 @@ let package = Package(
       name: "DormouseKernels",
       dependencies: ["DormouseSupport", "CPlatform"] + kernelTargets.map { .target(name: $0.name) },
       swiftSettings: [optimized]),
-    .target(name: "DormouseGrammar", dependencies: ["DormouseSupport"], swiftSettings: [optimized, uncheckedExclusivity]),
+    .target(
+      name: "DormouseGrammar", dependencies: ["DormouseSupport"], swiftSettings: [optimized, uncheckedExclusivity]),
     .target(name: "DormouseWeights", dependencies: ["DormouseSupport", "DormouseKernels"]),
     .target(name: "DormouseCache", dependencies: ["DormouseSupport", "DormouseKernels"], swiftSettings: [optimized]),
     .target(name: "DormouseText", dependencies: ["DormouseSupport", "CPCRE2"]),

@@ -53,7 +53,8 @@ private func readTokens(
       throw Failure(.invalidArgument, "offsets[\(index + 1)] is \(offsets[index + 1]), less than the one before")
     }
     let length = offsets[index + 1] - offsets[index]
-    let token = length > 0 ? UnsafeBufferPointer(start: try require(bytes, "bytes") + offsets[index], count: length) : nil
+    let token =
+      length > 0 ? UnsafeBufferPointer(start: try require(bytes, "bytes") + offsets[index], count: length) : nil
     tokens.append(token.map { Array($0) } ?? [])
   }
   return tokens

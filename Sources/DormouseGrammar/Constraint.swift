@@ -155,7 +155,8 @@ private final class Language {
 
   init(_ fields: JSONFields, _ vocabulary: GrammarVocabulary) throws(Failure) {
     try fields.refuseMembers(besides: Self.kinds + ["form"])
-    guard let kind = Self.kinds.first(where: { fields.has($0) }), Self.kinds.filter({ fields.has($0) }).count == 1 else {
+    guard let kind = Self.kinds.first(where: { fields.has($0) }), Self.kinds.filter({ fields.has($0) }).count == 1
+    else {
       throw Failure(
         .invalidArgument, "\(fields.file): \(fields.path)expected one of json_schema, regex, choice and grammar")
     }

@@ -7,9 +7,10 @@ protocol CharacterEncoding {
 /// UTF-8 (RFC 3629).
 struct UTF8Encoding: CharacterEncoding {
   func expression(_ set: ScalarSet, _ expressions: Expressions) -> ExpressionID {
-    expressions.union(set.ranges.flatMap { Self.sequences($0) }.map { ranges in
-      expressions.concatenation(ranges.map { expressions.bytes(ByteSet($0)) })
-    })
+    expressions.union(
+      set.ranges.flatMap { Self.sequences($0) }.map { ranges in
+        expressions.concatenation(ranges.map { expressions.bytes(ByteSet($0)) })
+      })
   }
 
   /// Ranges of first, second, ... bytes that together are the encodings of a range of scalars.

@@ -134,7 +134,8 @@ private struct RegularExpressionParser {
       lookahead = false
     } else if take("?!") {
       lookahead = true
-    } else if scalars[place...].starts(with: "?<=".unicodeScalars) || scalars[place...].starts(with: "?<!".unicodeScalars)
+    } else if scalars[place...].starts(with: "?<=".unicodeScalars)
+      || scalars[place...].starts(with: "?<!".unicodeScalars)
     {
       throw wrong("looking behind is not supported", .unsupported)
     } else if take("?<") || take("?P<") {
@@ -239,7 +240,9 @@ private struct RegularExpressionParser {
       place += 1
     }
     guard take("}") else { throw wrong("a property's name does not end") }
-    for prefix in ["General_Category=", "gc="] where name.hasPrefix(prefix) { name = String(name.dropFirst(prefix.count)) }
+    for prefix in ["General_Category=", "gc="] where name.hasPrefix(prefix) {
+      name = String(name.dropFirst(prefix.count))
+    }
     guard let set = ScalarSet.category(Self.longNames[name] ?? name) else {
       throw wrong("the property \(Excerpt.name(name)) is not supported", .unsupported)
     }

@@ -117,7 +117,7 @@ import Testing
         var generation = try Generation(
           request, after: prompt, GenerationEvent.Counts(), text: engine.text, vocabularySize: Runs.vocabularySize)
         var rows = [Float](repeating: 0, count: 4 * Runs.vocabularySize)
-        found = [generation.next(guessing.logits).token]
+        found = [try generation.next(guessing.logits).token]
         while let last = found.last, found.count < expected.count {
           // The third guess is wrong.
           let right = expected[found.count...].prefix(2)
@@ -131,7 +131,7 @@ import Testing
             try guessing.evaluate(allLogits: used) { _ in }
             while found.count < expected.count {
               let row = used.dropFirst(kept * Runs.vocabularySize).prefix(Runs.vocabularySize)
-              found.append(generation.next(UnsafeBufferPointer(rebasing: row)).token)
+              found.append(try generation.next(UnsafeBufferPointer(rebasing: row)).token)
               kept += 1
               guard kept <= guesses.count, guesses[guesses.startIndex + kept - 1] == found.last else { break }
             }

@@ -14,9 +14,9 @@ private struct Chooser {
     sampler = Sampler(parameters)
   }
 
-  mutating func sample(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
-    let token = sampler.sample(rules.apply(to: logits))
-    rules.record(token)
+  mutating func sample(_ logits: UnsafeBufferPointer<Float>) throws -> Int32 {
+    let token = sampler.sample(try rules.apply(to: logits))
+    try rules.record(token)
     return token
   }
 }
@@ -34,7 +34,7 @@ private struct Chooser {
     _ parameters: SamplingParameters, _ logits: [Float], prompt: [Int32] = []
   ) throws -> Int32 {
     var chooser = try Chooser(parameters, prompt: prompt, logits.count)
-    return logits.withUnsafeBufferPointer { chooser.sample($0) }
+    return try logits.withUnsafeBufferPointer { try chooser.sample($0) }
   }
 
   @Test func greedyTakesTheBestAndTheLowerIdOfTwo() throws {
@@ -109,10 +109,10 @@ private struct Chooser {
 
   @Test func presenceAndFrequencyPenaltiesCountTheAnswer() throws {
     var once = try Chooser(SamplingParameters(presencePenalty: 1.5), prompt: [1], 2)
-    let picks = (0..<4).map { _ in [Float(3), 2].withUnsafeBufferPointer { once.sample($0) } }
+    let picks = try (0..<4).map { _ in try [Float(3), 2].withUnsafeBufferPointer { try once.sample($0) } }
     #expect(picks == [0, 1, 0, 0])
     var growing = try Chooser(SamplingParameters(frequencyPenalty: 0.4), 2)
-    let more = (0..<6).map { _ in [Float(3), 2].withUnsafeBufferPointer { growing.sample($0) } }
+    let more = try (0..<6).map { _ in try [Float(3), 2].withUnsafeBufferPointer { try growing.sample($0) } }
     #expect(more == [0, 0, 0, 1, 0, 1])
   }
 
@@ -128,8 +128,8 @@ private struct Chooser {
     let logits: [Float] = [3.1, -2.7, 0.9, -1.3, 2.2, 0.1]
     var rules = try LogitsRules(parameters.rules(after: [1, 4, 99, -7]), vocabularySize: logits.count)
     let answer: [Int32] = [2, 3, 2, 4]
-    for token in answer { rules.record(token) }
-    let found = logits.withUnsafeBufferPointer { Array(rules.apply(to: $0)) }
+    for token in answer { try rules.record(token) }
+    let found = try logits.withUnsafeBufferPointer { Array(try rules.apply(to: $0)) }
     let expected = logits.enumerated().map { index, logit in
       let token = Int32(index)
       var logit = logit
@@ -158,7 +158,7 @@ private struct Chooser {
     var sampler = Sampler(SamplingParameters(temperature: temperature))
     let logits: [Float] = [9, 80, -3, -40, 7]
     for _ in 0..<200 {
-      #expect(logits.withUnsafeBufferPointer { sampler.sample(rules.apply(to: $0)) } == 3)
+      #expect(try logits.withUnsafeBufferPointer { sampler.sample(try rules.apply(to: $0)) } == 3)
     }
   }
 

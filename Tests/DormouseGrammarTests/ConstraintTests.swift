@@ -23,7 +23,9 @@ import Testing
       let length = Int.random(in: 1...4, using: &random)
       tokens.append((0..<length).compactMap { _ in bytes.randomElement(using: &random) })
     }
-    tokens += ["\"a\":", "\"b\":\"", "\",\"", "ab€", "{\"b\":\"", "null", "\"}", "[[", "]]", "],["].map { Array($0.utf8) }
+    tokens += ["\"a\":", "\"b\":\"", "\",\"", "ab€", "{\"b\":\"", "null", "\"}", "[[", "]]", "],["].map {
+      Array($0.utf8)
+    }
     tokens += [[], [], Array("aaaaaaaaaaaa".utf8)]
     return (try GrammarVocabulary(tokens), tokens)
   }
@@ -97,7 +99,8 @@ import Testing
   @Test func forcedTokensAreTheOnlyOnes() throws {
     let tokens = (0..<128).map { [UInt8($0)] } + [[]]
     let vocabulary = try GrammarVocabulary(tokens)
-    let json = "{\"json_schema\": {\"type\": \"object\", \"properties\": {\"ab\": {\"const\": true}}, \"required\": [\"ab\"], \"additionalProperties\": false}}"
+    let json =
+      "{\"json_schema\": {\"type\": \"object\", \"properties\": {\"ab\": {\"const\": true}}, \"required\": [\"ab\"], \"additionalProperties\": false}}"
     let constraint = try constraint(json, vocabulary, end: [128])
     let forced = try constraint.forced(limit: 100)
     #expect(forced == "{\"ab\":true}".utf8.map { Int32($0) } + [128])
@@ -106,14 +109,22 @@ import Testing
   }
 
   @Test(arguments: [
-    ("{}", "expected one of"), ("{\"regex\": \"a\", \"choice\": [\"a\"]}", "expected one of"), ("{\"regex\": 1}", "regex"),
+    ("{}", "expected one of"), ("{\"regex\": \"a\", \"choice\": [\"a\"]}", "expected one of"),
+    ("{\"regex\": 1}", "regex"),
     ("{\"choice\": []}", "no text is allowed"), ("{\"json_schema\": false}", "no value"),
-    ("{\"json_schema\": {\"type\": \"no\"}}", "#/type"), ("{\"json_schema\": {\"properties\": {\"a/b\": {\"pattern\": \"(\"}}}}", "#/properties/a~1b/pattern"),
-    ("{\"json_schema\": {\"$ref\": \"#/x\"}}", "leads nowhere"), ("{\"json_schema\": {\"$ref\": \"http://a/b\"}}", "leads out of"),
+    ("{\"json_schema\": {\"type\": \"no\"}}", "#/type"),
+    ("{\"json_schema\": {\"properties\": {\"a/b\": {\"pattern\": \"(\"}}}}", "#/properties/a~1b/pattern"),
+    ("{\"json_schema\": {\"$ref\": \"#/x\"}}", "leads nowhere"),
+    ("{\"json_schema\": {\"$ref\": \"http://a/b\"}}", "leads out of"),
     ("{\"json_schema\": {\"unevaluatedProperties\": false}}", "#/unevaluatedProperties"),
-    ("{\"json_schema\": {\"uniqueItems\": true}}", "uniqueItems"), ("{\"json_schema\": {\"multipleOf\": 0}}", "above 0"),
-    ("{\"json_schema\": {\"required\": [\"a\"], \"properties\": {\"a\": {\"$ref\": \"#\"}}, \"type\": \"object\"}}", "no value"),
-    ("{\"json_schema\": {\"allOf\": [{\"$ref\": \"#\"}]}}", "refers to itself"), ("{\"json_schema\": {}, \"form\": \"x\"}", "form"),
+    ("{\"json_schema\": {\"uniqueItems\": true}}", "uniqueItems"),
+    ("{\"json_schema\": {\"multipleOf\": 0}}", "above 0"),
+    (
+      "{\"json_schema\": {\"required\": [\"a\"], \"properties\": {\"a\": {\"$ref\": \"#\"}}, \"type\": \"object\"}}",
+      "no value"
+    ),
+    ("{\"json_schema\": {\"allOf\": [{\"$ref\": \"#\"}]}}", "refers to itself"),
+    ("{\"json_schema\": {}, \"form\": \"x\"}", "form"),
     ("{\"regex\": \"a\", \"more\": 1}", "more"),
   ])
   func refusesWithItsPlace(_ json: String, _ words: String) throws {
@@ -125,9 +136,14 @@ import Testing
   /// Schemas that grow beyond all bounds are refused.
   @Test func hostileSchemasAreRefused() throws {
     let vocabulary = try GrammarVocabulary([[0x61]])
-    let many = (0..<10).map { "{\"oneOf\": [{\"required\": [\"a\($0)\"]}, {\"required\": [\"b\($0)\"]}, {\"required\": [\"c\($0)\"]}]}" }
+    let many = (0..<10).map {
+      "{\"oneOf\": [{\"required\": [\"a\($0)\"]}, {\"required\": [\"b\($0)\"]}, {\"required\": [\"c\($0)\"]}]}"
+    }
     let patterns = (0..<20).map { "{\"pattern\": \"(a|b)*\(["a", "b"][$0 % 2])(a|b){\($0 + 5)}$\"}" }
-    for schema in ["{\"allOf\": [\(many.joined(separator: ","))]}", "{\"type\": \"string\", \"allOf\": [\(patterns.joined(separator: ","))]}"] {
+    for schema in [
+      "{\"allOf\": [\(many.joined(separator: ","))]}",
+      "{\"type\": \"string\", \"allOf\": [\(patterns.joined(separator: ","))]}",
+    ] {
       #expect(throws: Failure.self) { try constraint("{\"json_schema\": \(schema)}", vocabulary, end: []).allowed() }
     }
   }

@@ -33,11 +33,13 @@ import Testing
     ("root ::= \"a\" root | \"b\"", { $0.last == "b" && $0.dropLast().allSatisfy { $0 == "a" } }),
     ("root ::= \"a\" root \"a\" | \"b\" root \"b\" | [ab]?", { $0 == String($0.reversed()) }),
     // Equal numbers, by counting rules.
-    ("root ::= pair{2,3}\npair ::= \"a\" more \"b\"\nmore ::= pair?",
-     { text in
-       let nests = text.split(separator: "b", omittingEmptySubsequences: false).dropLast()
-       return isBalanced(text) && text.contains("a") && RecognizerTests.isPairs(text, nests.count)
-     }),
+    (
+      "root ::= pair{2,3}\npair ::= \"a\" more \"b\"\nmore ::= pair?",
+      { text in
+        let nests = text.split(separator: "b", omittingEmptySubsequences: false).dropLast()
+        return isBalanced(text) && text.contains("a") && RecognizerTests.isPairs(text, nests.count)
+      }
+    ),
     // A rule that is empty in two ways, ahead of one that is not.
     ("root ::= empty empty \"a\" empty | empty\nempty ::= \"\" | \"\" \"\"", { $0 == "a" || $0.isEmpty }),
     // Characters of several bytes, cut nowhere.
@@ -97,7 +99,8 @@ import Testing
   }
 
   @Test(arguments: [
-    ("", "there is no rule root"), ("root ::= a", "which is no rule"), ("root ::= root \"a\"", "no text of root ever ends"),
+    ("", "there is no rule root"), ("root ::= a", "which is no rule"),
+    ("root ::= root \"a\"", "no text of root ever ends"),
     ("root ::= \"a", "not closed"), ("root = \"a\"", "expected ::="), ("root ::= (\"a\"", "not closed"),
     ("root ::= \"a\"\nroot ::= \"b\"", "a second rule"), ("root ::= [b-a]", "before its beginning"),
     ("root ::= \"\\q\"", "not known"), ("root ::= \"a\"{3,1}", "expected {m}"),
@@ -105,7 +108,8 @@ import Testing
   ])
   func refusesWhatIsNoGrammar(_ notation: String, _ words: String) {
     let failure = #expect(throws: Failure.self) { try recognizer(notation) }
-    #expect(failure?.status == .invalidArgument && failure?.message.contains(words) == true, "\(failure?.message ?? "")")
+    #expect(
+      failure?.status == .invalidArgument && failure?.message.contains(words) == true, "\(failure?.message ?? "")")
   }
 
   /// A long text of one rule in another does not take memory or time by its square.

@@ -113,7 +113,8 @@ struct JSONTexts {
 
   private var allMagnitudes: ExpressionID {
     expressions.intersection([
-      plainNumber, expressions.complement(expressions.concatenation(expressions.literal([0x2D]), expressions.everything)),
+      plainNumber,
+      expressions.complement(expressions.concatenation(expressions.literal([0x2D]), expressions.everything)),
     ])
   }
 

@@ -367,7 +367,9 @@ struct SchemaReader {
     else { return [shapes.anything] }
     let node = child(condition, "if")
     var then = try shapes.shapes(of: node)
-    if let value = keywords["then"] { then = try shapes.intersection(then, try shapes.shapes(of: child(value, "then"))) }
+    if let value = keywords["then"] {
+      then = try shapes.intersection(then, try shapes.shapes(of: child(value, "then")))
+    }
     var otherwise = try shapes.shapes(of: document.complement(of: node))
     if let value = keywords["else"] {
       otherwise = try shapes.intersection(otherwise, try shapes.shapes(of: child(value, "else")))

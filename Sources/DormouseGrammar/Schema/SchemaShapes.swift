@@ -43,7 +43,8 @@ final class SchemaShapes {
     defer { inProgress.remove(node) }
     guard inProgress.count <= Self.maximumDepth else {
       throw Failure(
-        .unsupported, "\(path(of: node)): more than \(Self.maximumDepth) schemas refer to one another with no value between")
+        .unsupported,
+        "\(path(of: node)): more than \(Self.maximumDepth) schemas refer to one another with no value between")
     }
     let result: [Shape]
     switch document.nodes[Int(node)] {
@@ -206,7 +207,8 @@ final class SchemaShapes {
     scalars.isTrue = !shape.isTrue
     scalars.isFalse = !shape.isFalse
     scalars.number =
-      shape.number == Expressions.nothing ? texts.anyNumber
+      shape.number == Expressions.nothing
+      ? texts.anyNumber
       : shape.number == texts.anyNumber ? Expressions.nothing : texts.otherNumbers(than: shape.number)
     scalars.string = shape.string == Expressions.nothing ? texts.anyString : texts.otherStrings(than: shape.string)
     var arrays = [ArrayShape()]

@@ -64,11 +64,13 @@ HOUSE = [
     Floor("2½", [Gap(5), Room("DormouseLayers", "what models of every kind share: linear maps, the router, rotation")]),
     Floor("2", [
         Room("DormouseText", "tokenizer, chat template, token stream"),
-        Room("DormouseGrammar", "schemas, patterns, grammars: which tokens may come next"),
         Room("DormouseCache", "rows in pages, prefixes, saved sessions"),
         Room("DormouseWeights", "bytes on disk to named tensors: safetensors"),
     ]),
-    Floor("1", [Gap(4), Room("DormouseKernels", "numbers: element types, matrices, one file an operation; no models")]),
+    Floor("1", [
+        Room("DormouseGrammar", "schemas, patterns, grammars: which tokens may come next", 4),
+        Room("DormouseKernels", "numbers: element types, matrices, one file an operation; no models"),
+    ]),
     Floor("0", [
         Room("DormouseSupport", "failures, JSON, checked sizes, files, aligned memory, threads", 8),
         Room("DormouseCPU*", "the kernels' sources, compiled for each instruction set"),

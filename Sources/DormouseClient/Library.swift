@@ -3,13 +3,13 @@ internal import CDormouse
 // Of the header this client leaves out what Swift has better: dormouse_error_init, dormouse_engine_options_init and
 // dormouse_session_options_init, which would fill the structs of a newer library; dormouse_json_quote, since JSONEncoder
 // quotes; dormouse_engine_tokenize_messages and dormouse_session_chat, whose variants with attachments do the same. And it
-// leaves out the parts (dormouse_router_*, dormouse_latent_cache_*, dormouse_packed_matrix_*, dormouse_kernels_multiply):
-// they lend single pieces of the library to programs that have plain arrays in hand, and nothing that is built on engines
+// leaves out the parts (dormouse_router_*, dormouse_latent_cache_*, dormouse_packed_matrix_*, dormouse_constraint_*, which a
+// config does for an answer, dormouse_kernels_multiply): they lend single pieces of the library to programs that have plain arrays in hand, and nothing that is built on engines
 // and sessions needs them.
 
 /// What concerns the library that runs, and no model. Any thread.
 public enum Library {
-  /// The version of the library that runs, such as "0.1.0".
+  /// The version of the library that runs, such as "0.2.0".
   public static var version: String {
     let number = dormouse_version_number()
     return "\(number / 1_000_000).\(number / 1000 % 1000).\(number % 1000)"

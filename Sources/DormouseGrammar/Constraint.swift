@@ -40,6 +40,11 @@ public final class Constraint: @unchecked Sendable {
   /// A second one that stands where this one does, and goes its own way.
   public func clone() -> Constraint { language.monitor.withLock { Constraint(copying: self) } }
 
+  /// Runs what makes states of the grammar, which clones share, and goes as deep as its expressions do.
+  private func exclusively<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
+    try language.monitor.withLock { () throws(Failure) in try DeepStack.run(body) }
+  }
+
   /// Tokens of the vocabulary.
   public var tokenCount: Int { language.vocabulary.trie.tokenCount }
 
@@ -52,7 +57,7 @@ public final class Constraint: @unchecked Sendable {
   /// The tokens that may come next; end tokens among them where the text is complete. None once one of these has come.
   /// - Throws: `Failure(.unsupported)` where it needs more time or memory than a constraint may.
   public func allowed() throws(Failure) -> TokenSet {
-    try language.monitor.withLock { () throws(Failure) in try allowedTokens() }
+    try exclusively { () throws(Failure) in try allowedTokens() }
   }
 
   private func allowedTokens() throws(Failure) -> TokenSet {
@@ -70,7 +75,7 @@ public final class Constraint: @unchecked Sendable {
   /// Goes on by these tokens, or stays where it is.
   /// - Throws: `Failure(.invalidArgument)` for one that is not allowed, which it names.
   public func accept(_ tokens: some Sequence<Int32>) throws(Failure) {
-    try language.monitor.withLock { () throws(Failure) in
+    try exclusively { () throws(Failure) in
       let count = history.count
       for (index, token) in tokens.enumerated() {
         guard try acceptOne(token) else {
@@ -118,7 +123,7 @@ public final class Constraint: @unchecked Sendable {
 
   /// The tokens that must come next, one after another, since each is the only one allowed; at most `limit`.
   public func forced(limit: Int) throws(Failure) -> [Int32] {
-    try language.monitor.withLock { () throws(Failure) in
+    try exclusively { () throws(Failure) in
       var result: [Int32] = []
       defer { takeBack(result.count) }
       while result.count < limit, let only = try allowedTokens().only, try acceptOne(only) { result.append(only) }

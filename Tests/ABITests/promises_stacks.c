@@ -132,6 +132,57 @@ static void seeing(void) {
   for (int index = 0; index < 3; index++) dormouse_attachment_free(given[index]);
 }
 
+/* A language as deep as one may be; it may be refused. */
+static void constrain(const char *config) {
+  static const int32_t letter[] = { 'a' };
+  static uint8_t bytes[256];
+  static size_t offsets[257];
+  static uint32_t mask[8];
+  dormouse_constraint *constraint = NULL, *copy = NULL;
+  size_t count;
+  int32_t tokens[8];
+  for (int index = 0; index < 256; index++) bytes[index] = (uint8_t)index, offsets[index + 1] = (size_t)index + 1;
+  if (dormouse_constraint_create_for_vocabulary(&constraint, bytes, offsets, 256, NULL, 0, config, &error) < 0) return;
+  for (int index = 0; index < 20; index++) {
+    if (dormouse_constraint_allowed(mask, 8, &count, constraint, &error) < 0) break;
+    if (dormouse_constraint_accept(constraint, letter, 1, &error) < 0) break;
+  }
+  dormouse_constraint_forced(tokens, 8, &count, constraint, &error);
+  WORKS(dormouse_constraint_clone(&copy, constraint, &error));
+  dormouse_constraint_free(copy);
+  dormouse_constraint_free(constraint);
+}
+
+static void constraints(void) {
+  static char text[65536];
+  size_t end = (size_t)sprintf(text, "{\"regex\":\"");
+  for (int index = 0; index < 99; index++) end += (size_t)sprintf(text + end, "(a?b|");
+  for (int index = 0; index < 99; index++) end += (size_t)sprintf(text + end, ")*");
+  sprintf(text + end, "\"}");
+  constrain(text);
+  end = (size_t)sprintf(text, "{\"regex\":\"");
+  for (int index = 0; index < 5000; index++) end += (size_t)sprintf(text + end, "a?b?");
+  sprintf(text + end, "\"}");
+  constrain(text);
+  end = (size_t)sprintf(text, "{\"grammar\":\"root ::= ");
+  for (int index = 0; index < 99; index++) end += (size_t)sprintf(text + end, "(root | ");
+  end += (size_t)sprintf(text + end, "[a]");
+  for (int index = 0; index < 99; index++) end += (size_t)sprintf(text + end, ")*");
+  sprintf(text + end, "\"}");
+  constrain(text);
+  end = (size_t)sprintf(text, "{\"json_schema\":");
+  for (int index = 0; index < 25; index++) end += (size_t)sprintf(text + end, "{\"anyOf\":[{\"not\":");
+  end += (size_t)sprintf(text + end, "{\"const\":1}");
+  for (int index = 0; index < 25; index++) end += (size_t)sprintf(text + end, "}]}");
+  sprintf(text + end, "}");
+  constrain(text);
+  end = (size_t)sprintf(text, "{\"json_schema\":{\"$ref\":\"#/$defs/0\",\"$defs\":{");
+  for (int index = 0; index < 600; index++)
+    end += (size_t)sprintf(text + end, "\"%d\":{\"allOf\":[{\"$ref\":\"#/$defs/%d\"}]},", index, index + 1);
+  sprintf(text + end, "\"600\":{}}}}");
+  constrain(text);
+}
+
 static void parts(void) {
   static float values[4096];
   dormouse_router *router = NULL;
@@ -193,6 +244,7 @@ int main(int argc, char **argv) {
   nest(messages, "{\"messages\":[{\"role\":\"user\",\"content\":\"What is 7 plus 5?\"}],\"template_variables\":{\"deep\":", 58, "}}");
   nest(configuration, "{\"stop\":", 60, "}");
   on_small_stack(parts);
+  on_small_stack(constraints);
   on_small_stack(open_model);
   on_small_stack(texts);
   on_small_stack(sessions);

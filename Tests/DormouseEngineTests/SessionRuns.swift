@@ -1,5 +1,6 @@
 import DormouseEngine
 import DormouseSupport
+import Glibc
 import Testing
 
 /// What the tests of sessions do again and again.

@@ -536,8 +536,8 @@ DORMOUSE_API dormouse_status dormouse_session_chat_with_attachments(
 
 /* A text in the making that is to become one of a language: a JSON schema's values, a regular expression's or a grammar's
    texts, or one of some texts. What it allows is exact: a token is allowed if, and only if, some text of the language
-   goes on with its bytes. A constraint that comes to need more than some seconds of work or tens of megabytes is
-   UNSUPPORTED from there on. */
+   goes on with its bytes. A constraint that comes to need more than some seconds of work or some hundreds
+   of megabytes is UNSUPPORTED from there on; usual ones need a few, which memory_limit does not count. */
 typedef struct dormouse_constraint dormouse_constraint;
 
 /* Over the tokens of an engine, which may be WITHOUT_WEIGHTS; its end tokens may follow a complete text, and control

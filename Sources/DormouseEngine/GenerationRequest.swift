@@ -11,8 +11,8 @@ struct GenerationRequest: Sendable, Equatable {
   /// Alternatives for each token; nil: no log-probabilities at all.
   var logProbabilityAlternatives: Int?
   var ignoresEndTokens = false
-  /// The form of the answer, as `Constraint` takes it; nil for any.
-  var constraint: JSONObject?
+  /// The form of the answer; nil for any.
+  var constraint: ConstraintRequest?
   var terms = WorkTerms()
 
   private static let knownMembers = [

@@ -11,8 +11,8 @@ public final class Constraint: @unchecked Sendable {
   private(set) var recognizer: Recognizer
   /// Places before each token.
   private var history: [Int] = []
-  /// Tokens among these that ended the text: 0, or 1 for the last.
-  private var isEnded = false
+  /// Whether the last of these was an end token.
+  public private(set) var hasEnded = false
   private var allowedNow: TokenSet?
 
   /// - Parameters:
@@ -22,10 +22,13 @@ public final class Constraint: @unchecked Sendable {
   public init(
     _ configuration: JSONFields, vocabulary: GrammarVocabulary, endTokens: some Collection<Int32>
   ) throws(Failure) {
-    language = try DeepStack.run { () throws(Failure) in try Language(configuration, vocabulary) }
+    (language, recognizer) = try DeepStack.run { () throws(Failure) in
+      let language = try Language(configuration, vocabulary)
+      let recognizer = Recognizer(language.grammar, start: language.start)
+      try language.check()
+      return (language, recognizer)
+    }
     self.endTokens = endTokens.filter { (0..<vocabulary.trie.tokenCount).contains(Int($0)) }
-    recognizer = Recognizer(language.grammar, start: language.start)
-    try language.check()
   }
 
   private init(copying other: Constraint) {
@@ -33,7 +36,7 @@ public final class Constraint: @unchecked Sendable {
     endTokens = other.endTokens
     recognizer = other.recognizer
     history = other.history
-    isEnded = other.isEnded
+    hasEnded = other.hasEnded
     allowedNow = other.allowedNow
   }
 
@@ -51,9 +54,6 @@ public final class Constraint: @unchecked Sendable {
   /// Whether the text so far is one of the language.
   public var isComplete: Bool { recognizer.isComplete }
 
-  /// Whether an end token has been accepted.
-  public var hasEnded: Bool { isEnded }
-
   /// The tokens that may come next; end tokens among them where the text is complete. None once one of these has come.
   /// - Throws: `Failure(.unsupported)` where it needs more time or memory than a constraint may.
   public func allowed() throws(Failure) -> TokenSet {
@@ -63,7 +63,7 @@ public final class Constraint: @unchecked Sendable {
   private func allowedTokens() throws(Failure) -> TokenSet {
     if let allowedNow { return allowedNow }
     var set = TokenSet(tokenCount: tokenCount)
-    if !isEnded {
+    if !hasEnded {
       language.masks.add(to: &set, after: &recognizer)
       if recognizer.isComplete { for token in endTokens { set.insert(token) } }
     }
@@ -77,30 +77,32 @@ public final class Constraint: @unchecked Sendable {
   public func accept(_ tokens: some Sequence<Int32>) throws(Failure) {
     try exclusively { () throws(Failure) in
       let count = history.count
-      for (index, token) in tokens.enumerated() {
-        guard try acceptOne(token) else {
-          takeBack(history.count - count)
+      do throws(Failure) {
+        for (index, token) in tokens.enumerated() where try !acceptOne(token) {
           throw Failure(.invalidArgument, "token \(index) is \(token), which is not allowed there")
         }
+      } catch {
+        takeBack(history.count - count)
+        throw error
       }
     }
   }
 
   private func acceptOne(_ token: Int32) throws(Failure) -> Bool {
-    guard !isEnded else { return false }
+    guard !hasEnded else { return false }
     let place = recognizer.count
-    if endTokens.contains(token), recognizer.isComplete {
-      isEnded = true
-    } else {
+    let ends = endTokens.contains(token) && recognizer.isComplete
+    if !ends {
       guard let bytes = language.vocabulary.bytes(of: token) else { return false }
       for byte in bytes where !recognizer.advance(byte) {
         recognizer.takeBack(to: place)
         return false
       }
     }
-    try language.check()
     history.append(place)
+    hasEnded = ends
     allowedNow = nil
+    try language.check()
     return true
   }
 
@@ -117,16 +119,22 @@ public final class Constraint: @unchecked Sendable {
     guard count > 0 else { return }
     recognizer.takeBack(to: history[history.count - count])
     history.removeLast(count)
-    isEnded = false
+    hasEnded = false
     allowedNow = nil
   }
 
-  /// The tokens that must come next, one after another, since each is the only one allowed; at most `limit`.
+  /// The tokens that must come next, one after another, since each is the only one allowed; at most `limit`. Where the
+  /// text is complete and no end token is known, nothing must come.
   public func forced(limit: Int) throws(Failure) -> [Int32] {
     try exclusively { () throws(Failure) in
       var result: [Int32] = []
-      defer { takeBack(result.count) }
-      while result.count < limit, let only = try allowedTokens().only, try acceptOne(only) { result.append(only) }
+      let count = history.count
+      defer { takeBack(history.count - count) }
+      while result.count < limit, !(isComplete && endTokens.isEmpty), let only = try allowedTokens().only,
+        try acceptOne(only)
+      {
+        result.append(only)
+      }
       return result
     }
   }
@@ -178,13 +186,13 @@ private final class Language {
         schema = made
       case "regex":
         let pattern = try RegularExpression.parse(try fields.string(kind))
-        start = try Self.rule(of: pattern.language(isWhole: true, expressions, UTF8Encoding()), grammar, kind)
+        start = try Self.rule(of: pattern.language(isWhole: true, expressions, UTF8Encoding()), grammar)
       case "choice":
         let texts = try fields.optionalStrings(kind) ?? []
         guard texts.count <= Self.maximumChoices else {
           throw Failure(.invalidArgument, "choice: \(texts.count) texts; expected at most \(Self.maximumChoices)")
         }
-        start = try Self.rule(of: expressions.oneOf(texts.map { Array($0.utf8) }), grammar, kind)
+        start = try Self.rule(of: expressions.oneOf(texts.map { Array($0.utf8) }), grammar)
       default: start = try GrammarNotation.read(try fields.string(kind), into: grammar)
       }
     } catch {
@@ -194,7 +202,7 @@ private final class Language {
     try check()
   }
 
-  private static func rule(of expression: ExpressionID, _ grammar: Grammar, _ kind: String) throws(Failure)
+  private static func rule(of expression: ExpressionID, _ grammar: Grammar) throws(Failure)
     -> Grammar.Rule
   {
     let alive = grammar.expressions.alive(expression)

@@ -52,10 +52,14 @@ struct UTF8Encoding: CharacterEncoding {
   }
 }
 
-/// Inside of a JSON string: as UTF-8 where that may stand, and escaped (RFC 8259, section 7).
-struct JSONStringEncoding: CharacterEncoding {
+/// Inside of a JSON string: as UTF-8 where that may stand, and escaped (RFC 8259, section 7). For one `Expressions`, whose
+/// expressions it keeps.
+final class JSONStringEncoding: CharacterEncoding {
   /// Whether characters that need no escape may have one all the same.
-  let takesAllEscapes: Bool
+  private let takesAllEscapes: Bool
+  private var known: [ScalarSet: ExpressionID] = [:]
+
+  init(takesAllEscapes: Bool) { self.takesAllEscapes = takesAllEscapes }
 
   static let mustEscape = ScalarSet([0...0x1F, 0x22...0x22, 0x5C...0x5C])
   private static let short: [(UInt32, Character)] = [
@@ -63,7 +67,7 @@ struct JSONStringEncoding: CharacterEncoding {
   ]
 
   func expression(_ set: ScalarSet, _ expressions: Expressions) -> ExpressionID {
-    if let known = expressions.encoded(set) { return known }
+    if let expression = known[set] { return expression }
     let plain = UTF8Encoding().expression(set.subtracting(Self.mustEscape), expressions)
     let letters = Self.short.filter { set.contains($0.0) && (takesAllEscapes || $0.0 != 0x2F) }
       .compactMap(\.1.asciiValue)
@@ -73,7 +77,7 @@ struct JSONStringEncoding: CharacterEncoding {
     let result = expressions.union([
       plain, expressions.concatenation(backslash, expressions.union([short, numbered(escaped, expressions)])),
     ])
-    expressions.setEncoded(set, result)
+    known[set] = result
     return result
   }
 

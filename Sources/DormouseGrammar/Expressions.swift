@@ -32,24 +32,31 @@ final class Expressions {
 
   private(set) var nodes: ContiguousArray<Node> = []
   private var numbers: [Node: ExpressionID] = [:]
-  private var isNullable: ContiguousArray<Bool> = []
+  private(set) var isNullable: ContiguousArray<Bool> = []
   /// Whether an expression has intersections or complements: only such a one may match nothing without being `nothing`.
-  private var isBoolean: ContiguousArray<Bool> = []
+  private(set) var isBoolean: ContiguousArray<Bool> = []
   /// How deep a derivative goes.
   private var depths: ContiguousArray<Int> = []
-  /// Of boolean expressions: whether they match anything, where that is known.
-  private var isAlive: [ExpressionID: Bool] = [:]
-  /// What `withinReach` has found.
-  private var reaches: [ExpressionID: ExpressionID] = [:]
-  /// Of each state, the states after each byte, [256]; nil until it is met.
-  private var rows: ContiguousArray<UnsafeMutablePointer<ExpressionID>?> = []
-  private var rowCount = 0
-  /// Of expressions, by number and byte.
-  private var derivatives: [UInt64: ExpressionID] = [:]
-  private var work = 0
-  private let limits: Limits
+  private var fingerprints: ContiguousArray<Fingerprint> = []
+  let limits: Limits
   /// Whether a limit was met: what was asked since may be wrong.
-  private(set) var isExhausted = false
+  var isExhausted = false
+
+  // Of Expressions+Automaton.swift.
+  /// Of boolean expressions: whether they match anything, where that is known.
+  var isAlive: [ExpressionID: Bool] = [:]
+  /// Of each state, the states after each byte, [256]; nil until it is met.
+  var rows: ContiguousArray<UnsafeMutablePointer<ExpressionID>?> = []
+  var rowCount = 0
+  /// Of expressions, by number and byte.
+  var derivatives: [UInt64: ExpressionID] = [:]
+  var work = 0
+
+  // Of Expressions+Tokens.swift.
+  /// What `withinReach`, `run` and `isAnyOther` have found.
+  var reaches: [ExpressionID: ExpressionID] = [:]
+  var runs: [ExpressionID: Run] = [:]
+  var others: [ExpressionID: Bool] = [:]
 
   struct Limits: Sendable {
     /// Expressions, derivatives among them.
@@ -58,7 +65,7 @@ final class Expressions {
     var states = 1 << 16
     /// Calls within one another, of which a stack has to have room for as many.
     var depth = 400
-    /// Derivatives, each some hundreds of nanoseconds.
+    /// Derivatives, and members of unions and intersections among them: some hundreds of nanoseconds each.
     var work = 1 << 22
   }
 
@@ -71,31 +78,11 @@ final class Expressions {
 
   deinit { for row in rows { row?.deallocate() } }
 
-  /// Of sets of characters in the encoding that all parts of a grammar share.
-  private var encodings: [ScalarSet: ExpressionID] = [:]
-  private var fingerprints: ContiguousArray<Fingerprint> = []
-  private var runs: [ExpressionID: Run] = [:]
-  private var others: [ExpressionID: Bool] = [:]
-
   /// Tells an expression from all others of this process.
   struct Fingerprint: Hashable, Sendable {
     var first: UInt64
     var second: UInt64
   }
-
-  /// Characters that may come in a state in any number and order up to a length, and none of which can end the terminal.
-  struct Run {
-    /// In bytes; 0 where nothing is known.
-    var length: UInt16 = 0
-    /// Those below 0x80.
-    var ascii: (UInt64, UInt64) = (0, 0)
-    /// Whether all others are among them.
-    var takesOthers = false
-  }
-
-  func encoded(_ set: ScalarSet) -> ExpressionID? { encodings[set] }
-
-  func setEncoded(_ set: ScalarSet, _ expression: ExpressionID) { encodings[set] = expression }
 
   // MARK: - Making expressions
 
@@ -230,7 +217,7 @@ final class Expressions {
     return union(parts)
   }
 
-  private func store(_ node: Node) -> ExpressionID {
+  func store(_ node: Node) -> ExpressionID {
     if let number = numbers[node] { return number }
     let depth = depth(of: node)
     guard nodes.count < limits.nodes, depth <= limits.depth else {
@@ -310,260 +297,5 @@ final class Expressions {
     case .intersection, .complement: true
     case .repetition(let part, _, _): isBoolean[Int(part)]
     }
-  }
-}
-
-/// The automaton.
-extension Expressions {
-  /// Whether the text so far is one that the expression matches.
-  func accepts(_ state: ExpressionID) -> Bool { isNullable[Int(state)] }
-
-  /// The state after a byte; `nothing` where no text goes on so.
-  @inline(__always)
-  func next(_ state: ExpressionID, _ byte: UInt8) -> ExpressionID { row(state)[Int(byte)] }
-
-  /// The states after each byte, [256], valid as long as this object is.
-  @inline(__always)
-  func row(_ state: ExpressionID) -> UnsafeMutablePointer<ExpressionID> {
-    if let row = rows[Int(state)] { return row }
-    return makeRow(state)
-  }
-
-  /// Whether any byte may follow.
-  func canGoOn(_ state: ExpressionID) -> Bool {
-    switch nodes[Int(state)] {
-    case .nothing, .empty: return false
-    default:
-      let row = row(state)
-      return (0..<256).contains { row[$0] != Self.nothing }
-    }
-  }
-
-  private func makeRow(_ state: ExpressionID) -> UnsafeMutablePointer<ExpressionID> {
-    let row = UnsafeMutablePointer<ExpressionID>.allocate(capacity: 256)
-    row.initialize(repeating: Self.nothing, count: 256)
-    rows[Int(state)] = row
-    rowCount += 1
-    guard rowCount <= limits.states else {
-      isExhausted = true
-      return row
-    }
-    let classes = classes(of: state)
-    var derivatives = [ExpressionID?](repeating: nil, count: 256)
-    for byte in 0..<256 {
-      let number = Int(classes[byte])
-      if derivatives[number] == nil { derivatives[number] = alive(derivative(state, UInt8(byte))) }
-      row[byte] = derivatives[number] ?? Self.nothing
-    }
-    return row
-  }
-
-  /// The number of each byte's class: bytes of a class have the same derivative.
-  private func classes(of state: ExpressionID) -> [UInt8] {
-    var sets = Set<ByteSet>()
-    collectFirst(state, &sets)
-    var classes = [UInt8](repeating: 0, count: 256)
-    var count = 1
-    for set in sets {
-      // A class that the set cuts gets a second number for the bytes inside.
-      var inside = [Int](repeating: -1, count: 256)
-      var outside = [Bool](repeating: false, count: 256)
-      for byte in 0..<256 where !set.contains(UInt8(byte)) { outside[Int(classes[byte])] = true }
-      for byte in 0..<256 where set.contains(UInt8(byte)) && outside[Int(classes[byte])] {
-        let old = Int(classes[byte])
-        if inside[old] < 0 {
-          inside[old] = count
-          count += 1
-        }
-        classes[byte] = UInt8(inside[old])
-      }
-    }
-    return classes
-  }
-
-  private func collectFirst(_ expression: ExpressionID, _ sets: inout Set<ByteSet>) {
-    switch nodes[Int(expression)] {
-    case .nothing, .empty: break
-    case .bytes(let set): sets.insert(set)
-    case .concatenation(let first, let second):
-      collectFirst(first, &sets)
-      if isNullable[Int(first)] { collectFirst(second, &sets) }
-    case .union(let parts), .intersection(let parts): for part in parts { collectFirst(part, &sets) }
-    case .complement(let part), .repetition(let part, _, _): collectFirst(part, &sets)
-    case .multiple: for digit in UInt8(0x30)...0x39 { sets.insert(ByteSet(digit)) }
-    }
-  }
-
-  private func derivative(_ expression: ExpressionID, _ byte: UInt8) -> ExpressionID {
-    switch nodes[Int(expression)] {
-    case .nothing, .empty, .bytes, .multiple: return makeDerivative(expression, byte)
-    default:
-      let key = UInt64(UInt32(bitPattern: expression)) << 8 | UInt64(byte)
-      if let known = derivatives[key] { return known }
-      work += 1
-      if work > limits.work {
-        isExhausted = true
-        return Self.nothing
-      }
-      let result = makeDerivative(expression, byte)
-      derivatives[key] = result
-      return result
-    }
-  }
-
-  private func makeDerivative(_ expression: ExpressionID, _ byte: UInt8) -> ExpressionID {
-    switch nodes[Int(expression)] {
-    case .nothing, .empty: return Self.nothing
-    case .bytes(let set): return set.contains(byte) ? Self.empty : Self.nothing
-    case .concatenation(let first, let second):
-      let whole = concatenation(derivative(first, byte), second)
-      return isNullable[Int(first)] ? union([whole, derivative(second, byte)]) : whole
-    case .union(let parts): return union(parts.map { derivative($0, byte) })
-    case .intersection(let parts): return intersection(parts.map { derivative($0, byte) })
-    case .complement(let part): return complement(derivative(part, byte))
-    case .repetition(let part, let minimum, let maximum):
-      let rest = repetition(
-        part, max(0, minimum - 1), maximum == Self.unlimited ? maximum : maximum - 1)
-      return concatenation(derivative(part, byte), rest)
-    case .multiple(let modulus, let remainder):
-      guard (0x30...0x39).contains(byte) else { return Self.nothing }
-      return store(.multiple(modulus: modulus, remainder: (remainder * 10 + Int32(byte - 0x30)) % modulus))
-    }
-  }
-
-  /// The expression, or `nothing` where it matches nothing.
-  func alive(_ expression: ExpressionID) -> ExpressionID {
-    guard isBoolean[Int(expression)], !accepts(expression) else { return expression }
-    return matchesAnything(expression) ? expression : Self.nothing
-  }
-
-  /// Looks through the states ahead, in depth, until one accepts or is known.
-  private func matchesAnything(_ expression: ExpressionID) -> Bool {
-    if let known = isAlive[expression] { return known }
-    var origins: [ExpressionID: ExpressionID] = [expression: expression]
-    var stack: [ExpressionID] = [expression]
-    while let state = stack.popLast(), !isExhausted {
-      let classes = classes(of: state)
-      var isSeen = [Bool](repeating: false, count: 256)
-      for byte in 0..<256 where !isSeen[Int(classes[byte])] {
-        isSeen[Int(classes[byte])] = true
-        let next = derivative(state, UInt8(byte))
-        guard next != Self.nothing, isAlive[next] != false, origins[next] == nil else { continue }
-        origins[next] = state
-        if !isBoolean[Int(next)] || accepts(next) || isAlive[next] == true {
-          var step = state
-          isAlive[next] = true
-          while true {
-            isAlive[step] = true
-            guard let origin = origins[step], origin != step else { break }
-            step = origin
-          }
-          return true
-        }
-        stack.append(next)
-        if origins.count > limits.states { isExhausted = true }
-      }
-    }
-    for state in origins.keys { isAlive[state] = false }
-    return false
-  }
-}
-
-extension Expressions {
-  /// A state in which texts of at most `length` bytes do the same as in this one: repetitions that they can't come to the
-  /// end of have no end, so that the states of a long string with a maximum length are one.
-  func withinReach(_ state: ExpressionID, of length: Int) -> ExpressionID {
-    if let known = reaches[state] { return known }
-    let reach = clamped(state, Int32(clamping: length))
-    reaches[state] = reach
-    return reach
-  }
-
-  private func clamped(_ expression: ExpressionID, _ length: Int32) -> ExpressionID {
-    switch nodes[Int(expression)] {
-    case .concatenation(let first, let second):
-      let head = clamped(first, length)
-      return head == first ? expression : concatenation(head, second)
-    case .repetition(let part, let minimum, let maximum) where maximum != Self.unlimited && maximum > length:
-      // It takes a byte at least each time: more than `length` of them are never needed, nor ever too many.
-      return repetition(part, min(minimum, length + 1), Self.unlimited)
-    case .repetition(let part, let minimum, let maximum) where minimum > length + 1:
-      return repetition(part, length + 1, maximum)
-    default: return expression
-    }
-  }
-}
-
-extension Expressions {
-  func run(of state: ExpressionID) -> Run {
-    if let known = runs[state] { return known }
-    let run = makeRun(of: state)
-    runs[state] = run
-    return run
-  }
-
-  /// Of a repetition with something behind it that begins with other bytes, or of a state that bytes lead back to.
-  private func makeRun(of state: ExpressionID) -> Run {
-    guard !accepts(state) else { return Run() }
-    if case .concatenation(let head, let tail) = nodes[Int(state)],
-      case .repetition(let part, _, let maximum) = nodes[Int(head)], maximum > 1
-    {
-      let first = row(tail)
-      var run = Run(length: UInt16(clamping: maximum == Self.unlimited ? Int(UInt16.max) : Int(maximum)))
-      for byte in UInt8(0)..<128 where next(part, byte) == Self.empty && first[Int(byte)] == Self.nothing {
-        run.insert(byte)
-      }
-      run.takesOthers = (128..<256).allSatisfy { first[$0] == Self.nothing } && isAnyOther(part)
-      return run
-    }
-    var run = Run(length: UInt16.max)
-    for byte in UInt8(0)..<128 where next(state, byte) == state { run.insert(byte) }
-    run.takesOthers = takesOthers(state, leadingTo: state)
-    return run
-  }
-
-  /// Whether the expression matches every character beyond U+007F.
-  private func isAnyOther(_ expression: ExpressionID) -> Bool {
-    if let known = others[expression] { return known }
-    let result = takesOthers(expression, leadingTo: Self.empty)
-    others[expression] = result
-    return result
-  }
-
-  /// Whether every character beyond U+007F leads from one state to the other.
-  private func takesOthers(_ state: ExpressionID, leadingTo target: ExpressionID) -> Bool {
-    var wholes = Set<[ExpressionID]>()
-    // Bytes that lead to the same state are looked at once.
-    func all(_ state: ExpressionID, _ bytes: ClosedRange<UInt8>, _ further: Int) -> Bool {
-      let key = [state, ExpressionID(bytes.lowerBound), ExpressionID(bytes.upperBound), ExpressionID(further)]
-      if wholes.contains(key) { return true }
-      let row = row(state)
-      var last = Self.nothing
-      for byte in bytes {
-        let after = row[Int(byte)]
-        if further == 0 {
-          guard after == target else { return false }
-        } else if after != last || after == Self.nothing {
-          guard after != Self.nothing, all(after, 0x80...0xBF, further - 1) else { return false }
-          last = after
-        }
-      }
-      wholes.insert(key)
-      return true
-    }
-    func lead(_ byte: UInt8, _ second: ClosedRange<UInt8>, _ further: Int) -> Bool {
-      let after = next(state, byte)
-      return after != Self.nothing && all(after, second, further)
-    }
-    return (0xC2...0xDF).allSatisfy { lead($0, 0x80...0xBF, 0) } && lead(0xE0, 0xA0...0xBF, 1)
-      && (0xE1...0xEC).allSatisfy { lead($0, 0x80...0xBF, 1) } && lead(0xED, 0x80...0x9F, 1)
-      && (0xEE...0xEF).allSatisfy { lead($0, 0x80...0xBF, 1) } && lead(0xF0, 0x90...0xBF, 2)
-      && (0xF1...0xF3).allSatisfy { lead($0, 0x80...0xBF, 2) } && lead(0xF4, 0x80...0x8F, 2)
-  }
-}
-
-extension Expressions.Run {
-  fileprivate mutating func insert(_ byte: UInt8) {
-    if byte < 64 { ascii.0 |= 1 << UInt64(byte) } else { ascii.1 |= 1 << UInt64(byte - 64) }
   }
 }

@@ -82,8 +82,6 @@ final class Grammar {
 extension Grammar {
   func rule(_ alternatives: [Symbol]...) -> Symbol { .rule(makeRule(alternatives)) }
 
-  func optional(_ symbols: [Symbol]) -> Symbol { rule([], symbols) }
-
   /// Any number of these, from `minimum` up to `maximum`, nil for no limit.
   func repetition(_ symbols: [Symbol], _ minimum: Int, _ maximum: Int?) -> Symbol {
     if symbols.count == 1, case .terminal(let expression) = symbols[0], minimum <= Int(Int32.max) - 1 {

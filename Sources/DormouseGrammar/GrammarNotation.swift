@@ -145,57 +145,49 @@ extension GrammarNotation.Element {
 private struct NotationParser {
   private typealias Element = GrammarNotation.Element
 
-  private let scalars: [Unicode.Scalar]
-  private var place = 0
+  private var text: ScalarCursor
   private var depth = 0
 
   private static let maximumLength = 1 << 20
   private static let maximumDepth = 100
+  private static let maximumRepetition: Int32 = 100_000
 
-  init(_ text: String) { scalars = Array(text.unicodeScalars) }
+  init(_ text: String) { self.text = ScalarCursor(text) }
 
   mutating func parse() throws(Failure) -> [String: GrammarNotation.Element] {
-    guard scalars.count <= Self.maximumLength else {
+    guard text.count <= Self.maximumLength else {
       throw Failure(
-        .invalidArgument, "grammar: \(scalars.count) characters; expected at most \(Self.maximumLength)")
+        .invalidArgument, "grammar: \(text.count) characters; expected at most \(Self.maximumLength)")
     }
     var rules: [String: Element] = [:]
     skip(newlines: true)
-    while next != nil {
+    while text.next != nil {
       let name = try self.name()
       skip(newlines: false)
-      guard take("::=") else { throw wrong("expected ::= behind the name \(Excerpt.name(name))") }
+      guard text.take("::=") else { throw wrong("expected ::= behind the name \(Excerpt.name(name))") }
       skip(newlines: true)
       guard rules.updateValue(try alternatives(isNested: false), forKey: name) == nil else {
         throw wrong("a second rule \(Excerpt.name(name))")
       }
-      guard next == nil || next == "\n" || next == "\r" else { throw wrong("expected the end of the rule") }
+      guard text.next == nil || text.next == "\n" || text.next == "\r" else {
+        throw wrong("expected the end of the rule")
+      }
       skip(newlines: true)
     }
     return rules
   }
 
   private func wrong(_ what: String) -> Failure {
-    let line = scalars[..<min(place, scalars.count)].count { $0 == "\n" } + 1
-    return Failure(.invalidArgument, "grammar, line \(line): \(what)")
-  }
-
-  private var next: Unicode.Scalar? { place < scalars.count ? scalars[place] : nil }
-
-  private mutating func take(_ text: String) -> Bool {
-    let wanted = Array(text.unicodeScalars)
-    guard scalars[place...].starts(with: wanted) else { return false }
-    place += wanted.count
-    return true
+    return Failure(.invalidArgument, "grammar, line \(text.line): \(what)")
   }
 
   /// White space and comments.
   private mutating func skip(newlines: Bool) {
-    while let scalar = next {
+    while let scalar = text.next {
       if scalar == "#" {
-        while let other = next, other != "\n" { place += other == "\n" ? 0 : 1 }
+        while let other = text.next, other != "\n" { text.advance() }
       } else if scalar == " " || scalar == "\t" || newlines && (scalar == "\n" || scalar == "\r") {
-        place += 1
+        text.advance()
       } else {
         return
       }
@@ -208,9 +200,9 @@ private struct NotationParser {
 
   private mutating func name() throws(Failure) -> String {
     var result = ""
-    while let scalar = next, Self.isName(scalar) {
+    while let scalar = text.next, Self.isName(scalar) {
       result.unicodeScalars.append(scalar)
-      place += 1
+      text.advance()
     }
     guard !result.isEmpty else { throw wrong("expected a name") }
     return result
@@ -221,7 +213,7 @@ private struct NotationParser {
     defer { depth -= 1 }
     guard depth <= Self.maximumDepth else { throw wrong("more than \(Self.maximumDepth) groups in one another") }
     var parts = [try sequence(isNested: isNested)]
-    while take("|") {
+    while text.take("|") {
       skip(newlines: true)
       parts.append(try sequence(isNested: isNested))
     }
@@ -230,19 +222,19 @@ private struct NotationParser {
 
   private mutating func sequence(isNested: Bool) throws(Failure) -> Element {
     var parts: [Element] = []
-    while let scalar = next {
+    while let scalar = text.next {
       let part: Element
       switch scalar {
       case "\"": part = try literal()
       case "[": part = .expression(.characters(try characterClass()))
       case ".":
-        place += 1
+        text.advance()
         part = .expression(.characters(.all))
       case "(":
-        place += 1
+        text.advance()
         skip(newlines: true)
         part = try alternatives(isNested: true)
-        guard take(")") else { throw wrong("a group is not closed") }
+        guard text.take(")") else { throw wrong("a group is not closed") }
       case let other where Self.isName(other): part = .rule(try name())
       default: return .sequence(parts)
       }
@@ -255,17 +247,17 @@ private struct NotationParser {
     var result = part
     skip(newlines: isNested)
     while true {
-      if take("*") {
+      if text.take("*") {
         result = .repetition(result, minimum: 0, maximum: Expressions.unlimited)
-      } else if take("+") {
+      } else if text.take("+") {
         result = .repetition(result, minimum: 1, maximum: Expressions.unlimited)
-      } else if take("?") {
+      } else if text.take("?") {
         result = .repetition(result, minimum: 0, maximum: 1)
-      } else if take("{") {
+      } else if text.take("{") {
         let minimum = try number()
         var maximum: Int32? = minimum
-        if take(",") { maximum = next == "}" ? Expressions.unlimited : try number() }
-        guard let minimum, let maximum, minimum <= maximum, take("}") else {
+        if text.take(",") { maximum = text.next == "}" ? Expressions.unlimited : try number() }
+        guard let minimum, let maximum, minimum <= maximum, text.take("}") else {
           throw wrong("expected {m}, {m,} or {m,n}")
         }
         result = .repetition(result, minimum: minimum, maximum: maximum)
@@ -277,53 +269,50 @@ private struct NotationParser {
   }
 
   private mutating func number() throws(Failure) -> Int32? {
-    var value: Int32?
-    while let digit = next, ("0"..."9").contains(digit) {
-      place += 1
-      value = (value ?? 0) * 10 + Int32(digit.value - 0x30)
-      if let value, value > 100_000 { throw wrong("more than 100000 repetitions") }
+    let number = text.number(upTo: Self.maximumRepetition)
+    if let number, number > Self.maximumRepetition {
+      throw wrong("more than \(Self.maximumRepetition) repetitions")
     }
-    return value
+    return number
   }
 
   private mutating func literal() throws(Failure) -> Element {
-    place += 1
+    text.advance()
     var characters: [RegularExpression] = []
-    while let scalar = next, scalar != "\"" {
+    while text.next != nil, text.next != "\"" {
       characters.append(.characters(ScalarSet(try character())))
-      _ = scalar
     }
-    guard take("\"") else { throw wrong("a text is not closed") }
+    guard text.take("\"") else { throw wrong("a text is not closed") }
     return .expression(.sequence(characters))
   }
 
   private mutating func characterClass() throws(Failure) -> ScalarSet {
-    place += 1
-    let isNegative = take("^")
+    text.advance()
+    let isNegative = text.take("^")
     var ranges: [ClosedRange<UInt32>] = []
-    while let scalar = next, scalar != "]" {
+    while text.next != nil, text.next != "]" {
       let first = try character().value
-      guard place + 1 < scalars.count, scalars[place] == "-", scalars[place + 1] != "]" else {
+      // A dash ahead of the end stands for itself.
+      guard !text.isNext("-]"), text.take("-") else {
         ranges.append(first...first)
         continue
       }
-      place += 1
       let last = try character().value
       guard first <= last else { throw wrong("a range whose end is before its beginning") }
       ranges.append(first...last)
     }
-    guard take("]") else { throw wrong("a class is not closed") }
+    guard text.take("]") else { throw wrong("a class is not closed") }
     let set = ScalarSet(ranges)
     return isNegative ? set.complement : set
   }
 
   /// A character, or what stands for one.
   private mutating func character() throws(Failure) -> Unicode.Scalar {
-    guard let scalar = next else { throw wrong("the end") }
-    place += 1
+    guard let scalar = text.next else { throw wrong("the end") }
+    text.advance()
     guard scalar == "\\" else { return scalar }
-    guard let escaped = next else { throw wrong("a backslash at the end") }
-    place += 1
+    guard let escaped = text.next else { throw wrong("a backslash at the end") }
+    text.advance()
     switch escaped {
     case "n": return "\n"
     case "r": return "\r"
@@ -337,14 +326,7 @@ private struct NotationParser {
   }
 
   private mutating func hexadecimal(_ count: Int) throws(Failure) -> Unicode.Scalar {
-    var value: UInt32 = 0
-    for _ in 0..<count {
-      guard let digit = next.flatMap({ Character($0).hexDigitValue }) else {
-        throw wrong("expected \(count) hexadecimal digits")
-      }
-      place += 1
-      value = value << 4 | UInt32(digit)
-    }
+    guard let value = text.hexadecimal(count) else { throw wrong("expected \(count) hexadecimal digits") }
     guard let scalar = Unicode.Scalar(value) else { throw wrong("a number that is no character's") }
     return scalar
   }

@@ -11,8 +11,7 @@ extension RegularExpression {
 
 private struct RegularExpressionParser {
   private let pattern: String
-  private let scalars: [Unicode.Scalar]
-  private var place = 0
+  private var text: ScalarCursor
   private var depth = 0
 
   private static let maximumDepth = 100
@@ -21,30 +20,21 @@ private struct RegularExpressionParser {
 
   init(_ pattern: String) {
     self.pattern = pattern
-    scalars = Array(pattern.unicodeScalars)
+    text = ScalarCursor(pattern)
   }
 
   mutating func parse() throws(Failure) -> RegularExpression {
-    guard scalars.count <= Self.maximumLength else {
+    guard text.count <= Self.maximumLength else {
       throw Failure(
-        .invalidArgument, "a pattern of \(scalars.count) characters; expected at most \(Self.maximumLength)")
+        .invalidArgument, "a pattern of \(text.count) characters; expected at most \(Self.maximumLength)")
     }
     let result = try alternatives()
-    guard place == scalars.count else { throw wrong("a closing parenthesis without an opening one") }
+    guard text.next == nil else { throw wrong("a closing parenthesis without an opening one") }
     return result
   }
 
   private func wrong(_ what: String, _ status: Status = .invalidArgument) -> Failure {
-    Failure(status, "pattern \(Excerpt.name(pattern)), character \(place + 1): \(what)")
-  }
-
-  private var next: Unicode.Scalar? { place < scalars.count ? scalars[place] : nil }
-
-  private mutating func take(_ text: String) -> Bool {
-    let wanted = Array(text.unicodeScalars)
-    guard scalars[place...].starts(with: wanted) else { return false }
-    place += wanted.count
-    return true
+    Failure(status, "pattern \(Excerpt.name(pattern)), character \(text.place + 1): \(what)")
   }
 
   private mutating func alternatives() throws(Failure) -> RegularExpression {
@@ -52,13 +42,13 @@ private struct RegularExpressionParser {
     defer { depth -= 1 }
     guard depth <= Self.maximumDepth else { throw wrong("more than \(Self.maximumDepth) parentheses in one another") }
     var parts = [try sequence()]
-    while take("|") { parts.append(try sequence()) }
+    while text.take("|") { parts.append(try sequence()) }
     return parts.count == 1 ? parts[0] : .alternatives(parts)
   }
 
   private mutating func sequence() throws(Failure) -> RegularExpression {
     var parts: [RegularExpression] = []
-    while let scalar = next, scalar != "|", scalar != ")" {
+    while let scalar = text.next, scalar != "|", scalar != ")" {
       let part = try atom()
       parts.append(try quantified(part))
     }
@@ -70,26 +60,26 @@ private struct RegularExpressionParser {
   private mutating func quantified(_ part: RegularExpression) throws(Failure) -> RegularExpression {
     guard let (minimum, maximum) = try quantifier() else { return part }
     // Which of several matches is taken does not matter here.
-    _ = take("?")
+    _ = text.take("?")
     if try quantifier() != nil { throw wrong("nothing to repeat") }
     return .repetition(part, minimum: minimum, maximum: maximum)
   }
 
   private mutating func quantifier() throws(Failure) -> (Int32, Int32)? {
-    if take("*") { return (0, Expressions.unlimited) }
-    if take("+") { return (1, Expressions.unlimited) }
-    if take("?") { return (0, 1) }
-    let start = place
-    guard take("{") else { return nil }
+    if text.take("*") { return (0, Expressions.unlimited) }
+    if text.take("+") { return (1, Expressions.unlimited) }
+    if text.take("?") { return (0, 1) }
+    let start = text.place
+    guard text.take("{") else { return nil }
     guard let minimum = try number() else {
       // Where no number follows it stands for itself.
-      place = start
+      text.goBack(to: start)
       return nil
     }
     var maximum = minimum
-    if take(",") { maximum = try number() ?? Expressions.unlimited }
-    guard take("}") else {
-      place = start
+    if text.take(",") { maximum = try number() ?? Expressions.unlimited }
+    guard text.take("}") else {
+      text.goBack(to: start)
       return nil
     }
     guard minimum <= maximum else { throw wrong("a repetition of at least \(minimum) and at most \(maximum)") }
@@ -97,22 +87,18 @@ private struct RegularExpressionParser {
   }
 
   private mutating func number() throws(Failure) -> Int32? {
-    var value: Int32?
-    while let digit = next, ("0"..."9").contains(digit) {
-      place += 1
-      value = (value ?? 0) * 10 + Int32(digit.value - 0x30)
-      if let value, value > Self.maximumRepetition {
-        throw wrong("more than \(Self.maximumRepetition) repetitions", .unsupported)
-      }
+    let number = text.number(upTo: Self.maximumRepetition)
+    if let number, number > Self.maximumRepetition {
+      throw wrong("more than \(Self.maximumRepetition) repetitions", .unsupported)
     }
-    return value
+    return number
   }
 
   // MARK: - Atoms
 
   private mutating func atom() throws(Failure) -> RegularExpression {
-    guard let scalar = next else { throw wrong("the end") }
-    place += 1
+    guard let scalar = text.next else { throw wrong("the end") }
+    text.advance()
     switch scalar {
     case "^": return .start
     case "$": return .end
@@ -121,7 +107,7 @@ private struct RegularExpressionParser {
     case "[": return .characters(try characterClass())
     case "\\": return try escape()
     case "*", "+", "?":
-      place -= 1
+      text.goBack(to: text.place - 1)
       throw wrong("nothing to repeat")
     default: return .characters(ScalarSet(scalar))
     }
@@ -129,36 +115,36 @@ private struct RegularExpressionParser {
 
   private mutating func group() throws(Failure) -> RegularExpression {
     var lookahead: Bool?
-    if take("?:") {
-    } else if take("?=") {
+    if text.take("?:") {
+    } else if text.take("?=") {
       lookahead = false
-    } else if take("?!") {
+    } else if text.take("?!") {
       lookahead = true
-    } else if scalars[place...].starts(with: "?<=".unicodeScalars)
-      || scalars[place...].starts(with: "?<!".unicodeScalars)
+    } else if text.isNext("?<=")
+      || text.isNext("?<!")
     {
       throw wrong("looking behind is not supported", .unsupported)
-    } else if take("?<") || take("?P<") {
-      while let scalar = next, scalar != ">" { place += 1 }
-      guard take(">") else { throw wrong("a group's name does not end") }
-    } else if next == "?" {
+    } else if text.take("?<") || text.take("?P<") {
+      while let scalar = text.next, scalar != ">" { text.advance() }
+      guard text.take(">") else { throw wrong("a group's name does not end") }
+    } else if text.next == "?" {
       throw wrong("a group of this kind is not supported", .unsupported)
     }
     let inner = try alternatives()
-    guard take(")") else { throw wrong("a parenthesis is not closed") }
+    guard text.take(")") else { throw wrong("a parenthesis is not closed") }
     return lookahead.map { .lookahead(inner, isNegative: $0) } ?? inner
   }
 
   private mutating func escape() throws(Failure) -> RegularExpression {
-    guard let scalar = next else { throw wrong("a backslash at the end") }
+    guard let scalar = text.next else { throw wrong("a backslash at the end") }
     switch scalar {
     case "b", "B": throw wrong("word boundaries are not supported", .unsupported)
     case "1"..."9", "k": throw wrong("references to groups are not supported", .unsupported)
     case "A":
-      place += 1
+      text.advance()
       return .start
     case "Z", "z":
-      place += 1
+      text.advance()
       return .end
     default: return .characters(try escapedSet(inClass: false))
     }
@@ -166,8 +152,8 @@ private struct RegularExpressionParser {
 
   /// What a backslash, which is taken already, and what follows stand for.
   private mutating func escapedSet(inClass: Bool) throws(Failure) -> ScalarSet {
-    guard let scalar = next else { throw wrong("a backslash at the end") }
-    place += 1
+    guard let scalar = text.next else { throw wrong("a backslash at the end") }
+    text.advance()
     switch scalar {
     case "d": return .digits
     case "D": return ScalarSet.digits.complement
@@ -186,8 +172,10 @@ private struct RegularExpressionParser {
     case "r": return ScalarSet("\r")
     case "0": return ScalarSet("\0")
     case "c":
-      guard let letter = next, letter.properties.isAlphabetic, letter.isASCII else { throw wrong("no control letter") }
-      place += 1
+      guard let letter = text.next, letter.properties.isAlphabetic, letter.isASCII else {
+        throw wrong("no control letter")
+      }
+      text.advance()
       return ScalarSet([letter.value % 32...letter.value % 32])
     case "x": return try scalarSet(hexadecimal(2))
     case "u": return try unicodeEscape()
@@ -198,18 +186,18 @@ private struct RegularExpressionParser {
   }
 
   private mutating func unicodeEscape() throws(Failure) -> ScalarSet {
-    if take("{") {
+    if text.take("{") {
       var value: UInt32 = 0
-      while let digit = next.flatMap({ Character($0).hexDigitValue }) {
-        place += 1
+      while let digit = text.next.flatMap({ Character($0).hexDigitValue }) {
+        text.advance()
         value = value * 16 + UInt32(digit)
         guard value <= 0x10FFFF else { throw wrong("a character beyond U+10FFFF") }
       }
-      guard take("}") else { throw wrong("an escape that does not end") }
+      guard text.take("}") else { throw wrong("an escape that does not end") }
       return try scalarSet(value)
     }
     let value = try hexadecimal(4)
-    guard (0xD800...0xDBFF).contains(value), take("\\u") else { return try scalarSet(value) }
+    guard (0xD800...0xDBFF).contains(value), text.take("\\u") else { return try scalarSet(value) }
     let low = try hexadecimal(4)
     guard (0xDC00...0xDFFF).contains(low) else { throw wrong("half a pair of surrogates") }
     return try scalarSet(0x10000 + (value - 0xD800) << 10 + (low - 0xDC00))
@@ -221,25 +209,18 @@ private struct RegularExpressionParser {
   }
 
   private mutating func hexadecimal(_ count: Int) throws(Failure) -> UInt32 {
-    var value: UInt32 = 0
-    for _ in 0..<count {
-      guard let digit = next.flatMap({ Character($0).hexDigitValue }) else {
-        throw wrong("expected \(count) hexadecimal digits")
-      }
-      place += 1
-      value = value * 16 + UInt32(digit)
-    }
+    guard let value = text.hexadecimal(count) else { throw wrong("expected \(count) hexadecimal digits") }
     return value
   }
 
   private mutating func property() throws(Failure) -> ScalarSet {
-    guard take("{") else { throw wrong("a property needs its name in braces") }
+    guard text.take("{") else { throw wrong("a property needs its name in braces") }
     var name = ""
-    while let scalar = next, scalar != "}" {
+    while let scalar = text.next, scalar != "}" {
       name.unicodeScalars.append(scalar)
-      place += 1
+      text.advance()
     }
-    guard take("}") else { throw wrong("a property's name does not end") }
+    guard text.take("}") else { throw wrong("a property's name does not end") }
     for prefix in ["General_Category=", "gc="] where name.hasPrefix(prefix) {
       name = String(name.dropFirst(prefix.count))
     }
@@ -257,16 +238,16 @@ private struct RegularExpressionParser {
   // MARK: - Classes
 
   private mutating func characterClass() throws(Failure) -> ScalarSet {
-    let isNegative = take("^")
+    let isNegative = text.take("^")
     var ranges: [ClosedRange<UInt32>] = []
     while true {
-      guard next != nil else { throw wrong("a class is not closed") }
-      if take("]") { break }
+      guard text.next != nil else { throw wrong("a class is not closed") }
+      if text.take("]") { break }
       let first = try classMember()
-      let dash = place
-      guard take("-"), next != nil, next != "]" else {
-        place = dash
-        if take("-") { ranges.append(0x2D...0x2D) }
+      let dash = text.place
+      guard text.take("-"), text.next != nil, text.next != "]" else {
+        text.goBack(to: dash)
+        if text.take("-") { ranges.append(0x2D...0x2D) }
         ranges += first.ranges
         continue
       }
@@ -284,9 +265,9 @@ private struct RegularExpressionParser {
   }
 
   private mutating func classMember() throws(Failure) -> ScalarSet {
-    if take("\\") { return try escapedSet(inClass: true) }
-    guard let scalar = next else { throw wrong("a class is not closed") }
-    place += 1
+    if text.take("\\") { return try escapedSet(inClass: true) }
+    guard let scalar = text.next else { throw wrong("a class is not closed") }
+    text.advance()
     return ScalarSet(scalar)
   }
 }

@@ -19,8 +19,8 @@ public final class GrammarVocabulary: Sendable {
   let trie: TokenTrie
   private let masks = Locked<[Expressions.Fingerprint: StateMask]>([:])
 
-  /// Masks that are kept, of at most a bit a token each.
-  private static let capacity = 512
+  /// Masks with a bit for every token that are kept, here and by a constraint.
+  static let capacity = 512
 
   private let bytes: [[UInt8]]
 
@@ -57,6 +57,8 @@ struct TokenMasks {
   private let trie: TokenTrie
   private let expressions: Expressions
   private var masks: [ExpressionID: StateMask] = [:]
+  /// Of these, those with a bit for every token.
+  private var largeCount = 0
   /// The state at each depth of a walk.
   private var path: [ExpressionID]
 
@@ -105,14 +107,18 @@ struct TokenMasks {
     let state = expressions.withinReach(state, of: trie.maximumDepth)
     if let known = masks[state] { return known }
     let fingerprint = expressions.fingerprint(of: state)
-    if let kept = vocabulary.mask(fingerprint) {
-      masks[state] = kept
-      return kept
+    let kept = vocabulary.mask(fingerprint)
+    let mask = kept ?? makeMask(of: state)
+    if mask.many != nil {
+      if kept == nil { vocabulary.keep(mask, of: fingerprint) }
+      if largeCount >= GrammarVocabulary.capacity {
+        masks.removeAll()
+        largeCount = 0
+      }
+      largeCount += 1
     }
-    let made = makeMask(of: state)
-    masks[state] = made
-    if made.many != nil { vocabulary.keep(made, of: fingerprint) }
-    return made
+    masks[state] = mask
+    return mask
   }
 
   private static let few = 256

@@ -17,6 +17,7 @@ static dormouse_session *session, *talking;
 static dormouse_transcriber *transcriber;
 static dormouse_attachment *audio;
 static dormouse_router *router;
+static dormouse_constraint *constraint;
 static dormouse_latent_cache *cache;
 static dormouse_packed_matrix *matrix;
 static int stopping;
@@ -47,6 +48,7 @@ static void open_all(const char *model, const char *text_model, const char *spee
   WORKS(dormouse_attachment_create_audio(&audio, zeros, 64, 1, 16000, &error));
   WORKS(dormouse_router_create(&router, "{\"n_routed_experts\":4,\"num_experts_per_tok\":1,\"routed_scaling_factor\":1}",
                                &error));
+  WORKS(dormouse_constraint_create(&constraint, text, "{\"choice\":[\"yes\",\"no\"]}", &error));
   WORKS(dormouse_latent_cache_create(&cache, "{\"kv_lora_rank\":8,\"qk_rope_head_dim\":4,\"capacity\":8}", &error));
   WORKS(dormouse_packed_matrix_create(&matrix, "{\"type\":\"int8\",\"rows\":1,\"columns\":32}", zeros, DORMOUSE_TYPE_F32,
                                       NULL, 0, 0, 0, &error));
@@ -61,6 +63,7 @@ static void free_all(void) {
   dormouse_transcriber_free(transcriber);
   dormouse_attachment_free(audio);
   dormouse_router_free(router);
+  dormouse_constraint_free(constraint);
   dormouse_latent_cache_free(cache);
   dormouse_packed_matrix_free(matrix);
 }
@@ -77,6 +80,8 @@ static void use_all(const char *file) {
   int32_t tokens[8] = {1, 2};
   size_t size;
   dormouse_session *made = NULL;
+  dormouse_constraint *remade = NULL;
+  uint32_t mask[64];
   const dormouse_attachment *attachments[1] = {audio};
   REFUSED(dormouse_engine_info(buffer, sizeof buffer, &size, engine, &error));
   REFUSED(dormouse_engine_plan(buffer, sizeof buffer, &size, engine, NULL, &error));
@@ -102,6 +107,13 @@ static void use_all(const char *file) {
   REFUSED(dormouse_session_chat_with_attachments(talking, CHAT, attachments, 1, NULL, NULL, NULL, &error));
   REFUSED(dormouse_transcriber_run(transcriber, audio, NULL, NULL, NULL, &error));
   REFUSED(dormouse_router_route(tokens, values, router, values, NULL, 1, &error));
+  REFUSED(dormouse_constraint_create(&remade, text, "{\"regex\":\"a\"}", &error));
+  REFUSED(dormouse_constraint_clone(&remade, constraint, &error));
+  REFUSED(dormouse_constraint_allowed(mask, 64, &size, constraint, &error));
+  REFUSED(dormouse_constraint_accept(constraint, tokens, 1, &error));
+  REFUSED(dormouse_constraint_rewind(constraint, 0, &error));
+  REFUSED(dormouse_constraint_forced(tokens, 8, &size, constraint, &error));
+  REFUSED(dormouse_constraint_is_complete(tokens, constraint, &error));
   REFUSED(dormouse_latent_cache_append(cache, values, 1, &error));
   REFUSED(dormouse_latent_cache_size(&size, NULL, cache, &error));
   REFUSED(dormouse_latent_cache_truncate(cache, 0, &error));

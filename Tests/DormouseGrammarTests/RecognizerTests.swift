@@ -72,7 +72,7 @@ import Testing
 
   /// After a refused byte, and after taking back, all is as if it had never been read.
   @Test func whatIsTakenBackIsForgotten() throws {
-    var random = Random(state: 5)
+    var random = RandomGenerator(seed: 5)
     for (notation, _) in Self.languages {
       var recognizer = try recognizer(notation)
       var read: [UInt8] = []

@@ -73,7 +73,7 @@ import Testing
       }
     }
 
-    static func random(_ depth: Int, _ random: inout Random) -> Plain {
+    static func random(_ depth: Int, _ random: inout RandomGenerator) -> Plain {
       switch depth == 0 ? 0 : Int.random(in: 0..<4, using: &random) {
       case 1: return .sequence(.random(depth - 1, &random), .random(depth - 1, &random))
       case 2: return .either(.random(depth - 1, &random), .random(depth - 1, &random))
@@ -89,7 +89,7 @@ import Testing
   }
 
   @Test func randomExpressionsMatchByTheirDefinition() throws {
-    var random = Random(state: 1)
+    var random = RandomGenerator(seed: 1)
     let texts = allTexts("ab€", upTo: 5)
     for _ in 0..<150 {
       let plain = Plain.random(4, &random)
@@ -104,7 +104,7 @@ import Testing
 
   /// Unions, intersections and complements of random expressions; and `alive` says whether any text is left.
   @Test func setsOfTextsAreExact() throws {
-    var random = Random(state: 2)
+    var random = RandomGenerator(seed: 2)
     let texts = allTexts("ab€", upTo: 5)
     for _ in 0..<100 {
       let (first, second) = (Plain.random(3, &random), Plain.random(3, &random))
@@ -136,7 +136,7 @@ import Testing
 
   @Test func encodingsAreThoseOfEveryScalar() {
     let expressions = Expressions()
-    var random = Random(state: 3)
+    var random = RandomGenerator(seed: 3)
     for _ in 0..<50 {
       let ends = (0..<4).map { _ in
         UInt32.random(in: 0...0x10FFFF, using: &random) >> UInt32.random(in: 0...20, using: &random)
@@ -160,7 +160,7 @@ import Testing
     let expressions = Expressions(Expressions.Limits(nodes: 1 << 16, states: 1 << 10, depth: 500, work: 1 << 16))
     let language = try RegularExpression.parse(pattern).language(isWhole: true, expressions, UTF8Encoding())
     var state = expressions.alive(language)
-    var random = Random(state: 4)
+    var random = RandomGenerator(seed: 4)
     for _ in 0..<5000 where state != Expressions.nothing {
       state = expressions.next(state, Bool.random(using: &random) ? 0x61 : 0x62)
     }

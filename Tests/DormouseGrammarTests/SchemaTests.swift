@@ -18,8 +18,9 @@ import Testing
   /// 400 random schemas with ten instances each: see Tests/Fixtures/constraints/generate.py.
   @Test func verdictsAreThoseOfJSONSchema() throws {
     var (judged, refused) = (0, 0)
-    for line in try Fixtures.lines("schemas.jsonl") {
-      let document = try JSON.parse(argument: line, name: "schemas.jsonl", limits: JSON.Limits())
+    let file = try File(path: Fixtures.path("constraints/schemas.jsonl"))
+    for line in String(decoding: try file.readAll(limit: 1 << 24), as: UTF8.self).split(separator: "\n") {
+      let document = try JSON.parse(argument: String(line), name: "schemas.jsonl", limits: JSON.Limits())
       let schema = try #require(document["schema"])
       let tests = try #require(document["tests"]?.arrayValue).compactMap(\.arrayValue)
       do {
@@ -80,6 +81,29 @@ import Testing
     withExtendedLifetime((first, second)) {}
   }
 
+  /// References are relative to the `$id` around them, and that to the one around it.
+  @Test func referencesFollowTheNamesAroundThem() throws {
+    let schema: JSON = [
+      "$id": "folder/root.json", "$ref": "sub/item.json",
+      "$defs": [
+        "item": [
+          "$id": "sub/item.json", "properties": ["a": ["$ref": "#/$defs/own"], "b": ["$ref": "../other.json#here"]],
+          "$defs": ["own": ["type": "integer"]],
+        ],
+        "other": [
+          "$id": "other.json", "$defs": ["x": ["$anchor": "here", "$ref": "#/$defs/y"], "y": ["const": "y"]],
+        ],
+      ],
+    ]
+    let (recognizer, maker) = try recognizer(schema, .any)
+    for (text, isValid) in [
+      ("{\"a\":1,\"b\":\"y\"}", true), ("{\"a\":\"1\"}", false), ("{\"b\":\"x\"}", false), ("{}", true),
+    ] {
+      #expect(accepts(recognizer, text) == isValid, "\(text)")
+    }
+    withExtendedLifetime(maker) {}
+  }
+
   @Test(arguments: [
     ("date", "2024-02-29", true), ("date", "2023-02-29", false), ("time", "23:59:60Z", true),
     ("time", "24:00:00Z", false),
@@ -96,13 +120,5 @@ import Testing
     let (recognizer, maker) = try recognizer(["type": "string", "format": .string(format)], .compact)
     #expect(accepts(recognizer, JSON.string(text).text()) == isValid)
     withExtendedLifetime(maker) {}
-  }
-}
-
-enum Fixtures {
-  static func lines(_ name: String) throws -> [String] {
-    let folder = #filePath.split(separator: "/", omittingEmptySubsequences: false).dropLast(2).joined(separator: "/")
-    let bytes = try File(path: "\(folder)/Fixtures/constraints/\(name)").readAll(limit: 1 << 24)
-    return String(decoding: bytes, as: UTF8.self).split(separator: "\n").map { String($0) }
   }
 }

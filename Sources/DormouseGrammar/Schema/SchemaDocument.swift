@@ -32,7 +32,8 @@ final class SchemaDocument {
   private var numbers: [String: SchemaNode] = [:]
   private var complements: [SchemaNode: SchemaNode] = [:]
   private var nothing: SchemaNode?
-  /// The schemas that have names of their own: JSON, path and base by absolute URI, with the anchor as its fragment.
+  /// The schemas that have names of their own, by absolute URI, with the anchor as its fragment: JSON, path, and the base
+  /// of what is around.
   private var named: [String: (JSON, String, String)] = [:]
 
   init(_ root: JSON) throws(Failure) {
@@ -58,14 +59,13 @@ final class SchemaDocument {
     guard depth < 200 else { return }
     switch value {
     case .object(let object):
-      var base = base
+      let outer = base
+      let base = self.base(of: value, within: outer)
       if let name = object[identifier]?.stringValue, !name.isEmpty {
-        let absolute = URIReference.resolve(name, base: base)
-        if !name.hasPrefix("#") { base = URIReference.withoutFragment(absolute) }
-        named[name.hasPrefix("#") ? absolute : base] = (value, path, base)
+        named[name.hasPrefix("#") ? URIReference.resolve(name, base: outer) : base] = (value, path, outer)
       }
       for key in ["$anchor", "$dynamicAnchor"] {
-        if let anchor = object[key]?.stringValue { named["\(base)#\(anchor)"] = (value, path, base) }
+        if let anchor = object[key]?.stringValue { named["\(base)#\(anchor)"] = (value, path, outer) }
       }
       for (key, member) in object where key != "enum" && key != "const" {
         collectNames(member, path: SchemaDocument.path(path, key), base: base, depth: depth + 1)
@@ -76,6 +76,13 @@ final class SchemaDocument {
       }
     default: break
     }
+  }
+
+  /// The URI that references within a schema begin from.
+  private func base(of schema: JSON, within base: String) -> String {
+    // In older drafts a name that begins so is an anchor.
+    guard let name = schema[identifier]?.stringValue, !name.isEmpty, !name.hasPrefix("#") else { return base }
+    return URIReference.withoutFragment(URIReference.resolve(name, base: base))
   }
 
   /// The JSON pointer of a member.
@@ -93,11 +100,7 @@ final class SchemaDocument {
   func node(_ value: JSON, path: String, base: String) -> SchemaNode {
     if let known = numbers[path] { return known }
     let number = SchemaNode(nodes.count)
-    var base = base
-    if let name = value[identifier]?.stringValue, !name.hasPrefix("#"), !name.isEmpty {
-      base = URIReference.withoutFragment(URIReference.resolve(name, base: base))
-    }
-    nodes.append(.schema(value, path: path, base: base))
+    nodes.append(.schema(value, path: path, base: self.base(of: value, within: base)))
     numbers[path] = number
     return number
   }
@@ -128,7 +131,7 @@ final class SchemaDocument {
     let fragment = String(absolute.dropFirst(resource.count).drop { $0 == "#" })
     var found: (value: JSON, path: String, base: String)
     if resource.isEmpty || resource == URIReference.withoutFragment(named.first { $0.value.1 == "#" }?.key ?? "") {
-      found = (root, "#", resource)
+      found = (root, "#", "")
     } else if let (value, path, base) = named[resource] {
       found = (value, path, base)
     } else {
@@ -149,10 +152,7 @@ final class SchemaDocument {
       guard let next else {
         throw Failure(.invalidArgument, "\(path): the reference \(Excerpt.name(text)) leads nowhere")
       }
-      if let name = found.value[identifier]?.stringValue, !name.hasPrefix("#"), !name.isEmpty, found.path != "#" {
-        found.base = URIReference.withoutFragment(URIReference.resolve(name, base: found.base))
-      }
-      found = (next, SchemaDocument.path(found.path, key), found.base)
+      found = (next, SchemaDocument.path(found.path, key), self.base(of: found.value, within: found.base))
     }
     return node(found.value, path: found.path, base: found.base)
   }

@@ -29,8 +29,8 @@ final class SchemaGrammar {
 
   private func readAll(from start: Conjunction) throws(Failure) {
     // What each of a conjunction's shapes needs values of.
-    var needs: [Conjunction: [[Conjunction]]] = [start: []]
-    var agenda = [start]
+    var needs: [Conjunction: [[Conjunction]]] = [start.key: []]
+    var agenda = [start.key]
     while let conjunction = agenda.popLast() {
       var inner: [Conjunction] = []
       for shape in try shapes.shapes(of: conjunction) {
@@ -49,7 +49,7 @@ final class SchemaGrammar {
           needs[conjunction, default: []].append(object.required.compactMap { shapes.member($0, of: object) })
         }
       }
-      for next in inner where needs[next] == nil {
+      for next in inner.map(\.key) where needs[next] == nil {
         needs[next] = []
         agenda.append(next)
       }
@@ -66,7 +66,7 @@ final class SchemaGrammar {
     while isChanged {
       isChanged = false
       for (conjunction, shapes) in needs where !finite.contains(conjunction) {
-        guard shapes.contains(where: { $0.allSatisfy { finite.contains($0) } }) else { continue }
+        guard shapes.contains(where: { $0.allSatisfy { finite.contains($0.key) } }) else { continue }
         finite.insert(conjunction)
         isChanged = true
       }
@@ -90,7 +90,7 @@ final class SchemaGrammar {
 
   /// The rule of a value that all these schemas allow.
   func value(_ conjunction: Conjunction) -> Grammar.Rule {
-    let key = Array(Set(conjunction)).sorted()
+    let key = conjunction.key
     if let known = rules[key] { return known }
     let rule = grammar.makeRule { [unowned self] () throws(Failure) in
       try alternatives(try shapes.shapes(of: key))

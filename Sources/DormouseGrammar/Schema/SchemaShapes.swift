@@ -69,7 +69,7 @@ final class SchemaShapes {
   /// allowing something.
   func isEmpty(_ conjunction: Conjunction) throws(Failure) -> Bool {
     if conjunction.isEmpty { return false }
-    let key = conjunction.sorted()
+    let key = conjunction.key
     if let known = emptiness[key] { return known }
     guard questions < Self.maximumQuestions else { return false }
     questions += 1
@@ -86,7 +86,7 @@ final class SchemaShapes {
   }
 
   /// Takes note that no value is allowed, since each would be endless.
-  func noteEmpty(_ conjunction: Conjunction) { emptiness[conjunction.sorted()] = true }
+  func noteEmpty(_ conjunction: Conjunction) { emptiness[conjunction.key] = true }
 
   // MARK: - All values
 

@@ -21,6 +21,11 @@ struct Shape {
 /// Schemas that all hold, each by its number in the document; none allows everything.
 typealias Conjunction = [SchemaNode]
 
+extension Conjunction {
+  /// The same schemas, each once and in order: what they are looked up by.
+  var key: Conjunction { Set(self).sorted() }
+}
+
 /// Items at their places, and behind them.
 struct ArrayShape {
   struct Part {

@@ -72,6 +72,10 @@ def test_several_forms_in_one_batch_and_after_a_fork(tiny):
     [
         ({"constraint": {"json_schema": {"type": "x"}}}, "constraint.json_schema: #/type"),
         ({"constraint": "a"}, "constraint is"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "x"}}}},
+            "response_format.json_schema: #/type",
+        ),
         ({"constraint": {"regex": "a"}, "response_format": {"type": "text"}}, "exclude each other"),
         ({"response_format": {"type": "xml"}}, "text, json_object or json_schema"),
     ],

@@ -22,7 +22,8 @@ uint32_t host_generation(void) { return generation; }
 enum { longest_wait_for_threads = 250, longest_stop = 1000 };  // milliseconds
 
 static _Atomic int32_t working;
-static _Atomic uint32_t forks;  // being made
+static _Atomic uint32_t forks;    // being made
+static _Atomic uint32_t stopped;  // of these, those that wait for no thread any more
 static _Thread_local int32_t works;
 
 static int64_t milliseconds(void) {
@@ -75,28 +76,39 @@ int32_t host_begin_wait(void) {
   return worked;
 }
 
-// Does not wait for forks: the thread has its lock back by now, and others may need that to come to their place.
+// The thread has its lock back by now, and others may need that to come to their place: it stops only where no fork waits
+// for them any more.
 void host_end_wait(int32_t worked) {
-  if (worked) begin();
+  if (!worked) return;
+  begin();
+  if (__builtin_expect(stopped == 0, 1)) return;
+  end();
+  wait_for_forks();
+  begin();
 }
 
 void host_prepare_fork(void) {
   const struct timespec pause = {0, 50000};
-  int64_t end;
+  int64_t end = milliseconds() + longest_wait_for_threads;
   forks++;
-  if (working == works) return;
-  end = milliseconds() + longest_wait_for_threads;
-  while (working > works && milliseconds() < end) nanosleep(&pause, NULL);
+  while (1) {
+    while (working > works && milliseconds() < end) nanosleep(&pause, NULL);
+    stopped++;
+    // Either a thread that wakes up meanwhile sees that, or it is seen here.
+    if (working <= works || milliseconds() >= end) return;
+    stopped--;
+  }
 }
 
 void host_finish_fork(void) {
+  stopped--;
   if (--forks == 0) syscall(SYS_futex, &forks, FUTEX_WAKE_PRIVATE, INT32_MAX, NULL, NULL, 0);
 }
 
 // Of all threads the child has the one that forked.
 static void begin_child(void) {
   generation++;
-  forks = 0;
+  forks = stopped = 0;
   working = works;
 }
 

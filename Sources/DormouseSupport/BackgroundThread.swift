@@ -67,14 +67,20 @@ public final class BackgroundThread: Sendable {
   }
 
   private static func main(_ argument: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-    guard let argument else { return nil }
+    // A fork waits for all that the thread does, letting go of what it held among it.
+    let worked = host_begin_work()
+    defer { host_end_work(worked) }
+    run(argument)
+    return nil
+  }
+
+  @inline(never)
+  private static func run(_ argument: UnsafeMutableRawPointer?) {
+    guard let argument else { return }
     let start = Unmanaged<Start>.fromOpaque(argument).takeRetainedValue()
     host_use_default_floats()
     platform_name_thread(start.name)
-    let worked = host_begin_work()
     start.body()
-    host_end_work(worked)
-    return nil
   }
 }
 

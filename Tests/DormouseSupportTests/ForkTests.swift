@@ -35,6 +35,32 @@ import Testing
     working.join()
   }
 
+  /// A thread that sleeps holds nothing back; one that is woken before the child is made stays where it is.
+  @Test func aForkStopsWhoWakesUp() throws {
+    let monitor = Monitor()
+    let condition = monitor.makeCondition()
+    let isWaiting = Atomic<Bool>(false)
+    let isAwake = Atomic<Bool>(false)
+    let sleeper = try BackgroundThread(name: "sleeper") {
+      monitor.withLock {
+        isWaiting.store(true, ordering: .sequentiallyConsistent)
+        condition.wait()
+      }
+      isAwake.store(true, ordering: .sequentiallyConsistent)
+    }
+    while !isWaiting.load(ordering: .sequentiallyConsistent) { sched_yield() }
+    // It has let the lock go when this gets it.
+    monitor.withLock {}
+    host_prepare_fork()
+    condition.signal()
+    usleep(20_000)
+    let wasAwake = isAwake.load(ordering: .sequentiallyConsistent)
+    host_finish_fork()
+    sleeper.join()
+    let isAwakeAtLast = isAwake.load(ordering: .sequentiallyConsistent)
+    #expect(!wasAwake && isAwakeAtLast)
+  }
+
   /// Callbacks may take as long as they like, and fork; they may also call the library.
   @Test func callsAreWorkAndCallbacksAreNot() {
     var isAtWork: [Bool] = []

@@ -43,8 +43,8 @@ import Testing
     #expect(folder.contents == "second" && !folder.hasTemporary)
   }
 
-  /// From the first byte on, and also over what is there.
-  @Test(arguments: [true, false]) func privateFilesAreTheirOwnersAlone(isPrivate: Bool) throws {
+  /// From the first byte on, and also over what is there. One after the other: they share the process's umask.
+  @Test(.serialized, arguments: [true, false]) func privateFilesAreTheirOwnersAlone(isPrivate: Bool) throws {
     let before = umask(0)
     defer { umask(before) }
     let folder = try Folder()

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Makes the Python environment that a command needs and runs it there. Usage: run.sh compare|turns|accuracy|greedy|service|video [options]
+# Makes the Python environment that a command needs and runs it there. Usage: run.sh compare|turns|versions|accuracy|greedy|service|video [options]
 set -eu
 command=${1:-compare}
 [ $# = 0 ] || shift

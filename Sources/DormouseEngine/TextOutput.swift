@@ -25,7 +25,7 @@ struct TextOutput {
     clear()
     stream?.append(token, to: &piece)
     parser.append(token, text: piece, to: &parts)
-    if stops.append(parts.content, to: &text) { return true }
+    if stops.append(parts.text, to: &text) { return true }
     // A control token has no text that passes, but a stop string may name it.
     guard stops.namesControl, let tokenizer, tokenizer.isSpecial(token) else { return false }
     return stops.append(tokenizer.bytes(of: token) ?? [], isControl: true, to: &text)
@@ -44,7 +44,7 @@ struct TextOutput {
   mutating func finish() -> Bool {
     clear()
     parser.finish(text: stream?.finish() ?? [], to: &parts)
-    if stops.append(parts.content, to: &text) { return true }
+    if stops.append(parts.text, to: &text) { return true }
     text += stops.finish()
     return false
   }

@@ -11,8 +11,8 @@ import Testing
     var parts = AnswerParts()
     for id in ids { parser.append(id, text: stream.append(id), to: &parts) }
     parser.finish(text: stream.finish(), to: &parts)
-    #expect(try parts.content == tokenizer.decode(Array(ids), skipSpecial: true))
+    #expect(try parts.text == tokenizer.decode(Array(ids), skipSpecial: true))
     parts.removeAll()
-    #expect(parts.content.isEmpty)
+    #expect(parts.text.isEmpty)
   }
 }

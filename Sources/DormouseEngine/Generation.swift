@@ -77,9 +77,12 @@ struct Generation {
   /// - Throws: what a rule says.
   mutating func next(_ logits: UnsafeBufferPointer<Float>) throws(Failure) -> GenerationEvent {
     let isReasoning = output.isReasoning
-    let token =
-      try reasoning.forcedToken(isReasoning: isReasoning)
-      ?? sampler.sample(rules.apply(to: logits, isConstrained: !isReasoning))
+    let token: Int32
+    if let forced = reasoning.forcedToken(isReasoning: isReasoning) {
+      token = forced
+    } else {
+      token = sampler.sample(try rules.apply(to: logits, isConstrained: !isReasoning))
+    }
     try rules.record(token, isConstrained: !isReasoning)
     let probabilities = request.logProbabilityAlternatives.map {
       LogProbabilities(logits: logits, token: token, alternativeCount: $0)

@@ -497,6 +497,9 @@ typedef struct dormouse_event {
   size_t tool_id_length;    /* NUL-terminated; NULL when the length is 0 */
   const char *tool_name;    /* and the function's name */
   size_t tool_name_length;
+  float consistency_reasoning; /* END: of the letters outside of code, the share that is of the expected scripts: those of */
+  float consistency_content;   /* "language", or of the last message of the user; NaN where there are no letters, nothing
+                                  is expected, and in other events */
 } dormouse_event;
 
 /* A non-zero return stops the work at this event; the call then returns that value. */
@@ -537,6 +540,11 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
                            the template's variable of that name where it has one
      "tools"               chats alone: an array of functions as OpenAI has it, which the template shows to the model
      "tool_choice"         "auto" (default) or "none": no tools after all; others are UNSUPPORTED
+     "language"            {"scripts": ["Latin", "Han", ...]} (Unicode's names) or {"answer": "same" | "en" | "zh" | ...}:
+                           the letters of the answer are of these scripts, of the language's, or of those of the user's
+                           last message; digits, punctuation, emoji and code between backticks are free. "parts" of it:
+                           ["content"] (default), ["reasoning"] or both. Calls of tools, and content under a constraint,
+                           are left alone
      "answer_format"       how the model writes reasoning and calls, by name (docs/answers.md); "plain": neither; default:
                            as its chat template and tokens say
    An unknown member is INVALID_ARGUMENT. on_event may be NULL.

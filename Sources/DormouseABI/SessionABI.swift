@@ -226,5 +226,7 @@ extension dormouse_event {
     transcribed_seconds = event.counts.transcribedSeconds
     part = event.part?.rawValue ?? 0
     tool_index = UInt32(clamping: event.toolCall.index)
+    consistency_content = event.consistency.content
+    consistency_reasoning = event.consistency.reasoning
   }
 }

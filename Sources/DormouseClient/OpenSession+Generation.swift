@@ -82,6 +82,8 @@ extension OpenSession {
     public var reasoningEffort: String?
     /// "auto" or "none".
     public var toolChoice: String?
+    /// The scripts that the answer's letters are of.
+    public var language: Language?
 
     public init() {}
 
@@ -90,6 +92,19 @@ extension OpenSession {
       let json = try self.json
       guard let tools else { return json }
       return "{\"tools\":" + tools + (json == "{}" ? "}" : "," + json.dropFirst())
+    }
+  }
+
+  /// The scripts of an answer: one of both is given.
+  public struct Language: Encodable, Sendable {
+    /// Unicode's names.
+    public var scripts: [String]?
+    /// A language by its code, or "same".
+    public var answer: String?
+
+    public init(scripts: [String]? = nil, answer: String? = nil) {
+      self.scripts = scripts
+      self.answer = answer
     }
   }
 
@@ -179,6 +194,10 @@ extension OpenSession {
     public var transcribedTokens: Int
     /// Of the audio whose transcripts stand in the prompt.
     public var transcribedSeconds: Double
+    /// Of the letters outside of code, the shares that are of the expected scripts; nil where there are none, or nothing
+    /// is expected.
+    public var consistencyContent: Double?
+    public var consistencyReasoning: Double?
   }
 
   public enum FinishReason: String, Sendable {
@@ -261,5 +280,7 @@ extension OpenSession.End {
     audioTokens = Int(event.audio_tokens)
     transcribedTokens = Int(event.transcribed_tokens)
     transcribedSeconds = event.transcribed_seconds
+    consistencyContent = event.consistency_content.isNaN ? nil : Double(event.consistency_content)
+    consistencyReasoning = event.consistency_reasoning.isNaN ? nil : Double(event.consistency_reasoning)
   }
 }

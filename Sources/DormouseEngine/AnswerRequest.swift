@@ -101,7 +101,9 @@ extension TextResources {
   ///   format does not know, `.notFound` without a tokenizer.
   func answerFormat(for request: GenerationRequest) throws(Failure) -> (any AnswerFormat)? {
     let answer = request.answer
-    guard answer.hasParts || answer.formatName != nil || request.constraint != nil else { return nil }
+    guard answer.hasParts || answer.formatName != nil || request.constraint != nil || request.language != nil else {
+      return nil
+    }
     let tokenizer = try requireTokenizer()
     if answer.formatName == "plain" { return nil }
     let format =

@@ -14,6 +14,7 @@ struct Generation {
   private let constraint: Constraint?
   private var rules: LogitsRules
   private var reasoning: ReasoningBudget
+  private var consistency: ScriptConsistency
   private var sampler: Sampler
   private var output: TextOutput
   private(set) var counts: GenerationEvent.Counts
@@ -34,10 +35,12 @@ struct Generation {
   ///   - text: the model's tokenizer, and the tokens that end its answers.
   ///   - format: in which the model writes reasoning and calls of tools; nil: the answer is content.
   ///   - constraint: of the content's form.
+  ///   - language: of its letters.
   /// - Throws: `Failure(.outOfMemory)`.
   init(
     _ request: GenerationRequest, after prompt: [Int32], _ counts: GenerationEvent.Counts, text: TextResources,
-    format: (any AnswerFormat)? = nil, constraint: Constraint? = nil, vocabularySize: Int
+    format: (any AnswerFormat)? = nil, constraint: Constraint? = nil, language: AnswerLanguage = AnswerLanguage(),
+    vocabularySize: Int
   ) throws(Failure) {
     self.request = request
     self.counts = counts
@@ -45,7 +48,9 @@ struct Generation {
     endTokens = request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens)
     self.constraint = constraint
     rules = try LogitsRules(
-      request.sampling.rules(after: prompt), constraint: constraint, vocabularySize: vocabularySize)
+      request.sampling.rules(after: prompt), constraint: constraint, language: language.rule,
+      vocabularySize: vocabularySize)
+    consistency = language.consistency
     reasoning = ReasoningBudget(tokens: request.answer.reasoningBudget, end: format?.reasoningEnd ?? [])
     sampler = Sampler(request.sampling)
     output = TextOutput(
@@ -67,7 +72,7 @@ struct Generation {
   /// Whether any token may come: not where a constraint's text is complete, nothing follows it, and no end token is
   /// known.
   func canGoOn() throws(Failure) -> Bool {
-    guard let constraint, !output.isReasoning else { return true }
+    guard let constraint, output.part != .reasoning else { return true }
     return try !constraint.allowed().isEmpty
   }
 
@@ -76,14 +81,14 @@ struct Generation {
   /// - Returns: its event. Whoever keeps it while the next token is chosen costs an allocation.
   /// - Throws: what a rule says.
   mutating func next(_ logits: UnsafeBufferPointer<Float>) throws(Failure) -> GenerationEvent {
-    let isReasoning = output.isReasoning
+    let part = output.part
     let token: Int32
-    if let forced = reasoning.forcedToken(isReasoning: isReasoning) {
+    if let forced = reasoning.forcedToken(isReasoning: part == .reasoning) {
       token = forced
     } else {
-      token = sampler.sample(try rules.apply(to: logits, isConstrained: !isReasoning))
+      token = sampler.sample(try rules.apply(to: logits, in: part))
     }
-    try rules.record(token, isConstrained: !isReasoning)
+    try rules.record(token, in: part)
     let probabilities = request.logProbabilityAlternatives.map {
       LogProbabilities(logits: logits, token: token, alternativeCount: $0)
     }
@@ -92,6 +97,7 @@ struct Generation {
     isAtEnd = endTokens.contains(token)
     output.clear()
     isStopped = isAtEnd ? false : output.append(token)
+    countLetters()
     var event = GenerationEvent(kind: .token, token: token, counts: counts)
     if !request.answer.hasParts { event.text = output.text }
     if let probabilities {
@@ -112,15 +118,24 @@ struct Generation {
   /// Why the answer has ended after all, when the text that was withheld is let go; that may complete a stop string.
   mutating func finish(_ reason: GenerationEvent.FinishReason) -> GenerationEvent.FinishReason {
     output.clear()
-    if isStopped || output.finish() { return .stop }
-    return reason
+    if isStopped { return .stop }
+    let isStopped = output.finish()
+    countLetters()
+    return isStopped ? .stop : reason
+  }
+
+  private mutating func countLetters() {
+    for piece in output.pieces { consistency.add(output.text[piece.bytes], to: piece.part) }
   }
 
   /// The last event, with the text that was withheld.
   func end(_ reason: GenerationEvent.FinishReason) -> GenerationEvent {
     let text = request.answer.hasParts ? [] : output.text
     let hasCalled = reason == .stop && isAtEnd && callCount > 0
-    return GenerationEvent(kind: .end, text: text, finishReason: hasCalled ? .toolCalls : reason, counts: counts)
+    var event = GenerationEvent(
+      kind: .end, text: text, finishReason: hasCalled ? .toolCalls : reason, counts: counts)
+    event.consistency = consistency.shares
+    return event
   }
 
   /// How many events of parts there are of what the last call found.

@@ -55,6 +55,9 @@ public struct GenerationEvent: Sendable {
   public var finishReason: FinishReason?
   /// So far; final at the end.
   public var counts: Counts
+  /// At the end: the shares of the letters that are of the expected scripts, in the content and in the reasoning; NaN
+  /// where there are none, or nothing is expected.
+  public var consistency: (content: Float, reasoning: Float) = (.nan, .nan)
 
   /// A call of a tool.
   public struct ToolCall: Sendable, Equatable {

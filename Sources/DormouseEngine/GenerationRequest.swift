@@ -13,6 +13,8 @@ struct GenerationRequest: Sendable, Equatable {
   var ignoresEndTokens = false
   /// Its parts, its reasoning and its calls of tools.
   var answer = AnswerRequest()
+  /// The scripts that it is written in; nil for any.
+  var language: LanguageRequest?
   /// The form of the answer's content; nil for any.
   var constraint: ConstraintRequest?
   var terms = WorkTerms()
@@ -21,7 +23,7 @@ struct GenerationRequest: Sendable, Equatable {
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
     "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "ignore_eos", "priority",
     "time_limit", "constraint", "response_format", "parts", "answer_format", "thinking", "reasoning_effort", "tools",
-    "tool_choice",
+    "tool_choice", "language",
   ]
   static let maximumStopStrings = 16
   static let maximumStopTokens = 1024
@@ -50,6 +52,7 @@ struct GenerationRequest: Sendable, Equatable {
     request.ignoresEndTokens = try fields.optionalBoolean("ignore_eos") ?? false
     request.constraint = try ConstraintRequest.read(fields)
     request.answer = try AnswerRequest.read(fields)
+    request.language = try LanguageRequest.read(fields)
     guard request.constraint == nil || request.answer.tools == nil else {
       throw Failure(
         .unsupported, "config_json: an answer under a constraint can't call tools: leave out constraint or tools")

@@ -1,5 +1,6 @@
 import DormouseGrammar
 import DormouseSupport
+import DormouseText
 
 /// Changes the logits from which an answer's next token is chosen, by the tokens so far.
 protocol LogitsRule {
@@ -15,39 +16,46 @@ protocol LogitsRule {
 /// after them, and log-probabilities know nothing of them.
 struct LogitsRules {
   private var rules: [any LogitsRule]
-  /// After all others, where the answer is under it.
+  /// After all others; of the parts of the answer that they are for.
   private let constraint: ConstraintRule?
+  private let language: LanguageRule?
   /// Of the logits after all rules, [vocabulary]; nil without rules.
   private let memory: AlignedBuffer?
 
   /// - Throws: `Failure(.outOfMemory)`.
-  init(_ rules: [any LogitsRule], constraint: Constraint? = nil, vocabularySize: Int) throws(Failure) {
+  init(
+    _ rules: [any LogitsRule], constraint: Constraint? = nil, language: LanguageRule? = nil, vocabularySize: Int
+  ) throws(Failure) {
     self.rules = rules
     self.constraint = constraint.map { ConstraintRule(constraint: $0) }
+    self.language = language
     memory =
-      rules.isEmpty && constraint == nil
+      rules.isEmpty && constraint == nil && language == nil
       ? nil
       : try AlignedBuffer(
         byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "an answer's logits")
   }
 
   /// The logits after all rules, valid until the next call: `logits` [vocabulary] itself where there are none.
-  /// - Parameter isConstrained: whether the token belongs to what the constraint is of.
+  /// - Parameter part: what the next token belongs to.
   func apply(
-    to logits: UnsafeBufferPointer<Float>, isConstrained: Bool = true
+    to logits: UnsafeBufferPointer<Float>, in part: AnswerPart = .content
   ) throws(Failure) -> UnsafeBufferPointer<Float> {
     guard let memory else { return logits }
     let changed = memory.bound(to: Float.self)
     _ = changed.update(fromContentsOf: logits)
     for rule in rules { try rule.apply(to: changed) }
-    if isConstrained { try constraint?.apply(to: changed) }
+    if part != .reasoning { try constraint?.apply(to: changed) }
+    try language?.apply(to: changed, in: part)
     return UnsafeBufferPointer(changed)
   }
 
   /// Takes note of the next token of the answer.
-  mutating func record(_ token: Int32, isConstrained: Bool = true) throws(Failure) {
+  /// - Parameter part: what it belongs to.
+  mutating func record(_ token: Int32, in part: AnswerPart = .content) throws(Failure) {
     for index in rules.indices { try rules[index].record(token) }
-    if isConstrained { try constraint?.record(token) }
+    if part != .reasoning { try constraint?.record(token) }
+    try language?.record(token, in: part)
   }
 }
 

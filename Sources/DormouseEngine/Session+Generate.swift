@@ -18,7 +18,9 @@ extension Session {
     let constraint = try engine.constraint(for: request)
     return try state.exclusively { () throws(Failure) in
       try check(newTokens)
-      return try run(Timeline(tokens: newTokens), held: 0, request, constraint, onEvent)
+      return try run(
+        Timeline(tokens: newTokens), held: 0, request, constraint, engine.language(for: request, userText: nil), onEvent
+      )
     }
   }
 
@@ -38,6 +40,7 @@ extension Session {
     var chat = try ChatRequest(json: messages)
     try request.prepare(&chat, text: engine.text)
     let prepared = chat
+    let language = try engine.language(for: request, userText: chat.lastUserText)
     return try state.exclusively { () throws(Failure) in
       let watch = state.watch(
         deadline: request.terms.deadline(from: Clock.now()), timeLimit: request.terms.timeLimit ?? .infinity)
@@ -52,7 +55,7 @@ extension Session {
       let recomputed = keep(held)
       changeContents { $0.adoptContents(of: prompt) }
       return try run(
-        prompt, held: held, recomputed: recomputed, transcribed: transcribed, request, constraint, onEvent)
+        prompt, held: held, recomputed: recomputed, transcribed: transcribed, request, constraint, language, onEvent)
     }
   }
 
@@ -66,7 +69,7 @@ extension Session {
   ///   - recomputed: how many of these are computed again all the same.
   private func run(
     _ prompt: Timeline, held: Int, recomputed: Int = 0, transcribed: TranscriptionCounts = TranscriptionCounts(),
-    _ request: GenerationRequest, _ constraint: Constraint?, _ onEvent: EventHandler
+    _ request: GenerationRequest, _ constraint: Constraint?, _ language: AnswerLanguage, _ onEvent: EventHandler
   ) throws(Failure) -> Int32 {
     let called = Clock.now()
     return try atWork(
@@ -83,7 +86,8 @@ extension Session {
       counts.waitingSeconds = Clock.now() - called
       var generation = try Generation(
         request, after: timeline.textTokens, counts, text: engine.text,
-        format: try engine.text.answerFormat(for: request), constraint: constraint, vocabularySize: vocabularySize)
+        format: try engine.text.answerFormat(for: request), constraint: constraint, language: language,
+        vocabularySize: vocabularySize)
       return try answer(&generation) { event in state.callback.run { onEvent(event) } }
     }
   }

@@ -37,8 +37,8 @@ struct TextOutput {
   /// The same by parts.
   var pieces: [AnswerParts.Piece] { parts.pieces }
 
-  /// Whether the next token is one of the answer's reasoning, as far as is known.
-  var isReasoning: Bool { parser.isReasoning }
+  /// What the next token belongs to, as far as is known.
+  var part: AnswerPart { parser.part }
 
   /// Leaves in `text` what `token` completes.
   /// - Returns: whether a stop string ends the answer.

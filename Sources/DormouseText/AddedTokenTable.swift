@@ -18,6 +18,8 @@ struct AddedTokenTable {
     return last.map { $0 + 1 } ?? 0
   }
 
+  var addedIds: Set<Int32> { Set(tokens.keys) }
+
   var specialIds: Set<Int32> { Set(tokens.filter { $0.value.isSpecial }.keys) }
 
   /// Adds `token`, or changes its flags when it is there already. Once special it stays special, as in the

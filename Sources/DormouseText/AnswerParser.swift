@@ -3,8 +3,9 @@
 /// What it can't decide yet it holds back, and a token may end one part and begin the next. Once buffers have grown, a
 /// token of an answer allocates nothing: parsers keep to that.
 public protocol AnswerParser: Sendable {
-  /// Whether the next token is one of the reasoning, as far as is known: false before a model has begun any.
-  var isReasoning: Bool { get }
+  /// What the next token belongs to, as far as is known: content before a model has begun anything else, and
+  /// `toolArguments` anywhere within calls.
+  var part: AnswerPart { get }
 
   /// Takes the next token.
   /// - Parameters:
@@ -75,7 +76,7 @@ public struct AnswerParts: Sendable {
 
 /// For models whose answers are content and nothing else.
 public struct PlainAnswerParser: AnswerParser {
-  public var isReasoning: Bool { false }
+  public var part: AnswerPart { .content }
 
   public init() {}
 

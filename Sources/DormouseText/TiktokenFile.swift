@@ -30,7 +30,7 @@ struct TiktokenFile {
     let (prefix, suffix) = try added.around(configuration)
     return TokenizerParts(
       vocabulary: added.vocabulary, rules: .ranks, prefersWholeWords: true, byteIds: byteIds, unknownId: nil,
-      fusesUnknown: false, specialIds: added.specialIds, ordinaryCount: added.ordinaryCount, plainTokens: plain,
+      fusesUnknown: false, addedIds: added.addedIds, specialIds: added.specialIds, ordinaryCount: added.ordinaryCount, plainTokens: plain,
       normalizedTokens: normalized,
       normalizer: [], preTokenizer: [.split(try TokenizerComponents.isolating(pattern))], prefix: prefix,
       suffix: suffix, configuration: configuration)

@@ -45,6 +45,9 @@ public final class Tokenizer: Sendable {
   /// Adds them to `output`; nothing for an id without a token.
   func appendBytes(of id: Int32, to output: inout [UInt8]) { _ = parts.vocabulary.withBytes(of: id) { output += $0 } }
 
+  /// The ids of all added tokens, control tokens among them.
+  public var addedTokens: Set<Int32> { parts.addedIds }
+
   /// Whether `id` is a control token that `decode(_:skipSpecial:)` can leave out.
   public func isSpecial(_ id: Int32) -> Bool { parts.specialIds.contains(id) }
 

@@ -29,7 +29,7 @@ struct TokenizerFile {
     return TokenizerParts(
       vocabulary: added.vocabulary, rules: .pairs(model.merges), prefersWholeWords: model.prefersWholeWords,
       byteIds: model.byteIds, unknownId: model.unknownId, fusesUnknown: model.fusesUnknown,
-      specialIds: added.specialIds, ordinaryCount: added.ordinaryCount, plainTokens: plain,
+      addedIds: added.addedIds, specialIds: added.specialIds, ordinaryCount: added.ordinaryCount, plainTokens: plain,
       normalizedTokens: normalized, normalizer: normalizer,
       preTokenizer: preTokenizer, prefix: prefix, suffix: suffix, configuration: configuration)
   }

@@ -13,6 +13,8 @@ struct TokenizerParts: Sendable {
   /// Whether several unknown bytes in a row are one unknown token.
   var fusesUnknown: Bool
 
+  var addedIds: Set<Int32>
+  /// Control tokens.
   var specialIds: Set<Int32>
   /// One more than the largest id of a token that is no added one.
   var ordinaryCount: Int

@@ -16,7 +16,22 @@ struct AnswerChoices: ParsableArguments {
     completion: .file(extensions: ["json"]))
   var tools: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Keep the answer to letters of these scripts, by Unicode's names with commas between them.", valueName: "scripts")
+  )
+  var scripts: String?
+
+  @Option(
+    help: ArgumentHelp(
+      "Keep the answer to the scripts of a language, such as en or zh, or to those of the question: same.",
+      valueName: "language"))
+  var answerLanguage: String?
+
   func validate() throws {
+    if scripts != nil, answerLanguage != nil {
+      throw ValidationError("--scripts and --answer-language exclude each other.")
+    }
     if let thinking, Thinking(thinking) == nil {
       throw ValidationError("--thinking \(thinking): expected true, false or a number of tokens.")
     }
@@ -24,6 +39,11 @@ struct AnswerChoices: ParsableArguments {
 
   func apply(to options: inout OpenSession.GenerationOptions) {
     options.thinking = thinking.flatMap { Thinking($0)?.value }
+    if let scripts {
+      options.language = OpenSession.Language(scripts: scripts.split(separator: ",").map(String.init))
+    } else if let answerLanguage {
+      options.language = OpenSession.Language(answer: answerLanguage)
+    }
   }
 
   /// The functions, as they were written.

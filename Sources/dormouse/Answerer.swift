@@ -134,6 +134,8 @@ private enum EventLine {
     var audio_tokens: Int
     var transcribed_tokens: Int
     var transcribed_seconds: Double
+    var consistency_content: Double?
+    var consistency_reasoning: Double?
     var statistics: JSONValue?
 
     init(_ end: OpenSession.End, answer: String, calls: [ToolCalls.Call]) {
@@ -153,6 +155,8 @@ private enum EventLine {
       audio_tokens = end.audioTokens
       transcribed_tokens = end.transcribedTokens
       transcribed_seconds = end.transcribedSeconds
+      consistency_content = end.consistencyContent
+      consistency_reasoning = end.consistencyReasoning
     }
   }
 }

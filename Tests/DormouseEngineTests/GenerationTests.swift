@@ -69,7 +69,8 @@ import Testing
         events.append(Told(event))
         tokens.append(event.token)
         if let reason = generation.finishReason(isFull: tokens.count == 120) {
-          return (events + [Told(generation.end(reason))], steps)
+          let last = generation.finish(reason)
+          return (events + [Told(generation.end(last))], steps)
         }
         guard index < guesses.count, guesses[index] == event.token else { break }
       }

@@ -28,7 +28,7 @@ from ._library import version
 from ._version import __version__
 from .constraint import Constraint
 from .engine import Engine
-from .events import Answer, Event
+from .events import Answer, Event, ToolCall
 from .media import Audio, Image, Media, Video
 from .options import (
     ChatOptions,
@@ -93,6 +93,7 @@ __all__ = [
     "Stream",
     "TemplateOptions",
     "TimedOutError",
+    "ToolCall",
     "Transcriber",
     "Transcript",
     "TranscriptionOptions",

@@ -164,6 +164,8 @@ class event(ctypes.Structure):
         ("tool_id_length", c_size_t),
         ("tool_name", c_void_p),
         ("tool_name_length", c_size_t),
+        ("consistency_reasoning", c_float),
+        ("consistency_content", c_float),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, List, Literal, Optional, Tuple
 
@@ -65,6 +66,10 @@ class Event:
     """Of a call's parts: its place among the answer's calls."""
     tool_id: str = ""
     tool_name: str = ""
+    consistency_reasoning: Optional[float] = None
+    """At the end: of the letters outside of code, the share that is of the expected scripts; None where there are none, or
+    nothing is expected."""
+    consistency_content: Optional[float] = None
 
     def __repr__(self) -> str:
         if self.kind == "token":
@@ -153,6 +158,10 @@ def _text(address: Any, length: int) -> str:
     return ctypes.string_at(address, length).decode("utf-8", "replace") if length else ""
 
 
+def _share(value: float) -> Optional[float]:
+    return None if math.isnan(value) else value
+
+
 def event_of(event: _abi.event, has_log_probabilities: bool) -> Event:
     """What a callback of the library is told, to keep."""
     is_token = event.kind == _abi.EVENT_TOKEN
@@ -183,4 +192,6 @@ def event_of(event: _abi.event, has_log_probabilities: bool) -> Event:
         tool_index=event.tool_index,
         tool_id=_text(event.tool_id, event.tool_id_length),
         tool_name=_text(event.tool_name, event.tool_name_length),
+        consistency_reasoning=_share(event.consistency_reasoning),
+        consistency_content=_share(event.consistency_content),
     )

@@ -50,6 +50,7 @@ class GenerationOptions(TypedDict, total=False):
     answer_format: str
     thinking: Union[bool, Mapping[str, int]]
     reasoning_effort: str
+    language: Mapping[str, Any]
 
 
 class TemplateOptions(TypedDict, total=False):

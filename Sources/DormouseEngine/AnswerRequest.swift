@@ -15,14 +15,24 @@ struct AnswerRequest: Sendable, Equatable {
   var reasoningEffort: String?
   /// The functions that the model may call, as the template gets them; nil where the config has none.
   var tools: [JSON]?
-  /// Whether calls are looked for; a caller who has rendered a prompt by himself may have shown functions in it.
-  var callsTools = true
+  /// Which of them it calls.
+  var toolChoice = ToolChoice.auto
+  var isParallel = true
+  /// Those that the template shows; nil for a prompt that the caller has rendered, who may have shown some.
+  var shownTools: [JSON]?
+
+  /// Whether and what a model is made to call.
+  enum ToolChoice: Sendable, Equatable {
+    case auto
+    case required
+    case function(String)
+  }
 
   /// What `reasoning_effort` may be; "none" stands for no reasoning.
   private static let efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"]
 
   /// - Throws: `Failure(.invalidArgument)` for values that are not as `dormouse_session_generate` describes them or
-  ///   contradict each other, `.unsupported` for a `tool_choice` that would have to be enforced.
+  ///   contradict each other.
   static func read(_ fields: JSONFields) throws(Failure) -> AnswerRequest {
     var request = AnswerRequest()
     request.formatName = try fields.optionalString("answer_format")
@@ -74,24 +84,22 @@ struct AnswerRequest: Sendable, Equatable {
 
   private mutating func readTools(_ fields: JSONFields) throws(Failure) {
     tools = try fields.optionalArray("tools")
+    let parallel = try fields.optionalBoolean("parallel_tool_calls")
+    isParallel = parallel ?? true
     guard let choice = fields.value("tool_choice") else { return }
     guard tools != nil else {
       throw Failure(.invalidArgument, "\(fields.file): tool_choice needs tools")
     }
-    switch choice.stringValue {
-    case "auto": break
-    case "none": tools = nil
-    case "required": throw AnswerRequest.notEnforced(fields, "required")
-    default:
-      guard choice.objectValue != nil || choice.stringValue != nil else {
-        throw fields.wrong("tool_choice", choice, expected: "none or auto")
-      }
-      throw AnswerRequest.notEnforced(fields, "of one function")
+    let function = choice["function"]?["name"] ?? choice["name"] ?? choice
+    switch function.stringValue {
+    case "auto" where choice.stringValue != nil: break
+    case "none" where choice.stringValue != nil: tools = nil
+    case "required" where choice.stringValue != nil: toolChoice = .required
+    case let name?: toolChoice = .function(name)
+    case nil:
+      throw fields.wrong(
+        "tool_choice", choice, expected: "none, auto, required, or a function's name, also as {\"name\": ...}")
     }
-  }
-
-  private static func notEnforced(_ fields: JSONFields, _ choice: String) -> Failure {
-    Failure(.unsupported, "\(fields.file): a tool_choice \(choice) is not enforced yet; expected none or auto")
   }
 }
 
@@ -128,7 +136,7 @@ extension GenerationRequest {
       }
       chat.variables["tools"] = .array(tools)
     }
-    answer.callsTools = chat.variables["tools"] != nil
+    answer.shownTools = chat.variables["tools"]?.arrayValue ?? []
     guard let reasons = answer.reasons else { return }
     var isSwitched = false
     for name in ["thinking", "enable_thinking"] where text.reads(name, chat) {
@@ -156,5 +164,30 @@ extension ChatRequest {
 extension TextResources {
   fileprivate func reads(_ variable: String, _ chat: ChatRequest) -> Bool {
     promptFormat?.reads(variable, templateName: chat.templateName, hasTools: chat.variables["tools"] != nil) ?? false
+  }
+}
+
+extension Engine {
+  /// What has the model call the tools of a request as its format writes it; nil where nothing asks for that.
+  /// - Throws: `Failure(.invalidArgument)` for tools that are none, `.unsupported` for schemas of strict tools that are
+  ///   not enforced, and for a format in which calls can't be.
+  func callRule(for request: GenerationRequest, format: (any AnswerFormat)?) throws(Failure) -> CallRule? {
+    guard let tools = request.answer.tools else { return nil }
+    let isRequired = request.answer.toolChoice != .auto
+    let asksForStrict = tools.contains { ($0["function"] ?? $0)["strict"]?.boolValue == true }
+    guard isRequired || asksForStrict else { return nil }
+    guard let markup = format?.callMarkup, isRequired || markup.callBegin != nil else {
+      throw Failure(
+        .unsupported,
+        "config_json: \(isRequired ? "tool_choice" : "tools: strict"): calls can't be enforced in the format"
+          + " \(format?.name ?? "plain")")
+    }
+    var choice: String?
+    if case .function(let name) = request.answer.toolChoice { choice = name }
+    return CallRule(
+      tools: try CallableTools(tools, choice: choice, vocabulary: try grammarVocabulary()), markup: markup,
+      tokenizer: try text.requireTokenizer(),
+      endTokens: request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens),
+      isRequired: isRequired, isParallel: request.answer.isParallel && choice == nil)
   }
 }

@@ -36,11 +36,12 @@ struct Generation {
   ///   - format: in which the model writes reasoning and calls of tools; nil: the answer is content.
   ///   - constraint: of the content's form.
   ///   - language: of its letters.
+  ///   - calls: what it must call, and how.
   /// - Throws: `Failure(.outOfMemory)`.
   init(
     _ request: GenerationRequest, after prompt: [Int32], _ counts: GenerationEvent.Counts, text: TextResources,
     format: (any AnswerFormat)? = nil, constraint: Constraint? = nil, language: AnswerLanguage = AnswerLanguage(),
-    vocabularySize: Int
+    calls: CallRule? = nil, vocabularySize: Int
   ) throws(Failure) {
     self.request = request
     self.counts = counts
@@ -48,14 +49,15 @@ struct Generation {
     endTokens = request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens)
     self.constraint = constraint
     rules = try LogitsRules(
-      request.sampling.rules(after: prompt), constraint: constraint, language: language.rule,
+      request.sampling.rules(after: prompt), constraint: constraint, language: language.rule, calls: calls,
       vocabularySize: vocabularySize)
     consistency = language.consistency
     reasoning = ReasoningBudget(tokens: request.answer.reasoningBudget, end: format?.reasoningEnd ?? [])
     sampler = Sampler(request.sampling)
     output = TextOutput(
       tokenizer: text.tokenizer, stop: request.stop,
-      parser: format?.makeParser(after: prompt, callsTools: request.answer.callsTools) ?? PlainAnswerParser(),
+      parser: format?.makeParser(after: prompt, callsTools: request.answer.shownTools?.isEmpty != true)
+        ?? PlainAnswerParser(),
       hasParts: request.answer.hasParts)
   }
 
@@ -72,6 +74,7 @@ struct Generation {
   /// Whether any token may come: not where a constraint's text is complete, nothing follows it, and no end token is
   /// known.
   func canGoOn() throws(Failure) -> Bool {
+    if rules.haveEnded { return false }
     guard let constraint, output.part != .reasoning else { return true }
     return try !constraint.allowed().isEmpty
   }
@@ -84,6 +87,8 @@ struct Generation {
     let part = output.part
     let token: Int32
     if let forced = reasoning.forcedToken(isReasoning: part == .reasoning) {
+      token = forced
+    } else if let forced = try rules.forcedToken(in: part) {
       token = forced
     } else {
       token = sampler.sample(try rules.apply(to: logits, in: part))

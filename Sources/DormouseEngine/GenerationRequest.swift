@@ -23,7 +23,7 @@ struct GenerationRequest: Sendable, Equatable {
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
     "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "ignore_eos", "priority",
     "time_limit", "constraint", "response_format", "parts", "answer_format", "thinking", "reasoning_effort", "tools",
-    "tool_choice", "language",
+    "tool_choice", "parallel_tool_calls", "language",
   ]
   static let maximumStopStrings = 16
   static let maximumStopTokens = 1024

@@ -19,22 +19,33 @@ struct LogitsRules {
   /// After all others; of the parts of the answer that they are for.
   private let constraint: ConstraintRule?
   private let language: LanguageRule?
+  private var calls: CallRule?
   /// Of the logits after all rules, [vocabulary]; nil without rules.
   private let memory: AlignedBuffer?
 
   /// - Throws: `Failure(.outOfMemory)`.
   init(
-    _ rules: [any LogitsRule], constraint: Constraint? = nil, language: LanguageRule? = nil, vocabularySize: Int
+    _ rules: [any LogitsRule], constraint: Constraint? = nil, language: LanguageRule? = nil, calls: CallRule? = nil,
+    vocabularySize: Int
   ) throws(Failure) {
     self.rules = rules
     self.constraint = constraint.map { ConstraintRule(constraint: $0) }
     self.language = language
+    self.calls = calls
     memory =
-      rules.isEmpty && constraint == nil && language == nil
+      rules.isEmpty && constraint == nil && language == nil && calls == nil
       ? nil
       : try AlignedBuffer(
         byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "an answer's logits")
   }
+
+  /// The token that comes now whatever the logits are; nil where one is to be chosen.
+  func forcedToken(in part: AnswerPart) throws(Failure) -> Int32? {
+    part == .reasoning ? nil : try calls?.forcedToken() ?? nil
+  }
+
+  /// Whether the answer ends although no end token is known.
+  var haveEnded: Bool { calls?.hasEnded ?? false }
 
   /// The logits after all rules, valid until the next call: `logits` [vocabulary] itself where there are none.
   /// - Parameter part: what the next token belongs to.
@@ -47,6 +58,7 @@ struct LogitsRules {
     for rule in rules { try rule.apply(to: changed) }
     if part != .reasoning { try constraint?.apply(to: changed) }
     try language?.apply(to: changed, in: part)
+    if part != .reasoning { try calls?.apply(to: changed) }
     return UnsafeBufferPointer(changed)
   }
 
@@ -56,6 +68,7 @@ struct LogitsRules {
     for index in rules.indices { try rules[index].record(token) }
     if part != .reasoning { try constraint?.record(token) }
     try language?.record(token, in: part)
+    if part != .reasoning { try calls?.record(token) }
   }
 }
 

@@ -84,10 +84,10 @@ extension Session {
       counts.promptReused = held - recomputed
       counts.promptShared = sharedCount
       counts.waitingSeconds = Clock.now() - called
+      let format = try engine.text.answerFormat(for: request)
       var generation = try Generation(
-        request, after: timeline.textTokens, counts, text: engine.text,
-        format: try engine.text.answerFormat(for: request), constraint: constraint, language: language,
-        vocabularySize: vocabularySize)
+        request, after: timeline.textTokens, counts, text: engine.text, format: format, constraint: constraint,
+        language: language, calls: try engine.callRule(for: request, format: format), vocabularySize: vocabularySize)
       return try answer(&generation) { event in state.callback.run { onEvent(event) } }
     }
   }

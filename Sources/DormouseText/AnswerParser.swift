@@ -87,6 +87,22 @@ public struct PlainAnswerParser: AnswerParser {
   public mutating func finish(text: [UInt8], to parts: inout AnswerParts) { parts.append(text, to: .content) }
 }
 
+/// What a format writes around the names and arguments of calls, for answers that are made to call.
+public struct CallMarkup: Sendable {
+  /// Before the name of the first call, `callBegin` among it.
+  public var begin: [Int32]
+  /// The token by which a model begins a call; nil where that is ordinary text.
+  public var callBegin: Int32?
+  /// Before the name of every other call.
+  public var beginNext: [Int32]
+  /// Between the name and the arguments of the call of a number, from 0; not empty.
+  public var nameEnd: @Sendable (Int) -> [Int32]
+  /// Behind the arguments; not empty.
+  public var callEnd: [Int32]
+  /// Behind the last call; empty where nothing stands there.
+  public var end: [Int32]
+}
+
 /// What a family of models writes around its reasoning and its calls of tools. Thread: any.
 public protocol AnswerFormat: Sendable {
   /// As a configuration names it: "deepseek-v3.1".
@@ -95,9 +111,16 @@ public protocol AnswerFormat: Sendable {
   /// The tokens that end the model's reasoning; empty for a model that does none.
   var reasoningEnd: [Int32] { get }
 
+  /// What stands around calls whose arguments are JSON; nil for a format that writes them otherwise.
+  var callMarkup: CallMarkup? { get }
+
   /// A parser of the answer to a prompt, which may have begun the reasoning (`<think>`) or ended it already.
   /// - Parameters:
   ///   - prompt: the tokens before the answer.
   ///   - callsTools: whether calls of tools are looked for; otherwise what looks like one is content.
   func makeParser(after prompt: [Int32], callsTools: Bool) -> any AnswerParser
+}
+
+extension AnswerFormat {
+  public var callMarkup: CallMarkup? { nil }
 }

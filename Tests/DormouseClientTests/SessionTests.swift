@@ -8,6 +8,7 @@ import Testing
     var text = ""
     var tokens: [OpenSession.Token] = []
     var prompts: [(done: Int, total: Int)] = []
+    var parts: [OpenSession.Part] = []
     var end: OpenSession.End?
   }
 
@@ -20,6 +21,7 @@ import Testing
       #expect(answer.end == nil)
       switch event {
       case .prompt(let done, let total): answer.prompts.append((done, total))
+      case .part(let part): answer.parts.append(part)
       case .token(let token):
         answer.tokens.append(token)
         answer.text += token.text
@@ -29,6 +31,20 @@ import Testing
       }
     }
     return answer
+  }
+
+  @Test func anAnswerInPartsHasItsTextThere() throws {
+    let session = try OpenSession(Fixtures.engine())
+    let whole = try answer(session)
+    var options = Fixtures.greedy
+    options.parts = true
+    let parts = try answer(session, .messages(Fixtures.question), options)
+    #expect(parts.text.isEmpty && parts.parts.allSatisfy { $0.kind == .content })
+    #expect(parts.parts.map(\.text).joined() == whole.text)
+    #expect(whole.parts.isEmpty && whole.end?.consistencyContent == 1 && whole.end?.consistencyReasoning == nil)
+    options.parts = nil
+    options.thinking = .on
+    #expect(throws: DormouseError.self) { try answer(session, .messages(Fixtures.question), options) }
   }
 
   @Test func aChatIsAnsweredEventByEvent() throws {

@@ -12,6 +12,7 @@ import Testing
   private struct MarkedFormat: AnswerFormat {
     static let (think, end, call, broken): (Int32, Int32, Int32, Int32) = (1000, 1001, 1002, 1003)
     let name = "marked"
+    let callMarkup: CallMarkup? = nil
     let reasoningEnd = [end]
 
     func makeParser(after prompt: [Int32], callsTools: Bool) -> any AnswerParser {
@@ -191,7 +192,7 @@ import Testing
     (#"{"thinking": true, "reasoning_effort": "none"}"#, "contradict"),
     (#"{"reasoning_effort": "huge"}"#, "reasoning_effort"),
     (#"{"tool_choice": "auto"}"#, "tool_choice needs tools"),
-    (#"{"tools": [], "tool_choice": 3}"#, "tool_choice"),
+    (#"{"tools": [], "tool_choice": 3}"#, "tool_choice"), (#"{"tools": [], "tool_choice": {}}"#, "tool_choice"),
     (#"{"tools": {}}"#, "tools"),
     (#"{"tools": [], "constraint": {"regex": "a"}}"#, "constraint"),
   ]) func contradictionsAreRefused(configuration: String, named: String) throws {

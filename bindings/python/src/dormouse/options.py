@@ -69,7 +69,8 @@ class ChatOptions(GenerationOptions, TemplateOptions, total=False):
     With `tools` the answer comes in parts; with `parts=False` beside them it is one text, as the model writes it.
     """
 
-    tool_choice: str
+    tool_choice: Union[str, Mapping[str, Any]]
+    parallel_tool_calls: bool
 
 
 class SessionOptions(TypedDict, total=False):

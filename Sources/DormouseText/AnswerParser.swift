@@ -118,7 +118,15 @@ public protocol AnswerFormat: Sendable {
   /// - Parameters:
   ///   - prompt: the tokens before the answer.
   ///   - callsTools: whether calls of tools are looked for; otherwise what looks like one is content.
-  func makeParser(after prompt: [Int32], callsTools: Bool) -> any AnswerParser
+  ///   - parameters: what is known of those tools; GLM's values have no type of their own.
+  func makeParser(after prompt: [Int32], callsTools: Bool, parameters: ToolParameters) -> any AnswerParser
+}
+
+extension AnswerFormat {
+  /// A parser where nothing is known of the tools.
+  public func makeParser(after prompt: [Int32], callsTools: Bool) -> any AnswerParser {
+    makeParser(after: prompt, callsTools: callsTools, parameters: ToolParameters())
+  }
 }
 
 extension AnswerFormat {

@@ -196,6 +196,92 @@ import Testing
     #expect(togetherCount == 3)
   }
 
+  /// Time that runs out ends the wait for a step, and what is late is in none.
+  @Test func timeEndsTheWaitForAStep() throws {
+    let steps = try Steps(Self.open())
+    let (late, other) = (steps.scheduler.makeRequest(CallState(of: "the session")), try steps.enter())
+    let called = Clock.now()
+    try steps.scheduler.enter(late, WorkTerms(timeLimit: 0.05)) {}
+    let (threads, found) = (Threads(), Locked<(status: Status?, end: Double)>((nil, 0)))
+    let segment = try steps.segment(Asked(count: 3))
+    try threads.start {
+      let status = Runs.status { _ = try steps.scheduler.step(late, segment.value, isGenerating: false) }
+      found.withLock { $0 = (status, Clock.now()) }
+    }
+    // Nobody computes steps yet, and nobody wakes it.
+    try waitFor { found.withLock { $0.end } > 0 }
+    #expect(found.withLock { $0.status } == .timedOut && found.withLock { $0.end } >= called + 0.05)
+    steps.scheduler.leave(late)
+    try steps.ask(other, Asked(count: 5), on: threads) { _ in }
+    try steps.run { threads.join() }
+    let counted = steps.scheduler.statistics
+    #expect((counted.steps, counted.sessionSteps, counted.promptTokens) == (1, 1, 5))
+  }
+
+  /// However long the last step was, a step waits 20 ms for a session that does not come.
+  @Test func stepsWaitNoLonger() throws {
+    struct Long: EncodingRun {
+      let end: Locked<Double>
+      var isDone = false
+
+      mutating func prepareNext() throws(Failure) -> Bool { !isDone }
+
+      mutating func advance() throws(Failure) -> Bool {
+        usleep(600_000)
+        isDone = true
+        end.withLock { $0 = Clock.now() }
+        return true
+      }
+    }
+    let model = try Self.open()
+    var shortest = Double.infinity
+    // On a busy machine somebody may be late: it is tried again then.
+    for _ in 0..<5 where shortest > 0.045 {
+      let steps = try Steps(model)
+      let (first, second) = (try steps.enter(), try steps.enter())
+      let (threads, end, waited) = (Threads(), Locked(0.0), Locked(0.0))
+      try threads.start { try steps.scheduler.encode(first, Long(end: end)) {} }
+      try steps.run {
+        try waitFor { steps.scheduler.monitor.withLock { first.phase == .running } }
+        try steps.ask(second, Asked(count: 1), on: threads) { _ in
+          waited.withLock { $0 = Clock.now() - end.withLock { $0 } }
+        }
+        threads.join()
+      }
+      shortest = min(shortest, waited.withLock { $0 })
+    }
+    #expect(shortest >= 0.0199 && shortest <= 0.045, "\(shortest) s")
+  }
+
+  /// Of those that encode, the larger priority goes first, whoever has asked first.
+  @Test func encodingsGoByPriority() throws {
+    struct Part: EncodingRun {
+      let name: Int
+      let done: Locked<[Int]>
+      var isDone = false
+
+      mutating func prepareNext() throws(Failure) -> Bool { !isDone }
+
+      mutating func advance() throws(Failure) -> Bool {
+        done.withLock { $0.append(name) }
+        isDone = true
+        return true
+      }
+    }
+    let steps = try Steps(Self.open())
+    let (threads, done) = (Threads(), Locked<[Int]>([]))
+    for (name, priority) in [0, -3, 5, 5, 1].enumerated() {
+      let request = try steps.enter(priority)
+      try threads.start {
+        try steps.scheduler.encode(request, Part(name: name, done: done)) {}
+        steps.scheduler.leave(request)
+      }
+      try waitFor { steps.scheduler.monitor.withLock { request.phase == .pending } }
+    }
+    try steps.run { threads.join() }
+    #expect(done.withLock { $0 } == [2, 3, 4, 0, 1])
+  }
+
   private static func open() throws -> Model {
     try Model(
       ModelFolder(Fixtures.path("Fixtures/models/\(Runs.model)")), pool: try ThreadPool(threadCount: 2),

@@ -12,7 +12,7 @@ import Testing
     + [60, 50, 40, 61, 51, 41, 62, 52, 42, 0, 0, 0]
 
   /// Three frames of one pixel: red, green, blue, of 50, 70 and 100 ms.
-  private static let gif: [UInt8] =
+  static let gif: [UInt8] =
     Array("GIF89a".utf8) + [1, 0, 1, 0, 0x81, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0, 255, 0, 0, 0]
     + [(5, 0x44), (7, 0x4C), (10, 0x54)].flatMap { (delay: UInt8, code: UInt8) -> [UInt8] in
       [0x21, 0xF9, 4, 0, delay, 0, 0, 0, 0x2C, 0, 0, 0, 0, 1, 0, 1, 0, 0, 2, 2, code, 1, 0]

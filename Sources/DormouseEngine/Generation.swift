@@ -56,7 +56,9 @@ struct Generation {
     sampler = Sampler(request.sampling)
     output = TextOutput(
       tokenizer: text.tokenizer, stop: request.stop,
-      parser: format?.makeParser(after: prompt, callsTools: request.answer.shownTools?.isEmpty != true)
+      parser: format?.makeParser(
+        after: prompt, callsTools: request.answer.shownTools?.isEmpty != true,
+        parameters: ToolParameters(tools: request.answer.shownTools ?? []))
         ?? PlainAnswerParser(),
       hasParts: request.answer.hasParts)
   }

@@ -123,12 +123,10 @@ public protocol AnswerFormat: Sendable {
 }
 
 extension AnswerFormat {
+  public var callMarkup: CallMarkup? { nil }
+
   /// A parser where nothing is known of the tools.
   public func makeParser(after prompt: [Int32], callsTools: Bool) -> any AnswerParser {
     makeParser(after: prompt, callsTools: callsTools, parameters: ToolParameters())
   }
-}
-
-extension AnswerFormat {
-  public var callMarkup: CallMarkup? { nil }
 }

@@ -12,10 +12,9 @@ import Testing
   private struct MarkedFormat: AnswerFormat {
     static let (think, end, call, broken): (Int32, Int32, Int32, Int32) = (1000, 1001, 1002, 1003)
     let name = "marked"
-    let callMarkup: CallMarkup? = nil
     let reasoningEnd = [end]
 
-    func makeParser(after prompt: [Int32], callsTools: Bool) -> any AnswerParser {
+    func makeParser(after prompt: [Int32], callsTools: Bool, parameters: ToolParameters) -> any AnswerParser {
       Parser(isReasoning: prompt.last == Self.think)
     }
 

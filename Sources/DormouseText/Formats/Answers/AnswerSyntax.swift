@@ -53,4 +53,6 @@ struct AnswerSyntax: Sendable {
   var spaceAroundReasoning = Space.none
   /// nil for models that call none.
   var tools: Tools?
+  /// What a call is made of; nil where its arguments are not JSON.
+  var callTexts: CallTexts?
 }

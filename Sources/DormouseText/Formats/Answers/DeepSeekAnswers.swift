@@ -2,19 +2,33 @@
 extension AnswerSyntax {
   /// V3 and R1: `<｜tool▁call▁begin｜>function<｜tool▁sep｜>NAME`, and the arguments as a block of code in Markdown.
   static func deepSeekV3(_ name: String, reasons: Bool, _ tokenizer: Tokenizer) -> AnswerSyntax {
-    deepSeekV3(name, reasons: reasons, tokenizer) { markers in
+    var syntax = deepSeekV3(name, reasons: reasons, tokenizer) { markers in
       (
         nameBegin: markers.bytes(of: "function<｜tool▁sep｜>"), headEnd: Array("\n```json\n".utf8),
         fence: Array("```".utf8)
       )
     }
+    syntax.callTexts = callTexts(
+      separator: "\n", nameBegin: "function<｜tool▁sep｜>", nameEnd: "\n```json\n", argumentsEnd: "\n```")
+    return syntax
   }
 
   /// V3.1: `<｜tool▁call▁begin｜>NAME<｜tool▁sep｜>`, and the arguments.
   static func deepSeekV31(_ name: String, _ tokenizer: Tokenizer) -> AnswerSyntax {
-    deepSeekV3(name, reasons: true, tokenizer) { markers in
+    var syntax = deepSeekV3(name, reasons: true, tokenizer) { markers in
       (nameBegin: [], headEnd: markers.bytes(of: "<｜tool▁sep｜>"), fence: [])
     }
+    syntax.callTexts = callTexts(separator: "", nameBegin: "", nameEnd: "<｜tool▁sep｜>", argumentsEnd: "")
+    return syntax
+  }
+
+  private static func callTexts(
+    separator: String, nameBegin: String, nameEnd: String, argumentsEnd: String
+  ) -> CallTexts {
+    CallTexts(
+      sectionBegin: "<｜tool▁calls▁begin｜>", sectionEnd: "<｜tool▁calls▁end｜>", callBegin: "<｜tool▁call▁begin｜>",
+      separator: separator, nameBegin: nameBegin, nameEnd: { _ in nameEnd },
+      callEnd: argumentsEnd + "<｜tool▁call▁end｜>")
   }
 
   private static func deepSeekV3(

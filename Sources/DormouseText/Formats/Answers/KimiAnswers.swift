@@ -13,6 +13,9 @@ extension AnswerSyntax {
       name: name, markers: markers, reasoning: markers.reasoning,
       tools: Tools(
         section: (bytes[0], bytes[1]), callBegin: bytes[2], calls: .json(style), spaceBefore: .none,
-        endReasoning: true))
+        endReasoning: true),
+      callTexts: CallTexts(
+        sectionBegin: calls[0], sectionEnd: calls[1], callBegin: calls[2], nameBegin: "functions.",
+        nameEnd: { ":\($0)" + calls[4] }, callEnd: calls[3]))
   }
 }

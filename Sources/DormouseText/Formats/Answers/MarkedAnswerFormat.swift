@@ -22,6 +22,8 @@ struct MarkedAnswerFormat: AnswerFormat {
 
   var name: String { syntax.name }
 
+  var callMarkup: CallMarkup? { syntax.callTexts.flatMap { CallMarkup($0, tokenizer: tokenizer) } }
+
   func makeParser(after prompt: [Int32], callsTools: Bool, parameters: ToolParameters) -> any AnswerParser {
     let (isReasoning, isContinued) = state(after: prompt)
     return MarkedAnswerParser(

@@ -56,6 +56,15 @@ struct MarkedAnswerParser: AnswerParser {
       }
   }
 
+  var part: AnswerPart {
+    switch place {
+    case .beginning(let isReasoning): isReasoning ? .reasoning : .content
+    case .reasoning: .reasoning
+    case .content: .content
+    case .sectionBegin, .section, .call, .brokenCall: .toolArguments
+    }
+  }
+
   mutating func append(_ token: Int32, text: [UInt8], to parts: inout AnswerParts) {
     writer.markers.append(token, text: text, to: &buffer)
     while step(&parts) {}

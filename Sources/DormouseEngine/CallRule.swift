@@ -14,8 +14,8 @@ struct CallRule {
     case markup(ArraySlice<Int32>, Next)
     case name(Constraint)
     case arguments(Constraint)
-    /// Behind a call: another one, or the end of the calls.
-    case between
+    /// Behind a call, and so many tokens that begin both another one and the end of the calls.
+    case between(Int)
     /// Behind required calls: the answer ends.
     case ended
   }
@@ -59,7 +59,9 @@ struct CallRule {
     case .markup(let tokens, _): return tokens.first
     case .name(let constraint): return try constraint.allowed().isEmpty ? nameEnd.first : nil
     case .arguments(let constraint): return try constraint.allowed().isEmpty ? markup.callEnd.first : nil
-    case .between: return isParallel ? nil : markup.end.first
+    case .between(let count):
+      let (next, end) = branches(count)
+      return next == end ? next : nil
     case .idle, .ended: return nil
     }
   }
@@ -71,9 +73,9 @@ struct CallRule {
     case .name(let constraint): keep(try constraint.allowed(), constraint.isComplete ? nameEnd.first : nil, logits)
     case .arguments(let constraint):
       keep(try constraint.allowed(), constraint.isComplete ? markup.callEnd.first : nil, logits)
-    case .between:
-      let first = isParallel ? markup.beginNext.first : nil
-      keep([first, markup.end.first].compactMap { $0 } + (markup.end.isEmpty ? Array(endTokens) : []), logits)
+    case .between(let count):
+      let (next, end) = branches(count)
+      keep([next, end].compactMap { $0 } + (end == nil ? Array(endTokens) : []), logits)
     case .ended: if !endTokens.isEmpty { keep(Array(endTokens), logits) }
     }
   }
@@ -113,14 +115,24 @@ struct CallRule {
         callCount += 1
         try follow(markup.callEnd.dropFirst(), .between)
       }
-    case .between:
-      if token == markup.beginNext.first {
-        try follow(markup.beginNext.dropFirst(), .name)
+    case .between(let count):
+      let (next, end) = branches(count)
+      if token == next, token == end {
+        stage = .between(count + 1)
+      } else if token == next {
+        try follow(markup.beginNext.dropFirst(count + 1), .name)
       } else {
-        try follow(markup.end.dropFirst(), isRequired ? .ended : .idle)
+        try follow(markup.end.dropFirst(count + 1), afterCalls)
       }
     case .ended: return
     }
+  }
+
+  private var afterCalls: Next { isRequired ? .ended : .idle }
+
+  /// What may come behind a call and `count` tokens of what follows it: in another call, and in the end of all.
+  private func branches(_ count: Int) -> (next: Int32?, end: Int32?) {
+    (markup.beginNext.dropFirst(count).first, markup.end.dropFirst(count).first)
   }
 
   /// Behind the name of this call.
@@ -136,7 +148,8 @@ struct CallRule {
       name = []
       stage = .name(try tools.names())
     case .arguments: stage = .arguments(try tools.arguments(of: name))
-    case .between: stage = isParallel || !markup.end.isEmpty ? .between : isRequired ? .ended : .idle
+    case .between where isParallel: stage = .between(0)
+    case .between: try follow(markup.end[...], afterCalls)
     case .idle: stage = .idle
     case .ended: stage = .ended
     }

@@ -99,7 +99,8 @@ import Testing
     for seed in 0..<12 {
       let answer = try answer(
         format: format, #""tool_choice": "required", "parallel_tool_calls": false"#, seed: UInt64(seed))
-      #expect(answer.content.isEmpty && answer.broken == 0)
+      #expect(
+        answer.content.isEmpty && answer.broken == 0, "\(String(decoding: answer.text, as: UTF8.self))")
       // A function without parameters takes any object, which may be long.
       guard answer.reason != .length else { continue }
       #expect(answer.calls.count == 1 && answer.reason == .toolCalls, "\(String(decoding: answer.text, as: UTF8.self))")
@@ -116,7 +117,8 @@ import Testing
     var most = 0
     for seed in 0..<8 {
       let answer = try answer(format: format, #""tool_choice": "required""#, seed: UInt64(seed))
-      #expect(answer.broken == 0)
+      // One that is cut is none.
+      #expect(answer.broken <= (answer.reason == .length ? 1 : 0))
       for call in answer.calls.dropLast(answer.reason == .length ? 1 : 0) { try check(call) }
       most = max(most, answer.calls.count)
     }

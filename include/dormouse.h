@@ -187,11 +187,12 @@ DORMOUSE_API dormouse_status dormouse_engine_open(dormouse_engine **out, const c
 /* Sessions keep what they need alive. Thread: any. */
 DORMOUSE_API void dormouse_engine_free(dormouse_engine *engine);
 
-/* What the model is, as a JSON object: path, model_type, parameters {total, active, active_in_layers}, modalities,
-   layers, hidden_size, vocabulary_size, context_length, attention, experts, cache {values_per_token, page_tokens,
-   bytes_per_token {bf16, f32, int8}, plain_attention_bytes_per_token {bf16, f32}}, weights {precision, bytes,
-   bytes_per_token, types, tensors}, text {tokenizer, chat_template, chat_templates, chat_template_failure,
-   end_tokens}, instruction_set, threads. docs/configuration.md says what each member holds; more may come. Thread: any. */
+/* What the model is, as a JSON object: path, model_type, parameters {total, active, active_in_layers}, towers [{modalities,
+   parameters {total}}], modalities, layers, hidden_size, vocabulary_size, context_length, attention, experts, cache
+   {values_per_token, page_tokens, bytes_per_token {bf16, f32, int8}, plain_attention_bytes_per_token {bf16, f32}},
+   weights {precision, bytes, bytes_per_token, types, tensors}, text {tokenizer, chat_template, chat_templates,
+   chat_template_failure, end_tokens}, instruction_set, threads. docs/configuration.md says what each member holds; more
+   may come. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity, size_t *length,
                                                   const dormouse_engine *engine, dormouse_error *error);
 

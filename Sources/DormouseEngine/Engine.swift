@@ -59,6 +59,7 @@ public final class Engine: Sendable {
     let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
     try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
     let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
+    modelFolder.reportLeftovers(besides: towers?.tensorNames ?? [], to: options.log)
     let speechFolder = try Engine.speechFolder(besides: towers, options)
     var progress = ProgressParts(
       options.progress, total: try Engine.fileByteCount(modelFolder, towers, speechFolder))

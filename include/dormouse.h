@@ -443,13 +443,23 @@ enum { /* dormouse_event.kind */
   DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens; or, ahead of it, an image,
                                 some frames of a video or a window of audio is encoded, and prompt_done stays */
   DORMOUSE_EVENT_TOKEN = 2,  /* a token was chosen; no text while a character or a stop string is unfinished */
-  DORMOUSE_EVENT_END = 3     /* the last event; text holds what was withheld; counts and times are final */
-};
+  DORMOUSE_EVENT_END = 3,    /* the last event; text holds what was withheld; counts and times are final */
+  DORMOUSE_EVENT_PART = 4    /* of an answer in parts alone: text of one part; behind the TOKEN that decided it, which may
+                                end one part and begin another, or ahead of the END. TOKEN and END have no text then */
+}; /* later versions may have others, which are to be ignored */
 enum { /* dormouse_event.finish_reason, 0 before the end */
   DORMOUSE_FINISH_STOP = 1,    /* an end token, one of stop_token_ids, or a stop string */
   DORMOUSE_FINISH_LENGTH = 2,  /* max_tokens */
   DORMOUSE_FINISH_CONTEXT = 3, /* the context is full */
-  DORMOUSE_FINISH_TIME = 4     /* time_limit */
+  DORMOUSE_FINISH_TIME = 4,    /* time_limit */
+  DORMOUSE_FINISH_TOOL_CALLS = 5 /* of an answer in parts: an end token behind calls of tools */
+};
+enum { /* dormouse_event.part, 0 but in a PART */
+  DORMOUSE_PART_CONTENT = 1,        /* what the model says to its user */
+  DORMOUSE_PART_REASONING = 2,      /* what it thinks before */
+  DORMOUSE_PART_TOOL_NAME = 3,      /* the name of a function that it calls: whole, once a call */
+  DORMOUSE_PART_TOOL_ARGUMENTS = 4, /* the call's arguments, an object in JSON: piece by piece */
+  DORMOUSE_PART_BROKEN_CALL = 5     /* what was meant as a call, or as the rest of one, and is none: as it was written */
 };
 
 typedef struct dormouse_alternative {
@@ -482,6 +492,12 @@ typedef struct dormouse_event {
   uint32_t transcribed_tokens; /* tokens that media_config's speech_model has written for this call: none for audio
                                   whose transcripts are kept from earlier calls */
   double transcribed_seconds;  /* of the audio whose transcripts stand in the prompt */
+  int32_t part;             /* PART: DORMOUSE_PART_..., what text is */
+  uint32_t tool_index;      /* PART of a call: its place among the answer's calls, from 0 */
+  const char *tool_id;      /* PART of a call whose name is told: the model's own id, or one made here; UTF-8, not */
+  size_t tool_id_length;    /* NUL-terminated; NULL when the length is 0 */
+  const char *tool_name;    /* and the function's name */
+  size_t tool_name_length;
 } dormouse_event;
 
 /* A non-zero return stops the work at this event; the call then returns that value. */
@@ -510,6 +526,20 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
                            of that form goes on are ruled out before one is chosen, and the answer ends where it is whole
      "response_format"     the same as OpenAI has it: {"type": "text"}, {"type": "json_object"}, or
                            {"type": "json_schema", "json_schema": {"schema": ...}}
+                           Of a model that reasons, both are of its content, and reasoning is free
+     "parts"               true: the answer comes in parts (DORMOUSE_EVENT_PART): content, reasoning, calls of tools; stop
+                           strings are looked for in the content alone. Default: true with "tools", "thinking" or
+                           "reasoning_effort", else false
+     "thinking"            true, false, or {"budget_tokens": N}: whether the model reasons before it answers, by the
+                           switch that its chat template has (without one, false ends the reasoning where it begins);
+                           after N tokens it is ended by the model's own closing tokens. UNSUPPORTED where no format of
+                           reasoning is known for the model, and true or N was asked for
+     "reasoning_effort"    "none" (as thinking false), "minimal", "low", "medium", "high", "xhigh" or "max": thinking, and
+                           the template's variable of that name where it has one
+     "tools"               chats alone: an array of functions as OpenAI has it, which the template shows to the model
+     "tool_choice"         "auto" (default) or "none": no tools after all; others are UNSUPPORTED
+     "answer_format"       how the model writes reasoning and calls, by name (docs/answers.md); "plain": neither; default:
+                           as its chat template and tokens say
    An unknown member is INVALID_ARGUMENT. on_event may be NULL.
    Generated tokens, an end token included, stay in the session. Thread: one call at a time per session. */
 DORMOUSE_API dormouse_status dormouse_session_generate(dormouse_session *session, const int32_t *tokens,

@@ -172,16 +172,32 @@ private func handler(_ callback: dormouse_event_fn?, _ userData: UnsafeMutableRa
       dormouse_alternative(token: $0.token, log_probability: $0.logProbability)
     }
     return alternatives.withUnsafeBufferPointer { alternatives in
-      event.text.withUnsafeBufferPointer { text in
-        text.withMemoryRebound(to: CChar.self) { text in
-          var cEvent = dormouse_event(event)
-          cEvent.text = text.isEmpty ? nil : text.baseAddress
-          cEvent.text_length = text.count
-          cEvent.alternatives = alternatives.isEmpty ? nil : alternatives.baseAddress
-          cEvent.alternative_count = alternatives.count
-          return HostCall.leave { callback(userData, &cEvent) }
+      withText(event.text) { text in
+        var cEvent = dormouse_event(event)
+        cEvent.text = text.baseAddress
+        cEvent.text_length = text.count
+        cEvent.alternatives = alternatives.isEmpty ? nil : alternatives.baseAddress
+        cEvent.alternative_count = alternatives.count
+        guard !event.toolCall.name.isEmpty else { return HostCall.leave { callback(userData, &cEvent) } }
+        return withText(Array(event.toolCall.id.utf8)) { id in
+          withText(Array(event.toolCall.name.utf8)) { name in
+            cEvent.tool_id = id.baseAddress
+            cEvent.tool_id_length = id.count
+            cEvent.tool_name = name.baseAddress
+            cEvent.tool_name_length = name.count
+            return HostCall.leave { callback(userData, &cEvent) }
+          }
         }
       }
+    }
+  }
+}
+
+/// The bytes as C has them: no address where there are none.
+private func withText(_ bytes: [UInt8], _ body: (UnsafeBufferPointer<CChar>) -> Int32) -> Int32 {
+  bytes.withUnsafeBufferPointer { bytes in
+    bytes.withMemoryRebound(to: CChar.self) { text in
+      body(text.isEmpty ? UnsafeBufferPointer(start: nil, count: 0) : text)
     }
   }
 }
@@ -208,5 +224,7 @@ extension dormouse_event {
     audio_tokens = UInt32(clamping: event.counts.mediaTokens.audio)
     transcribed_tokens = UInt32(clamping: event.counts.transcribedTokens)
     transcribed_seconds = event.counts.transcribedSeconds
+    part = event.part?.rawValue ?? 0
+    tool_index = UInt32(clamping: event.toolCall.index)
   }
 }

@@ -12,13 +12,16 @@ extension OpenSession {
 
   /// Generates token by token. `onEvent` is called on this thread and must not call the session, but for `cancel`; what
   /// it throws stops the work and comes out of here.
+  /// - Parameter tools: functions that the model may call, an array in JSON as OpenAI has it, whose members' order the
+  ///   template shows; chats alone. The answer then comes in parts.
   /// - Throws: `DormouseError`, or what `onEvent` throws. `invalidArgument` for messages or options that are none,
   ///   `contextFull`, `outOfMemory`, `overloaded`, `cancelled`, `timedOut`, `numerical`; for a chat, what its template
   ///   and its media files cause.
   public func generate(
-    _ prompt: Prompt, _ options: GenerationOptions = GenerationOptions(), onEvent: (Event) throws -> Void
+    _ prompt: Prompt, _ options: GenerationOptions = GenerationOptions(), tools: String? = nil,
+    onEvent: (Event) throws -> Void
   ) throws {
-    let configuration = try options.json
+    let configuration = try options.json(tools: tools)
     try withReceiver(zero: dormouse_event()) { event in
       if let event = Event(event) { try onEvent(event) }
     } calling: { receiver in
@@ -69,8 +72,43 @@ extension OpenSession {
     public var priority: Int?
     /// Seconds from the call.
     public var timeLimit: Double?
+    /// The answer comes in parts; without it, where `thinking`, `reasoningEffort` or tools ask for that.
+    public var parts: Bool?
+    /// How the model writes reasoning and calls; without it as its chat template says.
+    public var answerFormat: String?
+    /// Whether the model reasons before it answers.
+    public var thinking: Thinking?
+    /// "none", "minimal", "low", "medium", "high", "xhigh" or "max".
+    public var reasoningEffort: String?
+    /// "auto" or "none".
+    public var toolChoice: String?
 
     public init() {}
+
+    /// `tools` stand ahead of the rest, as they were written.
+    fileprivate func json(tools: String?) throws(DormouseError) -> String {
+      let json = try self.json
+      guard let tools else { return json }
+      return "{\"tools\":" + tools + (json == "{}" ? "}" : "," + json.dropFirst())
+    }
+  }
+
+  /// Whether a model reasons before it answers.
+  public enum Thinking: Encodable, Sendable {
+    case on
+    case off
+    /// At most so many tokens.
+    case budget(Int)
+
+    public func encode(to encoder: any Encoder) throws {
+      switch self {
+      case .on, .off:
+        var value = encoder.singleValueContainer()
+        if case .on = self { try value.encode(true) } else { try value.encode(false) }
+      case .budget(let tokens):
+        try ["budget_tokens": tokens].encode(to: encoder)
+      }
+    }
   }
 
   /// What happens while an answer is generated.
@@ -79,6 +117,8 @@ extension OpenSession {
     /// or a window of audio may be encoded, which leaves `done` as it was.
     case prompt(done: Int, of: Int)
     case token(Token)
+    /// Of an answer in parts, whose tokens and end have no text.
+    case part(Part)
     /// The last event.
     case end(End)
   }
@@ -92,6 +132,27 @@ extension OpenSession {
     public var logProbability: Float
     /// The most probable tokens, best first.
     public var alternatives: [(id: Int32, logProbability: Float)]
+  }
+
+  /// Text of a part of an answer.
+  public struct Part: Sendable {
+    public enum Kind: String, Sendable {
+      case content
+      case reasoning
+      /// The name of a function that is called, whole.
+      case toolName = "tool_name"
+      /// The call's arguments, an object in JSON, piece by piece.
+      case toolArguments = "tool_arguments"
+      /// What was meant as a call and is none, as it was written.
+      case brokenCall = "broken_call"
+    }
+
+    public var kind: Kind
+    public var text: String
+    /// Of a call: its place among the answer's calls, from 0.
+    public var toolIndex: Int
+    public var toolID: String
+    public var toolName: String
   }
 
   /// How an answer ended, and what it took.
@@ -129,6 +190,8 @@ extension OpenSession {
     case time
     /// The context is full.
     case context
+    /// An end token behind calls of tools.
+    case toolCalls = "tool_calls"
   }
 }
 
@@ -138,6 +201,9 @@ extension OpenSession.Event {
     switch Int(event.kind) {
     case DORMOUSE_EVENT_PROMPT: self = .prompt(done: Int(event.prompt_done), of: Int(event.prompt_tokens))
     case DORMOUSE_EVENT_TOKEN: self = .token(OpenSession.Token(event))
+    case DORMOUSE_EVENT_PART:
+      guard let part = OpenSession.Part(event) else { return nil }
+      self = .part(part)
     case DORMOUSE_EVENT_END: self = .end(OpenSession.End(event))
     default: return nil
     }
@@ -154,6 +220,24 @@ extension OpenSession.Token {
   }
 }
 
+extension OpenSession.Part {
+  /// Nil for a part that this client does not know.
+  fileprivate init?(_ event: dormouse_event) {
+    switch Int(event.part) {
+    case DORMOUSE_PART_CONTENT: kind = .content
+    case DORMOUSE_PART_REASONING: kind = .reasoning
+    case DORMOUSE_PART_TOOL_NAME: kind = .toolName
+    case DORMOUSE_PART_TOOL_ARGUMENTS: kind = .toolArguments
+    case DORMOUSE_PART_BROKEN_CALL: kind = .brokenCall
+    default: return nil
+    }
+    text = String(event.text, count: event.text_length)
+    toolIndex = Int(event.tool_index)
+    toolID = String(event.tool_id, count: event.tool_id_length)
+    toolName = String(event.tool_name, count: event.tool_name_length)
+  }
+}
+
 extension OpenSession.End {
   fileprivate init(_ event: dormouse_event) {
     text = String(event.text, count: event.text_length)
@@ -162,6 +246,7 @@ extension OpenSession.End {
       case DORMOUSE_FINISH_STOP: .stop
       case DORMOUSE_FINISH_LENGTH: .length
       case DORMOUSE_FINISH_TIME: .time
+      case DORMOUSE_FINISH_TOOL_CALLS: .toolCalls
       default: .context
       }
     promptTokens = Int(event.prompt_tokens)

@@ -1,5 +1,6 @@
 import DormouseGrammar
 import DormouseSupport
+import DormouseText
 
 /// One answer in the making: chooses its tokens, makes text of them, counts, and knows where it ends.
 ///
@@ -12,6 +13,7 @@ struct Generation {
   private let endTokens: Set<Int32>
   private let constraint: Constraint?
   private var rules: LogitsRules
+  private var reasoning: ReasoningBudget
   private var sampler: Sampler
   private var output: TextOutput
   private(set) var counts: GenerationEvent.Counts
@@ -21,27 +23,35 @@ struct Generation {
   private var isAtEnd = false
   /// Whether the last token completed a stop string.
   private var isStopped = false
+  /// The last call of a tool that was told.
+  private var toolCall = GenerationEvent.ToolCall()
+  /// Calls that were told and are not broken, as far as is known.
+  private var callCount = 0
 
   /// - Parameters:
   ///   - prompt: the tokens before the answer.
   ///   - counts: what is known of the prompt.
   ///   - text: the model's tokenizer, and the tokens that end its answers.
-  ///   - constraint: of the answer's form.
+  ///   - format: in which the model writes reasoning and calls of tools; nil: the answer is content.
+  ///   - constraint: of the content's form.
   /// - Throws: `Failure(.outOfMemory)`.
   init(
     _ request: GenerationRequest, after prompt: [Int32], _ counts: GenerationEvent.Counts, text: TextResources,
-    constraint: Constraint? = nil, vocabularySize: Int
+    format: (any AnswerFormat)? = nil, constraint: Constraint? = nil, vocabularySize: Int
   ) throws(Failure) {
     self.request = request
     self.counts = counts
     self.counts.promptDone = counts.promptReused
     endTokens = request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens)
     self.constraint = constraint
-    var rules = request.sampling.rules(after: prompt)
-    if let constraint { rules.append(ConstraintRule(constraint: constraint)) }
-    self.rules = try LogitsRules(rules, vocabularySize: vocabularySize)
+    rules = try LogitsRules(
+      request.sampling.rules(after: prompt), constraint: constraint, vocabularySize: vocabularySize)
+    reasoning = ReasoningBudget(tokens: request.answer.reasoningBudget, end: format?.reasoningEnd ?? [])
     sampler = Sampler(request.sampling)
-    output = TextOutput(tokenizer: text.tokenizer, stop: request.stop)
+    output = TextOutput(
+      tokenizer: text.tokenizer, stop: request.stop,
+      parser: format?.makeParser(after: prompt, callsTools: request.answer.callsTools) ?? PlainAnswerParser(),
+      hasParts: request.answer.hasParts)
   }
 
   /// What is to be said when the first `done` tokens of the prompt are evaluated.
@@ -57,7 +67,7 @@ struct Generation {
   /// Whether any token may come: not where a constraint's text is complete, nothing follows it, and no end token is
   /// known.
   func canGoOn() throws(Failure) -> Bool {
-    guard let constraint else { return true }
+    guard let constraint, !output.isReasoning else { return true }
     return try !constraint.allowed().isEmpty
   }
 
@@ -66,8 +76,14 @@ struct Generation {
   /// - Returns: its event. Whoever keeps it while the next token is chosen costs an allocation.
   /// - Throws: what a rule says.
   mutating func next(_ logits: UnsafeBufferPointer<Float>) throws(Failure) -> GenerationEvent {
-    let token = sampler.sample(try rules.apply(to: logits))
-    try rules.record(token)
+    let isReasoning = output.isReasoning
+    let token: Int32
+    if let forced = reasoning.forcedToken(isReasoning: isReasoning) {
+      token = forced
+    } else {
+      token = sampler.sample(try rules.apply(to: logits, isConstrained: !isReasoning))
+    }
+    try rules.record(token, isConstrained: !isReasoning)
     let probabilities = request.logProbabilityAlternatives.map {
       LogProbabilities(logits: logits, token: token, alternativeCount: $0)
     }
@@ -76,7 +92,8 @@ struct Generation {
     isAtEnd = endTokens.contains(token)
     output.clear()
     isStopped = isAtEnd ? false : output.append(token)
-    var event = GenerationEvent(kind: .token, token: token, text: output.text, counts: counts)
+    var event = GenerationEvent(kind: .token, token: token, counts: counts)
+    if !request.answer.hasParts { event.text = output.text }
     if let probabilities {
       event.logProbability = probabilities.chosen
       event.alternatives = probabilities.alternatives
@@ -92,10 +109,41 @@ struct Generation {
     return isFull ? .context : nil
   }
 
-  /// The last event, with the text that was withheld; that may complete a stop string.
-  mutating func end(_ reason: GenerationEvent.FinishReason) -> GenerationEvent {
+  /// Why the answer has ended after all, when the text that was withheld is let go; that may complete a stop string.
+  mutating func finish(_ reason: GenerationEvent.FinishReason) -> GenerationEvent.FinishReason {
     output.clear()
-    let isStopped = isStopped || output.finish()
-    return GenerationEvent(kind: .end, text: output.text, finishReason: isStopped ? .stop : reason, counts: counts)
+    if isStopped || output.finish() { return .stop }
+    return reason
+  }
+
+  /// The last event, with the text that was withheld.
+  func end(_ reason: GenerationEvent.FinishReason) -> GenerationEvent {
+    let text = request.answer.hasParts ? [] : output.text
+    let hasCalled = reason == .stop && isAtEnd && callCount > 0
+    return GenerationEvent(kind: .end, text: text, finishReason: hasCalled ? .toolCalls : reason, counts: counts)
+  }
+
+  /// How many events of parts there are of what the last call found.
+  var partCount: Int { request.answer.hasParts ? output.pieces.count : 0 }
+
+  /// One of them; they are asked for in their order, once.
+  mutating func partEvent(_ index: Int) -> GenerationEvent {
+    let piece = output.pieces[index]
+    var event = GenerationEvent(kind: .part, text: Array(output.text[piece.bytes]), counts: counts)
+    event.part = piece.part
+    switch piece.part {
+    case .content, .reasoning: break
+    case .toolName:
+      let name = String(decoding: event.text, as: UTF8.self)
+      toolCall = GenerationEvent.ToolCall(
+        index: piece.toolIndex, id: piece.toolID.isEmpty ? ToolCallID.make() : piece.toolID, name: name)
+      callCount += 1
+      event.toolCall = toolCall
+    case .toolArguments, .brokenCall:
+      let isTold = !toolCall.name.isEmpty && toolCall.index == piece.toolIndex
+      event.toolCall = isTold ? toolCall : GenerationEvent.ToolCall(index: piece.toolIndex)
+      if isTold, piece.part == .brokenCall { callCount -= 1 }
+    }
+    return event
   }
 }

@@ -1,3 +1,5 @@
+public import DormouseText
+
 /// What a generation reports while it runs; the header's `dormouse_event`.
 public struct GenerationEvent: Sendable {
   /// What has happened; the numbers of `DORMOUSE_EVENT_...`.
@@ -8,6 +10,8 @@ public struct GenerationEvent: Sendable {
     case token = 2
     /// The answer has ended.
     case end = 3
+    /// Text of one of the answer's parts, where it comes in parts: behind the token that decided it, or ahead of the end.
+    case part = 4
   }
 
   /// Why an answer has ended; the numbers of `DORMOUSE_FINISH_...`.
@@ -20,6 +24,8 @@ public struct GenerationEvent: Sendable {
     case context = 3
     /// `time_limit`.
     case time = 4
+    /// The model has called tools, and ended its answer.
+    case toolCalls = 5
   }
 
   /// One of the most probable tokens at a place.
@@ -36,14 +42,29 @@ public struct GenerationEvent: Sendable {
   public var token: Int32 = -1
   /// The chosen token's, as `Alternative` has it; 0 where none was asked for.
   public var logProbability: Float = 0
-  /// Whole UTF-8 characters; empty while a character or a stop string is unfinished.
+  /// Whole UTF-8 characters; empty while a character or a stop string is unfinished. Of an answer in parts the texts are
+  /// those of the parts' events alone.
   public var text: [UInt8] = []
+  /// What `text` is; nil but in the events of parts.
+  public var part: AnswerPart?
+  /// The call that the part belongs to.
+  public var toolCall = ToolCall()
   /// The most probable tokens, best first; as many as were asked for.
   public var alternatives: [Alternative] = []
   /// Nil before the end.
   public var finishReason: FinishReason?
   /// So far; final at the end.
   public var counts: Counts
+
+  /// A call of a tool.
+  public struct ToolCall: Sendable, Equatable {
+    /// Its place among the answer's calls, from 0.
+    public var index = 0
+    /// The model's own, or one that this library made; empty outside of calls.
+    public var id = ""
+    /// The function's; empty outside of calls.
+    public var name = ""
+  }
 
   /// Numbers of tokens, and seconds, so far.
   public struct Counts: Sendable {

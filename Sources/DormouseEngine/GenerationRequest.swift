@@ -11,14 +11,17 @@ struct GenerationRequest: Sendable, Equatable {
   /// Alternatives for each token; nil: no log-probabilities at all.
   var logProbabilityAlternatives: Int?
   var ignoresEndTokens = false
-  /// The form of the answer; nil for any.
+  /// Its parts, its reasoning and its calls of tools.
+  var answer = AnswerRequest()
+  /// The form of the answer's content; nil for any.
   var constraint: ConstraintRequest?
   var terms = WorkTerms()
 
   private static let knownMembers = [
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
     "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "ignore_eos", "priority",
-    "time_limit", "constraint", "response_format",
+    "time_limit", "constraint", "response_format", "parts", "answer_format", "thinking", "reasoning_effort", "tools",
+    "tool_choice",
   ]
   static let maximumStopStrings = 16
   static let maximumStopTokens = 1024
@@ -46,6 +49,11 @@ struct GenerationRequest: Sendable, Equatable {
     }
     request.ignoresEndTokens = try fields.optionalBoolean("ignore_eos") ?? false
     request.constraint = try ConstraintRequest.read(fields)
+    request.answer = try AnswerRequest.read(fields)
+    guard request.constraint == nil || request.answer.tools == nil else {
+      throw Failure(
+        .unsupported, "config_json: an answer under a constraint can't call tools: leave out constraint or tools")
+    }
     request.terms.priority = try fields.optionalInteger("priority", WorkTerms.priorityRange) ?? 0
     request.terms.timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0)
     return request

@@ -1,3 +1,4 @@
+import DormouseGrammar
 import DormouseSupport
 
 /// Changes the logits from which an answer's next token is chosen, by the tokens so far.
@@ -14,31 +15,39 @@ protocol LogitsRule {
 /// after them, and log-probabilities know nothing of them.
 struct LogitsRules {
   private var rules: [any LogitsRule]
+  /// After all others, where the answer is under it.
+  private let constraint: ConstraintRule?
   /// Of the logits after all rules, [vocabulary]; nil without rules.
   private let memory: AlignedBuffer?
 
   /// - Throws: `Failure(.outOfMemory)`.
-  init(_ rules: [any LogitsRule], vocabularySize: Int) throws(Failure) {
+  init(_ rules: [any LogitsRule], constraint: Constraint? = nil, vocabularySize: Int) throws(Failure) {
     self.rules = rules
+    self.constraint = constraint.map { ConstraintRule(constraint: $0) }
     memory =
-      rules.isEmpty
+      rules.isEmpty && constraint == nil
       ? nil
       : try AlignedBuffer(
         byteCount: vocabularySize * MemoryLayout<Float>.stride, isZeroed: false, for: "an answer's logits")
   }
 
   /// The logits after all rules, valid until the next call: `logits` [vocabulary] itself where there are none.
-  func apply(to logits: UnsafeBufferPointer<Float>) throws(Failure) -> UnsafeBufferPointer<Float> {
+  /// - Parameter isConstrained: whether the token belongs to what the constraint is of.
+  func apply(
+    to logits: UnsafeBufferPointer<Float>, isConstrained: Bool = true
+  ) throws(Failure) -> UnsafeBufferPointer<Float> {
     guard let memory else { return logits }
     let changed = memory.bound(to: Float.self)
     _ = changed.update(fromContentsOf: logits)
     for rule in rules { try rule.apply(to: changed) }
+    if isConstrained { try constraint?.apply(to: changed) }
     return UnsafeBufferPointer(changed)
   }
 
   /// Takes note of the next token of the answer.
-  mutating func record(_ token: Int32) throws(Failure) {
+  mutating func record(_ token: Int32, isConstrained: Bool = true) throws(Failure) {
     for index in rules.indices { try rules[index].record(token) }
+    if isConstrained { try constraint?.record(token) }
   }
 }
 

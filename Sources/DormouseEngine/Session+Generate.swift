@@ -12,6 +12,9 @@ extension Session {
   ///   vocabulary, or no tokens at all; `.contextFull` when `newTokens` do not fit.
   public func generate(_ newTokens: [Int32], configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
     let request = try readRequest(configuration)
+    guard request.answer.tools == nil else {
+      throw Failure(.invalidArgument, "config_json: tools belong to chats, whose template shows them to the model")
+    }
     let constraint = try engine.constraint(for: request)
     return try state.exclusively { () throws(Failure) in
       try check(newTokens)
@@ -32,12 +35,14 @@ extension Session {
     var request = try readRequest(configuration)
     request.terms.start = Clock.now()
     let constraint = try engine.constraint(for: request)
-    let chat = try ChatRequest(json: messages)
+    var chat = try ChatRequest(json: messages)
+    try request.prepare(&chat, text: engine.text)
+    let prepared = chat
     return try state.exclusively { () throws(Failure) in
       let watch = state.watch(
         deadline: request.terms.deadline(from: Clock.now()), timeLimit: request.terms.timeLimit ?? .infinity)
       let limits = PromptLimits(contextLength: contextLength, interruption: watch)
-      let (chat, transcribed) = try engine.transcribed(chat, attachments: attachments, watch)
+      let (chat, transcribed) = try engine.transcribed(prepared, attachments: attachments, watch)
       let prompt = try engine.prompt(chat, attachments: attachments, limits: limits)
       guard prompt.count <= contextLength else {
         throw Failure(
@@ -77,8 +82,8 @@ extension Session {
       counts.promptShared = sharedCount
       counts.waitingSeconds = Clock.now() - called
       var generation = try Generation(
-        request, after: timeline.textTokens, counts, text: engine.text, constraint: constraint,
-        vocabularySize: vocabularySize)
+        request, after: timeline.textTokens, counts, text: engine.text,
+        format: try engine.text.answerFormat(for: request), constraint: constraint, vocabularySize: vocabularySize)
       return try answer(&generation) { event in state.callback.run { onEvent(event) } }
     }
   }
@@ -90,19 +95,37 @@ extension Session {
     var stop = try readPrompt(&generation, onEvent)
     if stop != 0 { return stop }
     generation.begin()
-    if isFull { return onEvent(generation.end(.context)) }
+    if isFull { return end(&generation, .context, onEvent) }
     while true {
-      guard try generation.canGoOn() else { return onEvent(generation.end(.stop)) }
+      guard try generation.canGoOn() else { return end(&generation, .stop, onEvent) }
       stop = try accept(try generation.next(logits), onEvent)
+      if stop == 0 { stop = tellParts(&generation, onEvent) }
       if stop != 0 { return stop }
-      if let reason = generation.finishReason(isFull: isFull) { return onEvent(generation.end(reason)) }
+      if let reason = generation.finishReason(isFull: isFull) { return end(&generation, reason, onEvent) }
       do {
         try ensureLogits(isGenerating: true) { _ in }
       } catch {
         guard error.status == .timedOut else { throw error }
-        return onEvent(generation.end(.time))
+        return end(&generation, .time, onEvent)
       }
     }
+  }
+
+  /// The last events: what was withheld, and the end.
+  private func end(
+    _ generation: inout Generation, _ reason: GenerationEvent.FinishReason, _ onEvent: EventHandler
+  ) -> Int32 {
+    let reason = generation.finish(reason)
+    let stop = tellParts(&generation, onEvent)
+    return stop != 0 ? stop : onEvent(generation.end(reason))
+  }
+
+  private func tellParts(_ generation: inout Generation, _ onEvent: EventHandler) -> Int32 {
+    for index in 0..<generation.partCount {
+      let stop = onEvent(generation.partEvent(index))
+      if stop != 0 { return stop }
+    }
+    return 0
   }
 
   /// Evaluates the prompt, with an event after each chunk, and after each portion of its media that a tower has

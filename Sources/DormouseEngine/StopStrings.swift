@@ -31,7 +31,7 @@ struct StopStrings {
   /// Takes the next piece of whole characters, and adds what is safe to pass on to `text`.
   /// - Parameter isControl: whether the piece is a control token's text, which does not pass.
   /// - Returns: whether a stop string was found right behind it.
-  mutating func append(_ piece: [UInt8], isControl: Bool = false, to text: inout [UInt8]) -> Bool {
+  mutating func append(_ piece: some Collection<UInt8>, isControl: Bool = false, to text: inout [UInt8]) -> Bool {
     guard !stops.isEmpty else {
       if !isControl { text += piece }
       return false
@@ -47,6 +47,7 @@ struct StopStrings {
 
   /// What was withheld, when no more text comes.
   mutating func finish() -> [UInt8] {
+    guard !withheld.isEmpty else { return [] }
     defer { clear() }
     var text: [UInt8] = []
     pass(withheld.count, to: &text)

@@ -3,6 +3,9 @@
 /// What it can't decide yet it holds back, and a token may end one part and begin the next. Once buffers have grown, a
 /// token of an answer allocates nothing: parsers keep to that.
 public protocol AnswerParser: Sendable {
+  /// Whether the next token is one of the reasoning, as far as is known: false before a model has begun any.
+  var isReasoning: Bool { get }
+
   /// Takes the next token.
   /// - Parameters:
   ///   - text: the whole characters that the token completes; none for a control token.
@@ -72,6 +75,8 @@ public struct AnswerParts: Sendable {
 
 /// For models whose answers are content and nothing else.
 public struct PlainAnswerParser: AnswerParser {
+  public var isReasoning: Bool { false }
+
   public init() {}
 
   public mutating func append(_ token: Int32, text: [UInt8], to parts: inout AnswerParts) {

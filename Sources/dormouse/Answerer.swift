@@ -5,6 +5,8 @@ struct Answerer {
   let engine: OpenEngine
   let session: OpenSession
   let options: OpenSession.GenerationOptions
+  /// Functions that the model may call, as JSON.
+  let tools: String?
   let writesJSON: Bool
   /// Whether the last JSON line of an answer has the engine's statistics.
   let tellsStatistics: Bool
@@ -13,11 +15,13 @@ struct Answerer {
   @discardableResult
   func answer(_ prompt: OpenSession.Prompt) throws -> String {
     var answer = ""
+    var calls = ToolCalls()
+    var isReasoning = false
     var end: EventLine.End?
     let bar = ProgressBar("reading") { "\($0) of \($1) tokens" }
     defer { ProgressBar.clear() }
     try Interrupt.shared.whileCancelling([session]) {
-      try session.generate(prompt, options) { event in
+      try session.generate(prompt, options, tools: tools) { event in
         switch event {
         case .prompt(let done, let total):
           // What was in the session before the call took no time.
@@ -29,10 +33,20 @@ struct Answerer {
           ProgressBar.clear()
           answer += token.text
           try write(token)
+        case .part(let part):
+          if part.kind == .content { answer += part.text }
+          calls.add(part)
+          if isReasoning, part.kind != .reasoning, !writesJSON { Console.writeToError("\n") }
+          isReasoning = part.kind == .reasoning
+          try write(part)
         case .end(let last):
           ProgressBar.clear()
           answer += last.text
-          if writesJSON { end = EventLine.End(last, answer: answer) } else { try Console.write(Array(last.text.utf8)) }
+          if writesJSON {
+            end = EventLine.End(last, answer: answer, calls: calls.calls)
+          } else {
+            try Console.write(Array(last.text.utf8))
+          }
         }
         if Interrupt.shared.isRequested { throw CommandFailure.interrupted }
       }
@@ -42,7 +56,11 @@ struct Answerer {
       if tellsStatistics { end.statistics = try engine.statistics().value }
       try Console.write(line: JSONDocument.line(end))
     }
-    if !writesJSON, answer.utf8.last != UInt8(ascii: "\n") { try Console.write([UInt8(ascii: "\n")]) }
+    if !writesJSON {
+      let isOpen = answer.utf8.last != UInt8(ascii: "\n") && !(answer.isEmpty && !calls.calls.isEmpty)
+      if isOpen { try Console.write([UInt8(ascii: "\n")]) }
+      for call in calls.calls { try Console.write(line: JSONDocument.line(["tool_call": call])) }
+    }
     return answer
   }
 
@@ -51,6 +69,17 @@ struct Answerer {
       try Console.write(line: JSONDocument.line(EventLine.Token(token: token.id, text: token.text)))
     } else {
       try Console.write(Array(token.text.utf8))
+    }
+  }
+
+  /// Without JSON, the content goes to stdout, and what else a person may want to see meanwhile to stderr; calls are
+  /// written when they are whole.
+  private func write(_ part: OpenSession.Part) throws(CommandFailure) {
+    if writesJSON { return try Console.write(line: JSONDocument.line(EventLine.Part(part))) }
+    switch part.kind {
+    case .content: try Console.write(Array(part.text.utf8))
+    case .reasoning, .brokenCall: Console.writeToError(part.text)
+    case .toolName, .toolArguments: break
     }
   }
 }
@@ -69,10 +98,29 @@ private enum EventLine {
     var text: String
   }
 
+  struct Part: Encodable {
+    var event = "part"
+    var part: String
+    var text: String
+    /// Of calls alone.
+    var tool_index: Int?
+    var tool_id: String?
+    var tool_name: String?
+
+    init(_ part: OpenSession.Part) {
+      self.part = part.kind.rawValue
+      text = part.text
+      guard part.kind != .content, part.kind != .reasoning else { return }
+      tool_index = part.toolIndex
+      if !part.toolName.isEmpty { (tool_id, tool_name) = (part.toolID, part.toolName) }
+    }
+  }
+
   struct End: Encodable {
     var event = "end"
     var text: String
     var answer: String
+    var tool_calls: [ToolCalls.Call]?
     var finish_reason: String
     var prompt_tokens: Int
     var prompt_reused: Int
@@ -88,9 +136,10 @@ private enum EventLine {
     var transcribed_seconds: Double
     var statistics: JSONValue?
 
-    init(_ end: OpenSession.End, answer: String) {
+    init(_ end: OpenSession.End, answer: String, calls: [ToolCalls.Call]) {
       text = end.text
       self.answer = answer
+      tool_calls = calls.isEmpty ? nil : calls
       finish_reason = end.finishReason.rawValue
       prompt_tokens = end.promptTokens
       prompt_reused = end.promptReused

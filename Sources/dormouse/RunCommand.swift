@@ -21,6 +21,7 @@ struct RunCommand: ParsableCommand {
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
   @OptionGroup(title: "Session") var choices: SessionChoices
   @OptionGroup(title: "Template") var template: TemplateChoices
+  @OptionGroup(title: "Answer") var parts: AnswerChoices
 
   @Option(
     name: [.short, .customLong("prompt")], parsing: .unconditional,
@@ -62,6 +63,14 @@ struct RunCommand: ParsableCommand {
     if parseSpecial, !raw {
       throw ValidationError("--parse-special goes with --raw: a chat's control tokens are its template's.")
     }
+    let isTyped = given == nil && messages == nil && Console.isInputATerminal
+    if parts.tools != nil, raw || choices.session != nil || isTyped {
+      throw ValidationError(
+        "--tools goes with one prompt or --messages: the results of calls come back in messages of the role tool.")
+    }
+    if parts.tools == "-", (messages ?? given ?? "-") == "-" {
+      throw ValidationError("stdin can be read once: give --tools or the prompt in a file.")
+    }
     if messages != nil, system != nil {
       throw ValidationError("with --messages, put the system message into the file.")
     }
@@ -71,6 +80,7 @@ struct RunCommand: ParsableCommand {
   private var given: String? { prompt ?? words }
 
   func run() throws {
+    let tools = try parts.readTools()
     let input = try readInput()
     let files = try media.files()
     let saved = try choices.session.map { path throws(CommandFailure) in try SavedSession(path) }
@@ -83,9 +93,11 @@ struct RunCommand: ParsableCommand {
     choices.apply(to: &settings)
     let session = try OpenSession(engine, settings)
     try saved?.restore(session)
+    var options = sampling.options(timeLimit: choices.timeLimit)
+    parts.apply(to: &options)
     let answerer = Answerer(
-      engine: engine, session: session, options: sampling.options(timeLimit: choices.timeLimit),
-      writesJSON: output.json, tellsStatistics: choices.statistics)
+      engine: engine, session: session, options: options, tools: tools, writesJSON: output.json,
+      tellsStatistics: choices.statistics)
     let conversation = Conversation(answerer: answerer, template: template, messages: messages, files: files)
     try answer(input, conversation) { try saved?.save(session, $0) }
     if choices.statistics, !output.json { Console.message(try Statistics.table(engine.statistics()).text) }

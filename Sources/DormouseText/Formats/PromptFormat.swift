@@ -10,6 +10,13 @@ public protocol PromptFormat: Sendable {
   /// Why a chat that names no template cannot be rendered; nil where it can.
   var failure: Failure? { get }
 
+  /// The text of the template that fits chats without tools, from which is known what model writes by it; nil for a
+  /// format that is no template.
+  var source: String? { get }
+
+  /// Whether the prompt of a chat depends on a variable.
+  func reads(_ variable: String, templateName: String?, hasTools: Bool) -> Bool
+
   /// The prompt of `chat`.
   /// - Parameter interruption: asked between short pieces of the work.
   /// - Returns: runs of which none is empty, and among them the chat's media: each once and in order, up to the first

@@ -9,7 +9,7 @@ public import DormouseSupport
 public final class ChatTemplate: Sendable {
   /// Where it comes from, for sentences.
   let file: String
-  private let source: String
+  let source: String
   private let program: TemplateProgram
   private let limits: TemplateLimits
   /// Whether it knows a message's `reasoning_content`.
@@ -40,6 +40,9 @@ public final class ChatTemplate: Sendable {
 
   /// Whether the template's text has `name` in it, which is how the reference tells whether it reads a member.
   func mentions(_ name: String) -> Bool { ChatTemplate.find(name, in: source) }
+
+  /// Whether it uses a variable of this name.
+  func reads(_ variable: String) -> Bool { program.names.contains(variable) }
 
   private static func find(_ name: String, in source: String) -> Bool {
     TemplateText(source, isMarkup: true).firstIndex(of: TemplateText(name, isMarkup: true), from: 0) != nil

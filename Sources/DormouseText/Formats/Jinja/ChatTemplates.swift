@@ -47,6 +47,13 @@ public struct ChatTemplates: PromptFormat {
     return result
   }
 
+  /// The text of the template of chats without tools.
+  public var source: String? { (try? choose(nil, hasTools: false))?.source }
+
+  public func reads(_ variable: String, templateName: String?, hasTools: Bool) -> Bool {
+    (try? choose(templateName, hasTools: hasTools))?.reads(variable) ?? false
+  }
+
   /// The template of a chat: the one called `name`; without a name `tool_use` where there are tools, else `default`.
   /// - Throws: `Failure(.invalidArgument)` for a name that no template has, or what is wrong with the template.
   func choose(_ name: String?, hasTools: Bool) throws(Failure) -> ChatTemplate {

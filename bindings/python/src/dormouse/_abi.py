@@ -63,11 +63,19 @@ ATTACHMENT_AUDIO = 3
 EVENT_PROMPT = 1
 EVENT_TOKEN = 2
 EVENT_END = 3
+EVENT_PART = 4
 
 FINISH_STOP = 1
 FINISH_LENGTH = 2
 FINISH_CONTEXT = 3
 FINISH_TIME = 4
+FINISH_TOOL_CALLS = 5
+
+PART_CONTENT = 1
+PART_REASONING = 2
+PART_TOOL_NAME = 3
+PART_TOOL_ARGUMENTS = 4
+PART_BROKEN_CALL = 5
 
 TYPE_F32 = 1
 TYPE_F16 = 2
@@ -150,6 +158,12 @@ class event(ctypes.Structure):
         ("audio_tokens", c_uint32),
         ("transcribed_tokens", c_uint32),
         ("transcribed_seconds", c_double),
+        ("part", c_int32),
+        ("tool_index", c_uint32),
+        ("tool_id", c_void_p),
+        ("tool_id_length", c_size_t),
+        ("tool_name", c_void_p),
+        ("tool_name_length", c_size_t),
     ]
 
 

@@ -12,10 +12,14 @@ _TEMPLATE_FIELDS = ("tools", "add_generation_prompt", "continue_final_message", 
 
 
 def template_fields(options: "dict[str, Any]") -> Mapping[str, Any]:
-    """Takes out of the options of a chat what stands beside its messages."""
-    fields = {name: options.pop(name) for name in _TEMPLATE_FIELDS if name in options}
-    if fields.get("tools", ()) is None:
-        del fields["tools"]
+    """Takes out of the options of a chat what stands beside its messages.
+
+    Tools stay where the answer is to come in parts: the library shows them to the template itself.
+    """
+    if options.get("tools", ()) is None:
+        del options["tools"]
+    names = [name for name in _TEMPLATE_FIELDS if name != "tools" or options.get("parts") is False]
+    fields = {name: options.pop(name) for name in names if name in options}
     return fields
 
 

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import ctypes
+import json
 from dataclasses import dataclass, field
-from typing import List, Literal, Optional, Tuple
+from typing import Any, List, Literal, Optional, Tuple
 
 from . import _abi
 from ._values import shortened
 
-FinishReason = Literal["stop", "length", "context", "time"]
+FinishReason = Literal["stop", "length", "context", "time", "tool_calls"]
+Part = Literal["content", "reasoning", "tool_name", "tool_arguments", "broken_call"]
 
-_KINDS = {_abi.EVENT_PROMPT: "prompt", _abi.EVENT_TOKEN: "token", _abi.EVENT_END: "end"}
+_KINDS = {
+    _abi.EVENT_PROMPT: "prompt", _abi.EVENT_TOKEN: "token", _abi.EVENT_END: "end", _abi.EVENT_PART: "part",
+}  # fmt: skip
+_PARTS: "dict[int, Part]" = {
+    _abi.PART_CONTENT: "content", _abi.PART_REASONING: "reasoning", _abi.PART_TOOL_NAME: "tool_name",
+    _abi.PART_TOOL_ARGUMENTS: "tool_arguments", _abi.PART_BROKEN_CALL: "broken_call",
+}  # fmt: skip
 _FINISH: "dict[int, FinishReason]" = {
     _abi.FINISH_STOP: "stop", _abi.FINISH_LENGTH: "length", _abi.FINISH_CONTEXT: "context", _abi.FINISH_TIME: "time",
+    _abi.FINISH_TOOL_CALLS: "tool_calls",
 }
 
 
 @dataclass(frozen=True, repr=False)
 class Event:
-    """One step of an answer. The texts of all events together are the answer."""
+    """One step of an answer. The texts of all events together are the answer; of one in parts, those of its parts."""
 
     kind: str
-    """"prompt" (a chunk of the prompt is done, or a part of its media encoded), "token", or "end"."""
+    """"prompt" (a chunk of the prompt is done, or a part of its media encoded), "token", "part" (of an answer in parts:
+    text of one of them), or "end"."""
     text: str
     """Whole characters; empty while a character or a stop string is unfinished."""
     token: Optional[int]
@@ -31,7 +41,7 @@ class Event:
     alternatives: Tuple[Tuple[int, float], ...]
     """The most probable tokens and their log-probabilities, best first."""
     finish_reason: Optional[FinishReason]
-    """At the end: "stop", "length", "context" or "time"."""
+    """At the end: "stop", "length", "context", "time" or "tool_calls"."""
     prompt_tokens: int
     prompt_done: int
     prompt_reused: int
@@ -49,13 +59,36 @@ class Event:
     """Tokens that the speech model has written for this call."""
     transcribed_seconds: float
     """Of the audio whose transcripts stand in the prompt."""
+    part: Optional[Part] = None
+    """What the text is, of a "part": "content", "reasoning", "tool_name", "tool_arguments" or "broken_call"."""
+    tool_index: int = 0
+    """Of a call's parts: its place among the answer's calls."""
+    tool_id: str = ""
+    tool_name: str = ""
 
     def __repr__(self) -> str:
         if self.kind == "token":
             return f"<Event token {self.token} {self.text!r}>"
+        if self.kind == "part":
+            return f"<Event {self.part} {self.text!r}>"
         if self.kind == "end":
             return f"<Event end, {self.finish_reason}, {self.generated_tokens} tokens{_shown(self.text)}>"
         return f"<Event {self.kind} {self.prompt_done} of {self.prompt_tokens} tokens>"
+
+
+@dataclass
+class ToolCall:
+    """A function that the model calls."""
+
+    id: str
+    """The model's own, or one that the library made."""
+    name: str
+    arguments: str = ""
+    """An object in JSON, as the model wrote it."""
+
+    def parsed(self) -> Any:
+        """The arguments read. Raises ValueError for what is no JSON."""
+        return json.loads(self.arguments)
 
 
 @dataclass(repr=False)
@@ -63,23 +96,46 @@ class Answer:
     """A whole answer."""
 
     text: str = ""
+    """What is shown; of an answer in parts, its content."""
     tokens: List[int] = field(default_factory=list)
     log_probabilities: List[float] = field(default_factory=list)
     end: Optional[Event] = None
     """The last event: finish_reason, counts and times."""
+    reasoning: str = ""
+    """What the model thought before, of an answer in parts."""
+    tool_calls: List[ToolCall] = field(default_factory=list)
+    """The functions that it calls, of an answer in parts."""
+    broken_calls: List[str] = field(default_factory=list)
+    """What was meant as calls and is none, as it was written."""
 
     @property
     def finish_reason(self) -> Optional[FinishReason]:
         return self.end.finish_reason if self.end else None
 
     def add(self, event: Event) -> None:
-        self.text += event.text
+        if event.part is None or event.part == "content":
+            self.text += event.text
+        elif event.part == "reasoning":
+            self.reasoning += event.text
+        else:
+            self._add_call(event)
         if event.token is not None:
             self.tokens.append(event.token)
         if event.log_probability is not None:
             self.log_probabilities.append(event.log_probability)
         if event.kind == "end":
             self.end = event
+
+    def _add_call(self, event: Event) -> None:
+        if event.part == "tool_name":
+            self.tool_calls.append(ToolCall(event.tool_id, event.tool_name))
+        elif event.part == "tool_arguments":
+            self.tool_calls[-1].arguments += event.text
+        elif event.tool_name:  # its beginning was told as a call
+            call = self.tool_calls.pop()
+            self.broken_calls.append(call.name + call.arguments + event.text)
+        else:
+            self.broken_calls.append(event.text)
 
     def __str__(self) -> str:
         return self.text
@@ -92,14 +148,17 @@ def _shown(text: str) -> str:
     return f" {text!r}" if text else ""
 
 
+def _text(address: Any, length: int) -> str:
+    """Text comes in whole characters, so each piece can be decoded alone."""
+    return ctypes.string_at(address, length).decode("utf-8", "replace") if length else ""
+
+
 def event_of(event: _abi.event, has_log_probabilities: bool) -> Event:
     """What a callback of the library is told, to keep."""
     is_token = event.kind == _abi.EVENT_TOKEN
-    # Text comes in whole characters, so each piece can be decoded alone.
-    text = ctypes.string_at(event.text, event.text_length) if event.text_length else b""
     return Event(
         kind=_KINDS.get(event.kind, str(event.kind)),
-        text=text.decode("utf-8", "replace"),
+        text=_text(event.text, event.text_length),
         token=event.token if is_token else None,
         log_probability=event.log_probability if is_token and has_log_probabilities else None,
         alternatives=tuple(
@@ -120,4 +179,8 @@ def event_of(event: _abi.event, has_log_probabilities: bool) -> Event:
         audio_tokens=event.audio_tokens,
         transcribed_tokens=event.transcribed_tokens,
         transcribed_seconds=event.transcribed_seconds,
+        part=_PARTS.get(event.part),
+        tool_index=event.tool_index,
+        tool_id=_text(event.tool_id, event.tool_id_length),
+        tool_name=_text(event.tool_name, event.tool_name_length),
     )

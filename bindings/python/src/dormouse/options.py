@@ -46,6 +46,10 @@ class GenerationOptions(TypedDict, total=False):
     time_limit: float
     constraint: Mapping[str, Any]
     response_format: Mapping[str, Any]
+    parts: bool
+    answer_format: str
+    thinking: Union[bool, Mapping[str, int]]
+    reasoning_effort: str
 
 
 class TemplateOptions(TypedDict, total=False):
@@ -59,7 +63,12 @@ class TemplateOptions(TypedDict, total=False):
 
 
 class ChatOptions(GenerationOptions, TemplateOptions, total=False):
-    """Of `Session.chat` and `Session.achat`."""
+    """Of `Session.chat` and `Session.achat`.
+
+    With `tools` the answer comes in parts; with `parts=False` beside them it is one text, as the model writes it.
+    """
+
+    tool_choice: str
 
 
 class SessionOptions(TypedDict, total=False):

@@ -183,7 +183,8 @@ class Session:
         `messages` is a list of messages, one of them, or a text that the user says. A message's content is a text, or a
         list of texts, `Image`, `Video` and `Audio`, PIL images, arrays of pixels, and parts as dormouse.h has them.
         tools, add_generation_prompt, continue_final_message, chat_template and template_variables go to the template
-        (`TemplateOptions`), the rest is as for `generate`.
+        (`TemplateOptions`), the rest is as for `generate`. With tools or thinking the answer comes in parts: `Answer` has
+        its reasoning and tool_calls apart from its text.
         """
         self._refuse_a_second()
         return self._answer(self._conversation(messages, dict(options)), stream)

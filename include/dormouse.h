@@ -471,8 +471,8 @@ typedef struct dormouse_event {
   uint32_t struct_size;    /* of the library that runs: look before reading members newer than your header */
   int32_t kind;            /* DORMOUSE_EVENT_... */
   int32_t token;           /* TOKEN: the id; else -1 */
-  float log_probability;   /* TOKEN: natural logarithm, of the model's own distribution (before penalties, bias and
-                              temperature); 0 unless "logprobs" was asked for */
+  float log_probability;   /* TOKEN: natural logarithm, of the distribution that "logprobs_of" names; 0 unless
+                              "logprobs" was asked for */
   const char *text;        /* whole UTF-8 characters, not NUL-terminated; NULL when text_length is 0 */
   size_t text_length;
   const dormouse_alternative *alternatives; /* TOKEN with "logprobs": the most probable tokens, best first */
@@ -517,6 +517,12 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
      "stop_token_ids"      an array of up to 1024 ids: the text ends where one of them is chosen, as it does at an end
                            token, and with ignore_eos too
      "logprobs"            0 (off) to 20 alternatives a token; -1: the chosen token's alone
+     "logprobs_of"         "model" (default): the model's own distribution, before penalties, bias, constraint and
+                           temperature. "sampled" is the one that the token was drawn from, after all of these, top_k,
+                           top_p and min_p (at temperature 0, which leaves one token, after the first three). A token that
+                           is ruled out there, or less than e^-42 times as probable as the best one, which no draw
+                           reaches, is no alternative: there may be fewer than were asked for. One that was forced by the
+                           end of a reasoning budget has 0 and no other beside it
      "ignore_eos"          true: end tokens do not end the text
      "priority"            -100 to 100, default 0: larger ones are let in and computed first
      "time_limit"          seconds from the call: waiting or still in the prompt (rendering and tokenizing a chat among

@@ -10,6 +10,7 @@ struct GenerationRequest: Sendable, Equatable {
   var stopTokens: Set<Int32> = []
   /// Alternatives for each token; nil: no log-probabilities at all.
   var logProbabilityAlternatives: Int?
+  var logProbabilitySource = LogProbabilitySource.model
   var ignoresEndTokens = false
   /// Its parts, its reasoning and its calls of tools.
   var answer = AnswerRequest()
@@ -19,9 +20,9 @@ struct GenerationRequest: Sendable, Equatable {
 
   private static let knownMembers = [
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "ignore_eos", "priority",
-    "time_limit", "constraint", "response_format", "parts", "answer_format", "thinking", "reasoning_effort", "tools",
-    "tool_choice",
+    "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "logprobs_of", "ignore_eos",
+    "priority", "time_limit", "constraint", "response_format", "parts", "answer_format", "thinking", "reasoning_effort",
+    "tools", "tool_choice",
   ]
   static let maximumStopStrings = 16
   static let maximumStopTokens = 1024
@@ -47,6 +48,7 @@ struct GenerationRequest: Sendable, Equatable {
     if let count = try fields.optionalInteger("logprobs", -1...maximumAlternatives), count != 0 {
       request.logProbabilityAlternatives = max(0, count)
     }
+    request.logProbabilitySource = try fields.optionalCase("logprobs_of") ?? .model
     request.ignoresEndTokens = try fields.optionalBoolean("ignore_eos") ?? false
     request.constraint = try ConstraintRequest.read(fields)
     request.answer = try AnswerRequest.read(fields)

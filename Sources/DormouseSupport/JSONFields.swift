@@ -96,6 +96,18 @@ public struct JSONFields {
     return string
   }
 
+  /// A string that is the raw value of a case.
+  public func optionalCase<Case: RawRepresentable<String> & CaseIterable>(
+    _ key: String, of type: Case.Type = Case.self
+  ) throws(Failure) -> Case? {
+    guard let value = value(key) else { return nil }
+    guard let found = value.stringValue.flatMap({ Case(rawValue: $0) }) else {
+      let known = Case.allCases.map { JSON.string($0.rawValue).text() }
+      throw wrong(key, value, expected: known.joined(separator: " or "))
+    }
+    return found
+  }
+
   public func optionalArray(_ key: String) throws(Failure) -> [JSON]? {
     guard let value = value(key) else { return nil }
     guard let array = value.arrayValue else { throw wrong(key, value, expected: "an array") }

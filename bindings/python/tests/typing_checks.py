@@ -34,8 +34,8 @@ def answers(session: Session, is_stream: bool) -> None:
 def options(session: Session) -> None:
     session.chat(
         "a text", max_tokens=1, temperature=0.5, top_k=1, top_p=1, min_p=0, repetition_penalty=1, presence_penalty=0,
-        frequency_penalty=0, logit_bias={5: 1.0}, seed=1, stop=["x"], stop_token_ids=[1], logprobs=-1, ignore_eos=True,
-        priority=1, time_limit=3.5, tools=None, add_generation_prompt=True, continue_final_message=False,
+        frequency_penalty=0, logit_bias={5: 1.0}, seed=1, stop=["x"], stop_token_ids=[1], logprobs=-1,
+        logprobs_of="sampled", ignore_eos=True, priority=1, time_limit=3.5, tools=None, add_generation_prompt=True, continue_final_message=False,
         chat_template="tool_use", template_variables={"thinking": True},
     )
     shared: GenerationOptions = {"max_tokens": 3, "stop": "x", "logit_bias": {"5": 1}}

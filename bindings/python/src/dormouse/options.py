@@ -41,6 +41,7 @@ class GenerationOptions(TypedDict, total=False):
     stop: Union[str, Sequence[str]]
     stop_token_ids: Sequence[int]
     logprobs: int
+    logprobs_of: Literal["model", "sampled"]
     ignore_eos: bool
     priority: int
     time_limit: float

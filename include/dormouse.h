@@ -439,6 +439,21 @@ DORMOUSE_API dormouse_status dormouse_session_prefill_logits(float *logits, size
 DORMOUSE_API dormouse_status dormouse_session_logits(float *logits, size_t capacity, size_t *count,
                                                      dormouse_session *session, dormouse_error *error);
 
+/* What the model makes of tokens behind those that the session holds: its hidden state after the final norm,
+   out[hidden_size] (see dormouse_engine_info); *count receives hidden_size. The session stays as it is: its tokens, cache
+   and logits, also when the call fails or is cancelled. config_json is NULL or an object:
+     "pooling"     "last" (default): the state of the last of the tokens. "mean" is the mean of the states of all of them
+     "normalize"   true: divided by its Euclidean length
+     "priority"    as for dormouse_session_generate
+     "time_limit"  seconds from the call, after which it answers TIMED_OUT
+   No tokens are INVALID_ARGUMENT, and more than fit behind the session's are CONTEXT_FULL, also where it slides. To embed
+   many texts, call it on several sessions at once, each from a thread of its own: the engine computes them in one batch,
+   and each session can take text after text. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_embed(float *out, size_t capacity, size_t *count,
+                                                    dormouse_session *session, const int32_t *tokens,
+                                                    size_t token_count, const char *config_json,
+                                                    dormouse_error *error);
+
 enum { /* dormouse_event.kind */
   DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens; or, ahead of it, an image,
                                 some frames of a video or a window of audio is encoded, and prompt_done stays */

@@ -56,8 +56,7 @@ struct GenerationRequest: Sendable, Equatable {
       throw Failure(
         .unsupported, "config_json: an answer under a constraint can't call tools: leave out constraint or tools")
     }
-    request.terms.priority = try fields.optionalInteger("priority", WorkTerms.priorityRange) ?? 0
-    request.terms.timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0)
+    request.terms = try WorkTerms(fields)
     return request
   }
 

@@ -58,6 +58,8 @@ def engines(path: Path) -> None:
         assert_type(engine.plan(context_length=3, cache="bf16"), Dict[str, int])
         assert_type(engine.render_messages("a text", tools=[]), str)
         assert_type(engine.vocabulary_size, int)
+        engine.embed(["a text", [1, 2]], pooling="mean", normalize=True, priority=1, time_limit=3.5)
+        engine.embed(["a text"], pooling="max")  # type: ignore[arg-type]
         with engine.session(overflow="slide") as session:
             assert_type(session, Session)
     Engine(path, weights="int3")  # type: ignore[arg-type]

@@ -53,6 +53,15 @@ class GenerationOptions(TypedDict, total=False):
     reasoning_effort: str
 
 
+class EmbeddingOptions(TypedDict, total=False):
+    """Of `Session.embed` and `Engine.embed`: the members of dormouse_session_embed's config."""
+
+    pooling: Literal["last", "mean"]
+    normalize: bool
+    priority: int
+    time_limit: float
+
+
 class TemplateOptions(TypedDict, total=False):
     """What goes to the model's chat template beside the messages."""
 

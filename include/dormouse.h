@@ -170,10 +170,15 @@ typedef struct dormouse_engine_options {
                                       "speech_model"     a Whisper folder: where the model does not hear itself, it
                                                          writes down the audio of messages, and its text takes their
                                                          place. Its memory counts in memory_limit */
+  const char *generation_defaults; /* NULL, or an object with members of config_json (dormouse_session_generate), which
+                                      hold for all answers of the engine's sessions: over the model's
+                                      generation_config.json, and under what a call's own config says. Checked when the
+                                      engine is opened. What one answer alone can be asked for (constraint,
+                                      response_format, tools, tool_choice, logprobs) is INVALID_ARGUMENT here */
 } dormouse_engine_options;
 
 #define DORMOUSE_ENGINE_OPTIONS_INIT \
-  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, NULL }
+  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL }
 
 /* Fills *options as DORMOUSE_ENGINE_OPTIONS_INIT does. Thread: any. */
 DORMOUSE_API void dormouse_engine_options_init(dormouse_engine_options *options);
@@ -519,7 +524,8 @@ typedef struct dormouse_event {
 typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *event);
 
 /* Appends tokens (there may be none when the session has logits) and goes on from there, token by token.
-   config_json is NULL or an object; what is missing comes from the model's generation_config.json, then from here:
+   config_json is NULL or an object; what is missing comes from the engine's generation_defaults, then from
+   the model's generation_config.json, then from here:
      "max_tokens"          1 and up; default: until the context is full
      "temperature"         0 (greedy) to 100; default 0
      "top_k"               0 (off) and up; "top_p" above 0 to 1 (off); "min_p" 0 (off) to 1

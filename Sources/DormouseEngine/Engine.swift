@@ -16,6 +16,7 @@ public final class Engine: Sendable {
   let pool: ThreadPool
   let text: TextResources
   let options: EngineOptions
+  let configuredDefaults: ConfiguredDefaults
   let memoryBudget: MemoryBudget
   /// Towers; nil for a model of text alone.
   let media: EngineMedia?
@@ -48,6 +49,7 @@ public final class Engine: Sendable {
     memoryBudget = MemoryBudget(limit: options.memoryLimit, name: "memory_limit")
     text = try TextResources(folder: folder, log: options.log)
     self.options = options
+    configuredDefaults = try ConfiguredDefaults(json: options.generationDefaults, folder: folder)
     let sizes = try options.decoderOptions()
     guard !options.withoutWeights else {
       runtime = nil

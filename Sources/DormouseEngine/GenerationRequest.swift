@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// What one call of generate is asked to do: the caller's JSON over the model's defaults.
+/// What one call of generate is asked to do: the caller's JSON over the host's defaults, and those over the model's.
 struct GenerationRequest: Sendable, Equatable {
   var sampling = SamplingParameters()
   /// Tokens at most; nil: until the context is full.
@@ -30,15 +30,22 @@ struct GenerationRequest: Sendable, Equatable {
 
   /// - Parameters:
   ///   - json: an object as `dormouse_session_generate` describes it, or nil.
+  ///   - configured: what the host has set for the engine.
   ///   - defaults: from the model's generation_config.json.
   ///   - vocabularySize: the ids that `logit_bias` and `stop_token_ids` may name are below it.
-  static func read(_ json: String?, defaults: SamplingParameters, vocabularySize: Int) throws(Failure)
-    -> GenerationRequest
-  {
+  static func read(
+    _ json: String?, over configured: ConfiguredDefaults? = nil, defaults: SamplingParameters, vocabularySize: Int
+  ) throws(Failure) -> GenerationRequest {
+    let call = try JSONFields(argument: json ?? "{}", name: "config_json")
+    return try read(
+      try configured?.under(call) ?? call, defaults: defaults, vocabularySize: vocabularySize)
+  }
+
+  static func read(
+    _ fields: JSONFields, defaults: SamplingParameters, vocabularySize: Int
+  ) throws(Failure) -> GenerationRequest {
     var request = GenerationRequest()
     request.sampling = defaults
-    guard let json else { return request }
-    let fields = try JSONFields(argument: json, name: "config_json")
     try fields.refuseMembers(besides: knownMembers)
     try request.sampling.read(fields)
     request.sampling.logitBias = try readLogitBias(fields, vocabularySize: vocabularySize)
@@ -54,7 +61,7 @@ struct GenerationRequest: Sendable, Equatable {
     request.answer = try AnswerRequest.read(fields)
     guard request.constraint == nil || request.answer.tools == nil else {
       throw Failure(
-        .unsupported, "config_json: an answer under a constraint can't call tools: leave out constraint or tools")
+        .unsupported, "\(fields.file): an answer under a constraint can't call tools: leave out constraint or tools")
     }
     request.terms = try WorkTerms(fields)
     return request
@@ -64,10 +71,10 @@ struct GenerationRequest: Sendable, Equatable {
     let stop = try fields.optionalStrings("stop") ?? []
     guard stop.count <= maximumStopStrings else {
       throw Failure(
-        .invalidArgument, "config_json: stop holds \(stop.count) strings; expected at most \(maximumStopStrings)")
+        .invalidArgument, "\(fields.file): stop holds \(stop.count) strings; expected at most \(maximumStopStrings)")
     }
     guard !stop.contains("") else {
-      throw Failure(.invalidArgument, "config_json: stop holds an empty string")
+      throw Failure(.invalidArgument, "\(fields.file): stop holds an empty string")
     }
     return stop
   }
@@ -77,7 +84,7 @@ struct GenerationRequest: Sendable, Equatable {
     guard values.count <= maximumStopTokens else {
       throw Failure(
         .invalidArgument,
-        "config_json: stop_token_ids holds \(values.count) ids; expected at most \(maximumStopTokens)")
+        "\(fields.file): stop_token_ids holds \(values.count) ids; expected at most \(maximumStopTokens)")
     }
     var tokens: Set<Int32> = []
     for (index, value) in values.enumerated() {
@@ -99,7 +106,7 @@ struct GenerationRequest: Sendable, Equatable {
       guard let token = Int32(key), token >= 0, token < vocabularySize else {
         throw Failure(
           .invalidArgument,
-          "config_json: logit_bias names '\(key)'; expected token ids below \(vocabularySize)")
+          "\(fields.file): logit_bias names '\(key)'; expected token ids below \(vocabularySize)")
       }
       guard let number = bias.doubleValue, (-100...100).contains(number) else {
         throw fields.wrong("logit_bias", bias, expected: "numbers from -100 to 100")

@@ -26,6 +26,11 @@ public struct JSONFields {
       JSON.parse(argument: text, name: name, limits: limits), file: name, status: .invalidArgument)
   }
 
+  /// The same document with other members.
+  public func replacing(_ object: JSONObject) throws(Failure) -> JSONFields {
+    try JSONFields(.object(object), file: file, path: path, status: status)
+  }
+
   /// The member called `key`; nil when it is missing or null.
   public func value(_ key: String) -> JSON? {
     guard let value = object[key], !value.isNull else { return nil }

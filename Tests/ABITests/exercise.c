@@ -247,6 +247,33 @@ static int32_t cancel_session(void *user_data, const dormouse_event *event) {
   return 0;
 }
 
+/* What holds for answers whose config says nothing. */
+static void generation_defaults(const char *folder) {
+  static const int32_t tokens[3] = { 1, 2, 3 };
+  dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
+  dormouse_engine *engine = NULL;
+  dormouse_session *session = NULL;
+  tally counts = { 0, 0, 0, 0, 0 };
+  options.generation_defaults = "{\"top_p\": 2}";
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(strstr(error.message, "generation_defaults") != NULL && strstr(error.message, "top_p") != NULL);
+  options.generation_defaults = "{\"constraint\": {\"regex\": \"a\"}}";
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(strstr(error.message, "constraint") != NULL && engine == NULL);
+  options.generation_defaults = "\xFF";
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.generation_defaults = "{\"max_tokens\": 3, \"ignore_eos\": true, \"logprobs_of\": \"sampled\"}";
+  WORKS(dormouse_engine_open(&engine, folder, &options, &error));
+  WORKS(dormouse_session_open(&session, engine, NULL, &error));
+  WORKS(dormouse_session_generate(session, tokens, 3, NULL, count_events, &counts, &error));
+  CHECK(counts.tokens == 3 && counts.ends == 1);
+  WORKS(dormouse_session_generate(session, tokens, 3, "{\"max_tokens\": 2, \"logprobs\": 2}", count_events, &counts,
+                                  &error));
+  CHECK(counts.tokens == 5);
+  dormouse_session_free(session);
+  dormouse_engine_free(engine);
+}
+
 static int alike(const float *a, const float *b, size_t count) {
   for (size_t index = 0; index < count; index++)
     if (!(fabsf(a[index] - b[index]) <= 1e-4f * (1 + fabsf(a[index])))) return 0;
@@ -745,6 +772,7 @@ int main(int argc, char **argv) {
   initialisers();
   struct_sizes(argv[1]);
   opening(argv[1]);
+  generation_defaults(argv[1]);
   WORKS(dormouse_engine_open(&engine, argv[1], NULL, &error));
   WORKS(dormouse_engine_info(info, sizeof info, &length, engine, &error));
   vocabulary = strstr(info, "\"vocabulary_size\":");

@@ -62,6 +62,7 @@ def engines(path: Path) -> None:
         engine.embed(["a text"], pooling="max")  # type: ignore[arg-type]
         with engine.session(overflow="slide") as session:
             assert_type(session, Session)
+    Engine(path, generation_defaults={"temperature": 0.5, "stop": ["x"]})
     Engine(path, weights="int3")  # type: ignore[arg-type]
     engine.plan(context="3")  # type: ignore[call-arg]
 

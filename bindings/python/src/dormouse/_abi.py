@@ -114,6 +114,7 @@ class engine_options(ctypes.Structure):
         ("prompt_tokens_per_step", c_uint32),
         ("reserved_3", c_uint32),
         ("media_config", c_char_p),
+        ("generation_defaults", c_char_p),
     ]
 
 

@@ -52,6 +52,9 @@ class Engine:
     `media` is about the files that messages name or hold, as dormouse.h describes media_config: {"roots": [folders],
     "max_pixels": ..., "speech_model": a Whisper folder that transcribes audio for a model that does not hear, ...}.
     `Image`, `Video` and `Audio` of your own program need no roots.
+
+    `generation_defaults` are options of `Session.generate` that hold for all answers, over the model's own and under
+    those of each call.
     """
 
     def __init__(
@@ -71,6 +74,7 @@ class Engine:
         without_weights: bool = False,
         packed_cache: Optional[Path] = None,
         media: Optional[MediaOptions] = None,
+        generation_defaults: "Optional[GenerationOptions]" = None,
         progress: Optional[Callable[[int, int], object]] = None,
         log: Optional[Callable[[int, str], object]] = None,
     ) -> None:
@@ -99,6 +103,7 @@ class Engine:
             queue_limit=unsigned("queue_limit", queue_limit, 32),
             prompt_tokens_per_step=unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
             media_config=None if media is None else _media_config(media),
+            generation_defaults=None if generation_defaults is None else document(generation_defaults),
         )
         self._handle = Handle("engine", loading.open("engine", path_bytes(self._path), options), self._log)
 

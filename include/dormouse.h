@@ -170,10 +170,15 @@ typedef struct dormouse_engine_options {
                                       "speech_model"     a Whisper folder: where the model does not hear itself, it
                                                          writes down the audio of messages, and its text takes their
                                                          place. Its memory counts in memory_limit */
+  const char *generation_defaults; /* NULL, or an object with members of config_json (dormouse_session_generate), which
+                                      hold for all answers of the engine's sessions: over the model's
+                                      generation_config.json, and under what a call's own config says. Checked when the
+                                      engine is opened. What one answer alone can be asked for (constraint,
+                                      response_format, tools, tool_choice, logprobs) is INVALID_ARGUMENT here */
 } dormouse_engine_options;
 
 #define DORMOUSE_ENGINE_OPTIONS_INIT \
-  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, NULL }
+  { sizeof(dormouse_engine_options), 0, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, 0, 0, NULL, 0, 0, 0, 0, 0, 0, NULL, NULL }
 
 /* Fills *options as DORMOUSE_ENGINE_OPTIONS_INIT does. Thread: any. */
 DORMOUSE_API void dormouse_engine_options_init(dormouse_engine_options *options);
@@ -187,11 +192,12 @@ DORMOUSE_API dormouse_status dormouse_engine_open(dormouse_engine **out, const c
 /* Sessions keep what they need alive. Thread: any. */
 DORMOUSE_API void dormouse_engine_free(dormouse_engine *engine);
 
-/* What the model is, as a JSON object: path, model_type, parameters {total, active, active_in_layers}, modalities,
-   layers, hidden_size, vocabulary_size, context_length, attention, experts, cache {values_per_token, page_tokens,
-   bytes_per_token {bf16, f32, int8}, plain_attention_bytes_per_token {bf16, f32}}, weights {precision, bytes,
-   bytes_per_token, types, tensors}, text {tokenizer, chat_template, chat_templates, chat_template_failure,
-   end_tokens}, instruction_set, threads. docs/configuration.md says what each member holds; more may come. Thread: any. */
+/* What the model is, as a JSON object: path, model_type, parameters {total, active, active_in_layers}, towers [{modalities,
+   parameters {total}}], modalities, layers, hidden_size, vocabulary_size, context_length, attention, experts, cache
+   {values_per_token, page_tokens, bytes_per_token {bf16, f32, int8}, plain_attention_bytes_per_token {bf16, f32}},
+   weights {precision, bytes, bytes_per_token, types, tensors}, text {tokenizer, chat_template, chat_templates,
+   chat_template_failure, end_tokens}, instruction_set, threads. docs/configuration.md says what each member holds; more
+   may come. Thread: any. */
 DORMOUSE_API dormouse_status dormouse_engine_info(char *buffer, size_t capacity, size_t *length,
                                                   const dormouse_engine *engine, dormouse_error *error);
 
@@ -438,6 +444,21 @@ DORMOUSE_API dormouse_status dormouse_session_prefill_logits(float *logits, size
 DORMOUSE_API dormouse_status dormouse_session_logits(float *logits, size_t capacity, size_t *count,
                                                      dormouse_session *session, dormouse_error *error);
 
+/* What the model makes of tokens behind those that the session holds: its hidden state after the final norm,
+   out[hidden_size] (see dormouse_engine_info); *count receives hidden_size. The session stays as it is: its tokens, cache
+   and logits, also when the call fails or is cancelled. config_json is NULL or an object:
+     "pooling"     "last" (default): the state of the last of the tokens. "mean" is the mean of the states of all of them
+     "normalize"   true: divided by its Euclidean length
+     "priority"    as for dormouse_session_generate
+     "time_limit"  seconds from the call, after which it answers TIMED_OUT
+   No tokens are INVALID_ARGUMENT, and more than fit behind the session's are CONTEXT_FULL, also where it slides. To embed
+   many texts, call it on several sessions at once, each from a thread of its own: the engine computes them in one batch,
+   and each session can take text after text. Thread: one call at a time per session. */
+DORMOUSE_API dormouse_status dormouse_session_embed(float *out, size_t capacity, size_t *count,
+                                                    dormouse_session *session, const int32_t *tokens,
+                                                    size_t token_count, const char *config_json,
+                                                    dormouse_error *error);
+
 enum { /* dormouse_event.kind */
   DORMOUSE_EVENT_PROMPT = 1, /* a chunk of the prompt is done: prompt_done of prompt_tokens; or, ahead of it, an image,
                                 some frames of a video or a window of audio is encoded, and prompt_done stays */
@@ -470,8 +491,8 @@ typedef struct dormouse_event {
   uint32_t struct_size;    /* of the library that runs: look before reading members newer than your header */
   int32_t kind;            /* DORMOUSE_EVENT_... */
   int32_t token;           /* TOKEN: the id; else -1 */
-  float log_probability;   /* TOKEN: natural logarithm, of the model's own distribution (before penalties, bias and
-                              temperature); 0 unless "logprobs" was asked for */
+  float log_probability;   /* TOKEN: natural logarithm, of the distribution that "logprobs_of" names; 0 unless
+                              "logprobs" was asked for */
   const char *text;        /* whole UTF-8 characters, not NUL-terminated; NULL when text_length is 0 */
   size_t text_length;
   const dormouse_alternative *alternatives; /* TOKEN with "logprobs": the most probable tokens, best first */
@@ -506,7 +527,8 @@ typedef struct dormouse_event {
 typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *event);
 
 /* Appends tokens (there may be none when the session has logits) and goes on from there, token by token.
-   config_json is NULL or an object; what is missing comes from the model's generation_config.json, then from here:
+   config_json is NULL or an object; what is missing comes from the engine's generation_defaults, then from
+   the model's generation_config.json, then from here:
      "max_tokens"          1 and up; default: until the context is full
      "temperature"         0 (greedy) to 100; default 0
      "top_k"               0 (off) and up; "top_p" above 0 to 1 (off); "min_p" 0 (off) to 1
@@ -519,6 +541,12 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
      "stop_token_ids"      an array of up to 1024 ids: the text ends where one of them is chosen, as it does at an end
                            token, and with ignore_eos too
      "logprobs"            0 (off) to 20 alternatives a token; -1: the chosen token's alone
+     "logprobs_of"         "model" (default): the model's own distribution, before penalties, bias, constraint and
+                           temperature. "sampled" is the one that the token was drawn from, after all of these, top_k,
+                           top_p and min_p (at temperature 0, which leaves one token, after the first three). A token that
+                           is ruled out there, or less than e^-42 times as probable as the best one, which no draw
+                           reaches, is no alternative: there may be fewer than were asked for. One that was forced by the
+                           end of a reasoning budget has 0 and no other beside it
      "ignore_eos"          true: end tokens do not end the text
      "priority"            -100 to 100, default 0: larger ones are let in and computed first
      "time_limit"          seconds from the call: waiting or still in the prompt (rendering and tokenizing a chat among

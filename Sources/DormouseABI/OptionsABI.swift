@@ -41,6 +41,8 @@ extension EngineOptions {
     if let json = try readOptionalString(options.media_config, "dormouse_engine_options.media_config") {
       media = try MediaOptions(json: json)
     }
+    generationDefaults = try readOptionalString(
+      options.generation_defaults, "dormouse_engine_options.generation_defaults")
     progress = options.progress.map {
       makeProgress(Callback(function: $0, userData: options.progress_user_data))
     }

@@ -119,6 +119,23 @@ public func dormouse_session_logits(
   }
 }
 
+@_cdecl("dormouse_session_embed") @implementation
+public func dormouse_session_embed(
+  _ out: UnsafeMutablePointer<Float>!, _ capacity: Int, _ count: UnsafeMutablePointer<Int>!, _ session: OpaquePointer!,
+  _ tokens: UnsafePointer<Int32>!, _ token_count: Int, _ config_json: UnsafePointer<CChar>!,
+  _ error: UnsafeMutablePointer<dormouse_error>!
+) -> dormouse_status {
+  boundary(error) { () throws(Failure) in
+    let session = try Handle.object(session, Session.self, "session")
+    let tokens = Array(try readArray(tokens, token_count, "tokens"))
+    let configuration = try readOptionalString(config_json, "config_json")
+    try require(count, "count").pointee = session.hiddenSize
+    try checkRoom(session.hiddenSize, out, capacity, "out")
+    try session.embed(
+      tokens, configuration: configuration, into: UnsafeMutableBufferPointer(start: out, count: session.hiddenSize))
+  }
+}
+
 @_cdecl("dormouse_session_generate") @implementation
 public func dormouse_session_generate(
   _ session: OpaquePointer!, _ tokens: UnsafePointer<Int32>!, _ token_count: Int,

@@ -4,8 +4,9 @@ internal import CDormouse
 // dormouse_session_options_init, which would fill the structs of a newer library; dormouse_json_quote, since JSONEncoder
 // quotes; dormouse_engine_tokenize_messages and dormouse_session_chat, whose variants with attachments do the same. And it
 // leaves out the parts (dormouse_router_*, dormouse_latent_cache_*, dormouse_packed_matrix_*, dormouse_constraint_*, which a
-// config does for an answer, dormouse_kernels_multiply): they lend single pieces of the library to programs that have plain arrays in hand, and nothing that is built on engines
-// and sessions needs them.
+// config does for an answer, dormouse_kernels_multiply): they lend single pieces of the library to programs that have plain
+// arrays in hand, and nothing that is built on engines and sessions needs them. Nor does the command line embed texts
+// (dormouse_session_embed).
 
 /// What concerns the library that runs, and no model. Any thread.
 public enum Library {

@@ -80,8 +80,9 @@ public enum JSONValue: Codable, Sendable {
   /// The names of an object's members, in alphabetical order.
   public var names: [String]? { if case .object(let members) = self { members.keys.sorted() } else { nil } }
 
+  /// The values of an array.
+  public var elements: [JSONValue]? { if case .array(let elements) = self { elements } else { nil } }
+
   /// The strings of an array.
-  public var strings: [String]? {
-    if case .array(let elements) = self { elements.compactMap(\.string) } else { nil }
-  }
+  public var strings: [String]? { elements?.compactMap(\.string) }
 }

@@ -66,6 +66,8 @@ extension OpenSession {
     public var stopTokenIds: [UInt32]?
     /// Alternatives told for each token, up to 20; -1 tells the chosen token's probability alone.
     public var logprobs: Int?
+    /// "model" (by itself): the model's own distribution; "sampled": that which the token was drawn from.
+    public var logprobsOf: String?
     /// End tokens do not end the text.
     public var ignoreEos: Bool?
     /// Larger ones are let in and computed first.
@@ -143,7 +145,7 @@ extension OpenSession {
     public var id: Int32
     /// What may be shown by now, whole characters: none while a character or a stop string is unfinished.
     public var text: String
-    /// Natural logarithms, of the model's own distribution; 0 and none unless `logprobs` asked for them.
+    /// Natural logarithms, of the distribution that `logprobsOf` names; 0 and none unless `logprobs` asked for them.
     public var logProbability: Float
     /// The most probable tokens, best first.
     public var alternatives: [(id: Int32, logProbability: Float)]

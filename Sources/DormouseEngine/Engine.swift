@@ -16,6 +16,7 @@ public final class Engine: Sendable {
   let pool: ThreadPool
   let text: TextResources
   let options: EngineOptions
+  let configuredDefaults: ConfiguredDefaults
   let memoryBudget: MemoryBudget
   /// Towers; nil for a model of text alone.
   let media: EngineMedia?
@@ -48,6 +49,7 @@ public final class Engine: Sendable {
     memoryBudget = MemoryBudget(limit: options.memoryLimit, name: "memory_limit")
     text = try TextResources(folder: folder, log: options.log)
     self.options = options
+    configuredDefaults = try ConfiguredDefaults(json: options.generationDefaults, folder: folder)
     let sizes = try options.decoderOptions()
     guard !options.withoutWeights else {
       runtime = nil
@@ -59,6 +61,7 @@ public final class Engine: Sendable {
     let modelFolder = try ModelFolder(folder, precision: options.precision, log: options.log)
     try text.requireTokens(within: modelFolder.configuration.vocabularySize, log: options.log)
     let towers = try MediaFolder(folder, checkpoint: modelFolder.checkpoint)
+    modelFolder.reportLeftovers(besides: towers?.tensorNames ?? [], to: options.log)
     let speechFolder = try Engine.speechFolder(besides: towers, options)
     var progress = ProgressParts(
       options.progress, total: try Engine.fileByteCount(modelFolder, towers, speechFolder))

@@ -1,4 +1,5 @@
 import DormouseCache
+import DormouseMedia
 import DormouseModel
 import DormouseSupport
 
@@ -10,6 +11,7 @@ extension Engine {
     let modelFolder = try modelFolder()
     let configuration = modelFolder.configuration
     let parameters = try configuration.parameterCount()
+    let towers = try towers()
     var document: JSONObject = JSONObject([
       "path": .string(folder),
       "model_type": .string(configuration.composite?.rawValue ?? configuration.architecture.rawValue),
@@ -17,7 +19,8 @@ extension Engine {
         "total": .size(parameters.total), "active": .size(parameters.active),
         "active_in_layers": .size(parameters.active - parameters.tables),
       ],
-      "modalities": .array(try modalities().map { .string($0) }),
+      "towers": .array(towers?.parameterCounts.map { tower($0.modalities, parameterCount: $0.count) } ?? []),
+      "modalities": .array([.string("text")] + strings(towers?.modalities ?? [])),
       "layers": .size(configuration.hiddenLayerCount),
       "hidden_size": .size(configuration.hiddenSize),
       "vocabulary_size": .size(configuration.vocabularySize),
@@ -47,9 +50,11 @@ extension Engine {
     return .object(document)
   }
 
-  private func modalities() throws(Failure) -> [String] {
-    ["text"] + (try towers()?.modalities.map(\.rawValue) ?? [])
+  private func tower(_ modalities: [Modality], parameterCount: Int) -> JSON {
+    ["modalities": .array(strings(modalities)), "parameters": ["total": .size(parameterCount)]]
   }
+
+  private func strings(_ modalities: [Modality]) -> [JSON] { modalities.map { .string($0.rawValue) } }
 
   /// The first layer's attention; and where layers differ or attend to a part of the timeline, every kind of them.
   private func attention(_ configuration: ModelConfiguration) -> JSON {

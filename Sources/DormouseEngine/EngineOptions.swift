@@ -33,6 +33,9 @@ public struct EngineOptions: Sendable {
   public var promptTokensPerStep: Int?
   /// Of chats with images, videos or audio.
   public var media = MediaOptions()
+  /// What holds for answers whose config says nothing: the JSON that `dormouse_session_generate` describes. Nil: the
+  /// model's own defaults.
+  public var generationDefaults: String?
   /// Told the bytes of weights that are loaded, of all; `false` cancels. Nil: nobody listens.
   public var progress: Progress?
   /// Told what was missing and is guessed, and what cannot be used.

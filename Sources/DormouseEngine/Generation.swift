@@ -88,16 +88,19 @@ struct Generation {
   mutating func next(_ logits: UnsafeBufferPointer<Float>) throws(Failure) -> GenerationEvent {
     let part = output.part
     let token: Int32
+    var sampled: UnsafeBufferPointer<Float>?
     if let forced = reasoning.forcedToken(isReasoning: part == .reasoning) {
       token = forced
     } else if let forced = try rules.forcedToken(in: part) {
       token = forced
     } else {
-      token = sampler.sample(try rules.apply(to: logits, in: part))
+      let ruled = try rules.apply(to: logits, in: part)
+      token = sampler.sample(ruled)
+      sampled = ruled
     }
     try rules.record(token, in: part)
     let probabilities = request.logProbabilityAlternatives.map {
-      LogProbabilities(logits: logits, token: token, alternativeCount: $0)
+      logProbabilities(of: token, model: logits, sampled: sampled, alternativeCount: $0)
     }
     counts.generatedTokens += 1
     counts.generationSeconds = Clock.now() - startOfPhase
@@ -112,6 +115,20 @@ struct Generation {
       event.alternatives = probabilities.alternatives
     }
     return event
+  }
+
+  /// - Parameters:
+  ///   - model: the logits after the last token.
+  ///   - sampled: those that the token was chosen from; nil for one that was forced.
+  private func logProbabilities(
+    of token: Int32, model: UnsafeBufferPointer<Float>, sampled: UnsafeBufferPointer<Float>?, alternativeCount: Int
+  ) -> LogProbabilities {
+    switch (request.logProbabilitySource, sampled) {
+    case (.model, _): LogProbabilities(logits: model, token: token, alternativeCount: alternativeCount)
+    case (.sampled, nil): LogProbabilities(certain: token, alternativeCount: alternativeCount)
+    case (.sampled, let sampled?):
+      sampler.logProbabilities(of: token, among: sampled, alternativeCount: alternativeCount)
+    }
   }
 
   /// Why the answer ends with its last token; nil where it goes on.

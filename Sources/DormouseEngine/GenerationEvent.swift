@@ -32,7 +32,7 @@ public struct GenerationEvent: Sendable {
   public struct Alternative: Sendable {
     /// Its id.
     public var token: Int32
-    /// Natural, of the model's own distribution: before rules and temperature.
+    /// Natural; of the model's own distribution, before rules and temperature, or of that which the token was drawn from.
     public var logProbability: Float
   }
 

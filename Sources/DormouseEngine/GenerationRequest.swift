@@ -1,6 +1,6 @@
 import DormouseSupport
 
-/// What one call of generate is asked to do: the caller's JSON over the model's defaults.
+/// What one call of generate is asked to do: the caller's JSON over the host's defaults, and those over the model's.
 struct GenerationRequest: Sendable, Equatable {
   var sampling = SamplingParameters()
   /// Tokens at most; nil: until the context is full.
@@ -10,6 +10,7 @@ struct GenerationRequest: Sendable, Equatable {
   var stopTokens: Set<Int32> = []
   /// Alternatives for each token; nil: no log-probabilities at all.
   var logProbabilityAlternatives: Int?
+  var logProbabilitySource = LogProbabilitySource.model
   var ignoresEndTokens = false
   /// Its parts, its reasoning and its calls of tools.
   var answer = AnswerRequest()
@@ -21,9 +22,9 @@ struct GenerationRequest: Sendable, Equatable {
 
   private static let knownMembers = [
     "max_tokens", "temperature", "top_k", "top_p", "min_p", "repetition_penalty", "presence_penalty",
-    "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "ignore_eos", "priority",
-    "time_limit", "constraint", "response_format", "parts", "answer_format", "thinking", "reasoning_effort", "tools",
-    "tool_choice", "parallel_tool_calls", "language",
+    "frequency_penalty", "logit_bias", "seed", "stop", "stop_token_ids", "logprobs", "logprobs_of", "ignore_eos",
+    "priority", "time_limit", "constraint", "response_format", "parts", "answer_format", "thinking", "reasoning_effort",
+    "tools", "tool_choice", "parallel_tool_calls", "language",
   ]
   static let maximumStopStrings = 16
   static let maximumStopTokens = 1024
@@ -31,15 +32,22 @@ struct GenerationRequest: Sendable, Equatable {
 
   /// - Parameters:
   ///   - json: an object as `dormouse_session_generate` describes it, or nil.
+  ///   - configured: what the host has set for the engine.
   ///   - defaults: from the model's generation_config.json.
   ///   - vocabularySize: the ids that `logit_bias` and `stop_token_ids` may name are below it.
-  static func read(_ json: String?, defaults: SamplingParameters, vocabularySize: Int) throws(Failure)
-    -> GenerationRequest
-  {
+  static func read(
+    _ json: String?, over configured: ConfiguredDefaults? = nil, defaults: SamplingParameters, vocabularySize: Int
+  ) throws(Failure) -> GenerationRequest {
+    let call = try JSONFields(argument: json ?? "{}", name: "config_json")
+    return try read(
+      try configured?.under(call) ?? call, defaults: defaults, vocabularySize: vocabularySize)
+  }
+
+  static func read(
+    _ fields: JSONFields, defaults: SamplingParameters, vocabularySize: Int
+  ) throws(Failure) -> GenerationRequest {
     var request = GenerationRequest()
     request.sampling = defaults
-    guard let json else { return request }
-    let fields = try JSONFields(argument: json, name: "config_json")
     try fields.refuseMembers(besides: knownMembers)
     try request.sampling.read(fields)
     request.sampling.logitBias = try readLogitBias(fields, vocabularySize: vocabularySize)
@@ -49,16 +57,16 @@ struct GenerationRequest: Sendable, Equatable {
     if let count = try fields.optionalInteger("logprobs", -1...maximumAlternatives), count != 0 {
       request.logProbabilityAlternatives = max(0, count)
     }
+    request.logProbabilitySource = try fields.optionalCase("logprobs_of") ?? .model
     request.ignoresEndTokens = try fields.optionalBoolean("ignore_eos") ?? false
     request.constraint = try ConstraintRequest.read(fields)
     request.answer = try AnswerRequest.read(fields)
     request.language = try LanguageRequest.read(fields)
     guard request.constraint == nil || request.answer.tools == nil else {
       throw Failure(
-        .unsupported, "config_json: an answer under a constraint can't call tools: leave out constraint or tools")
+        .unsupported, "\(fields.file): an answer under a constraint can't call tools: leave out constraint or tools")
     }
-    request.terms.priority = try fields.optionalInteger("priority", WorkTerms.priorityRange) ?? 0
-    request.terms.timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0)
+    request.terms = try WorkTerms(fields)
     return request
   }
 
@@ -66,10 +74,10 @@ struct GenerationRequest: Sendable, Equatable {
     let stop = try fields.optionalStrings("stop") ?? []
     guard stop.count <= maximumStopStrings else {
       throw Failure(
-        .invalidArgument, "config_json: stop holds \(stop.count) strings; expected at most \(maximumStopStrings)")
+        .invalidArgument, "\(fields.file): stop holds \(stop.count) strings; expected at most \(maximumStopStrings)")
     }
     guard !stop.contains("") else {
-      throw Failure(.invalidArgument, "config_json: stop holds an empty string")
+      throw Failure(.invalidArgument, "\(fields.file): stop holds an empty string")
     }
     return stop
   }
@@ -79,7 +87,7 @@ struct GenerationRequest: Sendable, Equatable {
     guard values.count <= maximumStopTokens else {
       throw Failure(
         .invalidArgument,
-        "config_json: stop_token_ids holds \(values.count) ids; expected at most \(maximumStopTokens)")
+        "\(fields.file): stop_token_ids holds \(values.count) ids; expected at most \(maximumStopTokens)")
     }
     var tokens: Set<Int32> = []
     for (index, value) in values.enumerated() {
@@ -101,7 +109,7 @@ struct GenerationRequest: Sendable, Equatable {
       guard let token = Int32(key), token >= 0, token < vocabularySize else {
         throw Failure(
           .invalidArgument,
-          "config_json: logit_bias names '\(key)'; expected token ids below \(vocabularySize)")
+          "\(fields.file): logit_bias names '\(key)'; expected token ids below \(vocabularySize)")
       }
       guard let number = bias.doubleValue, (-100...100).contains(number) else {
         throw fields.wrong("logit_bias", bias, expected: "numbers from -100 to 100")

@@ -13,7 +13,7 @@ protocol LogitsRule {
 }
 
 /// The rules of one answer. Each works on what those before it have left; temperature, top-k, top-p and min-p come
-/// after them, and log-probabilities know nothing of them.
+/// after them; the model's own log-probabilities know nothing of them.
 struct LogitsRules {
   private var rules: [any LogitsRule]
   /// After all others; of the parts of the answer that they are for.

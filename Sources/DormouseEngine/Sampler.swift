@@ -14,6 +14,8 @@ struct Sampler {
   private var random: RandomGenerator
   /// Reused from token to token.
   private var candidates: [Candidate] = []
+  /// Of their weights, of those that the last token was drawn from.
+  private var total = Double(0)
 
   init(_ parameters: SamplingParameters) {
     self.parameters = parameters
@@ -27,11 +29,23 @@ struct Sampler {
     return Int32(truncatingIfNeeded: indexOfGreatest(logits))
   }
 
+  /// The log-probabilities of the distribution that `token`, the last one, was drawn from. Where the greatest was taken
+  /// that of temperature 1, since that of temperature 0 would tell nothing.
+  /// - Parameter logits: those that it was chosen from.
+  func logProbabilities(
+    of token: Int32, among logits: UnsafeBufferPointer<Float>, alternativeCount: Int
+  ) -> LogProbabilities {
+    guard parameters.temperature < SamplingParameters.greedyTemperature else {
+      return LogProbabilities(candidates, total: total, token: token, alternativeCount: alternativeCount)
+    }
+    return LogProbabilities(logits: logits, token: token, alternativeCount: alternativeCount)
+  }
+
   /// A random token by temperature, top-k, top-p and min-p.
   private mutating func draw(_ logits: UnsafeBufferPointer<Float>) -> Int32 {
     gatherCandidates(logits)
     guard let best = candidates.first else { return 0 }
-    var total = Double(0)
+    total = 0
     for index in candidates.indices {
       candidates[index].value = expf(candidates[index].value - best.value)
       total += Double(candidates[index].value)

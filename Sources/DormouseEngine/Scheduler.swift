@@ -336,6 +336,7 @@ extension Scheduler {
     if count < segment.tokens.count {
       segment.tokens = segment.tokens.prefix(count)
       if case .last = segment.logits { segment.logits = .none }
+      if case .last = segment.states { segment.states = nil }
     }
     room -= count
     request.phase = .running

@@ -61,7 +61,8 @@ extension Session {
 
   private func readRequest(_ configuration: String?) throws(Failure) -> GenerationRequest {
     try GenerationRequest.read(
-      configuration, defaults: engine.text.generation.sampling, vocabularySize: vocabularySize)
+      configuration, over: engine.configuredDefaults, defaults: engine.text.generation.sampling,
+      vocabularySize: vocabularySize)
   }
 
   /// - Parameters:

@@ -24,7 +24,7 @@ public final class Session: @unchecked Sendable {
   public let contextLength: Int
   /// Logits of a token; ids of tokens are below it.
   public let vocabularySize: Int
-  private let configuration: ModelConfiguration
+  let configuration: ModelConfiguration
   let state = CallState(of: "the session")
   /// Everything the session holds, evaluated or not.
   private(set) var timeline = Timeline()
@@ -351,9 +351,12 @@ extension Session {
 
   /// The form for all tokens that the cache does not hold, into whatever pieces the scheduler cuts them.
   private var attentionForm: AttentionForm {
-    if let promptForm { return promptForm }
-    guard options.attention == .automatic else { return options.attention }
-    return .cheaper(count: timeline.count - cache.length, first: cache.length)
+    promptForm ?? form(of: timeline.count - cache.length, behind: cache.length)
+  }
+
+  /// The form for `count` tokens behind `first` others.
+  func form(of count: Int, behind first: Int) -> AttentionForm {
+    options.attention == .automatic ? .cheaper(count: count, first: first) : options.attention
   }
 
   private func step(isGenerating: Bool, form: AttentionForm, logits: LogitsRequest) throws(Failure) -> Int {

@@ -88,5 +88,13 @@ struct WorkTerms: Sendable, Equatable {
   /// Seconds of `Clock` by which the call wants to be done.
   func deadline(from arrival: Double) -> Double { (start ?? arrival) + (timeLimit ?? .infinity) }
 
-  static let priorityRange = -100...100
+  private static let priorityRange = -100...100
+}
+
+extension WorkTerms {
+  /// The members `priority` and `time_limit` of a config.
+  init(_ fields: JSONFields) throws(Failure) {
+    priority = try fields.optionalInteger("priority", Self.priorityRange) ?? 0
+    timeLimit = try fields.optionalNumber("time_limit", 0...1e9, except: 0)
+  }
 }

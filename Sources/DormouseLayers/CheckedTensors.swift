@@ -9,6 +9,8 @@ public struct CheckedTensors<Weights>: Sendable {
   public var names: [String] { plan.loadedNames }
   /// Bytes of the weights as the files have them.
   public let weightByteCount: Int
+  /// Numbers in all tensors, block scales aside.
+  public let parameterCount: Int
   /// Bytes of the float32 copies of norms, biases and positions that loading will make.
   public var floatByteCount: Int { plan.floatByteCount }
 
@@ -16,8 +18,12 @@ public struct CheckedTensors<Weights>: Sendable {
   /// - Throws: `Failure` naming the tensor, what it is and what was expected.
   public init(_ group: TensorGroup<Weights>, in checkpoint: Checkpoint, of what: String) throws(Failure) {
     var plan = TensorPlan(checkpoint)
-    var total = 0
-    for spec in group.specs { try plan.add(spec) }
+    var (total, parameters) = (0, 0)
+    for spec in group.specs {
+      try plan.add(spec)
+      let own = try CheckedSize.product(spec.shape, of: "the parameters of \(spec.name)")
+      parameters = try CheckedSize.sum(parameters, own, of: "\(checkpoint.folder): the parameters of \(what)")
+    }
     for name in plan.loadedNames {
       let own = checkpoint.record(of: name)?.byteCount ?? 0
       total = try CheckedSize.sum(total, own, of: "\(checkpoint.folder): the size of \(what)")
@@ -25,6 +31,7 @@ public struct CheckedTensors<Weights>: Sendable {
     self.group = group
     self.plan = plan
     weightByteCount = total
+    parameterCount = parameters
   }
 
   /// Loads the weights, and binds them as they were checked.

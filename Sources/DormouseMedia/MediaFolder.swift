@@ -10,6 +10,12 @@ public struct MediaFolder: Sendable {
   /// Bytes of the towers' weights in the files' types, and of the float32 copies that loading will make.
   public let weightByteCount: Int
   public let floatByteCount: Int
+  /// The tensors of all towers, as the checkpoint calls them.
+  public var tensorNames: [String] { towers.flatMap(\.tensorNames) }
+  /// For each tower what it answers for, and its parameters, with those of its projector.
+  public var parameterCounts: [(modalities: [Modality], count: Int)] {
+    towers.map { ($0.modalities, $0.parameterCount) }
+  }
 
   /// - Parameter checkpoint: the folder's files.
   /// - Returns: nil for a model of text alone.
@@ -109,6 +115,8 @@ protocol AnyTowerFolder: Sendable {
   var modalities: [Modality] { get }
   var weightByteCount: Int { get }
   var floatByteCount: Int { get }
+  var tensorNames: [String] { get }
+  var parameterCount: Int { get }
 
   /// Loads the weights.
   /// - Parameter progress: bytes of this tower's weights loaded; `false` cancels.
@@ -121,6 +129,8 @@ extension TowerFolder: AnyTowerFolder {
   var modalities: [Modality] { configuration.modalities }
   var weightByteCount: Int { tensors.weightByteCount }
   var floatByteCount: Int { tensors.floatByteCount }
+  var tensorNames: [String] { tensors.names }
+  var parameterCount: Int { tensors.parameterCount }
 
   func load(
     residency: Checkpoint.Residency, pool: ThreadPool, kernels: Kernels, progress: Progress?

@@ -3,7 +3,8 @@ import DormouseLayers
 public import DormouseSupport
 public import DormouseWeights
 
-/// Computes batches of tokens, each a part of some timeline: tokens go in, rows of their caches and logits come out.
+/// Computes batches of tokens, each a part of some timeline: tokens go in, rows of their caches, logits and hidden states
+/// come out.
 ///
 /// Pure data flow: it neither samples nor schedules nor reads files. Its scratch memory is sized at the start, so that
 /// decoding allocates nothing. A token's result does not depend on the others of its batch where weights are packed, else
@@ -76,6 +77,7 @@ public final class Decoder {
       }
     }
     dropCancelled(isCancelled)
+    addStates(segments)
     writeLogits(segments)
   }
 
@@ -131,6 +133,11 @@ public final class Decoder {
       throw Failure(
         .invalidArgument, "the buffer for logits has \(given) values; expected \(needed) x \(vocabulary)")
     }
+    if let states = segment.states, states.target.count != model.configuration.hiddenSize {
+      throw Failure(
+        .invalidArgument,
+        "the buffer for hidden states has \(states.target.count) values; expected \(model.configuration.hiddenSize)")
+    }
   }
 
   private func embed(_ segment: Segment, from row: Int) {
@@ -166,6 +173,36 @@ public final class Decoder {
       scratch.moveRows(rows, to: row)
       active[index].rows = row..<row + rows.count
       row += rows.count
+    }
+  }
+
+  // MARK: - Hidden states
+
+  private func addStates(_ segments: ContiguousArray<Segment>) {
+    for segment in active {
+      switch segments[segment.index].states {
+      case nil: continue
+      case .last(let target): addStates(segment, segment.rows.suffix(1), to: target)
+      case .all(let target): addStates(segment, segment.rows, to: target)
+      }
+    }
+  }
+
+  /// Adds what the final norm makes of `rows`, one after the other, to `target` [hidden].
+  private func addStates(_ segment: ActiveSegment, _ rows: Range<Int>, to target: UnsafeMutableBufferPointer<Double>) {
+    let hidden = model.configuration.hiddenSize
+    finalResidual.read(rows)
+    let states = UnsafeBufferPointer(start: scratch.normed, count: rows.count * hidden)
+    if let index = firstNotFinite(states) {
+      outcomes[segment.index] = .failed(
+        Failure(
+          .numerical,
+          "number \(index % hidden) of a hidden state is \(states[index]): the model's weights or activations are not"
+            + " finite"))
+      return
+    }
+    for row in stride(from: 0, to: states.count, by: hidden) {
+      for column in 0..<hidden { target[column] += Double(states[row + column]) }
     }
   }
 

@@ -1,17 +1,18 @@
-import DormouseSupport
+public import DormouseSupport
 import DormouseWeights
 
 extension ModelFolder {
-  /// Tells the log about tensors that the model does not use.
-  func reportLeftovers(_ log: Log) {
-    let used = Set(plan.names.map { ExactString($0) })
+  /// Tells the log about tensors that nobody uses.
+  /// - Parameter others: those that the folder's towers use.
+  public func reportLeftovers(besides others: [String] = [], to log: Log) {
+    let used = Set((plan.names + others).map { ExactString($0) })
     let names = TensorNames(checkpoint)
     var skipped = 0
     var unexpected: [String] = []
     let unread = checkpoint.unreadTensors.map(\.name)
     for name in checkpoint.tensorNames + unread where !used.contains(ExactString(name)) {
       switch names.leftover(name, configuration) {
-      case .redundant, .tower: break
+      case .redundant: break
       case .nextTokenLayer: skipped += 1
       case .unexpected: unexpected.append(JSON.string(name).text())
       }

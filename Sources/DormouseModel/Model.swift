@@ -30,7 +30,7 @@ public struct ModelFolder: Sendable {
   /// Bytes of the float32 copies that loading will make.
   public var floatByteCount: Int { plan.floatByteCount }
 
-  /// - Parameter log: told about tensors that the model does not use, and a head that is not tied though it should be.
+  /// - Parameter log: told about a head that is not tied though it should be.
   /// - Throws: `Failure` naming the field or tensor, what it is and what was expected.
   public init(
     _ path: String, precision: WeightPrecision = .native, log: Log = .silent
@@ -63,7 +63,6 @@ public struct ModelFolder: Sendable {
     for entry in loaded { total = try CheckedSize.sum(total, entry.byteCount, of: what) }
     _ = try CheckedSize.sum(total, plan.floatByteCount, of: what)
     weightByteCount = total
-    reportLeftovers(log)
   }
 
   private static func byteCountByType(
@@ -118,6 +117,7 @@ public final class Model: Sendable {
     kernels: Kernels, log: Log = .silent, progress: Progress? = nil
   ) throws(Failure) -> Model {
     let folder = try ModelFolder(folder, precision: precision, log: log)
+    folder.reportLeftovers(to: log)
     return try Model(folder, options: options, pool: pool, kernels: kernels, log: log, progress: progress)
   }
 

@@ -91,9 +91,6 @@ public struct ModelConfiguration: Sendable, Equatable {
     _ = try withContext(fields.file) { () throws(Failure) in try parameterCount() }
   }
 
-  /// Whether the checkpoint has tensors that are not of the text model.
-  var isPartOfMore: Bool { composite != nil }
-
   static let layerRange = 1...4096
   static let headCountRange = 1...4096
   static let headRange = 1...65536

@@ -11,6 +11,20 @@ public enum LogitsRequest {
   case all(into: UnsafeMutableBufferPointer<Float>)
 }
 
+/// Whose hidden states after the final norm a segment wants, and where they go: [hidden], to which each is added.
+public enum StateRequest {
+  /// The last token's.
+  case last(addedTo: UnsafeMutableBufferPointer<Double>)
+  /// Every token's.
+  case all(addedTo: UnsafeMutableBufferPointer<Double>)
+
+  var target: UnsafeMutableBufferPointer<Double> {
+    switch self {
+    case .last(let target), .all(let target): target
+    }
+  }
+}
+
 /// Rows that take the place of embeddings of tokens: what a tower has made of an image, video or audio.
 public struct EmbeddedRows: @unchecked Sendable {
   /// Of the timeline.
@@ -36,16 +50,19 @@ public struct Segment {
   /// nothing but its position.
   public var embeddedRows: [EmbeddedRows]
   public var logits: LogitsRequest
+  /// Nil for none.
+  public var states: StateRequest?
   public var form: AttentionForm
 
   public init(
     cache: LatentCache, tokens: ArraySlice<Int32>, embeddedRows: [EmbeddedRows] = [], logits: LogitsRequest,
-    form: AttentionForm = .automatic
+    states: StateRequest? = nil, form: AttentionForm = .automatic
   ) {
     self.cache = cache
     self.tokens = tokens
     self.embeddedRows = embeddedRows
     self.logits = logits
+    self.states = states
     self.form = form
   }
 }
@@ -56,7 +73,7 @@ public enum SegmentOutcome: Sendable {
   /// It was taken out between two layers.
   case cancelled
   /// `.invalidArgument` for a token outside the vocabulary, no tokens, or too small a buffer; `.numerical` for logits
-  /// that are not finite; why experts that the batch needs can't be had.
+  /// or states that are not finite; why experts that the batch needs can't be had.
   case failed(Failure)
 }
 

@@ -32,14 +32,12 @@ struct TensorNames {
 
   func layer(_ index: Int) -> String { "\(prefix)\(layers).\(index)." }
 
-  /// What a tensor that the model does not use is.
+  /// What a tensor that neither the model nor a tower uses is.
   enum Leftover {
     /// A table that can be computed (`rotary_emb.inv_freq`), or a copy of the tied embedding.
     case redundant
     /// Part of the layers for multi-token prediction, behind the others.
     case nextTokenLayer
-    /// Part of a tower for images or audio, which has its own reader.
-    case tower
     case unexpected
   }
 
@@ -49,22 +47,13 @@ struct TensorNames {
     let start = Array("\(prefix)\(layers).".utf8)
     guard name.utf8.starts(with: start) else {
       if let own = family.nextTokenPrefix, name.utf8.starts(with: "\(prefix)\(own)".utf8) { return .nextTokenLayer }
-      return configuration.isPartOfMore && isOfTower(name) ? .tower : .unexpected
+      return .unexpected
     }
     let digits = name.utf8.dropFirst(start.count).prefix { $0 != UInt8(ascii: ".") }
     guard let index = Int(String(decoding: digits, as: UTF8.self)) else { return .unexpected }
     let first = configuration.hiddenLayerCount
     let range = first..<first + max(configuration.nextTokenLayerCount, family.unlistedNextTokenLayerCount)
     return range.contains(index) ? .nextTokenLayer : .unexpected
-  }
-
-  /// Whether some part of the name, but for the last, is called after a tower or what joins it to the text.
-  private func isOfTower(_ name: String) -> Bool {
-    name.utf8.split(separator: UInt8(ascii: ".")).dropLast().contains { part in
-      ["tower", "projector", "vision_encoder", "audio_encoder", "adapter"].contains {
-        TensorNames.ends(String(decoding: part, as: UTF8.self), $0)
-      }
-    }
   }
 
   private static func ends(_ name: String, _ suffix: String) -> Bool {

@@ -26,6 +26,11 @@ public struct JSONFields {
       JSON.parse(argument: text, name: name, limits: limits), file: name, status: .invalidArgument)
   }
 
+  /// The same document with other members.
+  public func replacing(_ object: JSONObject) throws(Failure) -> JSONFields {
+    try JSONFields(.object(object), file: file, path: path, status: status)
+  }
+
   /// The member called `key`; nil when it is missing or null.
   public func value(_ key: String) -> JSON? {
     guard let value = object[key], !value.isNull else { return nil }
@@ -94,6 +99,18 @@ public struct JSONFields {
     guard let value = value(key) else { return nil }
     guard let string = value.stringValue else { throw wrong(key, value, expected: "a string") }
     return string
+  }
+
+  /// A string that is the raw value of a case.
+  public func optionalCase<Case: RawRepresentable<String> & CaseIterable>(
+    _ key: String, of type: Case.Type = Case.self
+  ) throws(Failure) -> Case? {
+    guard let value = value(key) else { return nil }
+    guard let found = value.stringValue.flatMap({ Case(rawValue: $0) }) else {
+      let known = Case.allCases.map { JSON.string($0.rawValue).text() }
+      throw wrong(key, value, expected: known.joined(separator: " or "))
+    }
+    return found
   }
 
   public func optionalArray(_ key: String) throws(Failure) -> [JSON]? {

@@ -39,6 +39,7 @@ struct InfoCommand: ParsableCommand {
     var table = Table()
     table.add("architecture", info["model_type"]?.string)
     table.add("parameters", parameters(info))
+    table.add("towers", towers(info))
     table.add("layers", info["layers"]?.integer.map(Units.grouped))
     table.add("experts", experts(info))
     table.add("weights", weights(info))
@@ -62,6 +63,16 @@ struct InfoCommand: ParsableCommand {
     guard let total = info["parameters", "total"]?.integer else { return nil }
     let active = info["parameters", "active"]?.integer.map { ", \(Units.count(Double($0))) active for each token" }
     return Units.count(Double(total)) + (active ?? "")
+  }
+
+  private static func towers(_ info: LibraryDocument) -> String? {
+    let lines = info["towers"]?.elements?.compactMap { tower -> String? in
+      guard let total = tower["parameters"]?["total"]?.integer else { return nil }
+      let modalities = tower["modalities"]?.strings?.joined(separator: " and ") ?? ""
+      return "\(Units.count(Double(total))) parameters for \(modalities)"
+    }
+    guard let lines, !lines.isEmpty else { return nil }
+    return lines.joined(separator: ", ")
   }
 
   private static func experts(_ info: LibraryDocument) -> String? {

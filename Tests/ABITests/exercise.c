@@ -247,10 +247,86 @@ static int32_t cancel_session(void *user_data, const dormouse_event *event) {
   return 0;
 }
 
+/* What holds for answers whose config says nothing. */
+static void generation_defaults(const char *folder) {
+  static const int32_t tokens[3] = { 1, 2, 3 };
+  dormouse_engine_options options = DORMOUSE_ENGINE_OPTIONS_INIT;
+  dormouse_engine *engine = NULL;
+  dormouse_session *session = NULL;
+  tally counts = { 0, 0, 0, 0, 0 };
+  options.generation_defaults = "{\"top_p\": 2}";
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(strstr(error.message, "generation_defaults") != NULL && strstr(error.message, "top_p") != NULL);
+  options.generation_defaults = "{\"constraint\": {\"regex\": \"a\"}}";
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  CHECK(strstr(error.message, "constraint") != NULL && engine == NULL);
+  options.generation_defaults = "\xFF";
+  FAILS(INVALID, dormouse_engine_open(&engine, folder, &options, &error));
+  options.generation_defaults = "{\"max_tokens\": 3, \"ignore_eos\": true, \"logprobs_of\": \"sampled\"}";
+  WORKS(dormouse_engine_open(&engine, folder, &options, &error));
+  WORKS(dormouse_session_open(&session, engine, NULL, &error));
+  WORKS(dormouse_session_generate(session, tokens, 3, NULL, count_events, &counts, &error));
+  CHECK(counts.tokens == 3 && counts.ends == 1);
+  WORKS(dormouse_session_generate(session, tokens, 3, "{\"max_tokens\": 2, \"logprobs\": 2}", count_events, &counts,
+                                  &error));
+  CHECK(counts.tokens == 5);
+  dormouse_session_free(session);
+  dormouse_engine_free(engine);
+}
+
 static int alike(const float *a, const float *b, size_t count) {
   for (size_t index = 0; index < count; index++)
     if (!(fabsf(a[index] - b[index]) <= 1e-4f * (1 + fabsf(a[index])))) return 0;
   return 1;
+}
+
+/* Embeddings, beside a session that holds tokens and stays as it is. */
+static void embeddings(dormouse_engine *engine, size_t vocabulary, size_t hidden) {
+  static const int32_t tokens[5] = { 1, 2, 3, 4, 5 };
+  static const int32_t outside[2] = { 1, 1 << 30 };
+  static const char *mean = "{\"pooling\": \"mean\", \"normalize\": true, \"priority\": 1, \"time_limit\": 60}";
+  dormouse_session_options settings = DORMOUSE_SESSION_OPTIONS_INIT;
+  dormouse_session *session = NULL;
+  size_t count = 0, length = 0;
+  double norm = 0;
+  float *one = malloc(hidden * sizeof(float)), *other = malloc(hidden * sizeof(float));
+  float *before = malloc(vocabulary * sizeof(float)), *after = malloc(vocabulary * sizeof(float));
+  settings.context_length = 8;
+  WORKS(dormouse_session_open(&session, engine, &settings, &error));
+  FAILS(SHORT, dormouse_session_embed(NULL, 0, &count, session, tokens, 5, NULL, &error));
+  CHECK(count == hidden);
+  one[0] = 4711;
+  FAILS(SHORT, dormouse_session_embed(one, hidden - 1, &count, session, tokens, 5, NULL, &error));
+  CHECK(one[0] == 4711);
+  FAILS(INVALID, dormouse_session_embed(one, hidden, NULL, session, tokens, 5, NULL, &error));
+  FAILS(INVALID, dormouse_session_embed(NULL, hidden, &count, session, tokens, 5, NULL, &error));
+  FAILS(INVALID, dormouse_session_embed(one, hidden, &count, NULL, tokens, 5, NULL, &error));
+  FAILS(INVALID, dormouse_session_embed(one, hidden, &count, session, NULL, 5, NULL, &error));
+  FAILS(INVALID, dormouse_session_embed(one, hidden, &count, session, tokens, 0, NULL, &error));
+  FAILS(INVALID, dormouse_session_embed(one, hidden, &count, session, tokens, SIZE_MAX, NULL, &error));
+  FAILS(INVALID, dormouse_session_embed(one, hidden, &count, session, outside, 2, NULL, &error));
+  FAILS(INVALID, dormouse_session_embed(one, hidden, &count, session, tokens, 5, "{\"pooling\": \"max\"}", &error));
+  CHECK(strstr(error.message, "pooling") != NULL && strstr(error.message, "max") != NULL);
+  FAILS(INVALID, dormouse_session_embed(one, hidden, &count, session, tokens, 5, "{\"x\": 1}", &error));
+  FAILS(DORMOUSE_ERROR_TIMED_OUT,
+        dormouse_session_embed(one, hidden, &count, session, tokens, 5, "{\"time_limit\": 1e-9}", &error));
+  CHECK(one[0] == 4711);
+
+  WORKS(dormouse_session_embed(one, hidden, &count, session, tokens, 5, NULL, &error));
+  WORKS(dormouse_session_prefill(session, tokens, 3, &error));
+  WORKS(dormouse_session_logits(before, vocabulary, &count, session, &error));
+  WORKS(dormouse_session_embed(other, hidden, &count, session, tokens + 3, 2, "{}", &error));
+  CHECK(count == hidden && alike(one, other, hidden)); /* cut in two, the same text */
+  WORKS(dormouse_session_embed(other, hidden, &count, session, tokens, 5, mean, &error));
+  for (size_t index = 0; index < hidden; index++) norm += (double)other[index] * other[index];
+  CHECK(fabs(norm - 1) < 1e-5);
+  FAILS(DORMOUSE_ERROR_CONTEXT_FULL,
+        dormouse_session_embed(one, hidden, &count, session, (const int32_t[6]){ 1, 2, 3, 4, 5, 6 }, 6, NULL, &error));
+  WORKS(dormouse_session_length(&length, session, &error));
+  WORKS(dormouse_session_logits(after, vocabulary, &count, session, &error));
+  CHECK(length == 3 && memcmp(before, after, vocabulary * sizeof(float)) == 0);
+  dormouse_session_free(session);
+  free(one), free(other), free(before), free(after);
 }
 
 static void sessions(dormouse_engine *engine, size_t vocabulary) {
@@ -690,18 +766,24 @@ int main(int argc, char **argv) {
   dormouse_engine *engine = NULL;
   char info[8192];
   size_t length = 0;
-  const char *vocabulary;
+  const char *vocabulary, *hidden;
   if (argc != 3) return fprintf(stderr, "usage: exercise FOLDER TEXT_FOLDER\n"), 2;
   versions_and_statuses();
   initialisers();
   struct_sizes(argv[1]);
   opening(argv[1]);
+  generation_defaults(argv[1]);
   WORKS(dormouse_engine_open(&engine, argv[1], NULL, &error));
   WORKS(dormouse_engine_info(info, sizeof info, &length, engine, &error));
   vocabulary = strstr(info, "\"vocabulary_size\":");
-  CHECK(vocabulary != NULL);
+  hidden = strstr(info, "\"hidden_size\":");
+  CHECK(vocabulary != NULL && hidden != NULL);
   documents(engine);
-  if (vocabulary != NULL) sessions(engine, (size_t)strtoul(vocabulary + 18, NULL, 10));
+  if (vocabulary != NULL && hidden != NULL) {
+    size_t count = (size_t)strtoul(vocabulary + 18, NULL, 10);
+    sessions(engine, count);
+    embeddings(engine, count, (size_t)strtoul(hidden + 14, NULL, 10));
+  }
   FAILS(DORMOUSE_ERROR_NOT_FOUND, dormouse_engine_tokenize(NULL, 0, &length, engine, "a", 1, 0, &error));
   dormouse_engine_free(engine);
   text(argv[2]);

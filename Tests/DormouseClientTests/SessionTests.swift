@@ -25,6 +25,7 @@ import Testing
       case .token(let token):
         answer.tokens.append(token)
         answer.text += token.text
+      case .part: Issue.record("no parts were asked for")
       case .end(let end):
         answer.end = end
         answer.text += end.text

@@ -31,9 +31,17 @@ def test_options_are_those_of_the_header(options, before, after):
     assert len(found) >= 8 and found <= known, found - known
 
 
+def test_options_of_embeddings_are_those_of_the_header():
+    found = members('is NULL or an object:\n     "pooling"', "dormouse_session_embed(")
+    assert found == set(typing.get_type_hints(dormouse.EmbeddingOptions))
+
+
 @pytest.mark.parametrize(
     "options",
-    [dormouse.ChatOptions, dormouse.GenerationOptions, dormouse.SessionOptions, dormouse.TranscriptionOptions],
+    [
+        dormouse.ChatOptions, dormouse.EmbeddingOptions, dormouse.GenerationOptions, dormouse.SessionOptions,
+        dormouse.TranscriptionOptions,
+    ],
 )
 def test_options_are_in_the_reference(options):
     for name in typing.get_type_hints(options):

@@ -375,3 +375,17 @@ def test_threads_can_be_pinned(tiny_path):
         assert [len(mask) for mask in new] == [1, 1] and all(mask <= own for mask in new)
         assert len(own) == 1 or new[0] != new[1]
     assert os.sched_getaffinity(0) == own
+
+
+def test_defaults_of_an_engine(tiny_path):
+    with dormouse.Engine(tiny_path, generation_defaults={"max_tokens": 2, "logprobs_of": "sampled"}) as engine:
+        with engine.session() as session:
+            assert len(session.chat("What is 7 plus 5?", stream=False).tokens) <= 2
+            options = {"temperature": 1.0, "top_k": 1, "logprobs": 3}
+            for event in session.chat("What is 7 plus 5?", **options):
+                if event.kind == "token":
+                    assert event.log_probability == 0 and event.alternatives == ((event.token, 0),)
+            for event in session.chat("What is 7 plus 5?", logprobs_of="model", **options):
+                assert event.kind != "token" or len(event.alternatives) == 3
+    with pytest.raises(dormouse.InvalidArgumentError, match="generation_defaults: response_format is no default"):
+        dormouse.Engine(tiny_path, generation_defaults={"response_format": {"type": "text"}})

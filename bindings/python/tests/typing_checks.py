@@ -34,8 +34,8 @@ def answers(session: Session, is_stream: bool) -> None:
 def options(session: Session) -> None:
     session.chat(
         "a text", max_tokens=1, temperature=0.5, top_k=1, top_p=1, min_p=0, repetition_penalty=1, presence_penalty=0,
-        frequency_penalty=0, logit_bias={5: 1.0}, seed=1, stop=["x"], stop_token_ids=[1], logprobs=-1, ignore_eos=True,
-        priority=1, time_limit=3.5, tools=None, add_generation_prompt=True, continue_final_message=False,
+        frequency_penalty=0, logit_bias={5: 1.0}, seed=1, stop=["x"], stop_token_ids=[1], logprobs=-1,
+        logprobs_of="sampled", ignore_eos=True, priority=1, time_limit=3.5, tools=None, add_generation_prompt=True, continue_final_message=False,
         chat_template="tool_use", template_variables={"thinking": True},
     )
     shared: GenerationOptions = {"max_tokens": 3, "stop": "x", "logit_bias": {"5": 1}}
@@ -58,8 +58,11 @@ def engines(path: Path) -> None:
         assert_type(engine.plan(context_length=3, cache="bf16"), Dict[str, int])
         assert_type(engine.render_messages("a text", tools=[]), str)
         assert_type(engine.vocabulary_size, int)
+        engine.embed(["a text", [1, 2]], pooling="mean", normalize=True, priority=1, time_limit=3.5)
+        engine.embed(["a text"], pooling="max")  # type: ignore[arg-type]
         with engine.session(overflow="slide") as session:
             assert_type(session, Session)
+    Engine(path, generation_defaults={"temperature": 0.5, "stop": ["x"]})
     Engine(path, weights="int3")  # type: ignore[arg-type]
     engine.plan(context="3")  # type: ignore[call-arg]
 

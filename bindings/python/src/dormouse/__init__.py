@@ -32,6 +32,7 @@ from .events import Answer, Event, ToolCall
 from .media import Audio, Image, Media, Video
 from .options import (
     ChatOptions,
+    EmbeddingOptions,
     GenerationOptions,
     MediaOptions,
     Message,
@@ -67,6 +68,7 @@ __all__ = [
     "DormouseError",
     "Engine",
     "Event",
+    "EmbeddingOptions",
     "GenerationOptions",
     "Image",
     "InputOutputError",

@@ -114,6 +114,7 @@ class engine_options(ctypes.Structure):
         ("prompt_tokens_per_step", c_uint32),
         ("reserved_3", c_uint32),
         ("media_config", c_char_p),
+        ("generation_defaults", c_char_p),
     ]
 
 
@@ -243,6 +244,7 @@ PROTOTYPES = {
     "session_prefill": (status, [_handle, _tokens, c_size_t, _error]),
     "session_prefill_logits": (status, [*_floats_out, _handle, _tokens, c_size_t, _error]),
     "session_logits": (status, [*_floats_out, _handle, _error]),
+    "session_embed": (status, [*_floats_out, _handle, _tokens, c_size_t, c_char_p, _error]),
     "session_generate": (status, [_handle, _tokens, c_size_t, c_char_p, event_fn, c_void_p, _error]),
     "session_chat": (status, [_handle, c_char_p, c_char_p, event_fn, c_void_p, _error]),
     "session_chat_with_attachments": (

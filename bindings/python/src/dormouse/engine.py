@@ -8,7 +8,7 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Callable, Dict, List, Mapping, Optional, Sequence, Tuple, Type, Union
 
-from . import _abi, _arrays
+from . import _abi, _arrays, _embedding
 from ._errors import DormouseError
 from ._library import Handle, call, filled, text
 from ._messages import messages_json, template_fields
@@ -16,10 +16,10 @@ from ._opening import RESIDENCY, Loading, choice
 from ._values import Path, document, path_bytes, path_text, unsigned
 from .media import attachments
 from .options import Attention, CacheType, MediaOptions, Messages, Overflow, Residency, WeightsType
-from .session import Session
+from .session import Prompt, Session
 
 if TYPE_CHECKING:
-    from .options import SessionOptions, TemplateOptions, Unpack
+    from .options import EmbeddingOptions, GenerationOptions, SessionOptions, TemplateOptions, Unpack
 
 _WEIGHTS = {
     None: _abi.WEIGHTS_DEFAULT, "native": _abi.WEIGHTS_NATIVE, "int8": _abi.WEIGHTS_INT8, "int4": _abi.WEIGHTS_INT4,
@@ -29,6 +29,8 @@ _OVERFLOW = {None: _abi.OVERFLOW_DEFAULT, "stop": _abi.OVERFLOW_STOP, "slide": _
 _ATTENTION = {
     None: _abi.ATTENTION_DEFAULT, "expanded": _abi.ATTENTION_EXPANDED, "absorbed": _abi.ATTENTION_ABSORBED,
 }
+
+_BATCH_LIMIT = 16  # the library's own
 
 
 class Engine:
@@ -50,6 +52,9 @@ class Engine:
     `media` is about the files that messages name or hold, as dormouse.h describes media_config: {"roots": [folders],
     "max_pixels": ..., "speech_model": a Whisper folder that transcribes audio for a model that does not hear, ...}.
     `Image`, `Video` and `Audio` of your own program need no roots.
+
+    `generation_defaults` are options of `Session.generate` that hold for all answers, over the model's own and under
+    those of each call.
     """
 
     def __init__(
@@ -69,10 +74,12 @@ class Engine:
         without_weights: bool = False,
         packed_cache: Optional[Path] = None,
         media: Optional[MediaOptions] = None,
+        generation_defaults: "Optional[GenerationOptions]" = None,
         progress: Optional[Callable[[int, int], object]] = None,
         log: Optional[Callable[[int, str], object]] = None,
     ) -> None:
         self._handle = Handle("engine", None)
+        self._batch_limit = batch_limit or _BATCH_LIMIT
         self._path = path_text(path)
         self._facts: Optional[Dict[str, Any]] = None
         # The library may log as long as the engine or a session of it lives: their handles hold on to this.
@@ -96,6 +103,7 @@ class Engine:
             queue_limit=unsigned("queue_limit", queue_limit, 32),
             prompt_tokens_per_step=unsigned("prompt_tokens_per_step", prompt_tokens_per_step, 32),
             media_config=None if media is None else _media_config(media),
+            generation_defaults=None if generation_defaults is None else document(generation_defaults),
         )
         self._handle = Handle("engine", loading.open("engine", path_bytes(self._path), options), self._log)
 
@@ -192,6 +200,20 @@ class Engine:
         name = "engine_tokenize_messages_with_attachments"
         with self._handle as pointer:
             return list(filled(ctypes.c_int32, name, pointer, content, *attachments(media)))
+
+    def embed(
+        self, texts: Sequence[Prompt], *, add_special: bool = True, **options: "Unpack[EmbeddingOptions]"
+    ) -> Any:
+        """An embedding of each text, or list of ids: float32 [texts, hidden_size].
+
+        Options are those of `Session.embed`; time_limit is for all texts together. As many sessions as the engine
+        computes at a time (`batch_limit`) take text after text, beside what other sessions do. Of a text,
+        `add_special` adds what the tokenizer puts around it.
+        """
+        if isinstance(texts, str):
+            raise TypeError("texts is a text, not a list of texts")
+        ids = [self.tokenize(text, add_special=add_special) if isinstance(text, str) else text for text in texts]
+        return _embedding.embed(self, ids, self._batch_limit, dict(options))
 
     def session(
         self,

@@ -38,7 +38,7 @@ class Event:
     """Whole characters; empty while a character or a stop string is unfinished."""
     token: Optional[int]
     log_probability: Optional[float]
-    """Natural logarithm, when logprobs were asked for."""
+    """Natural logarithm, when logprobs were asked for, of the distribution that logprobs_of names."""
     alternatives: Tuple[Tuple[int, float], ...]
     """The most probable tokens and their log-probabilities, best first."""
     finish_reason: Optional[FinishReason]

@@ -41,6 +41,7 @@ class GenerationOptions(TypedDict, total=False):
     stop: Union[str, Sequence[str]]
     stop_token_ids: Sequence[int]
     logprobs: int
+    logprobs_of: Literal["model", "sampled"]
     ignore_eos: bool
     priority: int
     time_limit: float
@@ -51,6 +52,15 @@ class GenerationOptions(TypedDict, total=False):
     thinking: Union[bool, Mapping[str, int]]
     reasoning_effort: str
     language: Mapping[str, Any]
+
+
+class EmbeddingOptions(TypedDict, total=False):
+    """Of `Session.embed` and `Engine.embed`: the members of dormouse_session_embed's config."""
+
+    pooling: Literal["last", "mean"]
+    normalize: bool
+    priority: int
+    time_limit: float
 
 
 class TemplateOptions(TypedDict, total=False):

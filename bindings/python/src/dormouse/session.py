@@ -22,7 +22,7 @@ from .streams import AsyncStream, Stream
 
 if TYPE_CHECKING:
     from .engine import Engine
-    from .options import Unpack
+    from .options import EmbeddingOptions, Unpack
 
 __all__ = ["Answer", "AsyncStream", "Event", "Session", "Stream"]
 
@@ -132,6 +132,24 @@ class Session:
         with self._at_rest() as pointer:
             buffer = filled(ctypes.c_float, "session_logits", pointer)
         return _arrays.shaped(buffer, [len(buffer)])
+
+    def embed(self, prompt: Prompt, **options: "Unpack[EmbeddingOptions]") -> Any:
+        """What the model makes of a text or of tokens behind those that the session holds: its hidden state after the
+        final norm, float32 [hidden_size]. The session stays as it is.
+
+        pooling: "last" (default), the state of the last token, or "mean" of all of them; normalize: divides it by its
+        length; priority and time_limit as for `generate`. `Engine.embed` takes many texts at once.
+        """
+        ids, config = self._ids(prompt), document(options)
+        buffer = self._work_off(
+            lambda pointer: filled(ctypes.c_float, "session_embed", pointer, ids, len(ids), config)
+        )
+        return _arrays.shaped(buffer, [len(buffer)])
+
+    def _embed_into(self, row: Any, ids: Any, config: bytes) -> None:
+        count = ctypes.c_size_t()
+        with self._handle as pointer:
+            call("session_embed", row, len(row), ctypes.byref(count), pointer, ids, len(ids), config)
 
     # Answers
 

@@ -1,0 +1,1 @@
+../Support/EditedModel.swift

@@ -36,9 +36,6 @@ struct AnswerBuffer: Sendable {
   /// Reads on by `count` bytes, which must be there.
   mutating func advance(_ count: Int = 1) { position += count }
 
-  /// Reads to the end.
-  mutating func advanceToEnd() { position = bytes.count }
-
   /// Begins reading again `offset` bytes behind what was passed on.
   mutating func rewind(to offset: Int = 0) { position = start + offset }
 
@@ -64,9 +61,9 @@ struct AnswerBuffer: Sendable {
   }
 
   /// Reads up to the first of `patterns`, none of which begins another, and tells its index; nil where all that can be
-  /// read is read.
-  mutating func find(_ patterns: [[UInt8]]) -> Int? {
-    while position < bytes.count {
+  /// read is read, or `limit` bytes that are not passed on.
+  mutating func find(_ patterns: [[UInt8]], limit: Int = .max) -> Int? {
+    while position < bytes.count, position - start < limit {
       var mayBegin = false
       for index in patterns.indices where patterns[index].first == bytes[position] {
         switch matches(patterns[index]) {

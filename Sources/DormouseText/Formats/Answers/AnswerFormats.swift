@@ -67,21 +67,20 @@ public enum AnswerFormats {
     return detectedName(says: says, knows: knows).flatMap { try? named($0, tokenizer: tokenizer) }
   }
 
-  /// By what the template says, and where it says nothing by the tokens that only one family has.
+  /// By what the template says, and by tokens that only one family has. Templates may put names together from pieces.
   private static func detectedName(says: (String) -> Bool, knows: (String) -> Bool) -> String? {
-    if says("｜DSML｜ calls") { return "deepseek-v4.1" }
-    if says("｜DSML｜tool_calls") { return "deepseek-v4" }
-    if says("｜DSML｜function_calls") { return "deepseek-v3.2" }
-    if says("<|tool_calls_section_begin|>") { return "kimi-k2" }
-    if says("<arg_key>") { return "glm-4.7" }
+    if says("｜DSML｜") {
+      return says("function_calls>") ? "deepseek-v3.2" : says("tool_calls>") ? "deepseek-v4" : "deepseek-v4.1"
+    }
     let reasons = says(ReasoningMarker.end)
     if says("<｜tool▁calls▁begin｜>") {
       guard says("```json") else { return "deepseek-v3.1" }
       return reasons ? "deepseek-r1" : "deepseek-v3"
     }
+    for (marker, name) in [("<|tool_calls_section_begin|>", "kimi-k2"), ("<arg_key>", "glm-4.7")] {
+      if says(marker) || knows(marker) { return name }
+    }
     if reasons { return "reasoning" }
-    if knows("<|tool_calls_section_begin|>") { return "kimi-k2" }
-    if knows("<arg_key>") { return "glm-4.7" }
     if knows("｜DSML｜") { return knows("<｜latest_reminder｜>") ? "deepseek-v4" : "deepseek-v3.2" }
     return nil
   }

@@ -164,9 +164,8 @@ struct DSMLCallReader: CallReader {
 
   /// Reads the attributes of a tag, up to a `>` outside of quotes and over it; nil where there is none yet.
   private func readTag(_ buffer: inout AnswerBuffer) -> DSMLAttributes? {
-    while buffer.find([[UInt8(ascii: ">")]]) != nil {
+    while buffer.find([[UInt8(ascii: ">")]], limit: contentStart + ToolName.limit) != nil {
       let attributes = buffer.read.dropFirst(contentStart)
-      guard attributes.count <= ToolName.limit else { return nil }
       buffer.advance()
       let quotes = attributes.reduce(into: 0) { $0 += $1 == UInt8(ascii: "\"") ? 1 : 0 }
       if quotes.isMultiple(of: 2) { return DSMLAttributes(attributes) }
@@ -176,7 +175,7 @@ struct DSMLCallReader: CallReader {
 
   /// Where a tag has no end yet.
   private func unfinished(_ buffer: AnswerBuffer) -> CallProgress {
-    buffer.isEnded || buffer.read.count - contentStart > ToolName.limit ? .broken : .unfinished
+    buffer.isEnded || buffer.read.count - contentStart >= ToolName.limit ? .broken : .unfinished
   }
 
   /// Begins a member, and before the first the call.

@@ -219,8 +219,10 @@ struct MarkedAnswerParser: AnswerParser {
     case .unfinished: return false
     case .finished: place = .section
     case .broken:
+      // What is read of it is not read again: that would take forever where each of many calls is as long as the rest.
       writer.breakCall(&parts)
-      buffer.rewind()
+      writer.write(buffer.read, as: .brokenCall, to: &parts)
+      buffer.pass()
       place = .brokenCall
     }
     return true

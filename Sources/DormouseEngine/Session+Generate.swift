@@ -11,10 +11,11 @@ extension Session {
   /// - Throws: `Failure(.invalidArgument)` for a configuration that is not as described, a token that is not in the
   ///   vocabulary, or no tokens at all; `.contextFull` when `newTokens` do not fit.
   public func generate(_ newTokens: [Int32], configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
-    let request = try readRequest(configuration)
-    let constraint = try engine.constraint(for: request)
+    var request = try readRequest(configuration)
+    request.terms.start = Clock.now()
     return try state.exclusively { () throws(Failure) in
       try check(newTokens)
+      let constraint = try engine.constraint(for: request, watch(request.terms))
       return try run(Timeline(tokens: newTokens), held: 0, request, constraint, onEvent)
     }
   }
@@ -31,11 +32,10 @@ extension Session {
   ) throws(Failure) -> Int32 {
     var request = try readRequest(configuration)
     request.terms.start = Clock.now()
-    let constraint = try engine.constraint(for: request)
     let chat = try ChatRequest(json: messages)
     return try state.exclusively { () throws(Failure) in
-      let watch = state.watch(
-        deadline: request.terms.deadline(from: Clock.now()), timeLimit: request.terms.timeLimit ?? .infinity)
+      let watch = self.watch(request.terms)
+      let constraint = try engine.constraint(for: request, watch)
       let limits = PromptLimits(contextLength: contextLength, interruption: watch)
       let (chat, transcribed) = try engine.transcribed(chat, attachments: attachments, watch)
       let prompt = try engine.prompt(chat, attachments: attachments, limits: limits)
@@ -49,6 +49,11 @@ extension Session {
       return try run(
         prompt, held: held, recomputed: recomputed, transcribed: transcribed, request, constraint, onEvent)
     }
+  }
+
+  /// Tells whether the call that has these terms is still wanted.
+  private func watch(_ terms: WorkTerms) -> Interruption {
+    state.watch(deadline: terms.deadline(from: Clock.now()), timeLimit: terms.timeLimit ?? .infinity)
   }
 
   private func readRequest(_ configuration: String?) throws(Failure) -> GenerationRequest {
@@ -92,14 +97,14 @@ extension Session {
     generation.begin()
     if isFull { return onEvent(generation.end(.context)) }
     while true {
-      guard try generation.canGoOn() else { return onEvent(generation.end(.stop)) }
-      stop = try accept(try generation.next(logits), onEvent)
-      if stop != 0 { return stop }
-      if let reason = generation.finishReason(isFull: isFull) { return onEvent(generation.end(reason)) }
       do {
+        guard try generation.canGoOn() else { return onEvent(generation.end(.stop)) }
+        stop = try accept(try generation.next(logits), onEvent)
+        if stop != 0 { return stop }
+        if let reason = generation.finishReason(isFull: isFull) { return onEvent(generation.end(reason)) }
         try ensureLogits(isGenerating: true) { _ in }
       } catch {
-        guard error.status == .timedOut else { throw error }
+        guard error.status == .timedOut, generation.counts.generatedTokens > 0 else { throw error }
         return onEvent(generation.end(.time))
       }
     }

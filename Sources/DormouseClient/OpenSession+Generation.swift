@@ -16,9 +16,10 @@ extension OpenSession {
   ///   `contextFull`, `outOfMemory`, `overloaded`, `cancelled`, `timedOut`, `numerical`; for a chat, what its template
   ///   and its media files cause.
   public func generate(
-    _ prompt: Prompt, _ options: GenerationOptions = GenerationOptions(), onEvent: (Event) throws -> Void
+    _ prompt: Prompt, _ options: GenerationOptions = GenerationOptions(), form: AnswerForm? = nil,
+    onEvent: (Event) throws -> Void
   ) throws {
-    let configuration = try options.json
+    let configuration = try form?.added(to: options.json) ?? options.json
     try withReceiver(zero: dormouse_event()) { event in
       if let event = Event(event) { try onEvent(event) }
     } calling: { receiver in

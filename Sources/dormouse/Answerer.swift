@@ -5,6 +5,8 @@ struct Answerer {
   let engine: OpenEngine
   let session: OpenSession
   let options: OpenSession.GenerationOptions
+  /// Of every answer; nil for any.
+  let form: AnswerForm?
   let writesJSON: Bool
   /// Whether the last JSON line of an answer has the engine's statistics.
   let tellsStatistics: Bool
@@ -17,7 +19,7 @@ struct Answerer {
     let bar = ProgressBar("reading") { "\($0) of \($1) tokens" }
     defer { ProgressBar.clear() }
     try Interrupt.shared.whileCancelling([session]) {
-      try session.generate(prompt, options) { event in
+      try session.generate(prompt, options, form: form) { event in
         switch event {
         case .prompt(let done, let total):
           // What was in the session before the call took no time.

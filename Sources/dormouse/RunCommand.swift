@@ -19,6 +19,7 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "Form of the answer") var form: FormChoices
   @OptionGroup(title: "Session") var choices: SessionChoices
   @OptionGroup(title: "Template") var template: TemplateChoices
 
@@ -62,6 +63,9 @@ struct RunCommand: ParsableCommand {
     if parseSpecial, !raw {
       throw ValidationError("--parse-special goes with --raw: a chat's control tokens are its template's.")
     }
+    if form.readsInput, messages.map({ $0 == "-" }) ?? (given == nil || given == "-") {
+      throw ValidationError("stdin has the schema or grammar: give a prompt, -p TEXT or --messages FILE.")
+    }
     if messages != nil, system != nil {
       throw ValidationError("with --messages, put the system message into the file.")
     }
@@ -71,6 +75,7 @@ struct RunCommand: ParsableCommand {
   private var given: String? { prompt ?? words }
 
   func run() throws {
+    let form = try self.form.read()
     let input = try readInput()
     let files = try media.files()
     let saved = try choices.session.map { path throws(CommandFailure) in try SavedSession(path) }
@@ -79,12 +84,13 @@ struct RunCommand: ParsableCommand {
     let paths = messages.flatMap(\.paths) + files.map(\.path)
     let engine = try model.open(
       media: try media.options(paths: paths, messages: self.messages, allowsEveryFolder: input.isTyped))
+    if let form { try self.form.check(form, engine) }
     var settings = model.session
     choices.apply(to: &settings)
     let session = try OpenSession(engine, settings)
     try saved?.restore(session)
     let answerer = Answerer(
-      engine: engine, session: session, options: sampling.options(timeLimit: choices.timeLimit),
+      engine: engine, session: session, options: sampling.options(timeLimit: choices.timeLimit), form: form,
       writesJSON: output.json, tellsStatistics: choices.statistics)
     let conversation = Conversation(answerer: answerer, template: template, messages: messages, files: files)
     try answer(input, conversation) { try saved?.save(session, $0) }

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import json
 from dataclasses import dataclass, field
-from typing import List, Literal, Optional, Tuple
+from typing import Any, List, Literal, Optional, Tuple
 
 from . import _abi
+from ._errors import IncompleteAnswerError
+from ._forms import Parser
 from ._values import shortened
 
 FinishReason = Literal["stop", "length", "context", "time"]
@@ -67,10 +71,28 @@ class Answer:
     log_probabilities: List[float] = field(default_factory=list)
     end: Optional[Event] = None
     """The last event: finish_reason, counts and times."""
+    _parser: Optional[Parser] = field(default=None, repr=False, compare=False)
 
     @property
     def finish_reason(self) -> Optional[FinishReason]:
         return self.end.finish_reason if self.end else None
+
+    @functools.cached_property
+    def parsed(self) -> Any:
+        """An instance of the class that `constraint` or `response_format` named, or a schema's JSON as `json.loads` has it;
+        None where the answer was to have no such form.
+
+        An answer that was cut off is an IncompleteAnswerError; what a class of its own refuses is that class's error.
+        """
+        if self._parser is None:
+            return None
+        if self.finish_reason != "stop":
+            raise IncompleteAnswerError(self.finish_reason, self.text)
+        try:
+            json.loads(self.text)
+        except ValueError:  # a stop string has cut it
+            raise IncompleteAnswerError(self.finish_reason, self.text) from None
+        return self._parser(self.text)
 
     def add(self, event: Event) -> None:
         self.text += event.text

@@ -62,7 +62,8 @@ private func walk(_ constraint: Constraint, start: Int32) throws(Failure) {
     let isTaken = try take(state, constraint)
     precondition(isTaken == allowed.contains(state), "token \(state) is allowed, or not, and the other when it comes")
     if isTaken { try constraint.rewind(1) }
-    precondition(try constraint.allowed() == allowed)
+    let again = try constraint.allowed()
+    precondition(again == allowed, "what is taken back leaves its traces")
     // And an allowed one, the next behind the last choice.
     let order = (0..<count).lazy.map { (state + $0) % count }
     guard let next = order.first(where: { allowed.contains($0) }) else { return }

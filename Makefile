@@ -5,11 +5,12 @@ DESTDIR ?=
 FUZZ_SECONDS ?= 30
 BENCH ?=
 TURNS ?=
+CONSTRAINTS ?=
 GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test real-models install uninstall manual arm architecture bench turns sanitize accuracy service greedy format lint fuzz
+.PHONY: help demo build test real-models install uninstall manual arm architecture bench turns sanitize accuracy service greedy constraints format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -78,6 +79,11 @@ greedy: ## compare greedy tokens of the benchmark's model with those of transfor
 	@Tests/steps/requirements.sh test
 	@$(MAKE) --no-print-directory build
 	@Benchmarks/run.sh greedy $(GREEDY)
+
+constraints: ## time masks of JSON schemas beside llguidance; CONSTRAINTS="--help" lists options
+	@Tests/steps/requirements.sh test
+	@$(MAKE) --no-print-directory build
+	@Benchmarks/run.sh constraints $(CONSTRAINTS)
 
 format: ## format the Swift sources
 	@swift format format --in-place --recursive --parallel Sources Tests $(wildcard Benchmarks) Package.swift

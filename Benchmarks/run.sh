@@ -1,11 +1,12 @@
 #!/bin/sh
-# Makes the Python environment that a command needs and runs it there. Usage: run.sh compare|turns|versions|accuracy|greedy|service|video [options]
+# Makes the Python environment that a command needs and runs it there. Usage: run.sh compare|turns|versions|accuracy|greedy|service|video|constraints [options]
 set -eu
 command=${1:-compare}
 [ $# = 0 ] || shift
 here=$(cd "$(dirname "$0")" && pwd)
 case $command in
   greedy) name=greedy-venv requirements="$here/requirements-greedy.txt" ;;
+  constraints) name=constraints-venv requirements="$here/requirements-constraints.txt" ;;
   *) name=benchmark-venv requirements="$here/requirements.txt" ;;
 esac
 environment="$here/../.build/$name"

@@ -549,9 +549,9 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
                            end of a reasoning budget has 0 and no other beside it
      "ignore_eos"          true: end tokens do not end the text
      "priority"            -100 to 100, default 0: larger ones are let in and computed first
-     "time_limit"          seconds from the call: waiting or still in the prompt (rendering and tokenizing a chat among
-                           it) it answers TIMED_OUT, with what is completed kept, and later the answer ends with
-                           FINISH_TIME
+     "time_limit"          seconds from the call: waiting or still in the prompt (rendering and tokenizing a chat and
+                           making a constraint among it) it answers TIMED_OUT, with what is completed kept, and
+                           later the answer ends with FINISH_TIME
      "constraint"          the form of the answer: an object as for dormouse_constraint_create. Tokens with which no text
                            of that form goes on are ruled out before one is chosen, and the answer ends where it is whole
      "response_format"     the same as OpenAI has it: {"type": "text"}, {"type": "json_object"}, or

@@ -3,10 +3,10 @@ internal import CDormouse
 // Of the header this client leaves out what Swift has better: dormouse_error_init, dormouse_engine_options_init and
 // dormouse_session_options_init, which would fill the structs of a newer library; dormouse_json_quote, since JSONEncoder
 // quotes; dormouse_engine_tokenize_messages and dormouse_session_chat, whose variants with attachments do the same. And it
-// leaves out the parts (dormouse_router_*, dormouse_latent_cache_*, dormouse_packed_matrix_*, dormouse_constraint_*, which a
-// config does for an answer, dormouse_kernels_multiply): they lend single pieces of the library to programs that have plain
-// arrays in hand, and nothing that is built on engines and sessions needs them. Nor does the command line embed texts
-// (dormouse_session_embed).
+// leaves out the parts (dormouse_router_*, dormouse_latent_cache_*, dormouse_packed_matrix_*, dormouse_kernels_multiply, and
+// dormouse_constraint_* but for a look whether one can be made): they lend single pieces of the library to programs that
+// have plain arrays in hand, and nothing that is built on engines and sessions needs them. Nor does the command line embed
+// texts (dormouse_session_embed).
 
 /// What concerns the library that runs, and no model. Any thread.
 public enum Library {

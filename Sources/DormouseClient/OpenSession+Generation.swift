@@ -18,10 +18,11 @@ extension OpenSession {
   ///   `contextFull`, `outOfMemory`, `overloaded`, `cancelled`, `timedOut`, `numerical`; for a chat, what its template
   ///   and its media files cause.
   public func generate(
-    _ prompt: Prompt, _ options: GenerationOptions = GenerationOptions(), tools: String? = nil,
-    onEvent: (Event) throws -> Void
+    _ prompt: Prompt, _ options: GenerationOptions = GenerationOptions(), form: AnswerForm? = nil,
+    tools: String? = nil, onEvent: (Event) throws -> Void
   ) throws {
-    let configuration = try options.json(tools: tools)
+    var configuration = try options.json(tools: tools)
+    if let form { configuration = try form.added(to: configuration) }
     try withReceiver(zero: dormouse_event()) { event in
       if let event = Event(event) { try onEvent(event) }
     } calling: { receiver in

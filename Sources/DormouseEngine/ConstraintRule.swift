@@ -6,10 +6,15 @@ struct ConstraintRule: LogitsRule {
   let constraint: Constraint
 
   func apply(to logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
-    let allowed = try constraint.allowed()
-    for token in logits.indices where !allowed.contains(Int32(truncatingIfNeeded: token)) {
-      logits[token] = -.infinity
+    // Many at a time: most words of a mask allow nothing, or everything.
+    for (index, word) in try constraint.allowed().words.enumerated() where word != .max {
+      let first = 32 * index
+      for bit in 0..<max(0, min(32, logits.count - first)) where word >> UInt32(bit) & 1 == 0 {
+        logits[first + bit] = -.infinity
+      }
     }
+    // Logits that no token stands behind.
+    for index in min(constraint.tokenCount, logits.count)..<logits.count { logits[index] = -.infinity }
   }
 
   func record(_ token: Int32) throws(Failure) { try constraint.accept(CollectionOfOne(token)) }

@@ -23,14 +23,15 @@ extension Engine {
   }
 
   /// The constraint of an answer, if it has one.
-  /// - Throws: as `makeConstraint` does.
-  func constraint(for request: GenerationRequest) throws(Failure) -> Constraint? {
+  /// - Parameter interruption: of the call that it is for.
+  /// - Throws: as `makeConstraint` does, and what the interruption says.
+  func constraint(for request: GenerationRequest, _ interruption: Interruption) throws(Failure) -> Constraint? {
     guard let constraint = request.constraint else { return nil }
     let fields = try JSONFields(
       .object(constraint.object), file: "config_json", path: constraint.path, status: .invalidArgument)
     let endTokens =
       request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens)
-    return try Constraint(fields, vocabulary: try grammarVocabulary(), endTokens: endTokens)
+    return try Constraint(fields, vocabulary: try grammarVocabulary(), endTokens: endTokens, interruption: interruption)
   }
 
   /// A constraint over the model's tokens; its end tokens may follow a complete text.

@@ -11,13 +11,14 @@ extension Session {
   /// - Throws: `Failure(.invalidArgument)` for a configuration that is not as described, a token that is not in the
   ///   vocabulary, or no tokens at all; `.contextFull` when `newTokens` do not fit.
   public func generate(_ newTokens: [Int32], configuration: String?, onEvent: EventHandler) throws(Failure) -> Int32 {
-    let request = try readRequest(configuration)
+    var request = try readRequest(configuration)
     guard request.answer.tools == nil else {
       throw Failure(.invalidArgument, "config_json: tools belong to chats, whose template shows them to the model")
     }
-    let constraint = try engine.constraint(for: request)
+    request.terms.start = Clock.now()
     return try state.exclusively { () throws(Failure) in
       try check(newTokens)
+      let constraint = try engine.constraint(for: request, watch(request.terms))
       return try run(
         Timeline(tokens: newTokens), held: 0, request, constraint, engine.language(for: request, userText: nil), onEvent
       )
@@ -36,14 +37,13 @@ extension Session {
   ) throws(Failure) -> Int32 {
     var request = try readRequest(configuration)
     request.terms.start = Clock.now()
-    let constraint = try engine.constraint(for: request)
     var chat = try ChatRequest(json: messages)
     try request.prepare(&chat, text: engine.text)
     let prepared = chat
     let language = try engine.language(for: request, userText: chat.lastUserText)
     return try state.exclusively { () throws(Failure) in
-      let watch = state.watch(
-        deadline: request.terms.deadline(from: Clock.now()), timeLimit: request.terms.timeLimit ?? .infinity)
+      let watch = self.watch(request.terms)
+      let constraint = try engine.constraint(for: request, watch)
       let limits = PromptLimits(contextLength: contextLength, interruption: watch)
       let (chat, transcribed) = try engine.transcribed(prepared, attachments: attachments, watch)
       let prompt = try engine.prompt(chat, attachments: attachments, limits: limits)
@@ -57,6 +57,11 @@ extension Session {
       return try run(
         prompt, held: held, recomputed: recomputed, transcribed: transcribed, request, constraint, language, onEvent)
     }
+  }
+
+  /// Tells whether the call that has these terms is still wanted.
+  private func watch(_ terms: WorkTerms) -> Interruption {
+    state.watch(deadline: terms.deadline(from: Clock.now()), timeLimit: terms.timeLimit ?? .infinity)
   }
 
   private func readRequest(_ configuration: String?) throws(Failure) -> GenerationRequest {
@@ -102,15 +107,15 @@ extension Session {
     generation.begin()
     if isFull { return end(&generation, .context, onEvent) }
     while true {
-      guard try generation.canGoOn() else { return end(&generation, .stop, onEvent) }
-      stop = try accept(try generation.next(logits), onEvent)
-      if stop == 0 { stop = tellParts(&generation, onEvent) }
-      if stop != 0 { return stop }
-      if let reason = generation.finishReason(isFull: isFull) { return end(&generation, reason, onEvent) }
       do {
+        guard try generation.canGoOn() else { return end(&generation, .stop, onEvent) }
+        stop = try accept(try generation.next(logits), onEvent)
+        if stop == 0 { stop = tellParts(&generation, onEvent) }
+        if stop != 0 { return stop }
+        if let reason = generation.finishReason(isFull: isFull) { return end(&generation, reason, onEvent) }
         try ensureLogits(isGenerating: true) { _ in }
       } catch {
-        guard error.status == .timedOut else { throw error }
+        guard error.status == .timedOut, generation.counts.generatedTokens > 0 else { throw error }
         return end(&generation, .time, onEvent)
       }
     }

@@ -18,12 +18,22 @@ public final class Constraint: @unchecked Sendable {
   /// - Parameters:
   ///   - configuration: an object as `dormouse_constraint_create` describes it.
   ///   - endTokens: what may follow a complete text, of the vocabulary.
-  /// - Throws: `Failure(.invalidArgument)` for what is no configuration, `.unsupported` for what is not enforced.
-  public init(
-    _ configuration: JSONFields, vocabulary: GrammarVocabulary, endTokens: some Collection<Int32>
+  ///   - interruption: asked while the constraint is made, and in all its calls.
+  /// - Throws: `Failure(.invalidArgument)` for what is no configuration, `.unsupported` for what is not enforced or takes
+  ///   too much work, and what `interruption` says.
+  public convenience init(
+    _ configuration: JSONFields, vocabulary: GrammarVocabulary, endTokens: some Collection<Int32>,
+    interruption: Interruption = .never
+  ) throws(Failure) {
+    try self.init(
+      configuration, vocabulary: vocabulary, endTokens: endTokens, effort: Effort(Effort.Limits(), interruption))
+  }
+
+  init(
+    _ configuration: JSONFields, vocabulary: GrammarVocabulary, endTokens: some Collection<Int32>, effort: Effort
   ) throws(Failure) {
     (language, recognizer) = try DeepStack.run { () throws(Failure) in
-      let language = try Language(configuration, vocabulary)
+      let language = try Language(configuration, vocabulary, effort)
       let recognizer = Recognizer(language.grammar, start: language.start)
       try language.check()
       return (language, recognizer)
@@ -45,7 +55,10 @@ public final class Constraint: @unchecked Sendable {
 
   /// Runs what makes states of the grammar, which clones share, and goes as deep as its expressions do.
   private func exclusively<Result>(_ body: () throws(Failure) -> Result) throws(Failure) -> Result {
-    try language.monitor.withLock { () throws(Failure) in try DeepStack.run(body) }
+    try language.monitor.withLock { () throws(Failure) in
+      language.grammar.expressions.effort.begin()
+      return try DeepStack.run(body)
+    }
   }
 
   /// Tokens of the vocabulary.
@@ -55,7 +68,8 @@ public final class Constraint: @unchecked Sendable {
   public var isComplete: Bool { recognizer.isComplete }
 
   /// The tokens that may come next; end tokens among them where the text is complete. None once one of these has come.
-  /// - Throws: `Failure(.unsupported)` where it needs more time or memory than a constraint may.
+  /// - Throws: `Failure(.unsupported)` where it needs more time or memory than a constraint may, and what the
+  ///   interruption says; from then on the constraint is of no use.
   public func allowed() throws(Failure) -> TokenSet {
     try exclusively { () throws(Failure) in try allowedTokens() }
   }
@@ -96,6 +110,7 @@ public final class Constraint: @unchecked Sendable {
       guard let bytes = language.vocabulary.bytes(of: token) else { return false }
       for byte in bytes where !recognizer.advance(byte) {
         recognizer.takeBack(to: place)
+        try language.check()
         return false
       }
     }
@@ -166,7 +181,7 @@ private final class Language {
   private static let kinds = ["json_schema", "regex", "choice", "grammar"]
   private static let maximumChoices = 100_000
 
-  init(_ fields: JSONFields, _ vocabulary: GrammarVocabulary) throws(Failure) {
+  init(_ fields: JSONFields, _ vocabulary: GrammarVocabulary, _ effort: Effort) throws(Failure) {
     try fields.refuseMembers(besides: Self.kinds + ["form"])
     guard let kind = Self.kinds.first(where: { fields.has($0) }), Self.kinds.filter({ fields.has($0) }).count == 1
     else {
@@ -174,7 +189,9 @@ private final class Language {
         .invalidArgument, "\(fields.file): \(fields.path)expected one of json_schema, regex, choice and grammar")
     }
     self.vocabulary = vocabulary
-    let expressions = Expressions()
+    effort.begin()
+    try effort.check()
+    let expressions = Expressions(effort)
     grammar = Grammar(expressions)
     masks = TokenMasks(vocabulary, expressions)
     var schema: SchemaGrammar?
@@ -196,6 +213,8 @@ private final class Language {
       default: start = try GrammarNotation.read(try fields.string(kind), into: grammar)
       }
     } catch {
+      // What was found once the work was stopped may be wrong.
+      try effort.check()
       throw error.prefixed("\(fields.file): \(fields.path)\(kind)")
     }
     self.schema = schema
@@ -206,7 +225,7 @@ private final class Language {
     -> Grammar.Rule
   {
     let alive = grammar.expressions.alive(expression)
-    guard alive != Expressions.nothing || grammar.expressions.isExhausted else {
+    guard alive != Expressions.nothing || grammar.expressions.effort.isStopped else {
       throw Failure(.invalidArgument, "no text is allowed")
     }
     return grammar.makeRule([[.terminal(alive)]])
@@ -222,9 +241,7 @@ private final class Language {
 
   /// - Throws: what has gone wrong while parts were made.
   func check() throws(Failure) {
+    try grammar.expressions.effort.check()
     if let failure = grammar.failure { throw failure }
-    guard !grammar.expressions.isExhausted else {
-      throw Failure(.unsupported, "the constraint takes more states than one may have")
-    }
   }
 }

@@ -20,7 +20,7 @@ extension Expressions {
     rows[Int(state)] = row
     rowCount += 1
     guard rowCount <= limits.states else {
-      isExhausted = true
+      effort.stop(.states)
       return row
     }
     let classes = classes(of: state)
@@ -57,6 +57,8 @@ extension Expressions {
   }
 
   private func collectFirst(_ expression: ExpressionID, _ sets: inout Set<ByteSet>) {
+    effort.spend(1)
+    if effort.isStopped { return }
     switch nodes[Int(expression)] {
     case .nothing, .empty: break
     case .bytes(let set): sets.insert(set)
@@ -75,11 +77,8 @@ extension Expressions {
     default:
       let key = UInt64(UInt32(bitPattern: expression)) << 8 | UInt64(byte)
       if let known = derivatives[key] { return known }
-      work += memberCount(expression)
-      if work > limits.work {
-        isExhausted = true
-        return Self.nothing
-      }
+      effort.spendDerivatives(memberCount(expression))
+      if effort.isStopped { return Self.nothing }
       let result = makeDerivative(expression, byte)
       derivatives[key] = result
       return result
@@ -125,7 +124,7 @@ extension Expressions {
     if let known = isAlive[expression] { return known }
     var origins: [ExpressionID: ExpressionID] = [expression: expression]
     var stack: [ExpressionID] = [expression]
-    while let state = stack.popLast(), !isExhausted {
+    while let state = stack.popLast(), !effort.isStopped {
       let classes = classes(of: state)
       var isSeen = [Bool](repeating: false, count: 256)
       for byte in 0..<256 where !isSeen[Int(classes[byte])] {
@@ -144,7 +143,7 @@ extension Expressions {
           return true
         }
         stack.append(next)
-        if origins.count > limits.states { isExhausted = true }
+        if origins.count > limits.states { effort.stop(.states) }
       }
     }
     for state in origins.keys { isAlive[state] = false }

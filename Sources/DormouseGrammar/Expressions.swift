@@ -38,9 +38,8 @@ final class Expressions {
   /// How deep a derivative goes.
   private var depths: ContiguousArray<Int> = []
   private var fingerprints: ContiguousArray<Fingerprint> = []
-  let limits: Limits
-  /// Whether a limit was met: what was asked since may be wrong.
-  var isExhausted = false
+  let effort: Effort
+  var limits: Effort.Limits { effort.limits }
 
   // Of Expressions+Automaton.swift.
   /// Of boolean expressions: whether they match anything, where that is known.
@@ -50,7 +49,6 @@ final class Expressions {
   var rowCount = 0
   /// Of expressions, by number and byte.
   var derivatives: [UInt64: ExpressionID] = [:]
-  var work = 0
 
   // Of Expressions+Tokens.swift.
   /// What `withinReach`, `run` and `isAnyOther` have found.
@@ -58,19 +56,8 @@ final class Expressions {
   var runs: [ExpressionID: Run] = [:]
   var others: [ExpressionID: Bool] = [:]
 
-  struct Limits: Sendable {
-    /// Expressions, derivatives among them.
-    var nodes = 1 << 20
-    /// States, a kilobyte each.
-    var states = 1 << 16
-    /// Calls within one another, of which a stack has to have room for as many.
-    var depth = 400
-    /// Derivatives, and members of unions and intersections among them: some hundreds of nanoseconds each.
-    var work = 1 << 22
-  }
-
-  init(_ limits: Limits = Limits()) {
-    self.limits = limits
+  init(_ effort: Effort = Effort()) {
+    self.effort = effort
     _ = store(.nothing)
     _ = store(.empty)
     everything = complement(Self.nothing)
@@ -221,7 +208,7 @@ final class Expressions {
     if let number = numbers[node] { return number }
     let depth = depth(of: node)
     guard nodes.count < limits.nodes, depth <= limits.depth else {
-      isExhausted = true
+      effort.stop(.states)
       return Self.nothing
     }
     let number = ExpressionID(nodes.count)

@@ -15,6 +15,8 @@ struct GrammarNotation {
   private let expressions: Expressions
   private let elements: [String: Element]
   private var rules: [String: Grammar.Rule] = [:]
+  /// Of these, those whose alternatives are not made yet: rules may name one another in chains of any length.
+  private var pending: [String] = []
   /// Of names that stand for regular expressions: no way leads back to them.
   private var terminals: [String: ExpressionID] = [:]
 
@@ -27,7 +29,7 @@ struct GrammarNotation {
   /// - Returns: the rule of a whole text.
   /// - Throws: `Failure(.invalidArgument)` for what is no grammar, and for one that no text ends; it names the line.
   static func read(_ text: String, into grammar: Grammar) throws(Failure) -> Grammar.Rule {
-    var parser = NotationParser(text)
+    var parser = NotationParser(text, grammar.expressions.effort)
     let elements = try parser.parse()
     guard elements["root"] != nil else { throw Failure(.invalidArgument, "grammar: there is no rule root") }
     for (name, element) in elements {
@@ -36,41 +38,61 @@ struct GrammarNotation {
           .invalidArgument, "grammar: rule \(Excerpt.name(name)) names \(Excerpt.name(other)), which is no rule")
       }
     }
-    let finite = finite(elements)
+    let finite = try finite(elements, grammar.expressions.effort)
     var reader = GrammarNotation(grammar, elements.filter { finite.contains($0.key) })
     guard reader.elements["root"] != nil else { throw Failure(.invalidArgument, "grammar: no text of root ever ends") }
-    reader.findTerminals()
-    return reader.rule("root")
+    try reader.findTerminals()
+    let root = reader.rule("root")
+    while let name = reader.pending.popLast() {
+      try grammar.expressions.effort.check()
+      reader.makeAlternatives(of: name)
+    }
+    return root
   }
 
   /// Rules of which some text ends.
-  private static func finite(_ elements: [String: Element]) -> Set<String> {
+  private static func finite(_ elements: [String: Element], _ effort: Effort) throws(Failure) -> Set<String> {
+    let users = users(of: elements)
     var result = Set<String>()
-    var isChanged = true
-    while isChanged {
-      isChanged = false
-      for (name, element) in elements where !result.contains(name) && element.isFinite(result) {
-        result.insert(name)
-        isChanged = true
-      }
+    // A rule is looked at again where one that it names has come to be finite.
+    var agenda = Array(elements.keys)
+    while let name = agenda.popLast() {
+      effort.spend(16)
+      try effort.check()
+      guard !result.contains(name), let element = elements[name], element.isFinite(result, effort) else { continue }
+      result.insert(name)
+      agenda += users[name] ?? []
     }
     return result
   }
 
+  /// Of each name, the rules that name it.
+  private static func users(of elements: [String: Element]) -> [String: [String]] {
+    var result: [String: [String]] = [:]
+    for (name, element) in elements { for other in Set(element.names) { result[other, default: []].append(name) } }
+    return result
+  }
+
   /// Rules that name none but regular ones, from the bottom.
-  private mutating func findTerminals() {
-    var isChanged = true
-    while isChanged {
-      isChanged = false
-      for (name, element) in elements where terminals[name] == nil {
-        guard let expression = expression(element) else { continue }
-        terminals[name] = expression
-        isChanged = true
+  private mutating func findTerminals() throws(Failure) {
+    let users = Self.users(of: elements)
+    // Of each rule, how many that it names are not known to be regular; rules without texts are.
+    var missing = elements.mapValues { element in Set(element.names).count { elements[$0] != nil } }
+    var agenda = missing.filter { $0.value == 0 }.map(\.key)
+    while let name = agenda.popLast() {
+      guard let element = elements[name], let expression = expression(element) else { continue }
+      try expressions.effort.check()
+      terminals[name] = expression
+      for user in users[name] ?? [] {
+        missing[user, default: 0] -= 1
+        if missing[user] == 0 { agenda.append(user) }
       }
     }
   }
 
   private func expression(_ element: Element) -> ExpressionID? {
+    expressions.effort.spend(16)
+    if expressions.effort.isStopped { return nil }
     switch element {
     case .expression(let expression):
       return try? expression.language(isWhole: true, expressions, UTF8Encoding())
@@ -90,6 +112,12 @@ struct GrammarNotation {
     if let known = rules[name] { return known }
     let rule = grammar.makeRule()
     rules[name] = rule
+    pending.append(name)
+    return rule
+  }
+
+  private mutating func makeAlternatives(of name: String) {
+    let rule = rule(name)
     if let terminal = terminals[name] {
       grammar.set(rule, [[.terminal(terminal)]])
     } else if let element = elements[name] {
@@ -97,7 +125,6 @@ struct GrammarNotation {
     } else {
       grammar.set(rule, [])
     }
-    return rule
   }
 
   private mutating func alternatives(_ element: Element) -> [[Grammar.Symbol]] {
@@ -131,13 +158,14 @@ extension GrammarNotation.Element {
   }
 
   /// Whether some text of it ends, if those of these rules do.
-  fileprivate func isFinite(_ rules: Set<String>) -> Bool {
-    switch self {
+  fileprivate func isFinite(_ rules: Set<String>, _ effort: Effort) -> Bool {
+    effort.spend(4)
+    return switch self {
     case .expression: true
     case .rule(let name): rules.contains(name)
-    case .sequence(let parts): parts.allSatisfy { $0.isFinite(rules) }
-    case .alternatives(let parts): parts.contains { $0.isFinite(rules) }
-    case .repetition(let part, let minimum, _): minimum == 0 || part.isFinite(rules)
+    case .sequence(let parts): parts.allSatisfy { $0.isFinite(rules, effort) }
+    case .alternatives(let parts): parts.contains { $0.isFinite(rules, effort) }
+    case .repetition(let part, let minimum, _): minimum == 0 || part.isFinite(rules, effort)
     }
   }
 }
@@ -147,12 +175,16 @@ private struct NotationParser {
 
   private var text: ScalarCursor
   private var depth = 0
+  private let effort: Effort
 
   private static let maximumLength = 1 << 20
   private static let maximumDepth = 100
   private static let maximumRepetition: Int32 = 100_000
 
-  init(_ text: String) { self.text = ScalarCursor(text) }
+  init(_ text: String, _ effort: Effort) {
+    self.text = ScalarCursor(text)
+    self.effort = effort
+  }
 
   mutating func parse() throws(Failure) -> [String: GrammarNotation.Element] {
     guard text.count <= Self.maximumLength else {
@@ -223,6 +255,8 @@ private struct NotationParser {
   private mutating func sequence(isNested: Bool) throws(Failure) -> Element {
     var parts: [Element] = []
     while let scalar = text.next {
+      effort.spend(64)
+      try effort.check()
       let part: Element
       switch scalar {
       case "\"": part = try literal()
@@ -280,6 +314,7 @@ private struct NotationParser {
     text.advance()
     var characters: [RegularExpression] = []
     while text.next != nil, text.next != "\"" {
+      effort.spend(16)
       characters.append(.characters(ScalarSet(try character())))
     }
     guard text.take("\"") else { throw wrong("a text is not closed") }

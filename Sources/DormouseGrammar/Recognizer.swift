@@ -5,7 +5,7 @@ import DormouseSupport
 /// grammar. What has been read can be taken back.
 struct Recognizer {
   /// A terminal that is being read.
-  struct Terminal {
+  struct Terminal: Hashable {
     var state: ExpressionID
     /// The step after it.
     var next: Int32
@@ -40,10 +40,11 @@ struct Recognizer {
   private var waitings: ContiguousArray<Waiting> = []
   // Of the place that is being made.
   private var agenda: ContiguousArray<Item> = []
-  private var seen: ContiguousArray<Item> = []
-  private var manySeen: Set<Item> = []
-  private var predicted: ContiguousArray<Grammar.Rule> = []
-  private var ended: ContiguousArray<Grammar.Rule> = []
+  private var seen = ManyOrFew<Item>()
+  private var predicted = ManyOrFew<Grammar.Rule>()
+  private var ended = ManyOrFew<Grammar.Rule>()
+  /// Of the terminals, where there are many.
+  private var manyTerminals: Set<Terminal> = []
 
   /// - Parameter start: the rule of a whole text.
   init(_ grammar: Grammar, start: Grammar.Rule) {
@@ -80,9 +81,10 @@ struct Recognizer {
       if state != Expressions.empty { add(Terminal(state: state, next: terminal.next, origin: terminal.origin)) }
       if expressions.accepts(state) { agenda.append(Item(step: terminal.next, origin: terminal.origin)) }
     }
+    expressions.effort.spend(end - first)
     close()
     let place = places[places.count - 1]
-    if terminals.count == place.firstTerminal && !place.isComplete {
+    if expressions.effort.isStopped || terminals.count == place.firstTerminal && !place.isComplete {
       takeBack(to: places.count - 1)
       return false
     }
@@ -107,6 +109,7 @@ struct Recognizer {
 
   private mutating func beginPlace() {
     places.append(Place(firstTerminal: terminals.count, firstWaiting: waitings.count, isComplete: false))
+    if !manyTerminals.isEmpty { manyTerminals.removeAll(keepingCapacity: true) }
   }
 
   /// Follows all that is on the agenda.
@@ -114,7 +117,9 @@ struct Recognizer {
     guard !agenda.isEmpty else { return }
     let here = Int32(places.count - 1)
     while let item = agenda.popLast() {
-      guard isNew(item) else { continue }
+      expressions.effort.spend(1)
+      if expressions.effort.isStopped { agenda.removeAll() }
+      guard seen.insert(item) else { continue }
       switch grammar.steps[Int(item.step)] {
       case .terminal(let expression):
         add(Terminal(state: expression, next: item.step + 1, origin: item.origin))
@@ -126,44 +131,63 @@ struct Recognizer {
       case .end(let rule): end(rule, from: item.origin, here)
       }
     }
-    seen.removeAll(keepingCapacity: true)
-    manySeen.removeAll(keepingCapacity: true)
-    predicted.removeAll(keepingCapacity: true)
-    ended.removeAll(keepingCapacity: true)
+    seen.removeAll()
+    predicted.removeAll()
+    ended.removeAll()
+    if terminals.count + waitings.count > expressions.effort.limits.items { expressions.effort.stop(.items) }
   }
 
   private mutating func predict(_ rule: Grammar.Rule, _ here: Int32) {
-    guard !predicted.contains(rule) else { return }
-    predicted.append(rule)
+    guard predicted.insert(rule) else { return }
     for step in grammar.alternatives(of: rule) { agenda.append(Item(step: step, origin: here)) }
   }
 
   private mutating func end(_ rule: Grammar.Rule, from origin: Int32, _ here: Int32) {
     if rule == wholeRule { places[places.count - 1].isComplete = true }
     // Alternatives that come to wait for it here later have it ended already.
-    if origin == here { ended.append(rule) }
+    if origin == here { _ = ended.insert(rule) }
     let place = Int(origin)
     let last = place + 1 < places.count ? places[place + 1].firstWaiting : waitings.count
+    expressions.effort.spend((last - places[place].firstWaiting) / 8)
     for index in places[place].firstWaiting..<last where waitings[index].rule == rule {
       agenda.append(Item(step: waitings[index].next, origin: waitings[index].origin))
     }
   }
 
   private mutating func add(_ terminal: Terminal) {
-    for index in places[places.count - 1].firstTerminal..<terminals.count {
-      let other = terminals[index]
-      if other.state == terminal.state && other.next == terminal.next && other.origin == terminal.origin { return }
+    let first = places[places.count - 1].firstTerminal
+    if terminals.count - first < 32 {
+      for index in first..<terminals.count where terminals[index] == terminal { return }
+    } else {
+      if manyTerminals.isEmpty { manyTerminals.formUnion(terminals[first...]) }
+      guard manyTerminals.insert(terminal).inserted else { return }
     }
     terminals.append(terminal)
   }
+}
 
-  private mutating func isNew(_ item: Item) -> Bool {
-    if seen.count < 32 {
-      if seen.contains(item) { return false }
-      seen.append(item)
-      if seen.count == 32 { manySeen.formUnion(seen) }
-      return true
-    }
-    return manySeen.insert(item).inserted
+/// A set that is small most of the time, and fast then.
+private struct ManyOrFew<Element: Hashable> {
+  private var few: ContiguousArray<Element> = []
+  private var many: Set<Element> = []
+
+  private static var limit: Int { 32 }
+
+  func contains(_ element: Element) -> Bool {
+    few.count < Self.limit ? few.contains(element) : many.contains(element)
+  }
+
+  /// - Returns: whether it is new.
+  mutating func insert(_ element: Element) -> Bool {
+    guard few.count < Self.limit else { return many.insert(element).inserted }
+    if few.contains(element) { return false }
+    few.append(element)
+    if few.count == Self.limit { many.formUnion(few) }
+    return true
+  }
+
+  mutating func removeAll() {
+    few.removeAll(keepingCapacity: true)
+    many.removeAll(keepingCapacity: true)
   }
 }

@@ -63,6 +63,9 @@ private struct RegularExpressionCompiler {
   func compile(
     _ expression: RegularExpression, isAtStart: Bool, then rest: ExpressionID
   ) throws(Failure) -> ExpressionID {
+    // A class of characters comes to some dozens of expressions.
+    expressions.effort.spend(64)
+    try expressions.effort.check()
     switch expression {
     case .characters(let set): return expressions.concatenation(encoding.expression(set, expressions), rest)
     case .start: return isAtStart ? rest : Expressions.nothing

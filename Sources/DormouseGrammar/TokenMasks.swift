@@ -75,6 +75,9 @@ struct TokenMasks {
     for terminal in recognizer.current {
       let mask = mask(of: terminal.state)
       mask.add(to: &set)
+      // A whole set is a pass over all its words.
+      expressions.effort.spend(mask.many == nil ? 1 : 64)
+      if expressions.effort.isStopped { return }
       guard !mask.exits.isEmpty else { continue }
       recognizer.end(terminal)
       for exit in mask.exits { walk(below: Int(exit), &recognizer, &set) }
@@ -110,7 +113,7 @@ struct TokenMasks {
     let kept = vocabulary.mask(fingerprint)
     let mask = kept ?? makeMask(of: state)
     if mask.many != nil {
-      if kept == nil { vocabulary.keep(mask, of: fingerprint) }
+      if kept == nil, !expressions.effort.isStopped { vocabulary.keep(mask, of: fingerprint) }
       if largeCount >= GrammarVocabulary.capacity {
         masks.removeAll()
         largeCount = 0
@@ -139,7 +142,13 @@ struct TokenMasks {
       }
     }
     func firstToken(_ node: Int) -> Int { node < count ? Int(trie.nodes[node].firstToken) : trie.tokens.count }
+    var visited = 0
     while index < count {
+      visited += 1
+      if visited % Self.few == 0 {
+        expressions.effort.spend(Self.few)
+        if expressions.effort.isStopped { break }
+      }
       let node = trie.nodes[index]
       let next = expressions.next(path[Int(node.depth) - 1], node.byte)
       let end = Int(node.end)

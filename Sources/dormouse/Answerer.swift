@@ -7,6 +7,8 @@ struct Answerer {
   let options: OpenSession.GenerationOptions
   /// Functions that the model may call, as JSON.
   let tools: String?
+  /// Of every answer; nil for any.
+  let form: AnswerForm?
   let writesJSON: Bool
   /// Whether the last JSON line of an answer has the engine's statistics.
   let tellsStatistics: Bool
@@ -21,7 +23,7 @@ struct Answerer {
     let bar = ProgressBar("reading") { "\($0) of \($1) tokens" }
     defer { ProgressBar.clear() }
     try Interrupt.shared.whileCancelling([session]) {
-      try session.generate(prompt, options, tools: tools) { event in
+      try session.generate(prompt, options, form: form, tools: tools) { event in
         switch event {
         case .prompt(let done, let total):
           // What was in the session before the call took no time.

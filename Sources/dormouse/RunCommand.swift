@@ -19,6 +19,7 @@ struct RunCommand: ParsableCommand {
 
   @OptionGroup var output: OutputOptions
   @OptionGroup(title: "Sampling") var sampling: SamplingOptions
+  @OptionGroup(title: "Form of the answer") var form: FormChoices
   @OptionGroup(title: "Session") var choices: SessionChoices
   @OptionGroup(title: "Template") var template: TemplateChoices
   @OptionGroup(title: "Answer") var parts: AnswerChoices
@@ -68,8 +69,12 @@ struct RunCommand: ParsableCommand {
       throw ValidationError(
         "--tools goes with one prompt or --messages: the results of calls come back in messages of the role tool.")
     }
-    if parts.tools == "-", (messages ?? given ?? "-") == "-" {
-      throw ValidationError("stdin can be read once: give --tools or the prompt in a file.")
+    let promptIsRead = (messages ?? given ?? "-") == "-"
+    if parts.tools == "-", promptIsRead || form.readsInput {
+      throw ValidationError("stdin can be read once: give --tools or what else is read from it in a file.")
+    }
+    if form.readsInput, promptIsRead {
+      throw ValidationError("stdin has the schema or grammar: give a prompt, -p TEXT or --messages FILE.")
     }
     if messages != nil, system != nil {
       throw ValidationError("with --messages, put the system message into the file.")
@@ -81,6 +86,7 @@ struct RunCommand: ParsableCommand {
 
   func run() throws {
     let tools = try parts.readTools()
+    let form = try self.form.read()
     let input = try readInput()
     let files = try media.files()
     let saved = try choices.session.map { path throws(CommandFailure) in try SavedSession(path) }
@@ -89,6 +95,7 @@ struct RunCommand: ParsableCommand {
     let paths = messages.flatMap(\.paths) + files.map(\.path)
     let engine = try model.open(
       media: try media.options(paths: paths, messages: self.messages, allowsEveryFolder: input.isTyped))
+    if let form { try self.form.check(form, engine) }
     var settings = model.session
     choices.apply(to: &settings)
     let session = try OpenSession(engine, settings)
@@ -96,7 +103,7 @@ struct RunCommand: ParsableCommand {
     var options = sampling.options(timeLimit: choices.timeLimit)
     parts.apply(to: &options)
     let answerer = Answerer(
-      engine: engine, session: session, options: options, tools: tools, writesJSON: output.json,
+      engine: engine, session: session, options: options, tools: tools, form: form, writesJSON: output.json,
       tellsStatistics: choices.statistics)
     let conversation = Conversation(answerer: answerer, template: template, messages: messages, files: files)
     try answer(input, conversation) { try saved?.save(session, $0) }

@@ -157,7 +157,8 @@ import Testing
   /// What would take for ever, or all memory, ends instead.
   @Test(arguments: ["(a|b)*a(a|b){60}c", "((a{0,100}){0,100}){0,100}b", "(a?){5000}a{5000}"])
   func hostilePatternsEnd(_ pattern: String) throws {
-    let expressions = Expressions(Expressions.Limits(nodes: 1 << 16, states: 1 << 10, depth: 500, work: 1 << 16))
+    let limits = Effort.Limits(nodes: 1 << 16, states: 1 << 10, depth: 500, derivatives: 1 << 16)
+    let expressions = Expressions(Effort(limits))
     let language = try RegularExpression.parse(pattern).language(isWhole: true, expressions, UTF8Encoding())
     var state = expressions.alive(language)
     var random = RandomGenerator(seed: 4)

@@ -25,6 +25,7 @@ kernels() {
 c_modules="CPlatform CHost" libraries=""
 case $name in
   tokenizer | template) modules="DormouseSupport DormouseText" ;;
+  constraint) modules="DormouseSupport DormouseGrammar" ;;
   safetensors) modules="DormouseSupport $(kernels) DormouseKernels DormouseWeights" ;;
   snapshot) modules="DormouseSupport $(kernels) DormouseKernels DormouseCache" ;;
   media)

@@ -7,9 +7,9 @@ environment=.build/test-venv
 if [ "${1:?packages or package}" = packages ]; then
   [ -x "$environment/bin/pip" ] || python3 -m venv "$environment"
   # mypy and basedpyright check the types; fastapi and httpx are for the example of a service.
-  "$environment/bin/python" -c 'import numpy, PIL, pytest, xdist, mypy, basedpyright, fastapi, httpx, uvicorn, jsonschema' 2>/dev/null ||
+  "$environment/bin/python" -c 'import numpy, PIL, pytest, xdist, mypy, basedpyright, fastapi, httpx, uvicorn, jsonschema, pydantic' 2>/dev/null ||
     "$environment/bin/pip" install --quiet --disable-pip-version-check \
-      numpy pillow pytest pytest-xdist mypy basedpyright fastapi httpx uvicorn jsonschema
+      numpy pillow pytest pytest-xdist mypy basedpyright fastapi httpx uvicorn jsonschema pydantic
   exit 0
 fi
 rm -rf bindings/python/build

@@ -55,18 +55,22 @@ final class ObjectGrammar {
   private func rest(_ state: State) -> Grammar.Rule {
     if let known = rules[state] { return known }
     // The rules of an object live as long as its grammar, and it with them.
-    let rule = owner.grammar.makeRule { [self] () throws(Failure) in alternatives(state) }
+    let rule = owner.grammar.makeRule { [self] () throws(Failure) in try alternatives(state) }
     rules[state] = rule
     return rule
   }
 
-  private func alternatives(_ state: State) -> [[Grammar.Symbol]] {
+  private func alternatives(_ state: State) throws(Failure) -> [[Grammar.Symbol]] {
+    let effort = owner.grammar.expressions.effort
     let missing = members.indices.filter { members[$0].isRequired && !contains(state, $0) }
     var result: [[Grammar.Symbol]] = []
     guard canReachMinimum(state) else { return [] }
     if missing.isEmpty, state.count >= object.minimum { result.append([.terminal(owner.whitespace)]) }
     let room = object.maximum.map { $0 - state.count - missing.count } ?? .max
     for index in members.indices where !contains(state, index) {
+      // Each alternative asks which members have been.
+      effort.spend(1 + members.count / 8)
+      try effort.check()
       let member = members[index]
       guard member.isRequired || room > 0 else { continue }
       var next = state

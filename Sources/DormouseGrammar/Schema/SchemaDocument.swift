@@ -35,11 +35,14 @@ final class SchemaDocument {
   /// The schemas that have names of their own, by absolute URI, with the anchor as its fragment: JSON, path, and the base
   /// of what is around.
   private var named: [String: (JSON, String, String)] = [:]
+  /// The URI that the whole document names itself by.
+  private var rootResource = ""
 
   init(_ root: JSON) throws(Failure) {
     self.root = root
     draft = try SchemaDocument.draft(of: root)
     collectNames(root, path: "#", base: "", depth: 0)
+    rootResource = URIReference.withoutFragment(named.first { $0.value.1 == "#" }?.key ?? "")
   }
 
   private static func draft(of root: JSON) throws(Failure) -> Draft {
@@ -130,7 +133,7 @@ final class SchemaDocument {
     let resource = URIReference.withoutFragment(absolute)
     let fragment = String(absolute.dropFirst(resource.count).drop { $0 == "#" })
     var found: (value: JSON, path: String, base: String)
-    if resource.isEmpty || resource == URIReference.withoutFragment(named.first { $0.value.1 == "#" }?.key ?? "") {
+    if resource.isEmpty || resource == rootResource {
       found = (root, "#", "")
     } else if let (value, path, base) = named[resource] {
       found = (value, path, base)

@@ -54,24 +54,34 @@ final class SchemaGrammar {
         agenda.append(next)
       }
       guard needs.count <= 20_000 else { throw Failure(.unsupported, "the schema has more than 20000 combinations") }
-      if expressions.isExhausted { throw Failure(.unsupported, "the schema's patterns are too large together") }
+      try expressions.effort.check()
     }
     noteEndless(needs)
   }
 
   /// Values that need values that need ... without end are none.
   private func noteEndless(_ needs: [Conjunction: [[Conjunction]]]) {
-    var finite: Set<Conjunction> = [[]]
-    var isChanged = true
-    while isChanged {
-      isChanged = false
-      for (conjunction, shapes) in needs where !finite.contains(conjunction) {
-        guard shapes.contains(where: { $0.allSatisfy { finite.contains($0.key) } }) else { continue }
-        finite.insert(conjunction)
-        isChanged = true
+    // Of each shape, how many of the values that it needs are not known to end; and who waits for a value.
+    var shapes: [(owner: Conjunction, missing: Int)] = []
+    var waiting: [Conjunction: [Int]] = [:]
+    var agenda: [Conjunction] = [[]]
+    for (conjunction, alternatives) in needs {
+      for needed in alternatives {
+        let keys = Set(needed.map(\.key))
+        for key in keys { waiting[key, default: []].append(shapes.count) }
+        if keys.isEmpty { agenda.append(conjunction) }
+        shapes.append((conjunction, keys.count))
       }
     }
-    for conjunction in needs.keys where !finite.contains(conjunction) { shapes.noteEmpty(conjunction) }
+    var finite: Set<Conjunction> = []
+    while let conjunction = agenda.popLast() {
+      guard finite.insert(conjunction).inserted else { continue }
+      for index in waiting[conjunction] ?? [] {
+        shapes[index].missing -= 1
+        if shapes[index].missing == 0 { agenda.append(shapes[index].owner) }
+      }
+    }
+    for conjunction in needs.keys where !finite.contains(conjunction) { self.shapes.noteEmpty(conjunction) }
   }
 
   private func checkEnforced(_ array: ArrayShape) throws(Failure) {

@@ -103,6 +103,8 @@ final class SchemaShapes {
     for one in some {
       for other in others {
         let both = try intersection(one, other)
+        expressions.effort.spend(64)
+        try expressions.effort.check()
         if !both.isEmpty { result.append(both) }
         try checkCount(result.count)
       }
@@ -275,8 +277,8 @@ final class SchemaShapes {
 }
 
 extension Expressions {
-  func matches(_ expression: ExpressionID, _ text: some Sequence<UInt8>) -> Bool {
-    accepts(text.reduce(expression) { next($0, $1) })
+  func matches(_ expression: ExpressionID, _ text: some Collection<UInt8>) -> Bool {
+    effort.spend(text.count)
+    return accepts(text.reduce(expression) { next($0, $1) })
   }
-
 }

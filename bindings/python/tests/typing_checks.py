@@ -4,16 +4,23 @@ Each `type: ignore` marks a fault that a checker must find: one that it does not
 """
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, Optional, Union
+from typing import Any, Dict, List, Optional, Union
 
 import dormouse
+import pydantic
 from dormouse import Answer, AsyncStream, Engine, Event, GenerationOptions, Session, Stream
 
 if sys.version_info >= (3, 11):
     from typing import assert_type
 else:
     from typing_extensions import assert_type
+
+
+@dataclass
+class Point:
+    x: int
 
 
 def answers(session: Session, is_stream: bool) -> None:
@@ -29,6 +36,7 @@ def answers(session: Session, is_stream: bool) -> None:
     assert_type(session.agenerate("a text"), AsyncStream)
     assert_type([event for event in session.chat("a text")], List[Event])
     assert_type(session.chat("a text").text(), str)
+    assert_type(session.chat("a text", constraint=Point).answer().parsed, Any)
 
 
 def options(session: Session) -> None:
@@ -40,6 +48,11 @@ def options(session: Session) -> None:
     )
     shared: GenerationOptions = {"max_tokens": 3, "stop": "x", "logit_bias": {"5": 1}}
     session.generate("a text", stream=False, **shared)
+    session.chat("a text", constraint={"regex": "a"}, response_format={"type": "text"})
+    session.achat("a text", constraint=Point)
+    session.generate("a text", response_format=List[int])
+    session.chat("a text", constraint=pydantic.TypeAdapter(Union[int, str]))
+    session.chat("a text", constraint="a")  # type: ignore[call-overload]
     session.chat("a text", max_token=3)  # type: ignore[call-overload]
     session.chat("a text", seed="1")  # type: ignore[call-overload]
     session.generate("a text", tools=[])  # type: ignore[call-overload]

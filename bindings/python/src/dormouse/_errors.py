@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Dict, Type
+from typing import Dict, Optional, Type
 
 from . import _abi
 
@@ -69,6 +69,19 @@ class TimedOutError(DormouseError, TimeoutError):
 
 class InternalError(DormouseError):
     """A fault of the library."""
+
+
+class IncompleteAnswerError(ValueError):
+    """`Answer.parsed` of an answer that ended before its text was whole, for `finish_reason`; `text` is as far as it came.
+
+    None where it is not at its end yet.
+    """
+
+    def __init__(self, finish_reason: Optional[str], text: str) -> None:
+        reason = f"it ended for {finish_reason!r}" if finish_reason else "it is not at its end"
+        super().__init__(f"the answer is not whole: {reason} after {len(text)} characters")
+        self.finish_reason = finish_reason
+        self.text = text
 
 
 class LibraryNotFoundError(ImportError):

@@ -11,6 +11,7 @@ from typing import Any, Callable, Deque, List, Optional
 
 from . import _abi
 from ._errors import error_for
+from ._forms import Parser
 from ._library import Handle
 from .events import Event, event_of
 
@@ -24,10 +25,14 @@ class Work:
     and not the stream that is read, so that a stream that nobody holds any more is collected, and stops its work.
     """
 
-    def __init__(self, run: Callable[[Any], int], handle: Handle, *, has_log_probabilities: bool) -> None:
+    def __init__(
+        self, run: Callable[[Any], int], handle: Handle, *, has_log_probabilities: bool, parser: Optional[Parser] = None
+    ) -> None:
         self._run: Optional[Callable[[Any], int]] = run
         self._handle = handle
         self._has_log_probabilities = has_log_probabilities
+        self.parser = parser
+        """Of the whole answer."""
         self._changed = threading.Condition()
         self._events: Deque[Event] = collections.deque()
         self._failure: Optional[BaseException] = None

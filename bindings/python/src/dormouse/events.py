@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import math
 from dataclasses import dataclass, field
 from typing import Any, List, Literal, Optional, Tuple
 
 from . import _abi
+from ._errors import IncompleteAnswerError
+from ._forms import Parser
 from ._values import shortened
 
 FinishReason = Literal["stop", "length", "context", "time", "tool_calls"]
@@ -112,10 +115,28 @@ class Answer:
     """The functions that it calls, of an answer in parts."""
     broken_calls: List[str] = field(default_factory=list)
     """What was meant as calls and is none, as it was written."""
+    _parser: Optional[Parser] = field(default=None, repr=False, compare=False)
 
     @property
     def finish_reason(self) -> Optional[FinishReason]:
         return self.end.finish_reason if self.end else None
+
+    @functools.cached_property
+    def parsed(self) -> Any:
+        """An instance of the class that `constraint` or `response_format` named, or a schema's JSON as `json.loads` has it;
+        None where the answer was to have no such form.
+
+        An answer that was cut off is an IncompleteAnswerError; what a class of its own refuses is that class's error.
+        """
+        if self._parser is None:
+            return None
+        if self.finish_reason != "stop":
+            raise IncompleteAnswerError(self.finish_reason, self.text)
+        try:
+            json.loads(self.text)
+        except ValueError:  # a stop string has cut it
+            raise IncompleteAnswerError(self.finish_reason, self.text) from None
+        return self._parser(self.text)
 
     def add(self, event: Event) -> None:
         if event.part is None or event.part == "content":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any, Literal, Mapping, Optional, Sequence, TypedDict, Union
+from typing import TYPE_CHECKING, Any, Dict, Literal, Mapping, Optional, Protocol, Sequence, Type, TypedDict, Union
 
 if TYPE_CHECKING:  # Python has it since 3.11
     if sys.version_info >= (3, 11):
@@ -23,6 +23,18 @@ Residency = Literal["memory", "mapped"]
 WeightsType = Literal["native", "int8", "int4"]
 Attention = Literal["expanded", "absorbed"]
 Overflow = Literal["stop", "slide"]
+
+
+class FormAdapter(Protocol):
+    """What stands for a form that is no class: pydantic's TypeAdapter of a union, say."""
+
+    def json_schema(self) -> Dict[str, Any]: ...
+
+    def validate_json(self, data: str, /) -> Any: ...
+
+
+Form = Union[Mapping[str, Any], Type[Any], FormAdapter]
+"""A form as dormouse.h has it; or a pydantic model, a dataclass or another class, which `Answer.parsed` is an instance of."""
 
 
 class GenerationOptions(TypedDict, total=False):
@@ -45,8 +57,8 @@ class GenerationOptions(TypedDict, total=False):
     ignore_eos: bool
     priority: int
     time_limit: float
-    constraint: Mapping[str, Any]
-    response_format: Mapping[str, Any]
+    constraint: Form
+    response_format: Form
     parts: bool
     answer_format: str
     thinking: Union[bool, Mapping[str, int]]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Literal, Optional, Sequen
 
 from . import _abi, _arrays
 from ._errors import BusyError, DormouseError, error_for
+from ._forms import taken
 from ._library import Handle, call, filled, interruptible
 from ._messages import messages_json, template_fields
 from ._values import Path, document, path_bytes
@@ -249,6 +250,7 @@ class Session:
         return self._prepared("session_chat_with_attachments", arguments, options)
 
     def _prepared(self, name: str, arguments: Callable[[], Tuple[Any, ...]], options: Dict[str, Any]) -> Work:
+        options, parser = taken(options)
         config = document(options)
         handle = self._handle
 
@@ -258,7 +260,7 @@ class Session:
                 return call(name, pointer, *values, config, function, None)
 
         with handle:  # one that is closed says so at once
-            return Work(run, handle, has_log_probabilities=bool(options.get("logprobs")))
+            return Work(run, handle, has_log_probabilities=bool(options.get("logprobs")), parser=parser)
 
     def _answer(self, work: Work, stream: bool) -> Union[Stream, Answer]:
         answer = Stream(self, work)

@@ -24,7 +24,7 @@ class _Reader:
     def __init__(self, session: "Session", work: Work) -> None:
         self._session = session
         self._work = work
-        self._answer = Answer()
+        self._answer = Answer(_parser=work.parser)
         self._is_closed = False
 
     def __del__(self) -> None:

@@ -215,7 +215,7 @@ private final class Language {
     } catch {
       // What was found once the work was stopped may be wrong.
       try effort.check()
-      throw error.prefixed("\(fields.file): \(fields.path)\(kind)")
+      throw Self.legible(error).prefixed("\(fields.file): \(fields.path)\(kind)")
     }
     self.schema = schema
     try check()
@@ -239,9 +239,12 @@ private final class Language {
     }
   }
 
+  /// Paths hold members' names as they are in a schema, whatever that is.
+  private static func legible(_ failure: Failure) -> Failure { Failure(failure.status, Excerpt.line(failure.message)) }
+
   /// - Throws: what has gone wrong while parts were made.
   func check() throws(Failure) {
     try grammar.expressions.effort.check()
-    if let failure = grammar.failure { throw failure }
+    if let failure = grammar.failure { throw Self.legible(failure) }
   }
 }

@@ -13,16 +13,23 @@ public enum Excerpt {
   /// A piece of a document as it is.
   public static func text(_ text: String) -> String { shortened(text) }
 
+  /// A whole text on one line.
+  public static func line(_ text: String) -> String { text.unicodeScalars.map { shown($0) }.joined() }
+
   private static func shortened(_ text: String) -> String {
     var result = ""
     for (index, scalar) in text.unicodeScalars.enumerated() {
       if index == limit { return result + "..." }
-      switch scalar.properties.generalCategory {
-      case .control, .format, .lineSeparator, .paragraphSeparator:
-        result += "\\u{\(String(scalar.value, radix: 16))}"
-      default: result.unicodeScalars.append(scalar)
-      }
+      result += shown(scalar)
     }
     return result
+  }
+
+  /// A character, or its number where it would end a line or hide.
+  private static func shown(_ scalar: Unicode.Scalar) -> String {
+    switch scalar.properties.generalCategory {
+    case .control, .format, .lineSeparator, .paragraphSeparator: "\\u{\(String(scalar.value, radix: 16))}"
+    default: String(scalar)
+    }
   }
 }

@@ -117,6 +117,7 @@ import Testing
     ("{\"choice\": []}", "no text is allowed"), ("{\"json_schema\": false}", "no value"),
     ("{\"json_schema\": {\"type\": \"no\"}}", "#/type"),
     ("{\"json_schema\": {\"properties\": {\"a/b\": {\"pattern\": \"(\"}}}}", "#/properties/a~1b/pattern"),
+    ("{\"json_schema\": {\"properties\": {\"a\\nb\": {\"type\": \"no\"}}}}", "#/properties/a\\u{a}b/type"),
     ("{\"json_schema\": {\"$ref\": \"#/x\"}}", "leads nowhere"),
     ("{\"json_schema\": {\"$ref\": \"http://a/b\"}}", "leads out of"),
     ("{\"json_schema\": {\"unevaluatedProperties\": false}}", "#/unevaluatedProperties"),

@@ -117,7 +117,8 @@ public final class Model: Sendable {
     kernels: Kernels, log: Log = .silent, progress: Progress? = nil
   ) throws(Failure) -> Model {
     let folder = try ModelFolder(folder, precision: precision, log: log)
-    folder.reportLeftovers(to: log)
+    // Of a model that sees or hears, only who knows its towers can tell.
+    if folder.configuration.composite == nil { folder.reportLeftovers(to: log) }
     return try Model(folder, options: options, pool: pool, kernels: kernels, log: log, progress: progress)
   }
 

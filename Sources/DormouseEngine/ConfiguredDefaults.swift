@@ -9,7 +9,9 @@ struct ConfiguredDefaults: Sendable {
 
   private static let name = "generation_defaults"
   /// What one answer alone can be asked for: its form, its tools, and what is told of its tokens.
-  private static let membersOfOneCall = ["constraint", "response_format", "tools", "tool_choice", "logprobs"]
+  private static let membersOfOneCall = [
+    "constraint", "response_format", "tools", "tool_choice", "parallel_tool_calls", "logprobs",
+  ]
 
   /// - Parameters:
   ///   - json: an object as `dormouse_session_generate` describes it, or nil.

@@ -75,7 +75,7 @@ import Testing
       configuration, defaults: SamplingParameters(), vocabularySize: vocabularySize)
     var generation = try Generation(
       request, after: prompt, GenerationEvent.Counts(), text: engine.text, format: MarkedFormat(),
-      constraint: try engine.constraint(for: request), vocabularySize: vocabularySize)
+      constraint: try engine.constraint(for: request, .never), vocabularySize: vocabularySize)
     var (events, tokens) = ([GenerationEvent](), [Int32]())
     let endToken = try #require(engine.text.generation.endTokens.first)
     for wanted in script + [endToken, endToken, endToken] {

@@ -178,8 +178,8 @@ let package = Package(
     .testTarget(
       name: "DormouseMediaTests",
       dependencies: [
-        "CPlatform", "DormouseAudio", "DormouseKernels", "DormouseLayers", "DormouseMedia", "DormouseSupport",
-        "DormouseWeights",
+        "CDormouse", "CDormouseMedia", "CPlatform", "DormouseAudio", "DormouseKernels", "DormouseLayers",
+        "DormouseMedia", "DormouseSupport", "DormouseWeights",
       ]),
     .testTarget(
       name: "DormouseMediaFilesTests", dependencies: ["CFFmpeg", "DormouseMediaFiles", "DormouseSupport"]),

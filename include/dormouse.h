@@ -564,20 +564,20 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
                            switch that its chat template has (without one, false ends the reasoning where it begins);
                            after N tokens it is ended by the model's own closing tokens. UNSUPPORTED where no format of
                            reasoning is known for the model, and true or N was asked for
-     "reasoning_effort"    "none" (as thinking false), "minimal", "low", "medium", "high", "xhigh" or "max": thinking, and
-                           the template's variable of that name where it has one
+     "reasoning_effort"    none (as thinking false), minimal, low, medium, high, xhigh or max: thinking, and the
+                           template's variable of that name where it has one
      "tools"               chats alone: an array of functions as OpenAI has it, which the template shows to the model
-     "tool_choice"         "auto" (default), "none" (no tools after all), "required", or a function's name (a string, or
-                           an object as OpenAI has it): the answer is calls, whose names are of the list and whose
-                           arguments are by their schemas; with "auto" those of functions with "strict" are so. What can't
-                           be enforced, in a schema that is strict or in the model's format, is UNSUPPORTED
+     "tool_choice"         auto (default), none (no tools after all), required, or a function's name (a string, or an
+                           object as OpenAI has it): the answer is calls, whose names are of the list and whose arguments
+                           are by their schemas; with auto those of functions with strict are so. What can't be enforced,
+                           in a schema that is strict or in the model's format, is UNSUPPORTED
      "parallel_tool_calls" false: one call at most of those that are enforced; default true
-     "language"            {"scripts": ["Latin", "Han", ...]} (Unicode's names) or {"answer": "same" | "en" | "zh" | ...}:
+     "language"            {"scripts": ["Latin", "Han"]} (Unicode's names) or {"answer": "same" | "en" | "zh" | ...}:
                            the letters of the answer are of these scripts, of the language's, or of those of the user's
                            last message; digits, punctuation, emoji and code between backticks are free. "parts" of it:
                            ["content"] (default), ["reasoning"] or both. Calls of tools, and content under a constraint,
                            are left alone
-     "answer_format"       how the model writes reasoning and calls, by name (docs/answers.md); "plain": neither; default:
+     "answer_format"       how the model writes reasoning and calls, by name (docs/answers.md), plain for neither; default:
                            as its chat template and tokens say
    An unknown member is INVALID_ARGUMENT. on_event may be NULL.
    Generated tokens, an end token included, stay in the session. Thread: one call at a time per session. */

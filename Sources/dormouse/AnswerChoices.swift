@@ -50,7 +50,7 @@ struct AnswerChoices: ParsableArguments {
   func readTools() throws(CommandFailure) -> String? {
     guard let tools else { return nil }
     let bytes = try Console.readFile(tools)
-    _ = try JSONDocument.read([JSONValue].self, bytes, name: tools)
+    _ = try JSONDocument.read([JSONValue].self, bytes, name: tools == "-" ? "stdin" : tools)
     return String(decoding: bytes, as: UTF8.self)
   }
 

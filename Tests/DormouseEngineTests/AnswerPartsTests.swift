@@ -1,4 +1,3 @@
-import DormouseGrammar
 import DormouseSupport
 import DormouseText
 import Testing

@@ -47,7 +47,8 @@ import Testing
           "total": 75159, "active": .size(75159 - 37296 / 24 * 19),
           "active_in_layers": .size(75159 - 37296 / 24 * 19 - 2 * 97 * 37),
         ],
-        "modalities": ["text"], "layers": 4, "hidden_size": 37, "vocabulary_size": 97, "context_length": 1024,
+        "towers": [], "modalities": ["text"],
+        "layers": 4, "hidden_size": 37, "vocabulary_size": 97, "context_length": 1024,
         "attention": [
           "heads": 3, "q_lora_rank": 19, "kv_lora_rank": 22, "qk_nope_head_dim": 9, "qk_rope_head_dim": 6,
           "v_head_dim": 7,

@@ -21,7 +21,7 @@ def members(before, after):
 @pytest.mark.parametrize(
     ("options", "before", "after"),
     [
-        (dormouse.GenerationOptions, "config_json is NULL or an object; what is missing", "dormouse_session_generate("),
+        (dormouse.ChatOptions, "config_json is NULL or an object; what is missing", "dormouse_session_generate("),
         (dormouse.TranscriptionOptions, 'is NULL or an object:\n     "language"', "dormouse_transcriber_run("),
         (dormouse.MediaOptions, "NULL, or an object about the media files", "} dormouse_engine_options;"),
     ],

@@ -10,7 +10,7 @@ GREEDY ?=
 MODEL ?= examples/models/dormouse-tiny
 BUILD := swift build -c release
 
-.PHONY: help demo build test real-models install uninstall manual arm architecture bench turns sanitize accuracy service greedy constraints format lint fuzz
+.PHONY: help demo build test real-models install uninstall manual arm architecture bench turns versions sanitize accuracy service greedy constraints format lint fuzz
 .DEFAULT_GOAL := help
 
 help: ## list these targets
@@ -64,6 +64,9 @@ turns: ## decode by Dormouse and llama.cpp in turns within one process; TURNS="-
 	@Tests/steps/requirements.sh test
 	@$(MAKE) --no-print-directory build
 	@Benchmarks/run.sh turns $(TURNS)
+
+versions: ## time two built checkouts in turns; VERSIONS="FOLDER FOLDER", VERSIONS="--help" lists options
+	@Benchmarks/run.sh versions $(VERSIONS)
 
 accuracy: ## measure what int8 and int4 weights cost in accuracy
 	@Tests/steps/requirements.sh test

@@ -114,7 +114,7 @@ def model_folder(folder: Path) -> Path:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    default = ROOT.parent / "shared" / "data" / "maskbench"
+    default = ROOT / ".build" / "benchmarks" / "maskbench"
     parser.add_argument("--data", type=Path, default=default, help="a folder of MaskBench's files (%(default)s)")
     parser.add_argument("--count", type=int, default=None, help="how many of them, in the order of their names (all)")
     arguments = parser.parse_args()

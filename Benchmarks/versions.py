@@ -23,7 +23,7 @@ import report
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / ".build" / "benchmarks" / "models"
-SECONDS = {"decode": "tokens/s", "prompt": "tokens/s", "open": "opened/s"}
+UNITS = {"decode": "tokens/s", "prompt": "tokens/s", "open": "opened/s"}
 
 
 class Worker:
@@ -117,17 +117,22 @@ def measure(weights: str, arguments: argparse.Namespace) -> list[list[str]]:
                 time.sleep(0.1)
                 rates[place] = versions[place].measure(work)
             pairs.append(rates)
-        ratios = sorted(second / first for first, second in pairs)
-        quarter = len(ratios) // 4
-        first, second = (statistics.median(rates) for rates in zip(*pairs, strict=True))
-        rows.append([
-            f"{work}, {weights}", f"{report.number(first)} {SECONDS[work]}", report.number(second),
-            f"{statistics.median(ratios):.3f}x", f"{ratios[quarter]:.3f} to {ratios[-1 - quarter]:.3f}",
-        ])  # fmt: skip
+        rows.append(row(work, weights, pairs))
         print("  ".join(rows[-1]), file=sys.stderr)
     for version in versions:
         version.close()
     return rows
+
+
+def row(work: str, weights: str, pairs: list[list[float]]) -> list[str]:
+    """Of the table: the medians of both, and how the ratios of the pairs spread."""
+    ratios = sorted(second / first for first, second in pairs)
+    quarter = len(ratios) // 4
+    first, second = (statistics.median(rates) for rates in zip(*pairs, strict=True))
+    return [
+        f"{work}, {weights}", f"{report.number(first)} {UNITS[work]}", report.number(second),
+        f"{statistics.median(ratios):.3f}x", f"{ratios[quarter]:.3f} to {ratios[-1 - quarter]:.3f}",
+    ]  # fmt: skip
 
 
 def parse() -> argparse.Namespace:
@@ -141,7 +146,7 @@ def parse() -> argparse.Namespace:
         help="default int8,int4",
     )  # fmt: skip
     parser.add_argument(
-        "--work", type=choices.names(tuple(SECONDS)), default=list(SECONDS), help="default decode,prompt,open"
+        "--work", type=choices.names(tuple(UNITS)), default=list(UNITS), help="default decode,prompt,open"
     )
     parser.add_argument("--prompt", type=int, default=512, help="tokens; default 512")
     parser.add_argument("--gen", type=int, default=64, help="tokens to decode in a turn; default 64")

@@ -171,7 +171,9 @@ extension Engine {
   /// What has the model call the tools of a request as its format writes it; nil where nothing asks for that.
   /// - Throws: `Failure(.invalidArgument)` for tools that are none, `.unsupported` for schemas of strict tools that are
   ///   not enforced, and for a format in which calls can't be.
-  func callRule(for request: GenerationRequest, format: (any AnswerFormat)?) throws(Failure) -> CallRule? {
+  func callRule(
+    for request: GenerationRequest, format: (any AnswerFormat)?, _ interruption: Interruption = .never
+  ) throws(Failure) -> CallRule? {
     guard let tools = request.answer.tools else { return nil }
     let isRequired = request.answer.toolChoice != .auto
     let asksForStrict = tools.contains { ($0["function"] ?? $0)["strict"]?.boolValue == true }
@@ -185,7 +187,8 @@ extension Engine {
     var choice: String?
     if case .function(let name) = request.answer.toolChoice { choice = name }
     return CallRule(
-      tools: try CallableTools(tools, choice: choice, vocabulary: try grammarVocabulary()), markup: markup,
+      tools: try CallableTools(tools, choice: choice, vocabulary: try grammarVocabulary(), interruption: interruption),
+      markup: markup,
       tokenizer: try text.requireTokenizer(),
       endTokens: request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens),
       isRequired: isRequired, isParallel: request.answer.isParallel && choice == nil)

@@ -168,15 +168,16 @@ final class CallableTools: Sendable {
 
   private let functions: [Function]
   private let vocabulary: GrammarVocabulary
-
-  /// Whether any asks for arguments that are by its schema.
-  var areStrict: Bool { functions.contains(where: \.isStrict) }
+  private let interruption: Interruption
 
   /// - Parameters:
   ///   - tools: as OpenAI has them, or functions themselves.
   ///   - choice: the only one that may be called; nil for all.
+  ///   - interruption: asked while constraints are made, and while their masks are computed.
   /// - Throws: `Failure(.invalidArgument)` for what is no function, or a name that none has.
-  init(_ tools: [JSON], choice: String?, vocabulary: GrammarVocabulary) throws(Failure) {
+  init(
+    _ tools: [JSON], choice: String?, vocabulary: GrammarVocabulary, interruption: Interruption
+  ) throws(Failure) {
     var functions: [Function] = []
     for (index, tool) in tools.enumerated() {
       let function = tool["function"] ?? tool
@@ -201,6 +202,7 @@ final class CallableTools: Sendable {
     }
     self.functions = functions
     self.vocabulary = vocabulary
+    self.interruption = interruption
     // What is not enforced is refused at once, and not when the model comes to it.
     for function in functions where function.isStrict { _ = try constraint(function) }
   }
@@ -236,6 +238,7 @@ final class CallableTools: Sendable {
 
   private func constraint(_ object: JSON, _ path: String) throws(Failure) -> Constraint {
     try Constraint(
-      try JSONFields(object, file: path, status: .invalidArgument), vocabulary: vocabulary, endTokens: [])
+      try JSONFields(object, file: path, status: .invalidArgument), vocabulary: vocabulary, endTokens: [],
+      interruption: interruption)
   }
 }

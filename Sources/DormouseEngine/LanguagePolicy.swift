@@ -72,15 +72,22 @@ struct AnswerLanguage {
 }
 
 extension Engine {
+  /// Characters at the end of a message that tell which scripts it is in.
+  private static let lettersLookedAt = 1 << 14
+
   /// - Parameter userText: the user's last message; nil for a text that is only gone on with.
   /// - Throws: `Failure(.invalidArgument)` for scripts of a message that there is not.
   func language(for request: GenerationRequest, userText: String?) throws(Failure) -> AnswerLanguage {
-    var scripts: [String]
+    let scripts: [String]
     switch request.language?.choice {
     case .scripts(let names): scripts = names
     case .same where userText == nil:
       throw Failure(.invalidArgument, "config_json: language.answer 'same' needs a chat with a message of the user")
-    case .same, nil: scripts = try userText.map { (text) throws(Failure) in try WritingScripts.scripts(of: text) } ?? []
+    case .same, nil:
+      scripts =
+        try userText.map { (text) throws(Failure) in
+          try WritingScripts.scripts(of: String(text.unicodeScalars.suffix(Self.lettersLookedAt)))
+        } ?? []
     }
     var language = AnswerLanguage(rule: nil, consistency: try ScriptConsistency(scripts: scripts))
     // What has a form has the letters that the form says.

@@ -93,7 +93,8 @@ extension Session {
       let format = try engine.text.answerFormat(for: request)
       var generation = try Generation(
         request, after: timeline.textTokens, counts, text: engine.text, format: format, constraint: constraint,
-        language: language, calls: try engine.callRule(for: request, format: format), vocabularySize: vocabularySize)
+        language: language, calls: try engine.callRule(for: request, format: format, watch(request.terms)),
+        vocabularySize: vocabularySize)
       return try answer(&generation) { event in state.callback.run { onEvent(event) } }
     }
   }

@@ -545,8 +545,8 @@ typedef int32_t (*dormouse_event_fn)(void *user_data, const dormouse_event *even
                            temperature. "sampled" is the one that the token was drawn from, after all of these, top_k,
                            top_p and min_p (at temperature 0, which leaves one token, after the first three). A token that
                            is ruled out there, or less than e^-42 times as probable as the best one, which no draw
-                           reaches, is no alternative: there may be fewer than were asked for. One that was forced by the
-                           end of a reasoning budget has 0 and no other beside it
+                           reaches, is no alternative: there may be fewer than were asked for. One that was given
+                           (the end of a reasoning budget, what stands around calls) has 0 and no other beside it
      "ignore_eos"          true: end tokens do not end the text
      "priority"            -100 to 100, default 0: larger ones are let in and computed first
      "time_limit"          seconds from the call: waiting or still in the prompt (rendering and tokenizing a chat and

@@ -33,8 +33,7 @@ public enum AnswerForm: Sendable, Equatable {
 
   /// The members of `configuration`, an object, and this form.
   func added(to configuration: String) throws(DormouseError) -> String {
-    let members = configuration.dropFirst()
-    return "{\"constraint\":\(try json)" + (members == "}" ? "" : ",") + members
+    adding("constraint", try json, to: configuration)
   }
 }
 

@@ -18,3 +18,9 @@ extension Configuration {
     }
   }
 }
+
+/// An object in JSON with one member more, whose value stands in it as it was written: the order of its members counts,
+/// and every digit.
+func adding(_ name: String, _ value: String, to object: String) -> String {
+  "{\"\(name)\":" + value + (object == "{}" ? "}" : "," + object.dropFirst())
+}

@@ -83,7 +83,7 @@ extension OpenSession {
     public var thinking: Thinking?
     /// "none", "minimal", "low", "medium", "high", "xhigh" or "max".
     public var reasoningEffort: String?
-    /// "auto" or "none".
+    /// "auto", "none", "required", or a function's name.
     public var toolChoice: String?
     /// The scripts that the answer's letters are of.
     public var language: Language?
@@ -93,8 +93,7 @@ extension OpenSession {
     /// `tools` stand ahead of the rest, as they were written.
     fileprivate func json(tools: String?) throws(DormouseError) -> String {
       let json = try self.json
-      guard let tools else { return json }
-      return "{\"tools\":" + tools + (json == "{}" ? "}" : "," + json.dropFirst())
+      return tools.map { adding("tools", $0, to: json) } ?? json
     }
   }
 

@@ -113,10 +113,12 @@ extension TextResources {
       return nil
     }
     let tokenizer = try requireTokenizer()
-    if answer.formatName == "plain" { return nil }
     let format =
-      try answer.formatName.map { (name) throws(Failure) in try AnswerFormats.named(name, tokenizer: tokenizer) }
-      ?? AnswerFormats.detected(tokenizer: tokenizer, template: promptFormat?.source)
+      try answer.formatName.map { (name) throws(Failure) in
+        try withContext("config_json: answer_format") { () throws(Failure) in
+          try AnswerFormats.named(name, tokenizer: tokenizer)
+        }
+      } ?? AnswerFormats.detected(tokenizer: tokenizer, template: promptFormat?.source)
     guard answer.reasons != true || format?.reasoningEnd.isEmpty == false else {
       throw Failure(
         .unsupported, "config_json: thinking: \(folder): no format of reasoning is known for the model's chat template")
@@ -129,7 +131,9 @@ extension GenerationRequest {
   /// Lets a chat's template know what is asked of its answer.
   /// - Throws: `Failure(.invalidArgument)` for tools both beside the messages and in the config, or a variable of the
   ///   caller's that says something else.
-  mutating func prepare(_ chat: inout ChatRequest, text: TextResources) throws(Failure) {
+  /// - Returns: the chat with what its template is told.
+  mutating func prepared(_ chat: ChatRequest, text: TextResources) throws(Failure) -> ChatRequest {
+    var chat = chat
     if let tools = answer.tools {
       guard chat.variables["tools"] == nil else {
         throw Failure(.invalidArgument, "tools stand both in messages_json and in config_json")
@@ -137,7 +141,7 @@ extension GenerationRequest {
       chat.variables["tools"] = .array(tools)
     }
     answer.shownTools = chat.variables["tools"]?.arrayValue ?? []
-    guard let reasons = answer.reasons else { return }
+    guard let reasons = answer.reasons else { return chat }
     var isSwitched = false
     for name in ["thinking", "enable_thinking"] where text.reads(name, chat) {
       try chat.set(name, .bool(reasons))
@@ -148,6 +152,7 @@ extension GenerationRequest {
     }
     // A template without a switch: the thought ends where it begins.
     if !reasons, !isSwitched { answer.reasoningBudget = 0 }
+    return chat
   }
 }
 
@@ -164,33 +169,5 @@ extension ChatRequest {
 extension TextResources {
   fileprivate func reads(_ variable: String, _ chat: ChatRequest) -> Bool {
     promptFormat?.reads(variable, templateName: chat.templateName, hasTools: chat.variables["tools"] != nil) ?? false
-  }
-}
-
-extension Engine {
-  /// What has the model call the tools of a request as its format writes it; nil where nothing asks for that.
-  /// - Throws: `Failure(.invalidArgument)` for tools that are none, `.unsupported` for schemas of strict tools that are
-  ///   not enforced, and for a format in which calls can't be.
-  func callRule(
-    for request: GenerationRequest, format: (any AnswerFormat)?, _ interruption: Interruption = .never
-  ) throws(Failure) -> CallRule? {
-    guard let tools = request.answer.tools else { return nil }
-    let isRequired = request.answer.toolChoice != .auto
-    let asksForStrict = tools.contains { ($0["function"] ?? $0)["strict"]?.boolValue == true }
-    guard isRequired || asksForStrict else { return nil }
-    guard let markup = format?.callMarkup, isRequired || markup.callBegin != nil else {
-      throw Failure(
-        .unsupported,
-        "config_json: \(isRequired ? "tool_choice" : "tools: strict"): calls can't be enforced in the format"
-          + " \(format?.name ?? "plain")")
-    }
-    var choice: String?
-    if case .function(let name) = request.answer.toolChoice { choice = name }
-    return CallRule(
-      tools: try CallableTools(tools, choice: choice, vocabulary: try grammarVocabulary(), interruption: interruption),
-      markup: markup,
-      tokenizer: try text.requireTokenizer(),
-      endTokens: request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens),
-      isRequired: isRequired, isParallel: request.answer.isParallel && choice == nil)
   }
 }

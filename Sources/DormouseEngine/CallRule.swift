@@ -70,9 +70,8 @@ struct CallRule {
   func apply(to logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
     switch stage {
     case .idle, .markup: return
-    case .name(let constraint): keep(try constraint.allowed(), constraint.isComplete ? nameEnd.first : nil, logits)
-    case .arguments(let constraint):
-      keep(try constraint.allowed(), constraint.isComplete ? markup.callEnd.first : nil, logits)
+    case .name(let constraint): try keep(constraint, nameEnd, logits)
+    case .arguments(let constraint): try keep(constraint, markup.callEnd, logits)
     case .between(let count):
       let (next, end) = branches(count)
       keep([next, end].compactMap { $0 } + (end == nil ? Array(endTokens) : []), logits)
@@ -80,11 +79,11 @@ struct CallRule {
     }
   }
 
-  private func keep(_ allowed: TokenSet, _ end: Int32?, _ logits: UnsafeMutableBufferPointer<Float>) {
-    for token in logits.indices {
-      let token = Int32(truncatingIfNeeded: token)
-      if !allowed.contains(token), token != end { logits[Int(token)] = -.infinity }
-    }
+  /// - Parameter end: what follows a complete text.
+  private func keep(
+    _ constraint: Constraint, _ end: [Int32], _ logits: UnsafeMutableBufferPointer<Float>
+  ) throws(Failure) {
+    logits.ruleOut(allBut: try constraint.allowed(), constraint.isComplete ? end.prefix(1) : [])
   }
 
   private func keep(_ tokens: [Int32], _ logits: UnsafeMutableBufferPointer<Float>) {
@@ -153,92 +152,5 @@ struct CallRule {
     case .idle: stage = .idle
     case .ended: stage = .ended
     }
-  }
-}
-
-/// Functions that may be called, as constraints: their names, and the arguments of each.
-final class CallableTools: Sendable {
-  private struct Function: Sendable {
-    let name: String
-    let schema: JSON
-    let isStrict: Bool
-    /// For sentences.
-    let path: String
-  }
-
-  private let functions: [Function]
-  private let vocabulary: GrammarVocabulary
-  private let interruption: Interruption
-
-  /// - Parameters:
-  ///   - tools: as OpenAI has them, or functions themselves.
-  ///   - choice: the only one that may be called; nil for all.
-  ///   - interruption: asked while constraints are made, and while their masks are computed.
-  /// - Throws: `Failure(.invalidArgument)` for what is no function, or a name that none has.
-  init(
-    _ tools: [JSON], choice: String?, vocabulary: GrammarVocabulary, interruption: Interruption
-  ) throws(Failure) {
-    var functions: [Function] = []
-    for (index, tool) in tools.enumerated() {
-      let function = tool["function"] ?? tool
-      let path = "tools[\(index)]" + (tool["function"] == nil ? "" : ".function")
-      guard let name = function["name"]?.stringValue, !name.isEmpty else {
-        throw Failure(.invalidArgument, "config_json: \(path).name is missing; expected a function's name")
-      }
-      functions.append(
-        Function(
-          name: name, schema: function["parameters"] ?? ["type": "object"],
-          isStrict: function["strict"]?.boolValue ?? false, path: path))
-    }
-    if let choice {
-      functions.removeAll { $0.name != choice }
-      guard !functions.isEmpty else {
-        throw Failure(
-          .invalidArgument, "config_json: tool_choice: no function of tools is called \(Excerpt.name(choice))")
-      }
-    }
-    guard !functions.isEmpty else {
-      throw Failure(.invalidArgument, "config_json: tools is empty, and tool_choice asks for one of them")
-    }
-    self.functions = functions
-    self.vocabulary = vocabulary
-    self.interruption = interruption
-    // What is not enforced is refused at once, and not when the model comes to it.
-    for function in functions where function.isStrict { _ = try constraint(function) }
-  }
-
-  /// A new constraint of the names.
-  func names() throws(Failure) -> Constraint {
-    try constraint(["choice": .array(functions.map { .string($0.name) })], "config_json: tools")
-  }
-
-  /// A new constraint of a function's arguments: by its schema; of one that is not strict, any object where the schema
-  /// asks for more than is enforced.
-  func arguments(of name: [UInt8]) throws(Failure) -> Constraint {
-    let name = String(decoding: name, as: UTF8.self)
-    guard let function = functions.first(where: { $0.name == name }) else {
-      throw Failure(.internalError, "a call of \(Excerpt.name(name)), which is none of tools")
-    }
-    do throws(Failure) { return try constraint(function) } catch {
-      guard !function.isStrict, error.status == .unsupported else { throw error }
-      return try constraint(["json_schema": ["type": "object"]], "config_json: \(function.path)")
-    }
-  }
-
-  private func constraint(_ function: Function) throws(Failure) -> Constraint {
-    let object = function.schema.objectValue.map { members in
-      var members = members
-      // Arguments are an object, whatever the schema leaves open.
-      if members["type"] == nil, members["$ref"] == nil { members["type"] = "object" }
-      return JSON.object(members)
-    }
-    return try constraint(
-      ["json_schema": object ?? function.schema], "config_json: \(function.path).parameters")
-  }
-
-  private func constraint(_ object: JSON, _ path: String) throws(Failure) -> Constraint {
-    try Constraint(
-      try JSONFields(object, file: path, status: .invalidArgument), vocabulary: vocabulary, endTokens: [],
-      interruption: interruption)
   }
 }

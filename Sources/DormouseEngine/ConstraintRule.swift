@@ -6,18 +6,31 @@ struct ConstraintRule: LogitsRule {
   let constraint: Constraint
 
   func apply(to logits: UnsafeMutableBufferPointer<Float>) throws(Failure) {
-    // Many at a time: most words of a mask allow nothing, or everything.
-    for (index, word) in try constraint.allowed().words.enumerated() where word != .max {
-      let first = 32 * index
-      for bit in 0..<max(0, min(32, logits.count - first)) where word >> UInt32(bit) & 1 == 0 {
-        logits[first + bit] = -.infinity
-      }
-    }
-    // Logits that no token stands behind.
-    for index in min(constraint.tokenCount, logits.count)..<logits.count { logits[index] = -.infinity }
+    logits.ruleOut(allBut: try constraint.allowed())
   }
 
   func record(_ token: Int32) throws(Failure) { try constraint.accept(CollectionOfOne(token)) }
+}
+
+extension UnsafeMutableBufferPointer<Float> {
+  /// Rules out all tokens but these, and logits that no token stands behind.
+  func ruleOut(allBut allowed: TokenSet) {
+    // Many at a time: most words of a mask allow nothing, or everything.
+    for (index, word) in allowed.words.enumerated() where word != .max {
+      let first = 32 * index
+      for bit in 0..<Swift.max(0, Swift.min(32, count - first)) where word >> UInt32(bit) & 1 == 0 {
+        self[first + bit] = -.infinity
+      }
+    }
+    for index in Swift.min(32 * allowed.words.count, count)..<count { self[index] = -.infinity }
+  }
+
+  /// The same, but for some tokens beside them.
+  func ruleOut(allBut allowed: TokenSet, _ others: some Sequence<Int32>) {
+    let kept = others.compactMap { indices.contains(Int($0)) ? (token: Int($0), logit: self[Int($0)]) : nil }
+    ruleOut(allBut: allowed)
+    for (token, logit) in kept { self[token] = logit }
+  }
 }
 
 /// What a config says of the answer's form.

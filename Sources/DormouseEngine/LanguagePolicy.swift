@@ -6,7 +6,7 @@ import DormouseText
 /// between backticks is free, and so are the tokens by which a format marks parts and calls.
 struct LanguageRule {
   /// One of each part of the answer that is kept to them.
-  private var constraints: [AnswerPart: Constraint]
+  private let constraints: [AnswerPart: Constraint]
   /// Added tokens, which may come anywhere.
   private let free: Set<Int32>
 
@@ -22,8 +22,7 @@ struct LanguageRule {
     let fields = try JSONFields(
       .object(JSONObject(["regex": expression])), file: "language", status: .internalError)
     let constraint = try Constraint(fields, vocabulary: vocabulary, endTokens: endTokens)
-    constraints = [:]
-    for part in parts { constraints[part] = constraint.clone() }
+    constraints = Dictionary(uniqueKeysWithValues: parts.map { ($0, constraint.clone()) })
     free = tokenizer.addedTokens
   }
 
@@ -48,12 +47,7 @@ struct LanguageRule {
   /// - Parameter part: which the next token belongs to.
   func apply(to logits: UnsafeMutableBufferPointer<Float>, in part: AnswerPart) throws(Failure) {
     guard let constraint = constraints[part] else { return }
-    let kept = free.map { (token: Int($0), value: logits.indices.contains(Int($0)) ? logits[Int($0)] : 0) }
-    let allowed = try constraint.allowed()
-    for token in logits.indices where !allowed.contains(Int32(truncatingIfNeeded: token)) {
-      logits[token] = -.infinity
-    }
-    for (token, value) in kept where logits.indices.contains(token) { logits[token] = value }
+    logits.ruleOut(allBut: try constraint.allowed(), free)
   }
 
   /// Takes note of the next token of the answer. One that does not go on with the part's text begins or ends it.
@@ -97,62 +91,5 @@ extension Engine {
       scripts: scripts, parts: parts, vocabulary: try grammarVocabulary(), tokenizer: try text.requireTokenizer(),
       endTokens: request.ignoresEndTokens ? request.stopTokens : request.stopTokens.union(text.generation.endTokens))
     return language
-  }
-}
-
-/// How much of an answer is written in the scripts that are expected of it.
-struct ScriptConsistency {
-  private struct Count {
-    var letters = 0
-    var expected = 0
-    var code = CodeSpans()
-
-    /// The share of the letters outside of code; NaN where there are none.
-    var share: Float { letters == 0 ? .nan : Float(expected) / Float(letters) }
-  }
-
-  /// Nil where nothing is expected.
-  private let expected: LetterRanges?
-  private let all: LetterRanges
-  private var content = Count()
-  private var reasoning = Count()
-
-  /// Expects nothing.
-  init() {
-    expected = nil
-    all = LetterRanges()
-  }
-
-  /// - Parameter scripts: those that are expected; empty where nothing is.
-  init(scripts: [String]) throws(Failure) {
-    var letters = LetterRanges()
-    for script in scripts { letters = letters.union(try WritingScripts.letters(of: script)) }
-    expected = scripts.isEmpty ? nil : letters
-    all = scripts.isEmpty ? LetterRanges() : try WritingScripts.allLetters()
-  }
-
-  /// Shares of the letters; NaN where there are none, or nothing is expected.
-  var shares: (content: Float, reasoning: Float) { (content.share, reasoning.share) }
-
-  /// Counts a text of whole characters.
-  mutating func add(_ text: some Sequence<UInt8>, to part: AnswerPart) {
-    guard let expected else { return }
-    switch part {
-    case .content: ScriptConsistency.add(text, to: &content, expected, all)
-    case .reasoning: ScriptConsistency.add(text, to: &reasoning, expected, all)
-    case .toolName, .toolArguments, .brokenCall: break
-    }
-  }
-
-  private static func add(
-    _ text: some Sequence<UInt8>, to count: inout Count, _ expected: LetterRanges, _ all: LetterRanges
-  ) {
-    var decoder = UTF8()
-    var bytes = text.makeIterator()
-    while case .scalarValue(let scalar) = decoder.decode(&bytes) {
-      guard !count.code.isCode(scalar), all.contains(scalar) else { continue }
-      count.letters += 1
-      if expected.contains(scalar) { count.expected += 1 }
-    }
   }
 }

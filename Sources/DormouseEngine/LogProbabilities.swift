@@ -16,7 +16,7 @@ struct LogProbabilities {
   /// The most probable tokens, best first; ties go to the lower id. A token that is ruled out is none of them.
   var alternatives: [GenerationEvent.Alternative]
 
-  /// A token that nothing but its own coming was possible.
+  /// Those of a token that was given, beside which no other was possible.
   init(certain token: Int32, alternativeCount: Int) {
     self.init([Sampler.Candidate(token: token, value: 1)], total: 1, token: token, alternativeCount: alternativeCount)
   }

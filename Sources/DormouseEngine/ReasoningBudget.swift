@@ -34,13 +34,3 @@ struct ReasoningBudget {
     return end[place]
   }
 }
-
-/// Ids of calls where a model's format has none: different from each other also in different answers, as clients expect
-/// of a conversation.
-enum ToolCallID {
-  private static let characters = Array("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789")
-
-  static func make() -> String {
-    "call_" + String((0..<24).map { _ in characters.randomElement() ?? "0" })
-  }
-}

@@ -37,15 +37,13 @@ extension Session {
   ) throws(Failure) -> Int32 {
     var request = try readRequest(configuration)
     request.terms.start = Clock.now()
-    var chat = try ChatRequest(json: messages)
-    try request.prepare(&chat, text: engine.text)
-    let prepared = chat
+    let chat = try request.prepared(ChatRequest(json: messages), text: engine.text)
     let language = try engine.language(for: request, userText: chat.lastUserText)
     return try state.exclusively { () throws(Failure) in
       let watch = self.watch(request.terms)
       let constraint = try engine.constraint(for: request, watch)
       let limits = PromptLimits(contextLength: contextLength, interruption: watch)
-      let (chat, transcribed) = try engine.transcribed(prepared, attachments: attachments, watch)
+      let (chat, transcribed) = try engine.transcribed(chat, attachments: attachments, watch)
       let prompt = try engine.prompt(chat, attachments: attachments, limits: limits)
       guard prompt.count <= contextLength else {
         throw Failure(

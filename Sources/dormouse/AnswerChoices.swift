@@ -1,7 +1,7 @@
 import ArgumentParser
 import DormouseClient
 
-/// What an answer's parts are to be: reasoning, and calls of tools.
+/// What may stand in an answer: reasoning, calls of tools, letters of some scripts.
 struct AnswerChoices: ParsableArguments {
   @Option(
     help: ArgumentHelp(
@@ -65,29 +65,6 @@ struct AnswerChoices: ParsableArguments {
         guard let tokens = Int32(text), tokens >= 0 else { return nil }
         value = .budget(Int(tokens))
       }
-    }
-  }
-}
-
-/// The calls of an answer, put together from its parts.
-struct ToolCalls {
-  /// One of them, as a JSON line has it.
-  struct Call: Encodable {
-    var id: String
-    var name: String
-    /// As the model wrote it, an object in JSON.
-    var arguments = ""
-  }
-
-  private(set) var calls: [Call] = []
-
-  /// Takes a part; those that belong to no call do nothing, and a call that turns out broken is none.
-  mutating func add(_ part: OpenSession.Part) {
-    switch part.kind {
-    case .content, .reasoning: return
-    case .toolName: calls.append(Call(id: part.toolID, name: part.toolName))
-    case .toolArguments: if !calls.isEmpty { calls[calls.count - 1].arguments += part.text }
-    case .brokenCall: if !part.toolName.isEmpty { _ = calls.popLast() }
     }
   }
 }

@@ -45,21 +45,13 @@ import Testing
     }
   }
 
-  private let engine: Engine
-  private let vocabularySize: Int
-  private let tokenizer: Tokenizer
+  private let model: ShippedText
 
-  init() throws {
-    var options = EngineOptions()
-    options.withoutWeights = true
-    engine = try Engine(path: Fixtures.shippedModel, options: options)
-    vocabularySize = try engine.modelFolder().configuration.vocabularySize
-    tokenizer = try engine.text.requireTokenizer()
-  }
+  init() throws { model = try ShippedText() }
 
   /// A token of one character.
   private func token(_ character: Character) throws -> Int32 {
-    let tokens = try tokenizer.encode(String(character), parseSpecial: false, addSpecialTokens: false)
+    let tokens = try model.tokenizer.encode(String(character), parseSpecial: false, addSpecialTokens: false)
     try #require(tokens.count == 1)
     return tokens[0]
   }
@@ -71,14 +63,14 @@ import Testing
     _ configuration: String, prompt: [Int32] = [5], _ script: [Int32]
   ) throws -> (events: [GenerationEvent], tokens: [Int32]) {
     let request = try GenerationRequest.read(
-      configuration, defaults: SamplingParameters(), vocabularySize: vocabularySize)
+      configuration, defaults: SamplingParameters(), vocabularySize: model.vocabularySize)
     var generation = try Generation(
-      request, after: prompt, GenerationEvent.Counts(), text: engine.text, format: MarkedFormat(),
-      constraint: try engine.constraint(for: request, .never), vocabularySize: vocabularySize)
+      request, after: prompt, GenerationEvent.Counts(), text: model.engine.text, format: MarkedFormat(),
+      constraint: try model.engine.constraint(for: request, .never), vocabularySize: model.vocabularySize)
     var (events, tokens) = ([GenerationEvent](), [Int32]())
-    let endToken = try #require(engine.text.generation.endTokens.first)
+    let endToken = try #require(model.engine.text.generation.endTokens.first)
     for wanted in script + [endToken, endToken, endToken] {
-      var logits = [Float](repeating: 0, count: vocabularySize)
+      var logits = [Float](repeating: 0, count: model.vocabularySize)
       logits[Int(wanted)] = 10
       let event = try logits.withUnsafeBufferPointer { try generation.next($0) }
       events.append(event)
@@ -130,7 +122,7 @@ import Testing
     let (events, told) = try answer("{}", script)
     #expect(events.allSatisfy { $0.kind != .part } && events.last?.finishReason == .stop)
     let text = events.reduce(into: [UInt8]()) { $0 += $1.text }
-    #expect(try text == tokenizer.decode(told, skipSpecial: true))
+    #expect(try text == model.tokenizer.decode(told, skipSpecial: true))
   }
 
   @Test func aBrokenCallIsNone() throws {
@@ -195,7 +187,8 @@ import Testing
     (#"{"tools": [], "constraint": {"regex": "a"}}"#, "constraint"),
   ]) func contradictionsAreRefused(configuration: String, named: String) throws {
     let failure = #expect(throws: Failure.self) {
-      _ = try GenerationRequest.read(configuration, defaults: SamplingParameters(), vocabularySize: vocabularySize)
+      _ = try GenerationRequest.read(
+        configuration, defaults: SamplingParameters(), vocabularySize: model.vocabularySize)
     }
     #expect(failure?.message.contains(named) == true && failure?.message.hasPrefix("config_json: ") == true)
   }
@@ -206,7 +199,7 @@ import Testing
     (#"{"parts": false}"#, false), (#"{"answer_format": "plain"}"#, false),
   ]) func whoAsksForParts(configuration: String, hasParts: Bool) throws {
     let request = try GenerationRequest.read(
-      configuration, defaults: SamplingParameters(), vocabularySize: vocabularySize)
+      configuration, defaults: SamplingParameters(), vocabularySize: model.vocabularySize)
     #expect(request.answer.hasParts == hasParts)
   }
 }

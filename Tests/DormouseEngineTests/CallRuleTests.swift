@@ -16,17 +16,9 @@ import Testing
     """
   private static let formats = ["deepseek-v3", "deepseek-r1", "deepseek-v3.1", "kimi-k2"]
 
-  private let engine: Engine
-  private let vocabularySize: Int
-  private let tokenizer: Tokenizer
+  private let model: ShippedText
 
-  init() throws {
-    var options = EngineOptions()
-    options.withoutWeights = true
-    engine = try Engine(path: Fixtures.shippedModel, options: options)
-    vocabularySize = try engine.modelFolder().configuration.vocabularySize
-    tokenizer = try engine.text.requireTokenizer()
-  }
+  init() throws { model = try ShippedText() }
 
   private struct Call: Equatable {
     var name = ""
@@ -59,20 +51,20 @@ import Testing
   ) throws -> Answer {
     let request = try GenerationRequest.read(
       #"{"tools": \#(Self.tools), "answer_format": "\#(format)", \#(configuration)}"#,
-      defaults: SamplingParameters(), vocabularySize: vocabularySize)
-    let format = try #require(try engine.text.answerFormat(for: request))
+      defaults: SamplingParameters(), vocabularySize: model.vocabularySize)
+    let format = try #require(try model.engine.text.answerFormat(for: request))
     var generation = try Generation(
-      request, after: [], GenerationEvent.Counts(), text: engine.text, format: format,
-      calls: try engine.callRule(for: request, format: format), vocabularySize: vocabularySize)
+      request, after: [], GenerationEvent.Counts(), text: model.engine.text, format: format,
+      calls: try model.engine.callRule(for: request, format: format), vocabularySize: model.vocabularySize)
     var random = Random(state: seed)
     var answer = Answer()
     for step in 0..<steps {
-      var logits = (0..<vocabularySize).map { _ in Float(random.next() % 4096) / 512 }
+      var logits = (0..<model.vocabularySize).map { _ in Float(random.next() % 4096) / 512 }
       // Objects and calls end sooner than at random.
-      for text in ["}", "]", "\""] { if let token = tokenizer.id(of: text) { logits[Int(token)] += 6 } }
+      for text in ["}", "]", "\""] { if let token = model.tokenizer.id(of: text) { logits[Int(token)] += 6 } }
       if step < beginning.count { logits[Int(beginning[step])] = 100 }
       let event = try logits.withUnsafeBufferPointer { try generation.next($0) }
-      answer.text += tokenizer.bytes(of: event.token) ?? []
+      answer.text += model.tokenizer.bytes(of: event.token) ?? []
       for index in 0..<generation.partCount { answer.add(generation.partEvent(index)) }
       answer.reason = generation.finishReason(isFull: false)
       if answer.reason != nil { break }
@@ -141,8 +133,8 @@ import Testing
     func rule(_ tools: String) throws -> CallRule? {
       let request = try GenerationRequest.read(
         #"{"tools": \#(tools), "answer_format": "kimi-k2", "tool_choice": "required"}"#,
-        defaults: SamplingParameters(), vocabularySize: vocabularySize)
-      return try engine.callRule(for: request, format: try engine.text.answerFormat(for: request))
+        defaults: SamplingParameters(), vocabularySize: model.vocabularySize)
+      return try model.engine.callRule(for: request, format: try model.engine.text.answerFormat(for: request))
     }
     let unique = #"{"type": "array", "uniqueItems": true, "maxItems": 5, "items": {"type": "string"}}"#
     func function(strict: Bool) -> String {

@@ -6,17 +6,9 @@ import Testing
 
 /// Answers that keep to scripts, from random logits: all that is written is looked at again, character by character.
 @Suite struct LanguageTests {
-  private let engine: Engine
-  private let vocabularySize: Int
-  private let tokenizer: Tokenizer
+  private let model: ShippedText
 
-  init() throws {
-    var options = EngineOptions()
-    options.withoutWeights = true
-    engine = try Engine(path: Fixtures.shippedModel, options: options)
-    vocabularySize = try engine.modelFolder().configuration.vocabularySize
-    tokenizer = try engine.text.requireTokenizer()
-  }
+  init() throws { model = try ShippedText() }
 
   /// - Parameter wanted: the logit of a token at a step.
   private func answer(
@@ -24,14 +16,14 @@ import Testing
     wanted: (Int32, Int) -> Float = { _, _ in 0 }
   ) throws -> (text: String, end: GenerationEvent) {
     let request = try GenerationRequest.read(
-      configuration, defaults: SamplingParameters(), vocabularySize: vocabularySize)
+      configuration, defaults: SamplingParameters(), vocabularySize: model.vocabularySize)
     var generation = try Generation(
-      request, after: [], GenerationEvent.Counts(), text: engine.text,
-      language: try engine.language(for: request, userText: userText), vocabularySize: vocabularySize)
+      request, after: [], GenerationEvent.Counts(), text: model.engine.text,
+      language: try model.engine.language(for: request, userText: userText), vocabularySize: model.vocabularySize)
     var random = Random(state: seed)
     var text: [UInt8] = []
     for step in 0..<steps {
-      let logits = (0..<Int32(vocabularySize)).map { Float(random.next() % 4096) / 512 + wanted($0, step) }
+      let logits = (0..<Int32(model.vocabularySize)).map { Float(random.next() % 4096) / 512 + wanted($0, step) }
       text += try logits.withUnsafeBufferPointer { try generation.next($0) }.text
       if generation.finishReason(isFull: false) != nil { break }
     }
@@ -85,8 +77,8 @@ import Testing
   }
 
   @Test func codeIsFree() throws {
-    let backtick = try #require(tokenizer.id(of: "`"))
-    let letter = try #require(tokenizer.id(of: "a"))
+    let backtick = try #require(model.tokenizer.id(of: "`"))
+    let letter = try #require(model.tokenizer.id(of: "a"))
     let (text, _) = try answer(
       #"{"language": {"scripts": ["Han"]}, "ignore_eos": true}"#, seed: 5, steps: 6
     ) { token, step in
@@ -104,7 +96,8 @@ import Testing
     (#"{"language": {"answer": "en", "x": 1}}"#, "x"),
   ]) func wrongPoliciesAreRefused(configuration: String, named: String) {
     let failure = #expect(throws: Failure.self) {
-      _ = try GenerationRequest.read(configuration, defaults: SamplingParameters(), vocabularySize: vocabularySize)
+      _ = try GenerationRequest.read(
+        configuration, defaults: SamplingParameters(), vocabularySize: model.vocabularySize)
     }
     #expect(failure?.status == .invalidArgument && failure?.message.contains(named) == true)
   }

@@ -85,6 +85,7 @@ def test_tasks(tiny):
     ("options", "kind"),
     [
         ({"thinking": True}, dormouse.UnsupportedError),
+        ({"thinking": True, "answer_format": "plain"}, dormouse.UnsupportedError),
         ({"tools": TOOLS, "tool_choice": "required"}, dormouse.UnsupportedError),
         ({"tools": TOOLS, "tool_choice": "times", "answer_format": "kimi-k2"}, dormouse.InvalidArgumentError),
         ({"answer_format": "morse"}, dormouse.InvalidArgumentError),

@@ -80,6 +80,25 @@ struct CallWriter: Sendable {
     }
   }
 
+  /// Writes text as a string of the arguments.
+  func writeString(_ text: ArraySlice<UInt8>, to parts: inout AnswerParts) {
+    writeArguments("\"", to: &parts)
+    writeEscaped(text, to: &parts)
+    writeArguments("\"", to: &parts)
+  }
+
+  /// Passes on what has come of a string whose beginning is written.
+  /// - Returns: `finished` at the first of `ends`, `broken` at another one.
+  func passString(_ buffer: inout AnswerBuffer, upTo ends: [[UInt8]], to parts: inout AnswerParts) -> CallProgress {
+    let end = buffer.find(ends)
+    writeEscaped(buffer.read, to: &parts)
+    buffer.pass()
+    guard let end else { return buffer.isEnded ? .broken : .unfinished }
+    guard end == 0 else { return .broken }
+    writeArguments("\"", to: &parts)
+    return .finished
+  }
+
   /// Writes `"name": `, behind what goes before it in an object.
   func writeKey(_ name: [UInt8], isFirst: Bool, to parts: inout AnswerParts) {
     writeArguments(isFirst ? "{\"" : ", \"", to: &parts)

@@ -111,12 +111,8 @@ struct DSMLCallReader: CallReader {
   private mutating func readText(
     _ buffer: inout AnswerBuffer, _ writer: CallWriter, _ parts: inout AnswerParts
   ) -> CallProgress? {
-    let end = buffer.find(valueEnds)
-    writer.writeEscaped(buffer.read, to: &parts)
-    buffer.pass()
-    guard let end else { return buffer.isEnded ? .broken : .unfinished }
-    guard end == 0 else { return .broken }
-    writer.writeArguments("\"", to: &parts)
+    let progress = writer.passString(&buffer, upTo: valueEnds, to: &parts)
+    guard progress == .finished else { return progress }
     endParameter(&buffer)
     return nil
   }
@@ -132,9 +128,7 @@ struct DSMLCallReader: CallReader {
     if JSONScanner.isValid(text) {
       writer.write(text, as: .toolArguments, to: &parts)
     } else {
-      writer.writeArguments("\"", to: &parts)
-      writer.writeEscaped(text, to: &parts)
-      writer.writeArguments("\"", to: &parts)
+      writer.writeString(text, to: &parts)
     }
     endParameter(&buffer)
     return nil

@@ -127,12 +127,8 @@ struct KeyedCallReader: CallReader {
   private mutating func readText(
     _ buffer: inout AnswerBuffer, _ writer: CallWriter, _ parts: inout AnswerParts
   ) -> CallProgress? {
-    let end = buffer.find(valueEnds)
-    writer.writeEscaped(buffer.read, to: &parts)
-    buffer.pass()
-    guard let end else { return buffer.isEnded ? .broken : .unfinished }
-    guard end == 0 else { return .broken }
-    writer.writeArguments("\"", to: &parts)
+    let progress = writer.passString(&buffer, upTo: valueEnds, to: &parts)
+    guard progress == .finished else { return progress }
     endValue(&buffer)
     return nil
   }
@@ -147,9 +143,7 @@ struct KeyedCallReader: CallReader {
     if isJSON(text) {
       writer.write(ToolName.trimmed(text), as: .toolArguments, to: &parts)
     } else {
-      writer.writeArguments("\"", to: &parts)
-      writer.writeEscaped(text, to: &parts)
-      writer.writeArguments("\"", to: &parts)
+      writer.writeString(text, to: &parts)
     }
     endValue(&buffer)
     return nil

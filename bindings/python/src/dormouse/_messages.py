@@ -19,8 +19,7 @@ def template_fields(options: "dict[str, Any]") -> Mapping[str, Any]:
     if options.get("tools", ()) is None:
         del options["tools"]
     names = [name for name in _TEMPLATE_FIELDS if name != "tools" or options.get("parts") is False]
-    fields = {name: options.pop(name) for name in names if name in options}
-    return fields
+    return {name: options.pop(name) for name in names if name in options}
 
 
 def messages_json(messages: Messages, fields: Mapping[str, Any]) -> Tuple[bytes, List[Media]]:
